@@ -1,0 +1,55 @@
+"""netslim: make convolutional networks small and fast, and prove it (Network Slimming, Liu et al., ICCV 2017).
+
+The public API on one page; everything is imported at its first use:
+
+- `create_model(name, **arguments)`: a prunable network.
+- `load(path)`, `save(path, model)`: a network from a file alone, and back.
+- `transfer(source, target)`: weights of a source network into a prunable one, with a report.
+- `plan(model, example, percent=...)`: which channels go. `apply(model, plan)`: the smaller network.
+- `verify(model, small, images)`: the masked original against the rebuilt network.
+- `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netslim.core.protocols import PrunePlan as PrunePlan
+    from netslim.cost import measure as measure
+    from netslim.models import create_model as create_model
+    from netslim.network import load as load
+    from netslim.network import save as save
+    from netslim.pruning import apply as apply
+    from netslim.pruning import plan as plan
+    from netslim.pruning import verify as verify
+    from netslim.training.evaluate import evaluate as evaluate
+    from netslim.transfers import load_source as load_source
+    from netslim.transfers import transfer as transfer
+
+_HOMES = {
+    "PrunePlan": ("netslim.core.protocols", "PrunePlan"),
+    "apply": ("netslim.pruning", "apply"),
+    "create_model": ("netslim.models", "create_model"),
+    "evaluate": ("netslim.training.evaluate", "evaluate"),
+    "load": ("netslim.network", "load"),
+    "load_source": ("netslim.transfers", "load_source"),
+    "measure": ("netslim.cost", "measure"),
+    "plan": ("netslim.pruning", "plan"),
+    "save": ("netslim.network", "save"),
+    "transfer": ("netslim.transfers", "transfer"),
+    "verify": ("netslim.pruning", "verify"),
+}
+
+__all__ = list(_HOMES)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'netslim' has no attribute '{name}'")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

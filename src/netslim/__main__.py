@@ -1,0 +1,5 @@
+"""`python -m netslim`."""
+
+from netslim.cli.app import main
+
+main()

@@ -1,0 +1,137 @@
+"""The `netslim` command: one verb per stage, each made from its configuration."""
+
+import importlib
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import typer.core
+import typer.main
+
+from netslim.core.errors import NetslimError
+
+if TYPE_CHECKING:
+    from netslim.core.config import StageConfig
+
+VERBS = {
+    "transfer": ("TransferConfig", (), "Transfer a pretrained torchvision or timm ResNet into a prunable network."),
+    "train": ("TrainConfig", (), "Train one phase: from scratch, from a file's weights, or of a pruned network."),
+    "prune": ("PruneConfig", ("model",), "Remove the channels with the smallest scales and prove the result."),
+    "evaluate": ("EvaluateConfig", ("model",), "Measure the accuracy of a checkpoint."),
+    "info": ("InfoConfig", ("model",), "Say what a checkpoint holds."),
+    "demo": ("DemoConfig", (), "Run the five steps on the embedded digits."),
+}
+
+
+class Verbs(typer.core.TyperGroup):
+    """The verbs, each assembled when it is used: `netslim --help` must not wait for what it does not show."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """The names, in the order of the work."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """The verb's command, or None."""
+        if cmd_name not in VERBS:
+            return None
+        from netslim.cli.options import command
+        from netslim.stages import configs
+
+        config_class, positional, help_text = VERBS[cmd_name]
+        single = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+        single.command(cmd_name, help=help_text)(command(getattr(configs, config_class), _act(cmd_name), positional))
+        return typer.main.get_command(single)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """The list in `--help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, _, help_text) in VERBS.items()])
+
+
+app = typer.Typer(
+    name="netslim",
+    cls=Verbs,
+    help="Make convolutional networks small and fast: transfer, train with sparsity, prune, fine-tune.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from netslim import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    pass
+
+
+def stage(verb: str) -> Callable[[Any], dict[str, Any]]:
+    """The `run` function of a verb's stage, imported only now."""
+    run: Callable[[Any], dict[str, Any]] = importlib.import_module(f"netslim.stages.{verb}").run
+    return run
+
+
+def _act(verb: str) -> Callable[["StageConfig", Path | None, bool], None]:
+    def act(config: "StageConfig", json_file: Path | None, debug: bool) -> None:
+        with_errors(lambda: _run_stage(verb, config, json_file), debug)
+
+    return act
+
+
+def _run_stage(verb: str, config: "StageConfig", json_file: Path | None) -> None:
+    from netslim.core.files import check_writable, write_json
+
+    if json_file:
+        check_writable(json_file)
+    result = stage(verb)(config)
+    if json_file:
+        write_json(json_file, result)
+
+
+def with_errors(act: Callable[[], None], debug: bool) -> None:
+    """Runs `act`; an error meant for the user becomes one line on standard error and its exit code."""
+    try:
+        act()
+    except NetslimError as error:
+        if debug:
+            raise
+        typer.echo(f"netslim: error: {error}", err=True)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt:
+        typer.echo("netslim: interrupted", err=True)
+        raise typer.Exit(128 + signal.SIGINT) from None
+    except MemoryError as error:
+        if debug:
+            raise
+        typer.echo("netslim: error: out of memory; try a smaller --batch-size or --accumulate 2", err=True)
+        raise typer.Exit(1) from error
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line; exits with 0, 2 for usage errors, 1 for other errors, 130/143 when interrupted."""
+    with_usage_errors(arguments if arguments is not None else sys.argv[1:])
+
+
+def with_usage_errors(arguments: list[str]) -> None:
+    """Also turns errors in settings (raised while a command is being assembled) into one line and exit code 2."""
+    try:
+        app(args=arguments)
+    except NetslimError as error:
+        if "--debug" in arguments:
+            raise
+        typer.echo(f"netslim: error: {error}", err=True)
+        sys.exit(error.exit_code)

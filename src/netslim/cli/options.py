@@ -1,0 +1,88 @@
+"""Command-line options made from a configuration class: one flag per field, with its help and default."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from pydantic.fields import FieldInfo
+
+from netslim.core.config import StageConfig, merge
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE.toml", help="settings from a file; flags go before it")
+]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting by name; may be repeated")
+]
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write what was printed as data, too")]
+Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
+
+
+def command(
+    config_class: type[StageConfig],
+    act: Callable[[StageConfig, Path | None, bool], None],
+    positional: Sequence[str] = (),
+) -> Callable[..., None]:
+    """A typer command with one option per field of `config_class`, plus --config, --set, --json and --debug.
+
+    Args:
+        config_class: the stage's configuration.
+        act: called with the validated configuration, the JSON file and the debug flag.
+        positional: fields given as arguments instead of options.
+    """
+
+    def run(**given: Any) -> None:
+        config_file, assignments = given.pop("config"), given.pop("set_")
+        json_file, debug = given.pop("json_file"), given.pop("debug")
+        flags = {name: value for name, value in given.items() if value is not None}
+        act(config_class.build(merge(config_file, assignments or [], flags)), json_file, debug)
+
+    parameters = [_parameter(name, info, name in positional) for name, info in config_class.model_fields.items()]
+    for name, annotation, default in (
+        ("config", ConfigFile, None),
+        ("set_", Assignments, None),
+        ("json_file", JsonFile, None),
+        ("debug", Debug, False),
+    ):
+        parameters.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        )
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__doc__ = config_class.__doc__
+    return run
+
+
+def _parameter(name: str, info: FieldInfo, positional: bool) -> inspect.Parameter:
+    """None means `not given`: only then do the config file and the defaults count."""
+    kind = _plain_type(info.annotation)
+    text = info.description if info.is_required() else f"{info.description}{_shown(info.default)}"
+    if positional:
+        option: Any = typer.Argument(help=text, show_default=False, metavar=name.upper())
+    else:
+        option = typer.Option(*_flags(name, info, kind), help=text, show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+    )
+
+
+def _flags(name: str, info: FieldInfo, kind: type) -> list[str]:
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    more = [str(flag) for flag in extra.get("flags") or []]  # type: ignore[union-attr]
+    flag = f"--{name.replace('_', '-')}"
+    if kind is not bool:
+        return [flag, *more]
+    return [f"{'/'.join([flag, f'--no-{flag[2:]}'])}", *more]
+
+
+def _plain_type(annotation: Any) -> type:
+    kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+    kind: type = kinds[0] if kinds else annotation
+    return kind
+
+
+def _shown(default: Any) -> str:
+    if default is None or default is False:
+        return ""
+    return f" [default: {'yes' if default is True else default}]"

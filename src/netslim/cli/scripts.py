@@ -1,0 +1,131 @@
+"""The guide's scripts (`main.py`, `resprune.py`, `transfer_weights.py`): old arguments -> new ones."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from netslim.cli.app import main as netslim
+
+
+def run(script: str) -> None:
+    """Runs one of the guide's scripts with the process's arguments, as `netslim` would run it."""
+    netslim(translate(script, sys.argv[1:]))
+
+
+def translate(script: str, arguments: Sequence[str]) -> list[str]:
+    """The `netslim` command line that does what `script arguments` means.
+
+    Flags, names and defaults are the original scripts'. They choose the model on the test set, as the original does.
+    Unknown flags end in argparse's usage message and exit code 2.
+    """
+    parser, to_new = _SCRIPTS[script]
+    return to_new(parser().parse_args(arguments))
+
+
+def _main_parser() -> argparse.ArgumentParser:
+    parser = _parser("main.py", "train: from scratch, from a file (--resume), or a pruned network (--refine)")
+    add = parser.add_argument
+    add("--dataset", default="cifar100", help="training data set (default: cifar100)")
+    add("--sparsity-regularization", "-sr", action="store_true", help="train with channel sparsity regularization")
+    add("--s", type=float, default=1e-4, help="scale sparse rate (default: 0.0001)")
+    add("--refine", default="", metavar="PATH", help="pruned network to fine-tune")
+    add("--batch-size", type=int, default=64, metavar="N", help="images per training step (default: 64)")
+    add("--test-batch-size", type=int, default=256, metavar="N", help="images per test batch (default: 256)")
+    add("--epochs", type=int, default=160, metavar="N", help="number of epochs (default: 160)")
+    add("--start-epoch", type=int, default=0, metavar="N", help="number of the first epoch (default: 0)")
+    add("--lr", type=float, default=0.1, metavar="LR", help="learning rate (default: 0.1)")
+    add("--momentum", type=float, default=0.9, metavar="M", help="SGD momentum (default: 0.9)")
+    add("--weight-decay", "--wd", type=float, default=1e-4, metavar="W", help="weight decay (default: 1e-4)")
+    add("--resume", default="", metavar="PATH", help="file whose weights a new phase starts from")
+    add("--no-cuda", action="store_true", help="train on the CPU")
+    add("--seed", type=int, default=1, metavar="S", help="random seed (default: 1)")
+    add("--log-interval", type=int, default=100, metavar="N", help="batches between log lines (default: 100)")
+    add("--save", default="./logs", metavar="PATH", help="folder of this run (default: ./logs)")
+    add("--arch", default="vgg", help="architecture (default: vgg)")
+    add("--depth", type=int, default=19, help="depth of the network (default: 19)")
+    add("--precision", default="auto", help="fp32, bf16, fp16 or auto (default: auto)")
+    return parser
+
+
+def _main(args: argparse.Namespace) -> list[str]:
+    new = ["train", "--select-on", "test", *_data(args)]
+    for name in ("dataset", "arch", "depth", "s", "epochs", "start_epoch", "batch_size", "test_batch_size", "lr"):
+        new += _flag(args, name)
+    for name in ("momentum", "weight_decay", "seed", "log_interval", "precision", "resume", "refine"):
+        new += _flag(args, name)
+    new += ["--sparsity-regularization"] if args.sparsity_regularization else []
+    return [*new, "--save", args.save or "."]
+
+
+def _resprune_parser() -> argparse.ArgumentParser:
+    parser = _parser("resprune.py", "remove the channels of a ResNet whose BatchNorm scale is small")
+    add = parser.add_argument
+    add("--dataset", default="cifar100", help="data set for the accuracy (default: cifar100)")
+    add("--test-batch-size", type=int, default=256, metavar="N", help="images per test batch (default: 256)")
+    add("--no-cuda", action="store_true", help="work on the CPU")
+    add("--depth", type=int, default=164, help="depth of the ResNet (default: 164)")
+    add("--percent", type=float, default=0.5, help="share of the channels to remove (default: 0.5)")
+    add("--model", default="", metavar="PATH", help="checkpoint of the network to prune")
+    add("--save", default="", metavar="PATH", help="folder for the pruned network (default: the current one)")
+    return parser
+
+
+def _resprune(args: argparse.Namespace) -> list[str]:
+    new = ["prune", *([args.model] if args.model else []), *_data(args)]
+    for name in ("dataset", "depth", "percent", "test_batch_size"):
+        new += _flag(args, name)
+    return [*new, "--save", args.save or "."]
+
+
+def _transfer_parser() -> argparse.ArgumentParser:
+    parser = _parser("transfer_weights.py", "weights of a torchvision or timm ResNet into a prunable one")
+    add = parser.add_argument
+    add("--source", default="torchvision", help="torchvision or timm (default: torchvision)")
+    add("--model-name", default="resnet50", help="name of the source network (default: resnet50)")
+    add("--dataset", default="cifar10", help="target data set (default: cifar10)")
+    add("--depth", type=int, default=164, help="depth of the prunable ResNet, 9n+2 (default: 164)")
+    add("--output", default="transferred_model.pth.tar", metavar="PATH", help="file to write")
+    add("--no-pretrained", action="store_true", help="source without pretrained weights (for testing)")
+    add("--weights", default="", metavar="PATH", help="the source's weights from this file")
+    return parser
+
+
+def _transfer(args: argparse.Namespace) -> list[str]:
+    new = ["transfer"]
+    for name in ("source", "model_name", "dataset", "depth", "output", "weights"):
+        new += _flag(args, name)
+    return [*new, *(["--no-pretrained"] if args.no_pretrained else []), *_common(args)]
+
+
+def _parser(script: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=script, description=description, allow_abbrev=False)
+    if script != "transfer_weights.py":
+        parser.add_argument(
+            "--data-dir", default="", metavar="DIR", help="data sets (default: $NETSLIM_DATA_DIR or ./data)"
+        )
+        parser.add_argument("--unverified-data", action="store_true", help="accept data files with another hash")
+    parser.add_argument("--json", default="", metavar="FILE", help="write what was printed as data, too")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _data(args: argparse.Namespace) -> list[str]:
+    new = ["--device", "cpu"] if args.no_cuda else []
+    new += ["--unverified-data"] if args.unverified_data else []
+    return [*new, *_flag(args, "data_dir"), *_common(args)]
+
+
+def _common(args: argparse.Namespace) -> list[str]:
+    return [*_flag(args, "json"), *(["--debug"] if args.debug else [])]
+
+
+def _flag(args: argparse.Namespace, name: str) -> list[str]:
+    value = getattr(args, name)
+    return [] if value == "" else [f"--{name.replace('_', '-')}", str(value)]
+
+
+_SCRIPTS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], list[str]]]] = {
+    "main.py": (_main_parser, _main),
+    "resprune.py": (_resprune_parser, _resprune),
+    "transfer_weights.py": (_transfer_parser, _transfer),
+}

@@ -1,0 +1,1 @@
+"""Contracts and what every room needs: errors, registries, checkpoints, run directories. Knows no model."""

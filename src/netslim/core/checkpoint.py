@@ -1,0 +1,116 @@
+"""One checkpoint format: the guide's `.pth.tar` with the original scripts' keys, and netslim's own under `netslim`.
+
+Top level, as the original scripts read and write it: `state_dict`, `epoch` (the next one), `best_prec1` (a fraction),
+`optimizer`, `cfg` (widths of a pruned network). Under `netslim`: architecture, plan, data set, training state and
+provenance, so that a file can be reopened from the file alone.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from netslim.core.archive import read_archive, write_archive
+from netslim.core.errors import CheckpointError
+from netslim.core.protocols import ArchSpec
+
+FORMAT = 1
+
+
+@dataclass(kw_only=True)
+class Checkpoint:
+    """What a file holds. Missing parts are None or empty.
+
+    Attributes:
+        state_dict: weights and buffers by name, without a `module.` prefix.
+        arch: how to build the unpruned network; None in the original scripts' files.
+        plan: the channels that stay, as plain data (see `PrunePlan.to_dict`).
+        cfg: the original's flat list of widths.
+        epoch: number of finished epochs.
+        best_prec1: best top-1 accuracy so far as a fraction, on the split named in `training["selected_on"]`.
+        optimizer: the optimizer's state in torch's format, numbered as the original's optimizer numbers its parameters.
+        dataset: name, class names, normalisation and image shape.
+        training: what resumption needs, and which split chose the model.
+        provenance: run id, stage, parent's hash, versions, configuration.
+        extra: further top-level keys (the transfer's `source`, `source_model`, `dataset`, `depth`).
+    """
+
+    state_dict: dict[str, Tensor]
+    arch: ArchSpec | None = None
+    plan: dict[str, Any] | None = None
+    cfg: list[int] | None = None
+    epoch: int = 0
+    best_prec1: float = 0.0
+    optimizer: dict[str, Any] | None = None
+    dataset: dict[str, Any] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+_OWN_KEYS = ("state_dict", "epoch", "best_prec1", "optimizer", "cfg", "netslim")
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes the file atomically. Raises NetslimError if it can't."""
+    write_archive(path, checkpoint_data(checkpoint))
+
+
+def checkpoint_data(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The dict that is written: dense CPU tensors, numbers, strings, lists and dicts only."""
+    data: dict[str, Any] = {
+        **checkpoint.extra,
+        "epoch": checkpoint.epoch,
+        "state_dict": {key: value.detach().cpu().contiguous() for key, value in checkpoint.state_dict.items()},
+        "best_prec1": checkpoint.best_prec1,
+    }
+    if checkpoint.optimizer is not None:
+        data["optimizer"] = checkpoint.optimizer
+    if checkpoint.cfg is not None:
+        data["cfg"] = list(checkpoint.cfg)
+    data["netslim"] = {
+        "format": FORMAT,
+        "arch": checkpoint.arch.to_dict() if checkpoint.arch else None,
+        "plan": checkpoint.plan,
+        "dataset": checkpoint.dataset,
+        "training": checkpoint.training,
+        "provenance": checkpoint.provenance,
+    }
+    return data
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads netslim's files and those of the original scripts.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, unsafe, from a newer netslim, or has no state_dict.
+    """
+    data = read_archive(path)
+    own = data.get("netslim") or {}
+    try:
+        if int(own.get("format", FORMAT)) > FORMAT:
+            raise CheckpointError(f"{path} was written by a newer netslim (format {own['format']}, known: {FORMAT})")
+        return Checkpoint(
+            state_dict=_state_dict(data, path),
+            arch=ArchSpec(**own["arch"]) if own.get("arch") else None,
+            plan=own.get("plan"),
+            cfg=[int(width) for width in data["cfg"]] if data.get("cfg") is not None else None,
+            epoch=int(data.get("epoch", 0)),
+            best_prec1=float(data.get("best_prec1", 0.0)),
+            optimizer=data.get("optimizer"),
+            dataset=own.get("dataset"),
+            training=own.get("training") or {},
+            provenance=own.get("provenance") or {},
+            extra={key: value for key, value in data.items() if key not in _OWN_KEYS},
+        )
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise CheckpointError(f"{path} is no checkpoint of netslim or of the original scripts: {error}") from error
+
+
+def _state_dict(data: dict[str, Any], path: Path) -> dict[str, Tensor]:
+    state = data.get("state_dict", data if data and all(isinstance(v, Tensor) for v in data.values()) else None)
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        found = ", ".join(list(data)[:8]) or "nothing"
+        raise CheckpointError(f"{path} has no state_dict (it has: {found})")
+    return {str(key).removeprefix("module."): value for key, value in state.items()}

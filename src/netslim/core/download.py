@@ -1,0 +1,181 @@
+"""Fetching a published file: several mirrors, interrupted downloads go on, and nothing passes without its hash."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, build_opener
+
+from netslim.core.errors import DataError
+
+_TIMEOUT = 15.0  # seconds without any answer
+_ATTEMPTS = 3  # per mirror, as long as each brings more of the file
+_CHUNK = 1 << 18
+
+
+class _MirrorError(Exception):
+    """A mirror did not deliver; the message says why."""
+
+
+def download(target: Path, mirrors: Sequence[str], digest: str, *, size: int | None = None) -> Path:
+    """Downloads a file, unless nobody serves the right one.
+
+    It grows as `<name>.part` beside its target and is renamed once its hash is right, so the target is never half a
+    file. A `.part` from an earlier attempt is continued.
+
+    Args:
+        target: where the file goes; its folder is made if need be.
+        mirrors: http(s) addresses that serve the same bytes, tried in turn.
+        digest: "md5:" or "sha256:" and the hash in hexadecimal, or the beginning of it.
+        size: bytes, if known: a mirror that announces another length is passed over at once.
+
+    Returns:
+        The target.
+
+    Raises:
+        DataError: if no mirror delivers the file or it cannot be written.
+    """
+    part = target.with_name(f"{target.name}.part")
+    with _writing(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    faults = []
+    for url in mirrors:
+        fault = _from_mirror(url, part, digest, size)
+        if fault is None:
+            with _writing(target):
+                part.replace(target)
+            sys.stderr.write(f"downloaded {target}\n")
+            return target
+        faults.append(f"{urlsplit(url).netloc}: {fault}")
+    raise DataError(
+        f"could not download {target.name} ({'; '.join(faults)}): fetch {mirrors[0]} by other means and put it at "
+        f"{target}, or name the folder that holds it with --data-dir"
+    )
+
+
+def file_digest(path: Path, algorithm: str) -> str:
+    """The hash of a file in hexadecimal. Raises DataError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _from_mirror(url: str, part: Path, digest: str, size: int | None) -> str | None:
+    """Completes `part` from one mirror. Returns None when its hash is right, else what went wrong."""
+    algorithm, _, expected = digest.partition(":")
+    fault = ""
+    for _ in range(_ATTEMPTS):
+        before = _size_of(part)
+        try:
+            _fetch(url, part, size)
+        except _MirrorError as error:
+            fault = str(error)
+            if _size_of(part) <= before:
+                break
+            continue
+        if file_digest(part, algorithm).startswith(expected.lower()):
+            return None
+        with _writing(part):
+            part.unlink()
+        fault = "served a file with another hash"
+        if before == 0:  # otherwise what was there before may have been at fault: once more from the beginning
+            break
+    return fault
+
+
+def _fetch(url: str, part: Path, size: int | None) -> None:
+    """Asks a mirror for what `part` lacks. Raises _MirrorError; what arrived until then stays in `part`."""
+    have = _size_of(part)
+    headers = {"User-Agent": "netslim"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        request = Request(url, headers=headers)  # noqa: S310 - the addresses stand in the source
+        with build_opener().open(request, timeout=_TIMEOUT) as response:
+            offset = _offset(response, have)
+            length = response.headers.get("Content-Length")
+            total = offset + int(length) if length else None
+            if size is not None and total not in (None, size):
+                raise _MirrorError(f"offered {total} bytes where the file has {size}")
+            _save(response, part, offset, total)
+    except HTTPError as error:
+        if error.code != 416 or not have:  # 416: nothing is left to send, the hash decides
+            raise _MirrorError(f"HTTP {error.code} {error.reason}") from error
+    except URLError as error:
+        raise _MirrorError(_reason(error.reason)) from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise _MirrorError(_reason(error)) from error
+
+
+def _offset(response: HTTPResponse, have: int) -> int:
+    """Where in the file the answer begins: at `have`, or at 0 if the mirror does not serve parts."""
+    if response.status != 206:
+        return 0
+    if not (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-"):
+        raise _MirrorError("answered with another part of the file than the one asked for")
+    return have
+
+
+def _save(response: HTTPResponse, part: Path, offset: int, total: int | None) -> None:
+    """Writes the answer to `part` from `offset` on. Raises _MirrorError if it ends before `total` bytes are there."""
+    with _writing(part):
+        file = part.open("ab" if offset else "wb")
+    done = offset
+    try:
+        with _progress(part.stem, urlsplit(response.url).netloc, offset, total) as advance:
+            while chunk := response.read(_CHUNK):
+                with _writing(part):
+                    file.write(chunk)
+                done += len(chunk)
+                advance(len(chunk))
+        with _writing(part):
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        with _writing(part):
+            file.close()
+    if total is not None and done < total:
+        raise _MirrorError(f"the connection closed after {done} of {total} bytes")
+
+
+@contextmanager
+def _progress(name: str, host: str, offset: int, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Shows how far a download is: a bar on a terminal, else one line."""
+    if not sys.stderr.isatty():
+        size = f" ({total / 1e6:.1f} MB)" if total else ""
+        sys.stderr.write(f"{'continuing' if offset else 'downloading'} {name}{size} from {host}\n")
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"{name} from {host}", total=total, completed=offset)
+        yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns a local failure into a DataError, so that it is not taken for one of the network."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path} ({error.strerror or error}): free some space or name another folder with --data-dir"
+        ) from error
+
+
+def _size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _reason(error: object) -> str:
+    """An error's own words in one line."""
+    strerror = getattr(error, "strerror", None)
+    return " ".join(str(strerror or error).split()) or type(error).__name__

@@ -1,0 +1,46 @@
+"""What a number depends on: versions, hardware and the commit, recorded with every run and every result."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, netslim and the libraries that computed something."""
+    found = {"python": platform.python_version()}
+    for package in ("netslim", "torch", "torchvision", "timm", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def hardware() -> dict[str, str | int]:
+    """Processor, cores in use and, where there is one, the GPU."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {"cpu": _processor(), "cores": os.cpu_count() or 1, "threads": torch.get_num_threads(), "gpu": gpu}
+
+
+def commit() -> str:
+    """The checkout's commit with `+` for local changes, or `unknown` outside one."""
+    here = Path(__file__).parent
+    try:
+        describe = ["git", "describe", "--always", "--dirty=+", "--abbrev=12"]
+        result = subprocess.run(describe, cwd=here, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return result.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,49 @@
+"""What can go wrong in a way the user can mend: every message says what was given, what is allowed and what to type."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class NetslimError(Exception):
+    """Base of all errors meant for the user; the command line prints it as one line and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(NetslimError):
+    """The command or the arguments are wrong: nothing was started."""
+
+    exit_code = 2
+
+
+class CheckpointError(NetslimError):
+    """A file is missing, damaged, unsafe or holds another network than the one asked for."""
+
+
+class DataError(NetslimError):
+    """A data set is missing, damaged or not what its hash says."""
+
+
+class DivergedError(NetslimError):
+    """The loss became NaN or infinite."""
+
+
+class InterruptedRunError(NetslimError):
+    """A signal ended the run after its state was saved; `exit_code` is 128 + the signal's number."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+def one_of(names: Iterable[str]) -> str:
+    """`['a', 'b']` -> `a, b`: a list of the allowed names for a message."""
+    return ", ".join(names)
+
+
+def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> UsageError:
+    """The error for a name that is not in a list, with the nearest names first."""
+    names = sorted(allowed)
+    near = difflib.get_close_matches(given.lower(), names, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return UsageError(f"unknown {kind} '{given}'{hint} (known: {one_of(names)})")

@@ -1,0 +1,149 @@
+"""The plug-in contracts: read this first.
+
+A network family offers its `ChannelGroup`s; a criterion turns a group into one score per channel; a `PrunePlan` says
+which channels stay; surgery carries it out. None of them knows the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumer:
+    """A module whose input channels follow a group.
+
+    Attributes:
+        module: dotted name of the convolution or linear layer.
+        repeat: inputs per channel (the spatial size that a flatten in between spreads over the inputs; 1 without).
+    """
+
+    module: str
+    repeat: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelGroup:
+    """Channels that can only be removed together.
+
+    Attributes:
+        name: unique in its network.
+        scales: dotted names of the BatchNorm modules whose |gamma| scores the channels.
+        producers: modules whose output channels are sliced (convolution, its BatchNorm, ...).
+        consumers: modules whose input channels are sliced.
+        selection: dotted name of a `ChannelSelection`, or None. With one, the stream keeps its full width, `producers`
+            is empty, and the selection picks what the consumers see.
+    """
+
+    name: str
+    scales: tuple[str, ...]
+    producers: tuple[str, ...] = ()
+    consumers: tuple[Consumer, ...] = ()
+    selection: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchSpec:
+    """What `create_model` needs to build a network: a registered name and its arguments (JSON values only)."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data for JSON or a checkpoint."""
+        return {"name": self.name, "arguments": dict(self.arguments)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupPlan:
+    """The channels of one group that stay: strictly increasing indices below `total`."""
+
+    name: str
+    total: int
+    keep: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a network costs: learnable parameters, and MACs for one input (conv and linear; one multiply-add is one)."""
+
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrunePlan:
+    """Which channels of a network stay, relative to the network that `arch` builds. Frozen; JSON in, JSON out.
+
+    Attributes:
+        arch: the unpruned network, or None for one that is not registered.
+        groups: one entry per channel group, in network order.
+        percent: share of all channels that was asked to go (0 <= percent < 1).
+        criterion: name of the criterion that scored the channels.
+        clamped: groups that would have fallen below `min_channels` and were held there.
+        min_channels: the least number of channels a group keeps.
+        before, after: cost of the network before and after, at `input_shape` (1, C, H, W).
+    """
+
+    arch: ArchSpec | None
+    groups: tuple[GroupPlan, ...]
+    percent: float
+    criterion: str
+    min_channels: int
+    clamped: tuple[str, ...]
+    before: Cost
+    after: Cost
+    input_shape: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """Number of channels over all groups."""
+        return sum(group.total for group in self.groups)
+
+    @property
+    def kept(self) -> int:
+        """Number of channels that stay."""
+        return sum(len(group.keep) for group in self.groups)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data (lists, dicts, numbers, strings) for JSON or a checkpoint."""
+        data = dataclasses.asdict(self)
+        data["arch"] = self.arch.to_dict() if self.arch else None
+        data["groups"] = [{"name": g.name, "total": g.total, "keep": list(g.keep)} for g in self.groups]
+        data["clamped"] = list(self.clamped)
+        data["input_shape"] = list(self.input_shape)
+        return data
+
+
+class PrunableModel(nn.Module):
+    """A network that knows how it was built and what can be removed from it.
+
+    Attributes:
+        arch: how `create_model` builds the unpruned network.
+        plan: what was removed since, or None.
+    """
+
+    arch: ArchSpec
+    plan: PrunePlan | None = None
+
+    @property
+    def cfg(self) -> list[int]:
+        """The original scripts' flat list of widths: the channels that each group has now."""
+        raise NotImplementedError
+
+    def channel_groups(self) -> Sequence[ChannelGroup]:
+        """The network's channel groups, in network order."""
+        raise NotImplementedError
+
+
+class Criterion(Protocol):
+    """Scores the channels of a group; the lowest scores go first."""
+
+    def __call__(self, model: nn.Module, group: ChannelGroup) -> Tensor:
+        """Returns one score per channel, shape (channels,), float, on any device."""
+        ...

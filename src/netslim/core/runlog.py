@@ -1,0 +1,244 @@
+"""A run directory is one phase: `run.json` says what it is, `metrics.jsonl` what happened; one process writes."""
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from netslim.core.config import StageConfig
+from netslim.core.environment import commit, versions
+from netslim.core.errors import CheckpointError, NetslimError, UsageError
+from netslim.core.files import sha256, write_errors, write_json
+
+
+class RunStatus(Enum):
+    """Where a run directory stands when it is opened."""
+
+    NEW = "new"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class RunDirectory:
+    """A locked directory that belongs to one stage with one configuration.
+
+    Args:
+        path: the directory (`--save`); made if missing.
+        stage: the verb ("train").
+        config: its configuration; settings marked free may differ from the run that is there.
+        parents: files that the run starts from, by setting name (`{"resume": Path(...)}`); compared by content. One
+            that lies in the directory itself asks to go on with the run that is there.
+        writes: names of the files that the stage writes; a directory that holds one of them but no run is refused.
+
+    Raises:
+        UsageError: the directory is in use by another process, or holds a run of another configuration.
+        NetslimError: the directory can't be written to.
+    """
+
+    def __init__(
+        self, path: Path, stage: str, config: StageConfig, *, parents: Mapping[str, Path], writes: Sequence[str]
+    ) -> None:
+        self.path = path
+        self._writes = writes
+        if not (path / "run.json").exists():
+            _check_exist(parents.values())
+        with write_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = self._acquire()
+            for leftover in path.glob(".*.tmp-*"):
+                leftover.unlink(missing_ok=True)
+        try:
+            self._record = self._open(stage, config, parents)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> "RunDirectory":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    _record: dict[str, Any]
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run stands."""
+        return RunStatus(self._record["status"])
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity, drawn when it began."""
+        return str(self._record["run_id"])
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What `finish` recorded; empty before."""
+        return dict(self._record.get("result", {}))
+
+    def provenance(self, config: StageConfig) -> dict[str, Any]:
+        """Where a file written by this run comes from, for its checkpoint."""
+        return {
+            "run_id": self.run_id,
+            "stage": self._record["stage"],
+            "parents": self._record["parents"],
+            "versions": versions(),
+            "commit": commit(),
+            "config": config.model_dump(mode="json"),
+        }
+
+    def remember(self, name: str, value: Any) -> Any:
+        """Returns what was remembered under `name`, after recording `value` if nothing was: a choice is made once."""
+        choices = self._record.setdefault("choices", {})
+        if name not in choices:
+            choices[name] = value
+            self._write()
+        return choices[name]
+
+    def begin(self) -> None:
+        """Marks the run as running; from now on it can be continued."""
+        self._set_status(RunStatus.RUNNING)
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Marks the run as finished, with what it found."""
+        self._record["result"] = dict(result)
+        self._set_status(RunStatus.FINISHED)
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Appends one line to `metrics.jsonl`."""
+        with write_errors(self._metrics), self._metrics.open("a") as stream:
+            stream.write(json.dumps(dict(row)) + "\n")
+
+    def rewind(self, epoch: int) -> None:
+        """Drops rows of `metrics.jsonl` that belong to `epoch` or later: they will be written again."""
+        kept = [row for row in self.metrics() if row["epoch"] < epoch]
+        with write_errors(self._metrics):
+            temporary = self._metrics.with_name(".metrics.jsonl.tmp-rewind")
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in kept))
+            temporary.replace(self._metrics)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`; a last line cut off by a crash is left out."""
+        rows = []
+        for line in self._metrics.read_text().splitlines() if self._metrics.exists() else []:
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows
+
+    @property
+    def _metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def _acquire(self) -> FileLock:
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise UsageError(f"{self.path} is in use by another process; wait for it or give another --save") from None
+        return lock
+
+    def _open(self, stage: str, config: StageConfig, parents: Mapping[str, Path]) -> dict[str, Any]:
+        record = self._read()
+        if record is None or record["status"] == RunStatus.NEW.value:
+            self._refuse_foreign()
+            return {
+                "run_id": secrets.token_hex(8),
+                "stage": stage,
+                "status": RunStatus.NEW.value,
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "config": config.fixed(),
+                "parents": {name: _identity(parent) for name, parent in parents.items()},
+                "versions": versions(),
+                "commit": commit(),
+            }
+        own = {name for name, parent in parents.items() if parent.resolve().parent == self.path.resolve()}
+        differences = _differences(record, stage, config.fixed(), parents, own)
+        if differences:
+            raise UsageError(
+                f"{self.path} holds another run ({'; '.join(differences)}); give another --save, "
+                f"repeat that run's settings to go on with it, or delete the folder"
+            )
+        return record
+
+    def _read(self) -> dict[str, Any] | None:
+        path = self.path / "run.json"
+        if not path.exists():
+            return None
+        try:
+            record = json.loads(path.read_text())
+            RunStatus(record["status"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise NetslimError(f"{path} can't be read ({error}); give another --save or delete the folder") from error
+        return dict(record)
+
+    def _refuse_foreign(self) -> None:
+        found = [name for name in self._writes if (self.path / name).exists()]
+        if found:
+            raise UsageError(
+                f"{self.path} already holds {', '.join(found)}, which no run of netslim wrote there; "
+                f"give another --save"
+            )
+
+    def _set_status(self, status: RunStatus) -> None:
+        self._record["status"] = status.value
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self.path / "run.json", self._record)
+
+
+def _check_exist(parents: Iterable[Path]) -> None:
+    """Before a folder is made for a run that can't start."""
+    for parent in parents:
+        if not parent.is_file():
+            raise CheckpointError(
+                f"no such checkpoint file: {parent}" + (" (it is a folder)" if parent.is_dir() else "")
+            )
+
+
+def _identity(parent: Path) -> dict[str, str]:
+    identity = {"path": str(parent)}
+    if parent.is_file():
+        identity["sha256"] = sha256(parent)
+    return identity
+
+
+def _differences(
+    record: Mapping[str, Any], stage: str, fixed: Mapping[str, Any], parents: Mapping[str, Path], own: set[str]
+) -> list[str]:
+    """What sets a recorded run apart from the one asked for; a parent in `own` asks for the recorded one."""
+    if record["stage"] != stage:
+        return [f"it was made by '{record['stage']}', this is '{stage}'"]
+    there, was = record["config"], record["parents"]
+    files = was.keys() | parents.keys()
+    differences = [
+        f"{name}: {there.get(name)} there, {fixed.get(name)} now"
+        for name in sorted((there.keys() | fixed.keys()) - files)
+        if there.get(name) != fixed.get(name)
+    ]
+    if own:
+        return differences
+    for name in sorted(files):
+        now = _identity(parents[name]) if name in parents else None
+        if not _same_parent(was.get(name), now):
+            differences.append(f"{name}: {_describe(was.get(name))} there, {_describe(now)} now")
+    return differences
+
+
+def _same_parent(there: Mapping[str, str] | None, now: Mapping[str, str] | None) -> bool:
+    if there is None or now is None:
+        return there is now
+    if "sha256" in there and "sha256" in now:
+        return there["sha256"] == now["sha256"]
+    return there["path"] == now["path"]  # the file is gone: the run's own checkpoint is enough to go on
+
+
+def _describe(parent: Mapping[str, str] | None) -> str:
+    return f"{parent['path']} ({parent.get('sha256', 'missing')[:8]})" if parent else "none"

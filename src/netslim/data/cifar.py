@@ -1,0 +1,174 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): 50,000 + 10,000 colour images, 32x32, from the official Python files."""
+
+import tarfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from netslim.core.download import download
+from netslim.core.errors import DataError
+from netslim.data.dataset import DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
+from netslim.data.restricted_pickle import load_plain
+from netslim.data.verified import read_file, verify_content, verify_file
+
+_PIXELS = 3 * 32 * 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class CifarRelease:
+    """The published files of one of the two data sets: names, keys, MD5 hashes.
+
+    Attributes:
+        archive, md5, size: the archive's name, hash and bytes.
+        folder: where its files are, in the archive and unpacked.
+        train, test, meta: file name -> MD5.
+        labels_key, names_key: where the labels stand in a batch, and the class names in `meta`.
+    """
+
+    archive: str
+    md5: str
+    size: int
+    folder: str
+    train: Mapping[str, str]
+    test: Mapping[str, str]
+    meta: Mapping[str, str]
+    labels_key: str
+    names_key: str
+
+    @property
+    def files(self) -> dict[str, str]:
+        """All files that are needed, with their MD5."""
+        return {**self.train, **self.test, **self.meta}
+
+    @property
+    def mirrors(self) -> list[str]:
+        """Where the archive is served: the author's page, and PaddlePaddle's copy of the same bytes."""
+        hosts = ("https://www.cs.toronto.edu/~kriz/", "https://dataset.bj.bcebos.com/cifar/")
+        return [host + self.archive for host in hosts]
+
+
+CIFAR10 = CifarRelease(
+    archive="cifar-10-python.tar.gz",
+    md5="c58f30108f718f92721af3b95e74349a",
+    size=170_498_071,
+    folder="cifar-10-batches-py",
+    train={
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    },
+    test={"test_batch": "40351d587109b95175f43aff81a1287e"},
+    meta={"batches.meta": "5ff9c542aee3614f3951f8cda6e48888"},
+    labels_key="labels",
+    names_key="label_names",
+)
+CIFAR100 = CifarRelease(
+    archive="cifar-100-python.tar.gz",
+    md5="eb9058c3a382ffc7106e4002c42a8d85",
+    size=169_001_437,
+    folder="cifar-100-python",
+    train={"train": "16019d7e3df5f24257cddd939b257f8d"},
+    test={"test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
+    meta={"meta": "7973b15100ade9c7d40fb424638fde48"},
+    labels_key="fine_labels",
+    names_key="fine_label_names",
+)
+
+
+SHAPES.register("cifar10")((10, 3))
+SHAPES.register("cifar100")((100, 3))
+
+
+@DATASETS.register("cifar10")
+def load_cifar10(source: Source) -> ImageDataset:
+    """CIFAR-10: ten classes."""
+    return _load("cifar10", CIFAR10, source)
+
+
+@DATASETS.register("cifar100")
+def load_cifar100(source: Source) -> ImageDataset:
+    """CIFAR-100: its hundred fine classes."""
+    return _load("cifar100", CIFAR100, source)
+
+
+def _load(name: str, release: CifarRelease, source: Source) -> ImageDataset:
+    contents = {file: load_plain(data, file) for file, data in _read_files(release, source).items()}
+    names = _class_names(contents, release)
+    return ImageDataset(
+        name=name,
+        train=_split(contents, release.train, release.labels_key, len(names)),
+        test=_split(contents, release.test, release.labels_key, len(names)),
+        class_names=names,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
+        augmentation=Augmentation(pad=4, flip=True),
+    )
+
+
+def _read_files(release: CifarRelease, source: Source) -> dict[str, bytes]:
+    """The bytes of all needed files: from the unpacked folder if it is complete, else from the archive."""
+    folder = source.data_dir / release.folder
+    if all((folder / file).is_file() for file in release.files):
+        contents = {file: read_file(folder / file) for file in release.files}
+        for file, md5 in release.files.items():
+            verify_content(folder / file, contents[file], md5, unverified=source.unverified)
+        return contents
+    archive = source.data_dir / release.archive
+    if archive.exists():
+        verify_file(archive, release.md5, unverified=source.unverified)
+    else:
+        download(archive, release.mirrors, f"md5:{release.md5}", size=release.size)
+    return _read_archive(archive, release)
+
+
+def _read_archive(archive: Path, release: CifarRelease) -> dict[str, bytes]:
+    """The needed files of the archive, read in one pass and never unpacked to disk."""
+    wanted = {f"{release.folder}/{file}": file for file in release.files}
+    contents: dict[str, bytes] = {}
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                stream = tar.extractfile(member) if member.isfile() and member.name in wanted else None
+                if stream is not None:
+                    contents[wanted[member.name]] = stream.read()
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{archive} is damaged ({error}): delete it to download it again") from error
+    missing = [file for file in release.files if file not in contents]
+    if missing:
+        raise DataError(f"{archive} lacks {', '.join(missing)}: delete it to download it again")
+    return contents
+
+
+def _class_names(contents: Mapping[str, Any], release: CifarRelease) -> tuple[str, ...]:
+    file = next(iter(release.meta))
+    names = contents[file].get(release.names_key) if isinstance(contents[file], dict) else None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{file} holds no list '{release.names_key}': delete it to download it again")
+    return tuple(names)
+
+
+def _split(contents: Mapping[str, Any], files: Iterable[str], labels_key: str, classes: int) -> Split:
+    batches = [_batch(contents[file], file, labels_key, classes) for file in files]
+    return Split(
+        torch.cat([images for images, _ in batches]).view(-1, 3, 32, 32), torch.cat([labels for _, labels in batches])
+    )
+
+
+def _batch(content: Any, file: str, labels_key: str, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """One file's images, uint8 (N, 3072), and labels, int64 (N,). Raises DataError if it holds anything else."""
+    pixels = content.get("data") if isinstance(content, dict) else None
+    labels = content.get(labels_key) if isinstance(content, dict) else None
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (_PIXELS,):
+        raise DataError(f"{file} holds no images of {_PIXELS} bytes: delete it to download it again")
+    if not isinstance(labels, list) or len(labels) != len(pixels):
+        raise DataError(f"{file} does not hold one of '{labels_key}' per image: delete it to download it again")
+    if not all(isinstance(label, int) and 0 <= label < classes for label in labels):
+        raise DataError(f"{file} holds labels outside 0..{classes - 1}: delete it to download it again")
+    return torch.from_numpy(np.array(pixels)), torch.tensor(labels, dtype=torch.int64)

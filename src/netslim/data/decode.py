@@ -1,0 +1,148 @@
+"""Image files -> one uint8 tensor, decoded by a few threads (PIL lets go of the interpreter lock while it decodes)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netslim.core.errors import DataError
+from netslim.data.memory import require_memory
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_CHUNK = 64
+_GREY = ("1", "L", "LA", "I", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+class _ColourError(Exception):
+    """A colour image among those taken for grey."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Form:
+    """What every image is brought to; `resized` says whether it may be scaled and cut for that."""
+
+    mode: str
+    height: int
+    width: int
+    resized: bool
+    first: Path
+
+
+def decode_images(files: Sequence[Path], size: int | None) -> Tensor:
+    """Decodes images, all to one size: the short side is scaled to `size` (bilinear, antialiased), the middle cut out.
+
+    16-bit pixels are scaled to 8 bits; palettes and CMYK become RGB; transparency is dropped; of an animation the first
+    frame counts.
+
+    Args:
+        files: at least one image file.
+        size: pixels per side, or None if all images have one size already.
+
+    Returns:
+        uint8, shape (N, C, H, W); one channel if all images are grey, else three.
+
+    Raises:
+        DataError: for a file that cannot be decoded, images of several sizes without `size`, or too many of them.
+    """
+    mode, width, height = _probe(files[0])
+    if size is not None:
+        width = height = size
+    if mode in _GREY:
+        with suppress(_ColourError):
+            form = _Form(mode="L", height=height, width=width, resized=size is not None, first=files[0])
+            return _decode_all(files, form)
+    return _decode_all(files, _Form(mode="RGB", height=height, width=width, resized=size is not None, first=files[0]))
+
+
+def _decode_all(files: Sequence[Path], form: _Form) -> Tensor:
+    shape = (len(files), form.height, form.width, len(form.mode))
+    require_memory(int(np.prod(shape, dtype=object)), f"{len(files)} images of {form.width}x{form.height} pixels")
+    images = np.empty((shape[0], shape[3], *shape[1:3]), np.uint8)
+
+    def fill(start: int) -> None:
+        for index in range(start, min(start + _CHUNK, len(files))):
+            pixels = _decode(files[index], form)
+            images[index] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
+        for _ in pool.map(fill, range(0, len(files), _CHUNK)):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return torch.from_numpy(images)
+
+
+def _probe(file: Path) -> tuple[str, int, int]:
+    """Mode, width and height of an image, from its header."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            return image.mode, image.width, image.height
+    except Exception as error:  # as in _decode
+        raise _unreadable(file, error) from error
+
+
+def _decode(file: Path, form: _Form) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """One image, uint8, shape (H, W) or (H, W, 3)."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            if form.mode == "L" and image.mode not in _GREY:
+                raise _ColourError
+            if not form.resized and image.size != (form.width, form.height):
+                raise _another_size(file, image.size, form)
+            return np.asarray(_square(_as_mode(image, form.mode), form))
+    except (_ColourError, DataError):
+        raise
+    except Exception as error:  # damaged files make PIL's decoders fail with many kinds of errors
+        raise _unreadable(file, error) from error
+
+
+def _as_mode(image: Image, mode: str) -> Image:
+    """The image as "L" or "RGB", 8 bits per channel."""
+    from PIL import Image
+
+    if image.mode == "F":
+        raise ValueError("pixels are floating-point numbers of unknown range")
+    if image.mode.startswith("I"):  # PIL would clip 16-bit values to 255 instead of scaling them
+        wide = np.asarray(image).astype(np.int64)
+        image = Image.fromarray((wide.clip(0, 65535) // 257).astype(np.uint8))
+    return image.convert(mode)
+
+
+def _square(image: Image, form: _Form) -> Image:
+    """The middle square of the image at the form's size; PIL scales just the part in `box`."""
+    from PIL import Image
+
+    if image.size == (form.width, form.height):
+        return image
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return image.resize((form.width, form.height), Image.Resampling.BILINEAR, box=box)
+
+
+def _another_size(file: Path, size: tuple[int, int], form: _Form) -> DataError:
+    return DataError(
+        f"the images differ in size ({form.first} is {form.width}x{form.height}, {file} is {size[0]}x{size[1]}): "
+        "type --image-size N to bring all of them to NxN pixels"
+    )
+
+
+def _unreadable(file: Path, error: Exception) -> DataError:
+    reason = " ".join(str(error).replace(repr(str(file)), "the file").split()) or type(error).__name__
+    return DataError(f"cannot read image {file} ({reason}): repair it or remove it")

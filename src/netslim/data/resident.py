@@ -1,0 +1,150 @@
+"""Batches from images that stay in memory: uint8 on the device, cut, flipped and normalised a batch at a time.
+
+Order and augmentation are keyed on (seed, epoch, index in the split), see `counter`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from netslim.core.errors import UsageError
+from netslim.data.counter import keyed_hash, uniform
+from netslim.data.dataset import Augmentation, ImageDataset, Split
+
+Batch = tuple[Tensor, Tensor]
+
+# What a random number is for is part of its key, so that no two uses share one.
+_ORDER, _AUGMENT = 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """One epoch's choices: `order` of the samples, and for each sample its crop corner (`top`, `left`) and `flip` 0/1.
+
+    All are int64 of shape (N,); `top` and `left` count from the padded image's corner, 0..2*pad.
+    """
+
+    order: Tensor
+    top: Tensor
+    left: Tensor
+    flip: Tensor
+
+    def to(self, device: torch.device | str) -> "Draws":
+        """The same choices on a device."""
+        return Draws(*(each.to(device) for each in (self.order, self.top, self.left, self.flip)))
+
+
+def draw(count: int, augmentation: Augmentation, *, seed: int, epoch: int) -> Draws:
+    """The choices for `count` samples in one epoch; sample i gets the same ones whatever the rest of the split is."""
+    bits = keyed_hash(count, seed, epoch, _AUGMENT)
+    places = 2 * augmentation.pad + 1
+    return Draws(
+        order=torch.argsort(keyed_hash(count, seed, epoch, _ORDER), stable=True),
+        top=uniform(bits, places, skip=44),
+        left=uniform(bits, places, skip=24),
+        flip=(bits & 1) * int(augmentation.flip),
+    )
+
+
+class TrainBatches:
+    """The training images in a new order and with new augmentation every epoch.
+
+    Args:
+        split: what to train on; its images are moved to `device` once.
+        dataset: gives the normalisation and the augmentation.
+        batch_size: images per batch; the last batch of an epoch holds what is left.
+        seed: any integer. Equal seeds give equal batches, on every device.
+        device: where the batches are made.
+
+    Raises:
+        UsageError: for a batch size below 1.
+    """
+
+    def __init__(
+        self, split: Split, dataset: ImageDataset, *, batch_size: int, seed: int, device: torch.device | str
+    ) -> None:
+        _check_batch_size(batch_size)
+        self._images = split.images.to(device).contiguous()
+        self._labels = split.labels.to(device)
+        self._augmentation = dataset.augmentation
+        self._normalise = Normalise(dataset, device)
+        self._batch_size = batch_size
+        self._seed = seed
+
+    def __len__(self) -> int:
+        """Batches per epoch, a smaller last one included."""
+        return -(-len(self._labels) // self._batch_size)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from batch number `start` on: float32 (B, C, H, W) and int64 (B,)."""
+        if start < 0:
+            raise ValueError(f"start must not be negative, got {start}")
+        draws = draw(len(self._labels), self._augmentation, seed=self._seed, epoch=epoch).to(self._images.device)
+        for number in range(start, len(self)):
+            chosen = draws.order[number * self._batch_size : (number + 1) * self._batch_size]
+            images = crop_and_flip(
+                self._images.index_select(0, chosen),
+                draws.top[chosen],
+                draws.left[chosen],
+                draws.flip[chosen],
+                self._augmentation.pad,
+            )
+            yield self._normalise(images), self._labels[chosen]
+
+
+def evaluation_batches(
+    split: Split, dataset: ImageDataset, *, batch_size: int, device: torch.device | str
+) -> Iterator[Batch]:
+    """The images in order and as they are: normalised float32 (B, C, H, W) and int64 (B,).
+
+    Raises:
+        UsageError: for a batch size below 1.
+    """
+    _check_batch_size(batch_size)
+    normalise = Normalise(dataset, device)
+    pairs = zip(torch.split(split.images, batch_size), torch.split(split.labels, batch_size), strict=True)
+    return ((normalise(images.to(device)), labels.to(device)) for images, labels in pairs)
+
+
+class Normalise:
+    """uint8 images -> (pixel / 255 - mean) / std as float32, with one multiplication and one addition per pixel."""
+
+    def __init__(self, dataset: ImageDataset, device: torch.device | str) -> None:
+        mean = torch.tensor(dataset.mean, dtype=torch.float64).view(1, -1, 1, 1)
+        std = torch.tensor(dataset.std, dtype=torch.float64).view(1, -1, 1, 1)
+        self._scale = (1 / (255 * std)).float().to(device)
+        self._shift = (-mean / std).float().to(device)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Normalises uint8 (B, C, H, W) on the device given at construction."""
+        return images.to(torch.float32).mul_(self._scale).add_(self._shift)
+
+
+def crop_and_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, pad: int) -> Tensor:
+    """Pads with zeros, cuts every image back to its size at its own place, then mirrors those with `flip` 1.
+
+    Args:
+        images: uint8, shape (B, C, H, W).
+        top, left: corner of each cut in the padded image, 0..2*pad, int64, shape (B,).
+        flip: 0 or 1, int64, shape (B,).
+        pad: pixels added on each side.
+    """
+    count, channels, height, width = images.shape
+    if pad > 0:
+        padded = F.pad(images, (pad, pad, pad, pad))
+        # Element i of `runs` is the run of `width` pixels that starts at pixel i: a row of any cut is one of them.
+        runs = padded.view(-1).as_strided((padded.numel() - width + 1, width), (1, 1))
+        corner = (top * padded.shape[3] + left).view(-1, 1, 1)
+        plane = torch.arange(count * channels, device=images.device).view(count, channels, 1) * padded[0, 0].numel()
+        row = torch.arange(height, device=images.device) * padded.shape[3]
+        images = runs.index_select(0, (corner + plane + row).view(-1)).view(images.shape)
+    either = torch.cat((images, images.flip(3)))
+    return either.index_select(0, torch.arange(count, device=images.device) + count * flip)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise UsageError(f"a batch of {batch_size} images is not possible: type --batch-size 1 or more")

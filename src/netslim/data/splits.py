@@ -1,0 +1,54 @@
+"""Cutting a split in two, class by class."""
+
+import torch
+from torch import Tensor
+
+from netslim.core.errors import UsageError
+from netslim.data.counter import keyed_hash
+from netslim.data.dataset import Split
+
+_HELD_OUT = 3  # see resident.py: what a random number is for is part of its key
+
+
+def split_validation(split: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """Holds out a share of the images, the same share of every class.
+
+    Both parts keep the order of the images. Every class with at least two images has at least one in each part; a class
+    with a single image keeps it for training.
+
+    Args:
+        split: what to cut.
+        share: of the images that are held out, 0 < share < 1.
+        seed: any integer; equal seeds hold out the same images.
+
+    Returns:
+        (train, validation).
+
+    Raises:
+        UsageError: for a share outside 0..1.
+    """
+    if not 0 < share < 1:
+        raise UsageError(f"cannot hold out a share of {share}: it must be above 0 and below 1 (0.1 is a tenth)")
+    held_out = _held_out(split.labels.cpu(), share, seed).to(split.labels.device)
+    keep = ~held_out
+    return Split(split.images[keep], split.labels[keep]), Split(split.images[held_out], split.labels[held_out])
+
+
+def _held_out(labels: Tensor, share: float, seed: int) -> Tensor:
+    """Which images are held out: bool, shape (N,)."""
+    rank = keyed_hash(len(labels), seed, _HELD_OUT)
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    for label, quota in enumerate(_quotas(torch.bincount(labels).tolist(), share)):
+        members = (labels == label).nonzero().view(-1)
+        held_out[members[torch.argsort(rank[members], stable=True)[:quota]]] = True
+    return held_out
+
+
+def _quotas(counts: list[int], share: float) -> list[int]:
+    """Images to hold out per class: largest remainders, so that the sum is the share of all images, rounded."""
+    exact = [count * share for count in counts]
+    quotas = [int(number) for number in exact]
+    left = round(sum(exact)) - sum(quotas)
+    for label in sorted(range(len(counts)), key=lambda label: quotas[label] - exact[label])[:left]:
+        quotas[label] += 1
+    return [min(max(quota, 1), count - 1) if count > 1 else 0 for quota, count in zip(quotas, counts, strict=True)]

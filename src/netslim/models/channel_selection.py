@@ -1,0 +1,63 @@
+"""Channel selection: a per-block choice among a stream's channels (network-slimming's `channel_selection` layer)."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+
+class ChannelSelection(nn.Module):
+    """Passes on the chosen channels of its input; put right after a BatchNorm.
+
+    The choice is stored as in the original's files, a float 0/1 vector `indexes`, but as a buffer: it is neither
+    learnable nor an optimizer's business. The integer index that `forward` gathers with is computed when the choice
+    changes, by `select` or when a state dict is loaded; `forward` never waits for a device. With all channels chosen
+    the input itself is returned.
+
+    Args:
+        channels: width of the input stream.
+        selected: how many channels the built network expects to be chosen; the choice itself comes with the weights.
+
+    Shape: (N, channels, H, W) -> (N, selected, H, W).
+    """
+
+    indexes: Tensor
+    index: Tensor
+
+    def __init__(self, channels: int, selected: int | None = None) -> None:
+        super().__init__()
+        self.channels = channels
+        self.register_buffer("indexes", torch.ones(channels))
+        self.register_buffer("index", torch.arange(channels), persistent=False)
+        if selected is not None and selected != channels:
+            self.select(range(selected))
+
+    @property
+    def selected(self) -> int:
+        """Number of channels passed on."""
+        return self.index.numel()
+
+    def select(self, keep: Sequence[int]) -> None:
+        """Chooses the channels `keep` (increasing). Raises IndexError for one that the stream does not have."""
+        chosen = torch.zeros(self.channels, device=self.indexes.device, dtype=self.indexes.dtype)
+        chosen[list(keep)] = 1
+        self.indexes = chosen
+        self._refresh()
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """(N, channels, H, W) -> (N, selected, H, W)."""
+        if self.index.numel() == self.channels:
+            return stream
+        return stream.index_select(1, self.index)
+
+    def extra_repr(self) -> str:
+        """For `print(model)`."""
+        return f"{self.channels} -> {self.selected}"
+
+    def _refresh(self) -> None:
+        self.index = self.indexes.nonzero().flatten()
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        cast(Any, self)._refresh()

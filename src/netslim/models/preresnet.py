@@ -1,0 +1,212 @@
+"""Pre-activation bottleneck ResNet for small images (He et al. 2016, section 3; Liu et al. 2017, section 4.2).
+
+Keys, widths and initialisation are those of the original network-slimming code, so that state dicts exchange both ways.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netslim.core.errors import UsageError
+from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer, PrunableModel
+from netslim.models.channel_selection import ChannelSelection
+from netslim.models.registry import ARCHITECTURES, RECOGNISERS
+
+EXPANSION = 4
+PLANES = (16, 32, 64)
+BATCHNORM_SCALE = 0.5  # the original's start, so that the L1 penalty has a shorter way to go
+
+
+class Bottleneck(nn.Module):
+    """BN, selection, ReLU, 1x1 / BN, ReLU, 3x3 / BN, ReLU, 1x1, added to the stream.
+
+    Args:
+        inplanes: width of the stream that comes in.
+        planes: a quarter of the width that goes out.
+        widths: inputs of conv1 (what the selection keeps), outputs of conv1, outputs of conv2.
+        stride: of conv2 and of the downsampling convolution.
+    """
+
+    def __init__(self, inplanes: int, planes: int, widths: Sequence[int], stride: int = 1) -> None:
+        super().__init__()
+        selected, first, second = widths
+        outplanes = planes * EXPANSION
+        self.bn1 = nn.BatchNorm2d(inplanes)
+        self.select = ChannelSelection(inplanes, selected)
+        self.conv1 = nn.Conv2d(selected, first, kernel_size=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(first)
+        self.conv2 = nn.Conv2d(first, second, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(second)
+        self.conv3 = nn.Conv2d(second, outplanes, kernel_size=1, bias=False)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or inplanes != outplanes:
+            conv = nn.Conv2d(inplanes, outplanes, kernel_size=1, stride=stride, bias=False)
+            self.downsample = nn.Sequential(conv)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inplanes, H, W) -> (N, 4 x planes, H / stride, W / stride)."""
+        out = self.conv1(F.relu(self.select(self.bn1(x)), inplace=True))
+        out = self.conv2(F.relu(self.bn2(out), inplace=True))
+        out = self.conv3(F.relu(self.bn3(out), inplace=True))
+        stream: Tensor = x if self.downsample is None else self.downsample(x)
+        return torch.add(out, stream)
+
+
+class PreResNet(PrunableModel):
+    """Pre-activation bottleneck ResNet of depth 9n + 2, for images of 8 x 8 pixels or more.
+
+    Args:
+        depth: 9n + 2 (20, 29, 56, 110, 164, ...).
+        num_classes: size of the output.
+        in_channels: 1 (grey) or 3 (colour).
+        cfg: the original's flat list of 9n + 1 widths: per block the inputs kept by its selection, the width after
+            conv1, the width after conv2; last, the inputs of the classifier. None for the unpruned network.
+
+    Shape: (N, in_channels, H, W) -> (N, num_classes).
+
+    Raises:
+        UsageError: the depth is not 9n + 2, or `cfg` does not fit it.
+    """
+
+    def __init__(
+        self, depth: int = 164, num_classes: int = 10, in_channels: int = 3, cfg: Sequence[int] | None = None
+    ) -> None:
+        super().__init__()
+        blocks = blocks_per_stage(depth)
+        dense = dense_cfg(depth)
+        cfg = _checked(cfg, dense, depth) if cfg is not None else dense
+        arguments: dict[str, Any] = {"depth": depth, "num_classes": num_classes, "in_channels": in_channels}
+        if cfg != dense:
+            arguments["cfg"] = cfg
+        self.arch = ArchSpec(name="resnet", arguments=arguments)
+        self.conv1 = nn.Conv2d(in_channels, PLANES[0], kernel_size=3, padding=1, bias=False)
+        self.layer1 = _stage(PLANES[0], PLANES[0], cfg[: 3 * blocks], stride=1)
+        self.layer2 = _stage(PLANES[0] * EXPANSION, PLANES[1], cfg[3 * blocks : 6 * blocks], stride=2)
+        self.layer3 = _stage(PLANES[1] * EXPANSION, PLANES[2], cfg[6 * blocks : 9 * blocks], stride=2)
+        self.bn = nn.BatchNorm2d(PLANES[2] * EXPANSION)
+        self.select = ChannelSelection(PLANES[2] * EXPANSION, cfg[-1])
+        self.fc = nn.Linear(cfg[-1], num_classes)
+        self._initialise()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> logits (N, num_classes)."""
+        x = self.layer3(self.layer2(self.layer1(self.conv1(x))))
+        x = F.relu(self.select(self.bn(x)), inplace=True)
+        x = F.adaptive_avg_pool2d(x, 1).flatten(1)
+        logits: Tensor = self.fc(x)
+        return logits
+
+    @property
+    def cfg(self) -> list[int]:
+        """The original's flat list of widths, read off the network as it is now."""
+        widths = [w for _, b in self._blocks() for w in (b.select.selected, b.bn2.num_features, b.bn3.num_features)]
+        return [*widths, self.select.selected]
+
+    def channel_groups(self) -> list[ChannelGroup]:
+        """Per block the selection's, conv1's and conv2's channels; last the final selection's; the original's order."""
+        groups = []
+        for name, _ in self._blocks():
+            groups.append(_selection_group(f"{name}.bn1", f"{name}.select", f"{name}.conv1"))
+            for conv, bn, following in (("conv1", "bn2", "conv2"), ("conv2", "bn3", "conv3")):
+                groups.append(
+                    ChannelGroup(
+                        name=f"{name}.{bn}",
+                        scales=(f"{name}.{bn}",),
+                        producers=(f"{name}.{conv}", f"{name}.{bn}"),
+                        consumers=(Consumer(module=f"{name}.{following}"),),
+                    )
+                )
+        return [*groups, _selection_group("bn", "select", "fc")]
+
+    def _blocks(self) -> Iterator[tuple[str, Bottleneck]]:
+        for name, module in self.named_modules():
+            if isinstance(module, Bottleneck):
+                yield name, module
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
+                nn.init.normal_(module.weight, 0, math.sqrt(2 / fan_out))
+            elif isinstance(module, nn.BatchNorm2d):
+                nn.init.constant_(module.weight, BATCHNORM_SCALE)
+
+
+@ARCHITECTURES.register("resnet")
+def resnet(
+    depth: int = 164, num_classes: int = 10, in_channels: int = 3, cfg: Sequence[int] | None = None
+) -> PrunableModel:
+    """The guide's prunable ResNet; see `PreResNet`."""
+    return PreResNet(depth, num_classes, in_channels, cfg)
+
+
+@RECOGNISERS.register("resnet")
+def arch_of(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
+    """The architecture of a state dict with this family's keys, pruned or not; None if it is not one."""
+    blocks = len([key for key in state_dict if key.startswith("layer1.") and key.endswith(".select.indexes")])
+    if not blocks or "fc.weight" not in state_dict:
+        return None
+    try:
+        cfg = [
+            state_dict[f"layer{stage}.{block}.{conv}.weight"].shape[axis]
+            for stage in (1, 2, 3)
+            for block in range(blocks)
+            for conv, axis in (("conv1", 1), ("conv1", 0), ("conv2", 0))
+        ]
+        classes, last = state_dict["fc.weight"].shape
+        arguments = {
+            "depth": 9 * blocks + 2,
+            "num_classes": classes,
+            "in_channels": state_dict["conv1.weight"].shape[1],
+        }
+    except (KeyError, IndexError, ValueError):
+        return None
+    cfg.append(last)
+    if cfg != dense_cfg(arguments["depth"]):
+        return ArchSpec(name="resnet", arguments={**arguments, "cfg": cfg})
+    return ArchSpec(name="resnet", arguments=arguments)
+
+
+def blocks_per_stage(depth: int) -> int:
+    """n of depth 9n + 2. Raises UsageError that names the nearest valid depths."""
+    if depth < 11 or (depth - 2) % 9:
+        below = max(11, depth - (depth - 2) % 9)
+        near = f"{below}" if depth < 11 else f"{below} or {below + 9}"
+        raise UsageError(f"--depth {depth}: the depth of a bottleneck ResNet is 9n+2; the nearest is {near}")
+    return (depth - 2) // 9
+
+
+def dense_cfg(depth: int) -> list[int]:
+    """The widths of the unpruned network, 9n + 1 numbers."""
+    blocks = blocks_per_stage(depth)
+    cfg: list[int] = []
+    inplanes = PLANES[0]
+    for planes in PLANES:
+        for _ in range(blocks):
+            cfg += [inplanes, planes, planes]
+            inplanes = planes * EXPANSION
+    return [*cfg, inplanes]
+
+
+def _stage(inplanes: int, planes: int, cfg: Sequence[int], stride: int) -> nn.Sequential:
+    blocks = [Bottleneck(inplanes, planes, cfg[:3], stride)]
+    for start in range(3, len(cfg), 3):
+        blocks.append(Bottleneck(planes * EXPANSION, planes, cfg[start : start + 3]))
+    return nn.Sequential(*blocks)
+
+
+def _selection_group(bn: str, select: str, following: str) -> ChannelGroup:
+    return ChannelGroup(name=bn, scales=(bn,), consumers=(Consumer(module=following),), selection=select)
+
+
+def _checked(cfg: Sequence[int], dense: list[int], depth: int) -> list[int]:
+    if len(cfg) != len(dense):
+        raise UsageError(f"cfg has {len(cfg)} widths; a ResNet of depth {depth} has {len(dense)}")
+    for position, (width, limit) in enumerate(zip(cfg, dense, strict=True)):
+        if not 1 <= width <= limit:
+            raise UsageError(f"cfg[{position}] is {width}; a ResNet of depth {depth} allows 1 to {limit} there")
+    return list(cfg)

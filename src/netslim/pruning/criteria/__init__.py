@@ -1,0 +1,6 @@
+"""Criteria: a channel group in, one score per channel out. One file each, found through the registry."""
+
+from netslim.core.protocols import Criterion
+from netslim.core.registry import Registry
+
+CRITERIA: Registry[Criterion] = Registry("criterion", "netslim.pruning.criteria")

@@ -1,0 +1,14 @@
+"""|gamma|: the BatchNorm scale, made sparse by the L1 penalty (Liu et al. 2017, section 3)."""
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.protocols import ChannelGroup
+from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.groups import scales_of
+
+
+@CRITERIA.register("bn_scale")
+def bn_scale(model: nn.Module, group: ChannelGroup) -> Tensor:
+    """Mean |gamma| over the group's BatchNorms, shape (channels,), float32."""
+    return torch.stack([bn.weight.detach().abs().float() for bn in scales_of(model, group)]).mean(0)

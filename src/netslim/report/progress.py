@@ -1,0 +1,74 @@
+"""How a training goes: a bar on a terminal, plain lines elsewhere."""
+
+import time
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from netslim.report.console import console, say
+from netslim.report.tables import percent
+
+
+class TrainingProgress:
+    """Shows every batch on a bar if standard output is a terminal, else one line in `log_interval` batches.
+
+    Args:
+        epochs: number of epochs in all.
+        log_interval: batches between plain lines.
+        selected_on: the split that `top1` of an epoch is measured on.
+        sparse: whether the penalty is worth a column.
+    """
+
+    def __init__(self, *, epochs: int, log_interval: int, selected_on: str, sparse: bool) -> None:
+        self._epochs = epochs
+        self._log_interval = log_interval
+        self._selected_on = selected_on
+        self._sparse = sparse
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        if console().is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[numbers]}"))
+            self._bar = Progress(*columns, console=console(), transient=True)
+
+    def __enter__(self) -> "TrainingProgress":
+        if self._bar:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=None, numbers="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def batch(self, epoch: int, done: int, total: int, numbers: dict[str, float]) -> None:
+        """After a batch; see `netslim.training.loop.Reporter`."""
+        if self._bar:
+            text = f"{done}/{total}  {_line(numbers)}"
+            self._bar.update(
+                self._task, description=f"epoch {epoch}/{self._epochs}", completed=done, total=total, numbers=text
+            )
+        elif done % self._log_interval == 0 and done < total:
+            say(f"Train Epoch: {epoch} [{done}/{total} batches]  {_line(numbers)}")
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """After an epoch, with its row of metrics."""
+        sparse = (
+            f"  penalty {row['penalty']:.4f}  near zero {percent(row['near_zero_scales'], 1)}" if self._sparse else ""
+        )
+        line = (
+            f"epoch {row['epoch'] + 1}/{self._epochs}  lr {row['lr']:.4g}  loss {row['loss']:.4f}{sparse}  "
+            f"train top-1 {percent(row['train_top1'])}  {self._selected_on} top-1 {percent(row['top1'])} "
+            f"(best {percent(row['best_top1'])})  {row['images_per_second']:.0f} images/s"
+        )
+        if self._bar:
+            self._bar.console.print(line, soft_wrap=True)
+        else:
+            say(line)
+
+
+def _line(numbers: dict[str, float]) -> str:
+    left = time.strftime("%H:%M:%S", time.gmtime(numbers["seconds_left"]))
+    return (
+        f"loss {numbers['loss']:.4f}  top-1 {percent(numbers['top1'], 1)}  "
+        f"{numbers['images_per_second']:.0f} images/s  {left} left"
+    )

@@ -1,0 +1,90 @@
+"""`netslim demo`: the guide's five steps on the embedded digits, with a table and a picture."""
+
+from pathlib import Path
+from typing import Any
+
+from netslim.core.checkpoint import read_checkpoint
+from netslim.core.protocols import PrunePlan
+from netslim.network import load
+from netslim.pruning import plan_from_dict
+from netslim.report.console import say
+from netslim.report.picture import draw_phases
+from netslim.report.tables import percent, print_table
+from netslim.stages import evaluate, prune, train, transfer
+from netslim.stages.configs import DemoConfig, EvaluateConfig, PruneConfig, TrainConfig, TransferConfig
+
+DEPTH = 20
+EPOCHS = 15
+PENALTY = 2e-3
+PERCENT = 0.6
+SHARED: dict[str, Any] = {
+    "dataset": "digits",
+    "epochs": EPOCHS,
+    "schedule": "onecycle",
+    "lr": 0.1,
+    "precision": "fp32",
+}
+
+
+def run(config: DemoConfig) -> dict[str, Any]:
+    """Runs transfer, fine-tuning, sparsity training, pruning and fine-tuning into `config.save`.
+
+    Cut off, it goes on where it stopped. Returns `phases`: per phase `phase, top1, params, macs, file, seconds`, the
+    transfer first and the final network last. `top1` is measured on the test images, which choose nothing: a part of
+    the training images does.
+    """
+    save, seed = config.save, config.seed
+    start = save / "transferred.pth.tar"
+    moved = transfer.run(
+        TransferConfig(
+            source="torchvision", model_name="resnet50", pretrained=False, dataset="digits", depth=DEPTH, output=start,
+            seed=seed,
+        )
+    )  # fmt: skip
+    tuned = train.run(TrainConfig(**SHARED, seed=seed, resume=start, save=save / "fine-tuned"))
+    sparse = train.run(
+        TrainConfig(
+            **SHARED,
+            seed=seed,
+            resume=Path(tuned["file"]),
+            sparsity_regularization=True,
+            s=PENALTY,
+            save=save / "sparse",
+        )
+    )
+    pruned = prune.run(PruneConfig(model=Path(sparse["file"]), percent=PERCENT, save=save / "pruned"))
+    final = train.run(TrainConfig(**SHARED, seed=seed, refine=Path(pruned["file"]), save=save / "final"))
+    untrained = evaluate.run(EvaluateConfig(model=start, dataset="digits"))
+    moved = {**moved, "top1": untrained["top1"], "macs": untrained["macs"]}
+    steps = {"transfer": moved, "fine-tune": tuned, "sparsity": sparse, "prune": pruned, "fine-tune pruned": final}
+    phases = [_phase(name, result) for name, result in steps.items()]
+    _show(phases, plan_of(Path(final["file"])), save / "demo.png")
+    return {"phases": phases, "channels": pruned["channels"], "kept": pruned["kept"], "seed": seed}
+
+
+def plan_of(path: Path) -> PrunePlan:
+    """The plan in a pruned network's file."""
+    plan = load(path).plan
+    return plan if plan is not None else plan_from_dict(read_checkpoint(path).plan or {})
+
+
+def _phase(name: str, result: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "phase": name,
+        "top1": result.get("test_top1", result.get("top1")),
+        "params": result["params"],
+        "macs": result["macs"],
+        "file": result["file"],
+        "bytes": Path(result["file"]).stat().st_size,
+        "seconds": result["seconds"],
+    }
+
+
+def _show(phases: list[dict[str, Any]], plan: PrunePlan, picture: Path) -> None:
+    rows = [
+        (p["phase"], percent(p["top1"]), p["params"], p["macs"], p["bytes"], f"{p['seconds']:.1f}", p["file"])
+        for p in phases
+    ]
+    print_table(["phase", "test top-1", "parameters", "MACs", "bytes", "seconds", "file"], rows)
+    draw_phases(phases, plan, picture)
+    say(f"kept {plan.kept:,} of {plan.total:,} channels; picture: {picture}")

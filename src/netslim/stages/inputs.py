@@ -1,0 +1,57 @@
+"""What several stages open before they work: a device, a data set, and the facts of it that go into a checkpoint."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from netslim.core.errors import UsageError
+from netslim.data import ImageDataset, load_dataset
+from netslim.stages.configs import DataConfig
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` (the GPU if there is one), `cpu`, `cuda` or `cuda:N`. Raises UsageError for anything else."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: type auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name}: type auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices; type --device cpu")
+    return device
+
+
+def open_dataset(name: str, config: DataConfig, facts: dict[str, Any] | None = None) -> ImageDataset:
+    """The data set that a configuration names; with `facts` from a checkpoint, normalised as the network learnt it."""
+    directory = config.data_dir or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
+    size = config.image_size or (facts["image_size"][0] if facts and facts.get("resized") else None)
+    dataset = load_dataset(name, directory, image_size=size, unverified=config.unverified_data)
+    if facts and facts.get("name") == name:
+        return dataclasses.replace(dataset, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
+    return dataset
+
+
+def dataset_facts(dataset: ImageDataset, config: DataConfig) -> dict[str, Any]:
+    """What a checkpoint says of the data set, so that the network can be used without it."""
+    return {
+        "name": dataset.name,
+        "class_names": list(dataset.class_names),
+        "mean": list(dataset.mean),
+        "std": list(dataset.std),
+        "in_channels": dataset.in_channels,
+        "image_size": list(dataset.image_size),
+        "resized": config.image_size is not None,
+    }
+
+
+def example_input(in_channels: int, facts: dict[str, Any] | None, batch: int = 2) -> Tensor:
+    """Random images of the shape that a network was trained on; 32 x 32 where its file does not say."""
+    height, width = (facts or {}).get("image_size", (32, 32))
+    return torch.randn(batch, in_channels, height, width, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,34 @@
+"""Ctrl-C and SIGTERM as a question asked between batches, so that a run can save its state first."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+
+class Interrupt:
+    """Context in which the first SIGINT or SIGTERM is remembered, and the second one acts as usual.
+
+    Attributes:
+        signal: number of the signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interrupt":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._remember)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def _remember(self, number: int, _: FrameType | None) -> None:
+        self.signal = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()

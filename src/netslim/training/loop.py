@@ -1,0 +1,198 @@
+"""The training loop. Everything that a resumed run needs is in `TrainState`; the rest follows from seed and epoch."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from netslim.core.errors import DivergedError
+from netslim.core.seeding import seed_torch
+from netslim.training.evaluate import Evaluation
+from netslim.training.schedule import rate_factor
+from netslim.training.step import TrainStep
+
+CHECK_EVERY = 50  # steps between looks at the loss where a look makes the device wait
+
+
+class Batches(Protocol):
+    """Batches of a split, the same for the same seed and epoch."""
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        ...
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """The epoch's batches from number `start` on."""
+        ...
+
+
+class Reporter(Protocol):
+    """Who shows how the training goes."""
+
+    def batch(self, epoch: int, done: int, total: int, numbers: dict[str, float]) -> None:
+        """After a batch: `loss`, `top1` (running means of the epoch), `images_per_second`, `seconds_left`."""
+        ...
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """After an epoch, with its row of metrics."""
+        ...
+
+
+@dataclass
+class TrainState:
+    """Where a training stands.
+
+    Attributes:
+        epoch: finished epochs.
+        batch: finished batches of the current epoch.
+        loss_sum, correct, images: running sums of the current epoch.
+        best: best top-1 so far, and `best_epoch` the epoch (counted from 1) that reached it.
+        rng: torch's generator state in the middle of an epoch, or None at its start.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    images: int = 0
+    best: float = 0.0
+    best_epoch: int = 0
+    rng: Tensor | None = None
+
+
+@dataclass(kw_only=True)
+class Training:
+    """A training that can be stopped after any batch and continued to the same bits.
+
+    Attributes:
+        step: takes one step on a batch.
+        batches: the training split.
+        evaluate: accuracy on the split that chooses the model.
+        epochs: number of epochs in all.
+        lr: base learning rate.
+        schedule: name of the schedule.
+        seed: everything random is keyed on it.
+        stop: asked after every batch; True ends the training after its state was saved.
+        save: called with the state; `best` says whether the model is the best so far.
+        reporter: shows progress.
+        state: where the training stands.
+    """
+
+    step: TrainStep
+    batches: Batches
+    evaluate: Callable[[], Evaluation]
+    epochs: int
+    lr: float
+    schedule: str
+    seed: int
+    stop: Callable[[], bool]
+    save: Callable[[TrainState, dict[str, Any] | None, bool], None]
+    reporter: Reporter
+    state: TrainState = field(default_factory=TrainState)
+
+    def run(self) -> None:
+        """Trains to the last epoch.
+
+        Raises:
+            DivergedError: the loss is NaN or infinite; the last good checkpoint stays.
+            StopRequested: `stop` answered True; the state was saved.
+        """
+        while self.state.epoch < self.epochs:
+            start, before = time.perf_counter(), self.state.images
+            self._epoch()
+            speed = (self.state.images - before) / max(time.perf_counter() - start, 1e-9)
+            found = self.evaluate()
+            self._finish_epoch(found, time.perf_counter() - start, speed)
+
+    def _epoch(self) -> None:
+        state, total = self.state, len(self.batches)
+        if state.rng is None:
+            seed_torch(self.seed, "epoch", state.epoch)
+        else:
+            torch.set_rng_state(state.rng)
+        self.step.model.train()
+        clock, shown = time.perf_counter(), state.images
+        pending: list[tuple[Tensor, Tensor]] = []
+        for images, labels in self.batches.epoch(state.epoch, state.batch):
+            rate = self.lr * rate_factor(self.schedule, state.epoch, self.epochs, state.batch / total)
+            for group in self.step.optimizer.param_groups:
+                group["lr"] = rate
+            result = self.step(images, labels)
+            state.batch += 1
+            state.images += len(labels)
+            pending.append((result.loss, result.correct))
+            if images.device.type == "cpu" or len(pending) >= CHECK_EVERY or state.batch == total:
+                self._settle(pending)
+            speed = (state.images - shown) / max(time.perf_counter() - clock, 1e-9)
+            self._show(speed, len(labels))
+            self.check_stop()
+
+    def check_stop(self) -> None:
+        """Saves the state and raises StopRequested if a stop was asked for."""
+        if self.stop():
+            self.state.rng = torch.get_rng_state()
+            self.save(self.state, None, False)
+            raise StopRequested
+
+    def _settle(self, pending: list[tuple[Tensor, Tensor]]) -> None:
+        """Adds device-side sums to the state and looks at the loss."""
+        loss = float(torch.stack([loss for loss, _ in pending]).sum())
+        if not math.isfinite(loss):
+            raise DivergedError(self._diagnosis(loss))
+        self.state.loss_sum += loss
+        self.state.correct += int(torch.stack([correct for _, correct in pending]).sum())
+        pending.clear()
+
+    def _show(self, speed: float, batch_size: int) -> None:
+        state, total = self.state, len(self.batches)
+        left = (total - state.batch + total * (self.epochs - state.epoch - 1)) * batch_size
+        numbers = {
+            "loss": state.loss_sum / state.images,
+            "top1": state.correct / state.images,
+            "images_per_second": speed,
+            "seconds_left": left / speed,
+        }
+        self.reporter.batch(state.epoch + 1, state.batch, total, numbers)
+
+    def _finish_epoch(self, found: Evaluation, seconds: float, speed: float) -> None:
+        state = self.state
+        best = not state.best_epoch or found.top1 > state.best
+        best |= bool(self.step.penalty.strength) and found.top1 == state.best  # of equals, the later one is sparser
+        if best:
+            state.best, state.best_epoch = found.top1, state.epoch + 1
+        row = {
+            "epoch": state.epoch,
+            "lr": self.step.optimizer.param_groups[0]["lr"],
+            "loss": state.loss_sum / state.images,
+            "penalty": self.step.penalty.value(),
+            "near_zero_scales": self.step.penalty.near_zero(),
+            "train_top1": state.correct / state.images,
+            "top1": found.top1,
+            "eval_loss": found.loss,
+            "best_top1": state.best,
+            "images_per_second": speed,
+            "seconds": seconds,
+        }
+        state.epoch += 1
+        state.batch = state.images = state.correct = 0
+        state.loss_sum, state.rng = 0.0, None
+        self.save(state, row, best)
+        self.reporter.epoch(row)
+
+    def _diagnosis(self, loss: float) -> str:
+        state = self.state
+        rate = self.step.optimizer.param_groups[0]["lr"]
+        before = f"{state.loss_sum / max(1, state.images):.3g}" if state.loss_sum else "unknown"
+        return (
+            f"the loss became {loss} in epoch {state.epoch + 1}, batch {state.batch} (learning rate {rate:g}, "
+            f"mean loss before: {before}, {self.step.precision}); the last good checkpoint is untouched. Try a lower "
+            f"--lr, --clip-grad-norm 1, or --precision fp32, with another --save"
+        )
+
+
+class StopRequested(Exception):  # noqa: N818
+    """A training ended because it was asked to, after its state was saved."""

@@ -1,0 +1,54 @@
+"""The contract of a transfer strategy: what becomes of every key of the target, and the tensors that go there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from netslim.core.protocols import PrunableModel
+
+Fate = Literal["mapped", "skipped", "unmapped"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyFate:
+    """What becomes of one key of the target's state dict.
+
+    Attributes:
+        key: the target's key.
+        fate: "mapped" (the tensor comes from the source), "skipped" (the source has the key but it does not fit) or
+            "unmapped" (nothing in the source belongs here).
+        operation: how the tensor came to be: the strategy's word ("copied") for a mapped key, "new" for all others.
+        reason: one phrase for people.
+        source_key: the source's key for a mapped or skipped one.
+    """
+
+    key: str
+    fate: Fate
+    operation: str
+    reason: str
+    source_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proposal:
+    """What a strategy hands over.
+
+    Attributes:
+        fates: one per key of the target's state dict, in its order.
+        tensors: target key -> tensor of the target's shape, for exactly the keys that are mapped.
+    """
+
+    fates: tuple[KeyFate, ...]
+    tensors: Mapping[str, Tensor]
+
+
+class Strategy(Protocol):
+    """Decides what each key of a target gets from a source network."""
+
+    def __call__(self, source: Mapping[str, Tensor], target: PrunableModel) -> Proposal:
+        """Reads both state dicts and changes neither."""
+        ...

@@ -1,0 +1,139 @@
+"""Source networks: the ResNets of torchvision and timm, with pretrained weights, with a file's, or without any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.errors import UsageError, one_of, unknown_name
+from netslim.transfers.weight_files import Shapes, check_fits, read_weights, sha256_of
+
+LIBRARIES = ("timm", "torchvision")
+
+# The names that a file is compared with when it does not hold the network it is said to hold.
+COMMON = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """A source network's weights.
+
+    Attributes:
+        library: "torchvision" or "timm".
+        model_name: the library's name of the network.
+        state_dict: its tensors, on the CPU.
+        pretrained: whether the weights were trained; False for a random initialisation.
+        origin: where the weights come from: an address, a file, or "random initialisation".
+        weights_sha256: SHA-256 of the weights file, None without one.
+    """
+
+    library: str
+    model_name: str
+    state_dict: Mapping[str, Tensor]
+    pretrained: bool
+    origin: str
+    weights_sha256: str | None
+
+    def describe(self) -> dict[str, Any]:
+        """Everything but the tensors, as plain data."""
+        return {
+            "library": self.library,
+            "model_name": self.model_name,
+            "pretrained": self.pretrained,
+            "origin": self.origin,
+            "weights_sha256": self.weights_sha256,
+        }
+
+
+class Library(Protocol):
+    """What a module for one source library offers."""
+
+    @property
+    def FAMILIES(self) -> tuple[str, ...]:  # noqa: N802  (a constant of the module)
+        """Families of networks that can be mapped."""
+        ...
+
+    def resnet_names(self) -> list[str]:
+        """Names of the networks that can be mapped."""
+        ...
+
+    def other_names(self) -> list[str]:
+        """Names of the library's other networks."""
+        ...
+
+    def build(self, name: str) -> nn.Module:
+        """The network, randomly initialised."""
+        ...
+
+    def fetch(self, name: str) -> tuple[Path, str]:
+        """The verified file with the pretrained weights (cached or downloaded), and its address."""
+        ...
+
+
+def load_source(source: str, model_name: str, *, pretrained: bool = True, weights: Path | None = None) -> Source:
+    """Loads a source network's weights.
+
+    Args:
+        source: "torchvision" or "timm".
+        model_name: the library's name; timm's may carry a tag ("resnet50.a1_in1k").
+        pretrained: take the library's default pretrained weights; False for a random initialisation.
+        weights: a `.pth`, `.pth.tar` or `.safetensors` file of that network instead (plain or nested state dict).
+
+    Raises:
+        UsageError: unknown library or model, a model that is no ResNet, or contradicting arguments.
+        CheckpointError: the weights cannot be had, are damaged, unsafe, or belong to another network.
+    """
+    library = _library(source)
+    _check_name(library, source, model_name)
+    if weights is not None and not pretrained:
+        raise UsageError("--weights and --no-pretrained exclude each other: leave one of them out")
+    if weights is None and not pretrained:
+        state, origin, digest = dict(library.build(model_name).state_dict()), "random initialisation", None
+    else:
+        path, origin = (weights, str(weights)) if weights is not None else library.fetch(model_name)
+        state, digest = read_weights(path), sha256_of(path)
+        check_fits(path, state, model_name, lambda name: _shapes(library, name), COMMON)
+    return Source(
+        library=source,
+        model_name=model_name,
+        state_dict=state,
+        pretrained=pretrained,
+        origin=origin,
+        weights_sha256=digest,
+    )
+
+
+def _library(source: str) -> Library:
+    """The module for a library, imported only when it is asked for."""
+    if source == "torchvision":
+        from netslim.transfers import torchvision_resnets
+
+        return torchvision_resnets
+    if source == "timm":
+        from netslim.transfers import timm_resnets
+
+        return timm_resnets
+    raise unknown_name("source", source, LIBRARIES)
+
+
+def _check_name(library: Library, source: str, model_name: str) -> None:
+    architecture = model_name.partition(".")[0] if source == "timm" else model_name
+    if architecture in library.resnet_names():
+        return
+    if architecture in library.other_names():
+        raise UsageError(
+            f"{source} model '{model_name}' is not a ResNet that can be mapped: the families that work are "
+            f"{one_of(library.FAMILIES)} (for example --model-name resnet50)"
+        )
+    raise unknown_name(f"{source} ResNet", model_name, library.resnet_names())
+
+
+def _shapes(library: Library, name: str) -> Shapes:
+    """State-dict key -> shape of the library's network, built without allocating it."""
+    with torch.device("meta"):
+        return {key: tuple(tensor.shape) for key, tensor in library.build(name).state_dict().items()}

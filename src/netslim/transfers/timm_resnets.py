@@ -1,0 +1,80 @@
+"""timm as a source: names, networks, and pretrained weights through the Hugging Face hub's own cache."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import timm
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub.errors import LocalEntryNotFoundError
+from torch import nn
+
+from netslim.core.errors import UsageError
+from netslim.transfers.weight_files import sha256_of, unavailable, wrong_hash
+
+FAMILIES = ("resnet", "resnext", "wide_resnet", "resnetaa", "resnetblur", "resnetrs", "seresnet", "ecaresnet", "senet")
+_CONNECT_SECONDS = 5.0
+
+
+def resnet_names() -> list[str]:
+    """Names of the networks of timm's resnet module."""
+    return list(timm.list_models(module="resnet"))
+
+
+def other_names() -> list[str]:
+    """Names of all other networks of timm."""
+    return sorted(set(timm.list_models()) - set(resnet_names()))
+
+
+def build(name: str) -> nn.Module:
+    """The network, randomly initialised, with the classes of its weights (mostly 1000)."""
+    network: nn.Module = timm.create_model(name, pretrained=False)
+    return network
+
+
+def fetch(name: str) -> tuple[Path, str]:
+    """The file with the pretrained weights (of the name's tag, or the default) and its address.
+
+    Raises:
+        UsageError: timm has no weights under this name.
+        CheckpointError: not in the cache and not to be downloaded, or not what its hash says.
+    """
+    repository, file_name = _location(name)
+    url = hf_hub_url(repository, file_name)
+    try:
+        path = Path(hf_hub_download(repository, file_name, local_files_only=True))
+    except LocalEntryNotFoundError:
+        path = _download(name, repository, file_name, url)
+    _verify(path)
+    return path, url
+
+
+def _location(name: str) -> tuple[str, str]:
+    """(repository, file name) on the hub."""
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = ", ".join(timm.list_pretrained(f"{name.partition('.')[0]}.*"))
+        raise UsageError(f"timm has no weights called '{name}' (known: {tags})") from error
+    if config is None or not config.hf_hub_id:
+        raise UsageError(f"timm has no pretrained weights for '{name}': pass --weights FILE or --no-pretrained")
+    return config.hf_hub_id, config.hf_hub_filename or "model.safetensors"
+
+
+def _download(name: str, repository: str, file_name: str, url: str) -> Path:
+    try:
+        # One short request first: without a network the hub's own download retries for half a minute.
+        get_hf_file_metadata(url, timeout=_CONNECT_SECONDS)
+        return Path(hf_hub_download(repository, file_name))
+    except Exception as error:  # the hub's transport, and with it the class of its errors, changes between versions
+        folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+        remedy = f"copy that machine's {folder.name} folder into {folder.parent}"
+        raise unavailable(f"timm {name}", error, url, remedy) from error
+
+
+def _verify(path: Path) -> None:
+    """Raises CheckpointError if a cached file is not what its name says: the hub names large files by their SHA-256."""
+    stored = path.resolve()
+    if re.fullmatch("[0-9a-f]{64}", stored.name) and sha256_of(stored) != stored.name:
+        raise wrong_hash(stored)

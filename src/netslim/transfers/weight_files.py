@@ -1,0 +1,133 @@
+"""Weight files of source networks: safe reading, unwrapping, and whether they hold the network that was named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from netslim.core.archive import read_archive
+from netslim.core.errors import CheckpointError
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+# Where training scripts put the weights; the averaged ones first, as timm does.
+_NESTS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model_state", "model", "net", "weights")
+# What DataParallel and torch.compile put before every key.
+_PREFIXES = ("module.", "_orig_mod.")
+_LISTED = 10
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file, unwrapped, on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, unsafe, or holds no state dict.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"there is no weights file at {path}")
+    state = _tensors(_read_safetensors(path) if path.suffix == ".safetensors" else read_archive(path))
+    if not state:
+        raise CheckpointError(f"{path} holds no state dict, neither plain nor under {', '.join(_NESTS)}")
+    return _without_prefix(state)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def wrong_hash(path: Path) -> CheckpointError:
+    """The error for a cached file that is not what its name says."""
+    return CheckpointError(f"{path} does not have the SHA-256 that its name says: delete it and try again")
+
+
+def unavailable(what: str, cause: object, url: str, remedy: str) -> CheckpointError:
+    """The error for pretrained weights that are neither cached nor to be downloaded."""
+    reason = str(cause).partition("\n")[0].rstrip(".: ") or type(cause).__name__
+    return CheckpointError(
+        f"cannot get pretrained weights of {what}: {reason}; download {url} where there is a network and {remedy}, "
+        "or pass it with --weights FILE, or start without it with --no-pretrained"
+    )
+
+
+def check_fits(
+    path: Path,
+    state: Mapping[str, Tensor],
+    name: str,
+    shapes_of: Callable[[str], Shapes],
+    candidates: Sequence[str],
+) -> None:
+    """Raises CheckpointError, with the likeliest of `candidates`, unless `state` holds the network called `name`.
+
+    The head is not compared: it depends on the classes, and a fine-tuned network has others.
+    """
+    given = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    expected = shapes_of(name)
+    found = _mismatches(given, expected)
+    if not found:
+        return
+    more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    raise CheckpointError(
+        f"{path} does not hold a {name}: {len(found)} tensors differ: {'; '.join(found[:_LISTED])}{more}"
+        f"{_suggestion(given, name, shapes_of, candidates)}"
+    )
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file ({error}): get it again") from error
+
+
+def _tensors(data: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The state dict in a checkpoint: under a known name, or the checkpoint itself."""
+    for nest in _NESTS:
+        if isinstance(data.get(nest), Mapping):
+            return _tensors(data[nest])
+    return {str(key): value for key, value in data.items() if isinstance(value, Tensor)}
+
+
+def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in _PREFIXES:
+        if all(key.startswith(prefix) for key in state):
+            return _without_prefix({key.removeprefix(prefix): tensor for key, tensor in state.items()})
+    return state
+
+
+def _mismatches(given: Shapes, expected: Shapes) -> list[str]:
+    """What is wrong with the keys and shapes of a file, one phrase per tensor, in network order."""
+    found = []
+    for key, shape in expected.items():
+        if key not in given:
+            # Files written before PyTorch 0.4.1 have no batch counters.
+            if not (_is_head(key) or key.endswith("num_batches_tracked")):
+                found.append(f"{key} is missing")
+        elif given[key] != shape and not _is_head(key):
+            found.append(f"{key} is {given[key]} instead of {shape}")
+    return found + [f"{key} does not belong" for key in given if key not in expected and not _is_head(key)]
+
+
+def _is_head(key: str) -> bool:
+    return key.startswith("fc.")
+
+
+def _suggestion(given: Shapes, name: str, shapes_of: Callable[[str], Shapes], candidates: Sequence[str]) -> str:
+    """The end of a message that names the candidate most like the file, unless that is what was asked for."""
+    agreement = {candidate: _agreement(given, shapes_of(candidate)) for candidate in (name, *candidates)}
+    best = max(agreement, key=lambda candidate: agreement[candidate])
+    if best == name or not agreement[best]:
+        return ""
+    return f"; it looks like a {best}: type --model-name {best}"
+
+
+def _agreement(given: Shapes, expected: Shapes) -> float:
+    """Share of equal (key, shape) pairs among all of both."""
+    return len(given.items() & expected.items()) / len(given.items() | expected.items())

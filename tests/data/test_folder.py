@@ -1,0 +1,207 @@
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from netslim.core.errors import DataError
+from netslim.data import load_dataset
+from netslim.data import memory as memory_module
+
+
+def colour(width: int = 8, height: int = 8, value: tuple[int, int, int] = (10, 20, 30)) -> Image.Image:
+    return Image.new("RGB", (width, height), value)
+
+
+def save(image: Image.Image, path: Path, **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two classes, two training images and one test image of each."""
+    for label, name in enumerate(("ant", "bee")):
+        for index in range(2):
+            save(colour(value=(label * 100, index * 50, 7)), tmp_path / "train" / name / f"{index}.png")
+        save(colour(value=(label * 100, 99, 7)), tmp_path / "test" / name / "0.png")
+    return tmp_path
+
+
+def test_a_folder(root: Path) -> None:
+    (root / "train" / "ant" / ".hidden.png").write_bytes(b"no image")
+    (root / "train" / "ant" / "notes.txt").write_text("no image")
+    dataset = load_dataset("folder", root)
+    assert dataset.class_names == ("ant", "bee")
+    assert dataset.train.images.shape == (4, 3, 8, 8)
+    assert dataset.train.labels.tolist() == [0, 0, 1, 1]
+    assert dataset.test.labels.tolist() == [0, 1]
+    assert dataset.train.images[:, :, 0, 0].tolist() == [[0, 0, 7], [0, 50, 7], [100, 0, 7], [100, 50, 7]]
+    assert dataset.test.images[:, :, 4, 4].tolist() == [[0, 99, 7], [100, 99, 7]]
+    assert dataset.mean == pytest.approx((50 / 255, 25 / 255, 7 / 255))
+    assert dataset.std == pytest.approx((50 / 255, 25 / 255, 1.0))
+    assert (dataset.augmentation.pad, dataset.augmentation.flip) == (1, True)
+
+
+def test_val_stands_in_for_test(root: Path) -> None:
+    (root / "test").rename(root / "val")
+    assert len(load_dataset("folder", root).test) == 2
+
+
+def test_many_images_keep_their_order(tmp_path: Path) -> None:
+    """More than a chunk, so that several threads share them."""
+    for index in range(200):
+        save(Image.new("L", (4, 4), index), tmp_path / "train" / "x" / f"{index:03}.png")
+    save(Image.new("L", (4, 4), 1), tmp_path / "test" / "x" / "0.png")
+    images = load_dataset("folder", tmp_path).train.images
+    assert images.shape == (200, 1, 4, 4)
+    assert images[:, 0, 0, 0].tolist() == list(range(200))
+
+
+def test_one_colour_image_makes_all_of_them_colour(root: Path) -> None:
+    save(Image.new("L", (8, 8), 66), root / "train" / "ant" / "0.png")
+    dataset = load_dataset("folder", root)
+    assert dataset.in_channels == 3
+    assert dataset.train.images[0, :, 0, 0].tolist() == [66, 66, 66]
+
+
+def test_the_short_side_is_scaled_and_the_middle_kept(root: Path) -> None:
+    pixels = np.zeros((20, 60, 3), np.uint8)
+    pixels[:, 16:44] = 200  # the square 20..40 and what a pixel at its edge is mixed from
+    save(Image.fromarray(pixels), root / "train" / "ant" / "0.png")
+    dataset = load_dataset("folder", root, image_size=10)
+    assert dataset.image_size == (10, 10)
+    assert torch.equal(dataset.train.images[0], torch.full((3, 10, 10), 200, dtype=torch.uint8))
+    assert dataset.augmentation.pad == 1
+
+
+def test_shrinking_is_antialiased(root: Path) -> None:
+    pixels = np.tile(np.array([0, 200], np.uint8), (64, 32))
+    save(Image.fromarray(pixels).convert("RGB"), root / "train" / "ant" / "0.png")
+    middle = load_dataset("folder", root, image_size=8).train.images[0, :, :, 2:6].int()
+    assert (middle - 100).abs().max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("image", "name", "expected"),
+    [
+        (Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "a.tif", [255, 0, 0]),
+        (Image.new("RGBA", (8, 8), (1, 2, 3, 0)), "a.png", [1, 2, 3]),
+        (Image.new("LA", (8, 8), (9, 0)), "a.png", [9, 9, 9]),
+        (Image.new("1", (8, 8), 1), "a.png", [255, 255, 255]),
+        (Image.fromarray(np.full((8, 8), 257 * 77, np.uint16)), "a.png", [77, 77, 77]),
+        (Image.fromarray(np.full((8, 8), 257 * 77, np.uint16)), "a.tif", [77, 77, 77]),
+        (colour(value=(200, 100, 0)).quantize(4), "a.png", [200, 100, 0]),
+    ],
+    ids=["cmyk", "rgba", "grey-alpha", "bilevel", "16-bit-png", "16-bit-tif", "palette"],
+)
+def test_kinds_of_pixels(root: Path, image: Image.Image, name: str, expected: list[int]) -> None:
+    save(image, root / "train" / "ant" / name)
+    images = load_dataset("folder", root).train.images
+    assert images[2, :, 3, 3].tolist() == expected
+
+
+def test_of_an_animation_the_first_frame_counts(root: Path) -> None:
+    frames = [colour(value=(255, 0, 0)), colour(value=(0, 255, 0))]
+    save(frames[0], root / "train" / "ant" / "a.gif", save_all=True, append_images=frames[1:])
+    assert load_dataset("folder", root).train.images[2, :, 0, 0].tolist() == [255, 0, 0]
+
+
+def test_different_sizes_ask_for_a_size(root: Path) -> None:
+    other = save(colour(9, 7), root / "test" / "bee" / "1.png")
+    with pytest.raises(DataError) as caught:
+        load_dataset("folder", root)
+    assert str(caught.value) == (
+        f"the images differ in size ({root / 'train' / 'ant' / '0.png'} is 8x8, {other} is 9x7): "
+        "type --image-size N to bring all of them to NxN pixels"
+    )
+
+
+def png_without_end(path: Path) -> None:
+    save(Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)), path)
+    path.write_bytes(path.read_bytes()[:80])
+
+
+def jpeg_without_end(path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    save(Image.fromarray(noise).resize((8, 8)), path, format="JPEG")
+    path.write_bytes(path.read_bytes()[:-60])
+
+
+def bomb(path: Path) -> None:
+    """A PNG header that promises ten billion pixels."""
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+
+
+@pytest.mark.parametrize("image_size", [None, 4])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        png_without_end,
+        jpeg_without_end,
+        bomb,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("<html>no image</html>"),
+        lambda path: save(Image.new("F", (8, 8), 0.5), path, format="TIFF"),
+    ],
+    ids=["cut-png", "cut-jpeg", "bomb", "empty", "html", "float"],
+)
+@pytest.mark.parametrize("name", ["0.png", "1.png"])  # the first image is opened twice, the others once
+def test_a_bad_image_is_named(root: Path, damage: Any, image_size: int | None, name: str) -> None:
+    path = root / "train" / "ant" / name
+    damage(path)
+    with pytest.raises(DataError, match=r"^cannot read image .*: repair it or remove it$") as caught:
+        load_dataset("folder", root, image_size=image_size)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        load_dataset("folder", tmp_path)
+    assert str(caught.value) == (
+        f"there is no folder {tmp_path / 'train'}: "
+        "--data-dir must name a folder with train/<class>/ and test/<class>/ in it"
+    )
+
+
+def test_no_test_folder(root: Path) -> None:
+    (root / "test").rename(root / "other")
+    with pytest.raises(DataError, match=f"there is no folder {root / 'test'} or {root / 'val'}: --data-dir must"):
+        load_dataset("folder", root)
+
+
+def test_no_classes(tmp_path: Path) -> None:
+    save(colour(), tmp_path / "train" / "a.png")
+    with pytest.raises(
+        DataError, match=r"train has no class folders: put the images of each class in .*train/<class>/"
+    ):
+        load_dataset("folder", tmp_path)
+
+
+def test_an_empty_class(root: Path) -> None:
+    (root / "train" / "cat").mkdir()
+    with pytest.raises(DataError, match=r"class folder .*cat has no images: add some or remove it"):
+        load_dataset("folder", root)
+
+
+@pytest.mark.parametrize(("part", "other"), [("train", "test"), ("test", "train")])
+def test_a_class_in_one_part_only(root: Path, part: str, other: str) -> None:
+    save(colour(), root / part / "cat" / "0.png")
+    with pytest.raises(
+        DataError, match=f"there are {part} images but no {other} images of 'cat': both need all classe"
+    ):
+        load_dataset("folder", root)
+
+
+def test_too_many_images_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "available_memory", lambda: 10**9)
+    with pytest.raises(DataError, match=r"^6 images of 9999x9999 pixels need 1.8 GB of memory and 1.0 GB are free"):
+        load_dataset("folder", root, image_size=9999)

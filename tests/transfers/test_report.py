@@ -1,0 +1,103 @@
+"""The report: counts, coverage, plain data, and that no strategy can make it lie."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from netslim.core.protocols import PrunableModel
+from netslim.transfers import STRATEGIES, KeyFate, Proposal, TransferReport, load_source, transfer
+from netslim.transfers.protocol import Fate
+
+
+class Tiny(PrunableModel):
+    """Two parameters: 6 and 3 elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(2, 3)
+
+
+def fate(key: str, value: Fate) -> KeyFate:
+    return KeyFate(key=key, fate=value, operation="copied" if value == "mapped" else "new", reason="because")
+
+
+def test_counts_coverage_and_summary() -> None:
+    kinds: list[Fate] = ["mapped"] * 150 + ["skipped"] * 5 + ["unmapped"] * 10
+    fates = tuple(fate(f"key{index}", kind) for index, kind in enumerate(kinds))
+    report = TransferReport(strategy="guide", source=None, fates=fates, covered=1_234, learnable=2_000_000)
+    assert report.coverage == 1_234 / 2_000_000
+    assert report.summary_lines() == [
+        "Mapping Summary:",
+        "  Mapped: 150 keys",
+        "  Skipped: 5 keys",
+        "  Unmapped: 10 keys",
+        "  Coverage: 0.06 % of the learnable parameters (1,234 of 2,000,000)",
+    ]
+
+
+def test_a_network_without_parameters_has_no_coverage() -> None:
+    assert TransferReport(strategy="guide", source=None, fates=(), covered=0, learnable=0).coverage == 0.0
+
+
+def test_the_report_is_plain_data() -> None:
+    source = load_source("torchvision", "resnet18", pretrained=False)
+    _, report = transfer(source, Tiny())
+    data = json.loads(json.dumps(report.to_dict()))
+    assert data["source"] == {
+        "library": "torchvision",
+        "model_name": "resnet18",
+        "pretrained": False,
+        "origin": "random initialisation",
+        "weights_sha256": None,
+    }
+    assert (data["mapped"], data["skipped"], data["unmapped"]) == (0, 2, 0)
+    assert (data["covered"], data["learnable"], data["coverage"]) == (0, 9, 0.0)
+    assert data["keys"][0] == {
+        "key": "fc.weight",
+        "fate": "skipped",
+        "operation": "new",
+        "reason": "shape (1000, 512) in the source, (3, 2) here",
+        "source_key": "fc.weight",
+    }
+
+
+@given(st.dictionaries(st.sampled_from(["fc.weight", "fc.bias", "other"]), st.booleans()))
+def test_fates_cover_the_target_and_coverage_is_a_share(source: dict[str, bool]) -> None:
+    shapes = {"fc.weight": (3, 2), "fc.bias": (3,), "other": (1,)}
+    tensors = {key: torch.zeros(shapes[key] if fits else (7, 7)) for key, fits in source.items()}
+    _, report = transfer(tensors, Tiny())
+    assert [fate.key for fate in report.fates] == ["fc.weight", "fc.bias"]
+    assert report.mapped + report.skipped + report.unmapped == 2
+    assert report.covered == (9 if source.get("fc.weight") and source.get("fc.bias") else 0)
+    assert report.skipped + report.mapped == len(source.keys() - {"other"})
+
+
+@pytest.fixture
+def lying_strategy() -> Iterator[dict[str, Proposal]]:
+    box: dict[str, Proposal] = {}
+    STRATEGIES.names()
+
+    @STRATEGIES.register("lying")
+    def lying(source: Mapping[str, Tensor], target: PrunableModel) -> Proposal:
+        return box["proposal"]
+
+    yield box
+    del STRATEGIES._entries["lying"]
+
+
+def test_a_strategy_must_account_for_every_key(lying_strategy: dict[str, Proposal]) -> None:
+    lying_strategy["proposal"] = Proposal(fates=(fate("fc.weight", "unmapped"),), tensors={})
+    with pytest.raises(ValueError, match="'lying' must give one fate per key of the target, in its order"):
+        transfer({}, Tiny(), "lying")
+
+
+def test_a_strategy_must_fill_what_it_calls_mapped(lying_strategy: dict[str, Proposal]) -> None:
+    both = (fate("fc.weight", "mapped"), fate("fc.bias", "unmapped"))
+    lying_strategy["proposal"] = Proposal(fates=both, tensors={"fc.bias": torch.zeros(3)})
+    with pytest.raises(ValueError, match="'lying' must give a tensor for exactly the keys it calls mapped"):
+        transfer({}, Tiny(), "lying")
