@@ -7,11 +7,11 @@ from typing import Any
 from netslim.core.files import check_writable
 from netslim.core.protocols import PrunePlan
 
-KEPT, GONE, LINE = "#2a6f97", "#d9dde1", "#c1440e"
+KEPT, GONE = "#2a6f97", "#d9dde1"
 
 
 def draw_phases(phases: Sequence[Mapping[str, Any]], plan: PrunePlan, target: Path) -> None:
-    """Writes a PNG: kept channels of each layer above, accuracy and size of each phase below.
+    """Writes a PNG: kept channels of each layer above, accuracy and size after each phase below.
 
     Args:
         phases: rows with `phase`, `top1` (0 to 1) and `params`.
@@ -24,10 +24,16 @@ def draw_phases(phases: Sequence[Mapping[str, Any]], plan: PrunePlan, target: Pa
     from matplotlib.figure import Figure
 
     check_writable(target)
-    figure = Figure(figsize=(10, 7.5), layout="constrained")
-    layers, sizes = figure.subplots(2, 1)
-    _draw_layers(layers, plan)
-    _draw_sizes(sizes, phases)
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    panels = figure.subplot_mosaic([["layers", "layers"], ["accuracy", "size"]])
+    _draw_layers(panels["layers"], plan)
+    names = [str(phase["phase"]) for phase in phases]
+    accuracies = [100 * phase["top1"] for phase in phases]
+    _draw_bars(panels["accuracy"], "test top-1 (%)", names, accuracies, [f"{value:.1f} %" for value in accuracies])
+    sizes = [phase["params"] for phase in phases]
+    _draw_bars(panels["size"], "parameters", names, sizes, [f"{value:,}" for value in sizes])
+    for axes in panels.values():
+        axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(target, dpi=120)
 
 
@@ -39,22 +45,10 @@ def _draw_layers(axes: Any, plan: PrunePlan) -> None:
     axes.set_ylabel("channels")
     axes.set_title(f"{plan.kept:,} of {plan.total:,} channels kept", loc="left")
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_sizes(axes: Any, phases: Sequence[Mapping[str, Any]]) -> None:
-    positions = range(len(phases))
-    bars = axes.bar(positions, [phase["params"] / 1e3 for phase in phases], color=GONE, width=0.6)
-    axes.bar_label(bars, [f"{phase['params']:,}" for phase in phases], fontsize=8, label_type="center")
-    axes.set_xticks(positions, [phase["phase"] for phase in phases])
-    axes.set_ylabel("thousand parameters")
-    accuracy = axes.twinx()
-    accuracy.plot(positions, [100 * phase["top1"] for phase in phases], color=LINE, marker="o")
-    for position, phase in zip(positions, phases, strict=True):
-        label = f"{100 * phase['top1']:.1f} %"
-        accuracy.annotate(label, (position, 100 * phase["top1"]), (0, 7), textcoords="offset points", color=LINE)
-    accuracy.set_ylim(0, 112)
-    accuracy.set_ylabel("test top-1 (%)", color=LINE)
-    axes.set_title("size (bars) and accuracy (line) of each phase", loc="left")
-    for each in (axes, accuracy):
-        each.spines["top"].set_visible(False)
+def _draw_bars(axes: Any, title: str, names: list[str], values: list[float], labels: list[str]) -> None:
+    bars = axes.bar(range(len(values)), values, color=KEPT, width=0.6)
+    axes.bar_label(bars, labels, fontsize=8, padding=2)
+    axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
+    axes.set_title(f"{title} after each phase", loc="left")
