@@ -6,9 +6,9 @@ from pathlib import Path
 from torch import Tensor
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from netslim.core.errors import CheckpointError, NetslimError
+from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.core.protocols import PrunableModel
-from netslim.models import build, recognise
+from netslim.models import ARCHITECTURES, build, recognise
 from netslim.pruning import apply, plan_from_dict
 
 SHOWN = 10
@@ -27,12 +27,27 @@ def load(path: str | Path) -> PrunableModel:
 
 
 def save(path: str | Path, model: PrunableModel) -> None:
-    """Writes a network to a file that `load` opens. Raises NetslimError if the file can't be written."""
+    """Writes a network to a file that `load` opens.
+
+    Raises:
+        UsageError: the network is of no registered architecture.
+        NetslimError: the file can't be written.
+    """
     write_checkpoint(Path(path), describe(model))
 
 
 def describe(model: PrunableModel) -> Checkpoint:
-    """A checkpoint with the network's weights, architecture and plan; the rest is the caller's."""
+    """A checkpoint with the network's weights, architecture and plan; the rest is the caller's.
+
+    Raises:
+        UsageError: the network is of no registered architecture, so its file could not be opened again.
+    """
+    if not isinstance(model, PrunableModel) or getattr(model, "arch", None) is None:
+        raise UsageError(
+            f"{type(model).__name__} does not say how it is built, so its file could not be opened again: "
+            f"build the network with netslim.create_model"
+        )
+    ARCHITECTURES.get(model.arch.name)
     return Checkpoint(
         state_dict=model.state_dict(),
         arch=model.arch,
@@ -65,20 +80,27 @@ def load_weights(model: PrunableModel, state: Mapping[str, Tensor], origin: str)
     Files from torch 0.3 lack `num_batches_tracked`, which then starts at zero.
 
     Raises:
-        CheckpointError: keys or shapes differ; the first ten differences are listed.
+        CheckpointError: keys, shapes or numbers of chosen channels differ; the first ten differences are listed.
     """
     own = model.state_dict()
     state = {k: v for k, v in own.items() if k.endswith("num_batches_tracked")} | dict(state)
-    wrong = [f"{key} is missing" for key in own if key not in state]
-    wrong += [f"{key} is not in the network" for key in state if key not in own]
-    wrong += [
-        f"{key} is {tuple(state[key].shape)}, not {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
+    compared = [_difference(key, own.get(key), state.get(key)) for key in {**own, **state}]
+    wrong = [difference for difference in compared if difference]
     if wrong:
         more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         raise CheckpointError(
             f"{origin} does not fit {model.arch.name} {dict(model.arch.arguments)}: {'; '.join(wrong[:SHOWN])}{more}"
         )
     model.load_state_dict(dict(state))
+
+
+def _difference(key: str, own: Tensor | None, given: Tensor | None) -> str | None:
+    if given is None:
+        return f"{key} is missing"
+    if own is None:
+        return f"{key} is not in the network"
+    if given.shape != own.shape:
+        return f"{key} is {tuple(given.shape)}, not {tuple(own.shape)}"
+    if key.endswith(".indexes") and given.count_nonzero() != own.count_nonzero():  # what follows has as many inputs
+        return f"{key} chooses {int(given.count_nonzero())} channels, not {int(own.count_nonzero())}"
+    return None

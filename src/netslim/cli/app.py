@@ -114,11 +114,22 @@ def with_errors(act: Callable[[], None], debug: bool) -> None:
     except KeyboardInterrupt:
         typer.echo("netslim: interrupted", err=True)
         raise typer.Exit(128 + signal.SIGINT) from None
-    except MemoryError as error:
-        if debug:
+    except (OSError, MemoryError, RuntimeError) as error:
+        explained = _explained(error)
+        if debug or not explained:
             raise
-        typer.echo("netslim: error: out of memory; try a smaller --batch-size or --accumulate 2", err=True)
+        typer.echo(f"netslim: error: {explained}", err=True)
         raise typer.Exit(1) from error
+
+
+def _explained(error: Exception) -> str:
+    """One line for what the machine refused or ran out of; nothing for a mistake of the program."""
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        return "out of memory; try a smaller --batch-size or --accumulate 2"
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    return ""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -129,7 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
 def with_usage_errors(arguments: list[str]) -> None:
     """Also turns errors in settings (raised while a command is being assembled) into one line and exit code 2."""
     try:
-        app(args=arguments)
+        app(args=arguments, prog_name="netslim")
     except NetslimError as error:
         if "--debug" in arguments:
             raise

@@ -9,6 +9,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from netslim.core.config import StageConfig, merge
+from netslim.core.errors import UsageError
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE.toml", help="settings from a file; flags go before it")
@@ -37,7 +38,11 @@ def command(
         config_file, assignments = given.pop("config"), given.pop("set_")
         json_file, debug = given.pop("json_file"), given.pop("debug")
         flags = {name: value for name, value in given.items() if value is not None}
-        act(config_class.build(merge(config_file, assignments or [], flags)), json_file, debug)
+        values = merge(config_file, assignments or [], flags)
+        for name in positional:
+            if name not in values:
+                raise UsageError(f"{name.upper()} is required: name a checkpoint file")
+        act(config_class.build(values), json_file, debug)
 
     parameters = [_parameter(name, info, name in positional) for name, info in config_class.model_fields.items()]
     for name, annotation, default in (

@@ -14,7 +14,10 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import CheckpointError
-from netslim.core.files import atomic_write
+from netslim.core.files import atomic_write, check_readable
+
+_DEPTH = 100  # of containers in containers
+_FOLDER = 0x10  # attribute of a zip entry that no checksum covers; torch fills its tensor with uninitialised memory
 
 
 def read_archive(path: Path) -> dict[str, Any]:
@@ -24,19 +27,20 @@ def read_archive(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing, damaged, not a torch file, not a dict, or holds anything but dense
             tensors, numbers, strings, lists and dicts (pickled code is never run).
     """
-    if not path.is_file():
-        raise CheckpointError(f"no such checkpoint file: {path}" + (" (it is a folder)" if path.is_dir() else ""))
-    _check_crc(path)
+    check_readable(path)
     try:
+        _check_crc(path)
         data = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} was refused: {_reason(error)}") from error
-    except Exception as error:  # torch raises whatever its parser met: EOFError, OSError, RuntimeError, KeyError, ...
+    except Exception as error:  # the parsers raise whatever they met: EOFError, OSError, RuntimeError, KeyError, ...
         raise CheckpointError(f"{path} is damaged or no torch checkpoint: {_first_line(error)}") from error
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} holds a {type(data).__name__}, not a dict with a state_dict")
-    size = path.stat().st_size
-    return {str(key): _plain(value, path, size) for key, value in data.items()}
+    contents = _Contents(path)
+    return {str(key): contents.plain(value) for key, value in data.items()}
 
 
 def write_archive(path: Path, data: dict[str, Any]) -> None:
@@ -57,41 +61,55 @@ def _check_crc(path: Path) -> None:
             if stream.read(2) == b"PK":  # torch before 1.6 wrote no zip; what begins as one is one, cut off
                 raise CheckpointError(f"{path} is damaged: the archive is cut off")
         return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise CheckpointError(f"{path} was refused: torch archives are not compressed")
-            bad = archive.testzip()
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, EOFError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged: {_first_line(error)}") from error
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise CheckpointError(f"{path} was refused: torch archives are not compressed")
+        if any(entry.external_attr & _FOLDER and entry.file_size for entry in archive.infolist()):
+            raise CheckpointError(f"{path} is damaged: a file in the archive is marked as a folder")
+        bad = archive.testzip()
     if bad is not None:
         raise CheckpointError(f"{path} is damaged: the checksum of {bad} is wrong")
 
 
-def _plain(value: Any, path: Path, file_size: int) -> Any:
-    """`value` with tensors checked and containers made plain."""
-    if isinstance(value, Tensor):
-        return _dense(value, path, file_size)
-    if isinstance(value, dict):
-        return {key: _plain(item, path, file_size) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | torch.Size):
-        return [_plain(item, path, file_size) for item in value]
-    if value is None or isinstance(value, bool | int | float | str | bytes | complex):
-        return value
-    raise CheckpointError(f"{path} was refused: it holds a {type(value).__name__}")
+class _Contents:
+    """Admits what one file may hold, and no more of it than fits into the file."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = path.stat().st_size
+        self._room = self._size  # every item takes a byte at least, unless data repeats or contains itself
 
-def _dense(tensor: Tensor, path: Path, file_size: int) -> Tensor:
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
-        raise CheckpointError(f"{path} was refused: it holds a tensor that is not dense ({tensor.layout})")
-    if tensor.numel() * tensor.element_size() > file_size:
-        raise CheckpointError(f"{path} was refused: a tensor of shape {tuple(tensor.shape)} is larger than the file")
-    return tensor.detach()
+    def plain(self, value: Any, depth: int = 0) -> Any:
+        """`value` with tensors checked and containers made plain. Raises CheckpointError for anything else."""
+        self._room -= 1
+        if self._room < 0 or depth > _DEPTH:
+            raise self._refused("its data repeats or is nested without end")
+        if isinstance(value, Tensor):
+            return self._dense(value)
+        if isinstance(value, dict):
+            return {key: self.plain(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list | tuple | set):
+            return [self.plain(item, depth + 1) for item in value]
+        if value is None or isinstance(value, bool | int | float | str | bytes | complex):
+            return value
+        raise self._refused(f"it holds a {type(value).__name__}")
+
+    def _dense(self, tensor: Tensor) -> Tensor:
+        if tensor.layout != torch.strided:
+            raise self._refused(f"it holds a tensor that is not dense ({tensor.layout})")
+        if tensor.is_quantized or tensor.device.type != "cpu":
+            raise self._refused(f"it holds a tensor without plain numbers ({tensor.dtype} on {tensor.device})")
+        if tensor.numel() * tensor.element_size() > self._size:
+            raise self._refused(f"a tensor of shape {tuple(tensor.shape)} is larger than the file")
+        return tensor.detach()
+
+    def _refused(self, reason: str) -> CheckpointError:
+        return CheckpointError(f"{self._path} was refused: {reason}")
 
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip().split("\n")[0]
-    return text or type(error).__name__
+    return text if " " in text else type(error).__name__  # a KeyError's text is the key alone
 
 
 def _reason(error: Exception) -> str:
@@ -99,4 +117,4 @@ def _reason(error: Exception) -> str:
         if "Unsupported global" in line or "GLOBAL" in line:
             name = line.split("GLOBAL ", 1)[-1].split(" was not")[0].split(" whose")[0].strip()
             return f"it holds pickled code ({name}), which is never run"
-    return "it is damaged or holds something that is not plain data"
+    return "it is damaged or holds pickled code, which is never run"

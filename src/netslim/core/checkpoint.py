@@ -87,8 +87,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: the file is missing, damaged, unsafe, from a newer netslim, or has no state_dict.
     """
     data = read_archive(path)
-    own = data.get("netslim") or {}
     try:
+        own = data.get("netslim") or {}
         if int(own.get("format", FORMAT)) > FORMAT:
             raise CheckpointError(f"{path} was written by a newer netslim (format {own['format']}, known: {FORMAT})")
         return Checkpoint(
@@ -104,7 +104,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             provenance=own.get("provenance") or {},
             extra={key: value for key, value in data.items() if key not in _OWN_KEYS},
         )
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError, RuntimeError) as error:
         raise CheckpointError(f"{path} is no checkpoint of netslim or of the original scripts: {error}") from error
 
 

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,13 +34,15 @@ class StageConfig(BaseModel):
     @classmethod
     def build(cls, values: Mapping[str, Any]) -> Self:
         """Validates `values`. Raises UsageError that names every mistake."""
-        for key in values:
-            if key not in cls.model_fields:
-                raise unknown_name("setting", key, cls.model_fields)
+        unknown = values.keys() - cls.model_fields.keys()
+        mistakes = [str(unknown_name("setting", key, cls.model_fields)) for key in sorted(unknown)]
         try:
-            return cls(**values)
+            config = cls(**{key: value for key, value in values.items() if key not in unknown})
         except pydantic.ValidationError as error:
-            raise UsageError("; ".join(_explain(item) for item in error.errors())) from error
+            mistakes += [_explain(item) for item in error.errors()]
+        if mistakes:
+            raise UsageError("; ".join(mistakes))
+        return config
 
     def fixed(self) -> dict[str, Any]:
         """The settings that determine the result, as plain data."""
@@ -64,7 +67,7 @@ def merge(config_file: Path | None, assignments: Sequence[str], flags: Mapping[s
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text())
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read the config file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -77,11 +80,13 @@ def _name(key: str) -> str:
 
 
 def _value(text: str) -> Any:
-    """TOML's reading of a value where it has one (`0.1`, `true`), else the text itself."""
+    """TOML's reading of a value where it has one (`0.1`, `true`), else the text itself: so are dates, of which no
+    setting is one but which name folders."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    return text if isinstance(value, date | time) else value
 
 
 def _explain(item: Any) -> str:

@@ -28,12 +28,16 @@ def hardware() -> dict[str, str | int]:
 
 def commit() -> str:
     """The checkout's commit with `+` for local changes, or `unknown` outside one."""
-    here = Path(__file__).parent
     try:
-        describe = ["git", "describe", "--always", "--dirty=+", "--abbrev=12"]
-        result = subprocess.run(describe, cwd=here, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
+        _git("ls-files", "--error-unmatch", Path(__file__).name)  # installed inside another checkout: not its commit
+        return _git("describe", "--always", "--dirty=+", "--abbrev=12")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    command, here = ["git", *arguments], Path(__file__).parent
+    result = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
     return result.stdout.strip()
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from netslim.core.errors import NetslimError
+from netslim.core.errors import CheckpointError, NetslimError
 
 
 def temporary_name(target: Path) -> Path:
@@ -54,6 +54,16 @@ def sha256(path: Path) -> str:
     """The file's SHA-256 in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_readable(path: Path) -> None:
+    """Raises CheckpointError if there is no such file or it can't be opened."""
+    try:
+        if not path.is_file():
+            raise CheckpointError(f"no such checkpoint file: {path}" + (" (it is a folder)" if path.is_dir() else ""))
+        path.open("rb").close()
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _sync_directory(directory: Path) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -12,8 +13,10 @@ from filelock import FileLock, Timeout
 
 from netslim.core.config import StageConfig
 from netslim.core.environment import commit, versions
-from netslim.core.errors import CheckpointError, NetslimError, UsageError
-from netslim.core.files import sha256, write_errors, write_json
+from netslim.core.errors import NetslimError, UsageError
+from netslim.core.files import atomic_write, check_readable, sha256, write_errors, write_json
+
+_KEYS = {"run_id", "stage", "status", "config", "parents"}
 
 
 class RunStatus(Enum):
@@ -45,9 +48,10 @@ class RunDirectory:
     ) -> None:
         self.path = path
         self._writes = writes
-        if not (path / "run.json").exists():
-            _check_exist(parents.values())
         with write_errors(path):
+            if not (path / "run.json").exists():
+                for parent in parents.values():  # before a folder is made for a run that can't start
+                    check_readable(parent)
             path.mkdir(parents=True, exist_ok=True)
             self._lock = self._acquire()
             for leftover in path.glob(".*.tmp-*"):
@@ -117,10 +121,7 @@ class RunDirectory:
     def rewind(self, epoch: int) -> None:
         """Drops rows of `metrics.jsonl` that belong to `epoch` or later: they will be written again."""
         kept = [row for row in self.metrics() if row["epoch"] < epoch]
-        with write_errors(self._metrics):
-            temporary = self._metrics.with_name(".metrics.jsonl.tmp-rewind")
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in kept))
-            temporary.replace(self._metrics)
+        atomic_write(self._metrics, "".join(json.dumps(row) + "\n" for row in kept).encode())
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of `metrics.jsonl`; a last line cut off by a crash is left out."""
@@ -173,10 +174,12 @@ class RunDirectory:
             return None
         try:
             record = json.loads(path.read_text())
+            if not isinstance(record, dict) or not record.keys() >= _KEYS:
+                raise ValueError(f"it is no record of a run, which has {', '.join(sorted(_KEYS))}")
             RunStatus(record["status"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise NetslimError(f"{path} can't be read ({error}); give another --save or delete the folder") from error
-        return dict(record)
+        return record
 
     def _refuse_foreign(self) -> None:
         found = [name for name in self._writes if (self.path / name).exists()]
@@ -194,18 +197,9 @@ class RunDirectory:
         write_json(self.path / "run.json", self._record)
 
 
-def _check_exist(parents: Iterable[Path]) -> None:
-    """Before a folder is made for a run that can't start."""
-    for parent in parents:
-        if not parent.is_file():
-            raise CheckpointError(
-                f"no such checkpoint file: {parent}" + (" (it is a folder)" if parent.is_dir() else "")
-            )
-
-
 def _identity(parent: Path) -> dict[str, str]:
     identity = {"path": str(parent)}
-    if parent.is_file():
+    with suppress(OSError):  # a file that is gone is known by its path alone
         identity["sha256"] = sha256(parent)
     return identity
 

@@ -40,6 +40,9 @@ class ChannelSelection(nn.Module):
 
     def select(self, keep: Sequence[int]) -> None:
         """Chooses the channels `keep` (increasing). Raises IndexError for one that the stream does not have."""
+        unknown = [channel for channel in keep if not 0 <= channel < self.channels]
+        if unknown:
+            raise IndexError(f"channel {unknown[0]} of a stream that has channels 0 to {self.channels - 1}")
         chosen = torch.zeros(self.channels, device=self.indexes.device, dtype=self.indexes.dtype)
         chosen[list(keep)] = 1
         self.indexes = chosen

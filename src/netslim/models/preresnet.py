@@ -69,13 +69,15 @@ class PreResNet(PrunableModel):
     Shape: (N, in_channels, H, W) -> (N, num_classes).
 
     Raises:
-        UsageError: the depth is not 9n + 2, or `cfg` does not fit it.
+        UsageError: the depth is not 9n + 2, `cfg` does not fit it, or there are no classes or no input channels.
     """
 
     def __init__(
         self, depth: int = 164, num_classes: int = 10, in_channels: int = 3, cfg: Sequence[int] | None = None
     ) -> None:
         super().__init__()
+        if min(num_classes, in_channels) < 1:
+            raise UsageError(f"num_classes {num_classes} and in_channels {in_channels}: both are at least 1")
         blocks = blocks_per_stage(depth)
         dense = dense_cfg(depth)
         cfg = _checked(cfg, dense, depth) if cfg is not None else dense

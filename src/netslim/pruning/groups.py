@@ -42,9 +42,10 @@ def scale_channels(model: nn.Module, group: ChannelGroup) -> list[int]:
 def scales_of(model: nn.Module, group: ChannelGroup) -> list[nn.BatchNorm2d]:
     """The BatchNorm modules that score the group."""
     modules = [model.get_submodule(name) for name in group.scales]
-    if not modules or not all(isinstance(module, nn.BatchNorm2d) for module in modules):
-        raise UsageError(f"group '{group.name}' has no BatchNorm to score its channels with")
-    return [module for module in modules if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in modules if isinstance(module, nn.BatchNorm2d) and module.affine]
+    if not modules or len(norms) < len(modules):
+        raise UsageError(f"group '{group.name}' has no BatchNorm with a scale to score its channels with")
+    return norms
 
 
 def local_keep(model: PrunableModel, plan: PrunePlan) -> list[list[int]]:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import UsageError
-from netslim.core.protocols import ArchSpec, Cost, GroupPlan, PrunableModel, PrunePlan
+from netslim.core.protocols import ArchSpec, ChannelGroup, Cost, GroupPlan, PrunableModel, PrunePlan
 from netslim.cost import measure
+from netslim.models import build
 from netslim.pruning.criteria import CRITERIA
-from netslim.pruning.groups import groups_of, scale_channels
+from netslim.pruning.groups import groups_of, scale_channels, scales_of
 from netslim.pruning.surgery import apply
 
 
@@ -31,25 +32,24 @@ def plan(
         min_channels: the least that any group keeps.
 
     Raises:
-        UsageError: percent or min_channels out of range, unknown criterion, or a network without channel groups.
+        UsageError: percent or min_channels out of range, unknown criterion, scores that are not finite, or a network
+            without channel groups.
     """
     check_percent(percent)
     if min_channels < 1:
         raise UsageError(f"--min-channels {min_channels}: at least 1, or a layer would have no channel left")
     groups = groups_of(model)
-    score = CRITERIA.get(criterion)
-    channels = [scale_channels(model, group) for group in groups]
-    scores = [score(model, group).detach().cpu()[used] for group, used in zip(groups, channels, strict=True)]
+    scores = [_scores(model, group, criterion) for group in groups]
     kept, clamped = _rank(scores, percent, min_channels)
     parts = []
     for index, group in enumerate(groups):
         before = model.plan.groups[index] if model.plan else None
-        original = before.keep if before else range(len(channels[index]))
-        total = before.total if before else len(channels[index])
+        total = before.total if before else len(scores[index])
+        original = before.keep if before else range(total)
         parts.append(GroupPlan(name=group.name, total=total, keep=tuple(original[i] for i in kept[index])))
-    cost = model.plan.before if model.plan else measure(model, example)
+    cost = _cost_before(model, example)
     draft = PrunePlan(
-        arch=model.arch,
+        arch=getattr(model, "arch", None),
         groups=tuple(parts),
         percent=percent,
         criterion=criterion,
@@ -68,6 +68,30 @@ def check_percent(percent: float) -> None:
         return
     hint = f"; type {percent / 100:g}?" if 1 < percent < 100 else ""
     raise UsageError(f"--percent {percent:g}: the share of channels to remove, from 0 up to but not including 1{hint}")
+
+
+def _scores(model: PrunableModel, group: ChannelGroup, criterion: str) -> Tensor:
+    """The scores of the group's channels that are still in use, on the CPU."""
+    scores = CRITERIA.get(criterion)(model, group).detach().cpu()
+    width = scales_of(model, group)[0].num_features
+    if scores.shape != (width,) or not scores.isfinite().all():
+        raise UsageError(
+            f"criterion '{criterion}' gives group '{group.name}' no finite score for each of its {width} channels; "
+            f"are the weights finite?"
+        )
+    return scores[scale_channels(model, group)]
+
+
+def _cost_before(model: PrunableModel, example: Tensor) -> Cost:
+    """Cost of the unpruned network at `example`; one counted at another size is counted again."""
+    if model.plan is None:
+        return measure(model, example)
+    if model.plan.input_shape[1:] == example.shape[1:]:
+        return model.plan.before
+    if model.plan.arch is None:
+        size = " x ".join(str(side) for side in model.plan.input_shape[1:])
+        raise UsageError(f"{type(model).__name__} was pruned at inputs of {size}; give an example of that size again")
+    return measure(build(model.plan.arch).to(example.device, example.dtype), example)
 
 
 def _rank(scores: list[Tensor], percent: float, min_channels: int) -> tuple[list[list[int]], list[int]]:
@@ -106,5 +130,5 @@ def plan_from_dict(data: Mapping[str, Any]) -> PrunePlan:
             after=Cost(**data["after"]),
             input_shape=tuple(int(size) for size in data["input_shape"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(f"this is no prune plan: {type(error).__name__} {error}") from error

@@ -14,12 +14,13 @@ from netslim.stages import evaluate, prune, train, transfer
 from netslim.stages.configs import DemoConfig, EvaluateConfig, PruneConfig, TrainConfig, TransferConfig
 
 DEPTH = 20
-EPOCHS = 15
-PENALTY = 2e-3
+EPOCHS = 12
+PENALTY = 1e-2
 PERCENT = 0.6
 SHARED: dict[str, Any] = {
     "dataset": "digits",
     "epochs": EPOCHS,
+    "batch_size": 32,
     "schedule": "onecycle",
     "lr": 0.1,
     "precision": "fp32",

@@ -11,16 +11,16 @@ from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoin
 from netslim.core.errors import CheckpointError, InterruptedRunError, UsageError
 from netslim.core.protocols import PrunableModel
 from netslim.core.runlog import RunDirectory, RunStatus
-from netslim.core.seeding import seed_torch
 from netslim.cost import measure
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, split_validation
-from netslim.models import create_model
-from netslim.network import describe, load, restore
+from netslim.models import ARCHITECTURES
+from netslim.network import describe, restore
 from netslim.report.console import say
 from netslim.report.progress import TrainingProgress
 from netslim.report.tables import percent, size
 from netslim.stages.configs import TrainConfig
 from netslim.stages.inputs import dataset_facts, open_dataset, pick_device
+from netslim.stages.start import start_model
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.interrupt import Interrupt
 from netslim.training.loop import StopRequested, Training, TrainState
@@ -31,7 +31,6 @@ from netslim.training.sparsity import ScalePenalty
 from netslim.training.step import TrainStep
 
 CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
-DEFAULT_DEPTH = 164
 
 
 def run(config: TrainConfig) -> dict[str, Any]:
@@ -63,7 +62,11 @@ def check(config: TrainConfig) -> None:
         raise UsageError(f"--select-on {config.select_on}: type val (held out of the training set) or test")
     if config.start_epoch >= config.epochs:
         raise UsageError(f"--start-epoch {config.start_epoch} leaves no epoch of --epochs {config.epochs}")
+    if config.nesterov and not config.momentum:
+        raise UsageError("--nesterov needs momentum: type --momentum 0.9, or leave --nesterov out")
     rate_factor(config.schedule, 0, 1, 0.0)
+    if not (config.resume or config.refine):
+        ARCHITECTURES.get(config.arch)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,19 +94,14 @@ class Phase:
         self.splits = _splits(self.dataset, config)
         self.facts = dataset_facts(self.dataset, config)
         previous = self._previous()
-        self.model = (restore(previous, config.save / CHECKPOINT) if previous else self._start()).to(self.device)
+        model = restore(previous, config.save / CHECKPOINT) if previous else start_model(config, self.dataset)
+        self.model = model.to(self.device)
         self.batches = TrainBatches(
             self.splits.train, self.dataset, batch_size=config.batch_size, seed=config.seed, device=self.device
         )
         self.precision = self._precision()
         self.precision.arrange_(self.model)
-        self.optimizer = build_sgd(
-            self.model,
-            lr=config.lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=config.nesterov,
-        )
+        self.step = self._step()
         self.state = TrainState(epoch=config.start_epoch)
         if previous:
             self._restore_state(previous)
@@ -139,19 +137,29 @@ class Phase:
                 ) from None
         return self._finish()
 
+    def _step(self) -> TrainStep:
+        config = self.config
+        optimizer = build_sgd(
+            self.model,
+            lr=config.lr,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            nesterov=config.nesterov,
+        )
+        return TrainStep(
+            self.model,
+            optimizer,
+            precision=self.precision,
+            penalty=ScalePenalty(self.model, config.s if config.sparsity_regularization else 0.0),
+            label_smoothing=config.label_smoothing,
+            clip_grad_norm=config.clip_grad_norm,
+            accumulate=config.accumulate,
+        )
+
     def _training(self, interrupt: Interrupt, reporter: TrainingProgress) -> Training:
         config = self.config
-        penalty = ScalePenalty(self.model, config.s if config.sparsity_regularization else 0.0)
         training = Training(
-            step=TrainStep(
-                self.model,
-                self.optimizer,
-                precision=self.precision,
-                penalty=penalty,
-                label_smoothing=config.label_smoothing,
-                clip_grad_norm=config.clip_grad_norm,
-                accumulate=config.accumulate,
-            ),
+            step=self.step,
             batches=self.batches,
             evaluate=lambda: self._evaluate(self.splits.select, training),
             epochs=config.epochs,
@@ -191,25 +199,6 @@ class Phase:
         say(f"finished: {_summary(result)}; {self.config.save / BEST}")
         return result
 
-    def _start(self) -> PrunableModel:
-        """The network that a new phase begins with."""
-        config = self.config
-        if config.refine:
-            model = load(config.refine)
-            if model.plan is None and "cfg" not in model.arch.arguments:
-                raise UsageError(f"--refine {config.refine}: the network in it is not pruned; type --resume for it")
-        elif config.resume:
-            model = load(config.resume)
-        else:
-            seed_torch(config.seed, "init")
-            model = create_model(
-                config.arch,
-                depth=config.depth if config.depth is not None else DEFAULT_DEPTH,
-                num_classes=self.dataset.num_classes,
-                in_channels=self.dataset.in_channels,
-            )
-        return _checked(model, config, self.dataset)
-
     def _previous(self) -> Checkpoint | None:
         """The checkpoint to go on from, if this run was cut off after it wrote one."""
         path = self.config.save / CHECKPOINT
@@ -248,18 +237,20 @@ class Phase:
             "correct": state.correct,
             "images": state.images,
             "rng": state.rng,
+            "scaler": self.step.scaler.state_dict(),
         }
         if best:
-            checkpoint.optimizer = export_state(self.optimizer, self.model, momentum=False)
+            checkpoint.optimizer = export_state(self.step.optimizer, self.model, momentum=False)
             write_checkpoint(self.config.save / BEST, checkpoint)
-        checkpoint.optimizer = export_state(self.optimizer, self.model)
+        checkpoint.optimizer = export_state(self.step.optimizer, self.model)
         write_checkpoint(self.config.save / CHECKPOINT, checkpoint)
 
     def _restore_state(self, checkpoint: Checkpoint) -> None:
         path, saved = self.config.save / CHECKPOINT, checkpoint.training
         if checkpoint.optimizer is None:
             raise CheckpointError(f"{path} has no optimizer state; give another --save")
-        import_state(self.optimizer, self.model, checkpoint.optimizer)
+        import_state(self.step.optimizer, self.model, checkpoint.optimizer)
+        self.step.scaler.load_state_dict(saved["scaler"])
         rng: Tensor | None = saved["rng"]
         self.state = TrainState(
             epoch=checkpoint.epoch,
@@ -279,22 +270,6 @@ def _splits(dataset: ImageDataset, config: TrainConfig) -> Splits:
         return Splits(train=dataset.train, select=dataset.test, test=dataset.test)
     train, val = split_validation(dataset.train, config.val_share, config.seed)
     return Splits(train=train, select=val, test=dataset.test)
-
-
-def _checked(model: PrunableModel, config: TrainConfig, dataset: ImageDataset) -> PrunableModel:
-    """The model, if it is what the command asks for. Raises CheckpointError with what to type."""
-    origin = config.refine or config.resume
-    found = model.arch.arguments
-    for name, wanted, hint in (
-        ("depth", config.depth, f"type --depth {found.get('depth')}"),
-        ("num_classes", dataset.num_classes, f"{dataset.name} has {dataset.num_classes}"),
-        ("in_channels", dataset.in_channels, f"{dataset.name} has {dataset.in_channels}"),
-    ):
-        if origin and wanted is not None and found.get(name) != wanted:
-            raise CheckpointError(
-                f"{origin} holds a {model.arch.name} with {name} {found.get(name)}, not {wanted}; {hint}"
-            )
-    return model
 
 
 def _arguments(model: PrunableModel) -> str:

@@ -93,6 +93,7 @@ class Training:
     save: Callable[[TrainState, dict[str, Any] | None, bool], None]
     reporter: Reporter
     state: TrainState = field(default_factory=TrainState)
+    _pending: list[tuple[Tensor, Tensor, int]] = field(default_factory=list, init=False)
 
     def run(self) -> None:
         """Trains to the last epoch.
@@ -106,6 +107,7 @@ class Training:
             self._epoch()
             speed = (self.state.images - before) / max(time.perf_counter() - start, 1e-9)
             found = self.evaluate()
+            self._check_finite(found.loss)
             self._finish_epoch(found, time.perf_counter() - start, speed)
 
     def _epoch(self) -> None:
@@ -115,37 +117,40 @@ class Training:
         else:
             torch.set_rng_state(state.rng)
         self.step.model.train()
-        clock, shown = time.perf_counter(), state.images
-        pending: list[tuple[Tensor, Tensor]] = []
+        clock, done = time.perf_counter(), 0
         for images, labels in self.batches.epoch(state.epoch, state.batch):
             rate = self.lr * rate_factor(self.schedule, state.epoch, self.epochs, state.batch / total)
             for group in self.step.optimizer.param_groups:
                 group["lr"] = rate
             result = self.step(images, labels)
             state.batch += 1
-            state.images += len(labels)
-            pending.append((result.loss, result.correct))
-            if images.device.type == "cpu" or len(pending) >= CHECK_EVERY or state.batch == total:
-                self._settle(pending)
-            speed = (state.images - shown) / max(time.perf_counter() - clock, 1e-9)
-            self._show(speed, len(labels))
+            done += len(labels)
+            self._pending.append((result.loss, result.correct, len(labels)))
+            waits = images.device.type != "cpu" and state.images and state.batch < total
+            if not waits or len(self._pending) >= CHECK_EVERY:
+                self._settle()
+            self._show(done / max(time.perf_counter() - clock, 1e-9), len(labels))
             self.check_stop()
 
     def check_stop(self) -> None:
         """Saves the state and raises StopRequested if a stop was asked for."""
         if self.stop():
+            self._settle()
             self.state.rng = torch.get_rng_state()
             self.save(self.state, None, False)
             raise StopRequested
 
-    def _settle(self, pending: list[tuple[Tensor, Tensor]]) -> None:
+    def _settle(self) -> None:
         """Adds device-side sums to the state and looks at the loss."""
-        loss = float(torch.stack([loss for loss, _ in pending]).sum())
-        if not math.isfinite(loss):
-            raise DivergedError(self._diagnosis(loss))
+        if not self._pending:
+            return
+        losses, corrects, counts = zip(*self._pending, strict=True)
+        loss = float(torch.stack(losses).sum())
+        self._check_finite(loss)
         self.state.loss_sum += loss
-        self.state.correct += int(torch.stack([correct for _, correct in pending]).sum())
-        pending.clear()
+        self.state.correct += int(torch.stack(corrects).sum())
+        self.state.images += sum(counts)
+        self._pending.clear()
 
     def _show(self, speed: float, batch_size: int) -> None:
         state, total = self.state, len(self.batches)
@@ -183,11 +188,13 @@ class Training:
         self.save(state, row, best)
         self.reporter.epoch(row)
 
-    def _diagnosis(self, loss: float) -> str:
+    def _check_finite(self, loss: float) -> None:
+        if math.isfinite(loss):
+            return
         state = self.state
         rate = self.step.optimizer.param_groups[0]["lr"]
         before = f"{state.loss_sum / max(1, state.images):.3g}" if state.loss_sum else "unknown"
-        return (
+        raise DivergedError(
             f"the loss became {loss} in epoch {state.epoch + 1}, batch {state.batch} (learning rate {rate:g}, "
             f"mean loss before: {before}, {self.step.precision}); the last good checkpoint is untouched. Try a lower "
             f"--lr, --clip-grad-norm 1, or --precision fp32, with another --save"

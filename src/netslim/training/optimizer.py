@@ -14,10 +14,17 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 def build_sgd(
     model: nn.Module, *, lr: float, momentum: float, weight_decay: float, nesterov: bool = False
 ) -> torch.optim.SGD:
-    """SGD over all learnable parameters, in one fused pass over memory."""
-    return torch.optim.SGD(
+    """SGD over all learnable parameters, in one fused pass over memory.
+
+    The momentum starts as zeros instead of at the first step: torch's fused step leaves it uninitialised if that step
+    is skipped because a gradient overflowed in fp16.
+    """
+    optimizer = torch.optim.SGD(
         model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True
     )
+    for parameter in model.parameters() if momentum else ():
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def export_state(optimizer: torch.optim.Optimizer, model: nn.Module, *, momentum: bool = True) -> dict[str, Any]:
@@ -42,7 +49,9 @@ def export_state(optimizer: torch.optim.Optimizer, model: nn.Module, *, momentum
 
 
 def import_state(optimizer: torch.optim.Optimizer, model: nn.Module, exported: dict[str, Any]) -> None:
-    """Puts the momentum of `export_state` back. Raises CheckpointError if it does not fit the model."""
+    """Puts learning rate and momentum of `export_state` back. Raises CheckpointError if they do not fit the model."""
+    for group, saved in zip(optimizer.param_groups, exported["param_groups"], strict=True):
+        group["lr"] = saved["lr"]
     numbers = {name: number for number, name in enumerate(_original_names(model))}
     for name, parameter in model.named_parameters():
         buffer: Tensor | None = exported["state"].get(numbers[name], {}).get("momentum_buffer")
@@ -52,7 +61,7 @@ def import_state(optimizer: torch.optim.Optimizer, model: nn.Module, exported: d
             raise CheckpointError(
                 f"the optimizer's state of {name} has shape {tuple(buffer.shape)}, not {tuple(parameter.shape)}"
             )
-        optimizer.state[parameter]["momentum_buffer"] = buffer.clone().to(parameter)
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter).copy_(buffer)
 
 
 def _original_names(model: nn.Module) -> Iterator[str]:

@@ -24,6 +24,8 @@ class ScalePenalty:
         with torch.no_grad():
             scales: list[Tensor] = [scale for scale in self._scales if scale.grad is not None]
             gradients = [scale.grad for scale in scales if scale.grad is not None]
+            if not scales:
+                return
             torch._foreach_add_(gradients, torch._foreach_sign(scales), alpha=self.strength)
 
     def value(self) -> float:

@@ -1,0 +1,31 @@
+"""`netslim demo` over several seeds: one CSV row per seed and phase.
+
+    python benchmarks/demo_seeds.py --seeds 1 2 3 4 5 --out results/demo.csv
+"""
+
+import argparse
+from pathlib import Path
+
+from table import write_rows
+
+from netslim.stages import demo
+from netslim.stages.configs import DemoConfig
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--work", type=Path, default=Path("runs/demo-seeds"))
+    parser.add_argument("--out", type=Path, default=Path("results/demo.csv"))
+    args = parser.parse_args()
+    rows = []
+    for seed in args.seeds:
+        result = demo.run(DemoConfig(save=args.work / str(seed), seed=seed))
+        shared = {"dataset": "digits", "depth": demo.DEPTH, "seed": seed, "epochs": demo.EPOCHS, "s": demo.PENALTY}
+        counts = {"percent": demo.PERCENT, "channels": result["channels"], "kept": result["kept"]}
+        rows += [{**shared, **counts, **{k: v for k, v in p.items() if k != "file"}} for p in result["phases"]]
+    write_rows(args.out, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Writes the tables of README.md from `results/*.csv`, between the markers `<!-- table NAME -->` and `<!-- end -->`.
+
+    python benchmarks/readme_tables.py [--check]
+"""
+
+import argparse
+import csv
+import re
+import statistics
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="only say whether the tables are those of the results")
+    args = parser.parse_args()
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    made = with_tables(text)
+    if args.check and made != text:
+        sys.exit("README.md differs from results/*.csv: run python benchmarks/readme_tables.py")
+    readme.write_text(made)
+
+
+def with_tables(text: str) -> str:
+    """`text` with every marked table made anew."""
+    return MARKED.sub(lambda match: match[1] + TABLES[match["name"]]() + "\n" + match[3], text)
+
+
+def demo() -> str:
+    """Mean and standard deviation over the seeds, per phase."""
+    rows = read("demo")
+    seeds = {row["seed"] for row in rows}
+    lines = []
+    for phase in dict.fromkeys(row["phase"] for row in rows):
+        of = [row for row in rows if row["phase"] == phase]
+        lines.append(
+            (phase, spread([100 * float(r["top1"]) for r in of]), spread([float(r["params"]) for r in of], 0),
+             spread([float(r["macs"]) / 1e6 for r in of]), spread([float(r["seconds"]) for r in of], 1))
+        )  # fmt: skip
+    head = (f"phase ({len(seeds)} seeds)", "test top-1 (%)", "parameters", "MACs (M)", "seconds")
+    kept = statistics.mean(int(row["kept"]) / int(row["channels"]) for row in rows)
+    return f"{markdown(head, lines)}\n\n{100 * (1 - kept):.0f} % of the channels are gone. {origin(rows[0])}"
+
+
+def fashion_mnist() -> str:
+    """The two routes of the guide, phase by phase."""
+    rows = read("fashion_mnist")
+    lines = [
+        (row["route"], row["phase"], row["epochs"], f"{100 * float(row['test_top1']):.2f}", f"{int(row['params']):,}",
+         f"{int(row['macs']) / 1e6:.1f}", row["seconds"])
+        for row in rows
+    ]  # fmt: skip
+    head = ("route", "phase", "epochs", "test top-1 (%)", "parameters", "MACs (M)", "seconds")
+    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+
+
+def training_step() -> str:
+    """Images per second of a training step against the original's."""
+    rows = read("training_step")
+    lines = [
+        (row["side"], f"{row['precision']}, {row['layout'].replace('_', '-')}",
+         "the probe's pick" if row["picked_by_probe"] == "True" else "", f"{float(row['images_per_second_median']):.0f}",
+         f"{float(row['images_per_second_q1']):.0f} to {float(row['images_per_second_q3']):.0f}",
+         f"{float(row['times_original_median']):.2f}")
+        for row in rows
+    ]  # fmt: skip
+    head = ("step", "precision", "", "images/s (median)", "quartiles", "times the original")
+    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+
+
+TABLES = {"demo": demo, "fashion-mnist": fashion_mnist, "training-step": training_step}
+
+
+def read(name: str) -> list[dict[str, str]]:
+    """The rows of `results/NAME.csv`."""
+    with (ROOT / "results" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """`mean ± standard deviation`, or the one value."""
+    mean = f"{statistics.mean(values):,.{digits}f}"
+    if len(set(values)) == 1:
+        return mean
+    return f"{mean} ± {statistics.stdev(values):,.{digits}f}"
+
+
+def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    head = list(head)
+    rows = [head, ["---"] * len(head), *[list(line) for line in lines]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def origin(row: dict[str, str]) -> str:
+    """What the numbers were measured on."""
+    return f"Measured on {row['cpu']}, {row['threads']} threads, torch {row['torch']}, commit `{row['commit']}`."
+
+
+if __name__ == "__main__":
+    main()

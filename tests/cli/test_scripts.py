@@ -1,0 +1,184 @@
+"""The guide's scripts: every old flag and what it becomes."""
+
+import re
+import shlex
+from itertools import pairwise
+
+import pytest
+import typer.main
+
+from netslim.cli.app import VERBS, app
+from netslim.cli.scripts import translate
+
+DEFAULTS = {
+    "main.py": {
+        "--select-on": "test",
+        "--dataset": "cifar100",
+        "--arch": "vgg",
+        "--depth": "19",
+        "--s": "0.0001",
+        "--epochs": "160",
+        "--start-epoch": "0",
+        "--batch-size": "64",
+        "--test-batch-size": "256",
+        "--lr": "0.1",
+        "--momentum": "0.9",
+        "--weight-decay": "0.0001",
+        "--seed": "1",
+        "--log-interval": "100",
+        "--precision": "auto",
+        "--save": "./logs",
+    },
+    "resprune.py": {
+        "--dataset": "cifar100",
+        "--depth": "164",
+        "--percent": "0.5",
+        "--test-batch-size": "256",
+        "--save": ".",
+    },
+    "transfer_weights.py": {
+        "--source": "torchvision",
+        "--model-name": "resnet50",
+        "--dataset": "cifar10",
+        "--depth": "164",
+        "--output": "transferred_model.pth.tar",
+    },
+}
+FLAGS = {"--sparsity-regularization", "--no-pretrained", "--debug", "--unverified-data"}
+
+
+def parsed(arguments: list[str]) -> tuple[str, list[str], dict[str, str | bool]]:
+    """Verb, positional arguments and options of a new command line."""
+    verb, *rest = arguments
+    positional, options = [], {}
+    while rest:
+        item = rest.pop(0)
+        if item in FLAGS:
+            options[item] = True
+        elif item.startswith("--"):
+            options[item] = rest.pop(0)
+        else:
+            positional.append(item)
+    return verb, positional, options
+
+
+@pytest.mark.parametrize(
+    ("script", "verb"), [("main.py", "train"), ("resprune.py", "prune"), ("transfer_weights.py", "transfer")]
+)
+def test_the_originals_defaults(script: str, verb: str) -> None:
+    assert parsed(translate(script, [])) == (verb, [], DEFAULTS[script])
+
+
+@pytest.mark.parametrize(
+    ("script", "old", "new"),
+    [
+        ("main.py", "--dataset cifar10", {"--dataset": "cifar10"}),
+        ("main.py", "--sparsity-regularization", {"--sparsity-regularization": True}),
+        ("main.py", "-sr", {"--sparsity-regularization": True}),
+        ("main.py", "--s 0.00001", {"--s": "1e-05"}),
+        ("main.py", "--refine p.pth.tar", {"--refine": "p.pth.tar"}),
+        ("main.py", "--batch-size 7", {"--batch-size": "7"}),
+        ("main.py", "--test-batch-size 9", {"--test-batch-size": "9"}),
+        ("main.py", "--epochs 3", {"--epochs": "3"}),
+        ("main.py", "--start-epoch 2", {"--start-epoch": "2"}),
+        ("main.py", "--lr 0.5", {"--lr": "0.5"}),
+        ("main.py", "--momentum 0.8", {"--momentum": "0.8"}),
+        ("main.py", "--weight-decay 0.01", {"--weight-decay": "0.01"}),
+        ("main.py", "--wd 0.01", {"--weight-decay": "0.01"}),
+        ("main.py", "--resume a.pth.tar", {"--resume": "a.pth.tar"}),
+        ("main.py", "--no-cuda", {"--device": "cpu"}),
+        ("main.py", "--seed 4", {"--seed": "4"}),
+        ("main.py", "--log-interval 5", {"--log-interval": "5"}),
+        ("main.py", "--save ./x", {"--save": "./x"}),
+        ("main.py", "--save ''", {"--save": "."}),
+        ("main.py", "--arch resnet", {"--arch": "resnet"}),
+        ("main.py", "--depth 164", {"--depth": "164"}),
+        ("main.py", "--precision fp32", {"--precision": "fp32"}),
+        ("main.py", "--data-dir d", {"--data-dir": "d"}),
+        ("main.py", "--json out.json", {"--json": "out.json"}),
+        ("main.py", "--debug", {"--debug": True}),
+        ("main.py", "--unverified-data", {"--unverified-data": True}),
+        ("resprune.py", "--dataset cifar10", {"--dataset": "cifar10"}),
+        ("resprune.py", "--test-batch-size 9", {"--test-batch-size": "9"}),
+        ("resprune.py", "--no-cuda", {"--device": "cpu"}),
+        ("resprune.py", "--depth 56", {"--depth": "56"}),
+        ("resprune.py", "--percent 0.4", {"--percent": "0.4"}),
+        ("resprune.py", "--save ./p", {"--save": "./p"}),
+        ("transfer_weights.py", "--source timm", {"--source": "timm"}),
+        ("transfer_weights.py", "--model-name resnet101", {"--model-name": "resnet101"}),
+        ("transfer_weights.py", "--dataset cifar100", {"--dataset": "cifar100"}),
+        ("transfer_weights.py", "--depth 56", {"--depth": "56"}),
+        ("transfer_weights.py", "--output o.pth.tar", {"--output": "o.pth.tar"}),
+        ("transfer_weights.py", "--no-pretrained", {"--no-pretrained": True}),
+        ("transfer_weights.py", "--weights w.pth", {"--weights": "w.pth"}),
+    ],
+)
+def test_every_flag(script: str, old: str, new: dict[str, str | bool]) -> None:
+    _, positional, options = parsed(translate(script, shlex.split(old)))
+    assert positional == []
+    assert options == DEFAULTS[script] | new
+
+
+def test_the_model_to_prune_is_positional_now() -> None:
+    assert parsed(translate("resprune.py", ["--model", "m.pth.tar"])) == (
+        "prune",
+        ["m.pth.tar"],
+        DEFAULTS["resprune.py"],
+    )
+
+
+@pytest.mark.parametrize("script", list(DEFAULTS))
+@pytest.mark.parametrize("arguments", [["--epohcs", "3"], ["--dept", "11"], ["stray"]])
+def test_unknown_flags_are_usage_errors(script: str, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        translate(script, arguments)
+    assert ended.value.code == 2
+    assert f"{script}: error: unrecognized arguments: {' '.join(arguments)}" in capsys.readouterr().err
+
+
+GUIDE = """
+python transfer_weights.py --source torchvision --model-name resnet50 --dataset cifar10 --depth 164 \\
+    --output transferred_resnet50.pth.tar
+python transfer_weights.py --source timm --model-name resnet101 --dataset cifar100 --depth 164 \\
+    --output transferred_resnet101_cifar100.pth.tar
+python main.py --resume transferred_model.pth.tar --dataset cifar10 --arch resnet --depth 164 --epochs 160 --lr 0.1 \\
+    --save ./fine_tuned_model
+python main.py -sr --s 0.00001 --resume ./fine_tuned_model/model_best.pth.tar --dataset cifar10 --arch resnet \\
+    --depth 164 --epochs 40 --lr 0.001 --save ./sparsity_trained_model
+python resprune.py --dataset cifar10 --depth 164 --percent 0.4 --model ./sparsity_trained_model/model_best.pth.tar \\
+    --save ./pruned_model
+python main.py --refine ./pruned_model/pruned.pth.tar --dataset cifar10 --arch resnet --depth 164 --epochs 160 \\
+    --save ./final_model
+python main.py -sr --s 0.00001 --dataset cifar10 --arch resnet --depth 164 --epochs 160 --save ./sparsity_trained
+"""
+
+
+@pytest.mark.parametrize("block", re.sub(r"\\\n *", "", GUIDE).strip().splitlines())
+def test_every_command_of_the_guide_is_a_valid_new_command(block: str) -> None:
+    """Down to the configuration: parsed and validated as if it ran, and nothing is run."""
+    from netslim.cli.options import command
+    from netslim.core.config import StageConfig
+    from netslim.stages import configs
+
+    _, script, *arguments = shlex.split(block)
+    verb, *rest = translate(script, arguments)
+    config_class, positional, _ = VERBS[verb]
+    seen: list[StageConfig] = []
+    single = typer.Typer(pretty_exceptions_enable=False)
+    single.command()(command(getattr(configs, config_class), lambda config, *_: seen.append(config), positional))
+    with pytest.raises(SystemExit) as ended:
+        single(rest)
+    assert ended.value.code == 0
+    given = dict(pairwise(arguments))
+    config = seen[0].model_dump(mode="json")
+    assert config["depth"] == 164
+    assert config["dataset"] == given["--dataset"]
+    assert config.get("sparsity_regularization", False) == ("-sr" in arguments)
+    assert config.get("select_on", "test") == "test"
+    for name in ("lr", "s", "percent", "epochs"):
+        assert f"--{name}" not in given or config[name] == float(given[f"--{name}"])
+
+
+def test_every_verb_is_listed_in_the_order_of_the_work() -> None:
+    group = typer.main.get_command(app)
+    assert group.list_commands(None) == ["transfer", "train", "prune", "evaluate", "info", "demo"]

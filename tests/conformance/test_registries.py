@@ -1,0 +1,273 @@
+"""What every plug-in must do, whatever it is called: a new one is tested as soon as it is registered.
+
+An architecture that cannot be built without arguments, or is large, gets small ones in `SMALL`; a data set that needs
+files gets a writer of a tiny version in `FILES`.
+"""
+
+import inspect
+import json
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision import models
+
+import netslim
+from netslim.core.protocols import PrunableModel
+from netslim.core.registry import Registry
+from netslim.data import load_dataset
+from netslim.data.cifar import CIFAR10, CIFAR100, CifarRelease
+from netslim.data.dataset import DATASETS, SHAPES, fixed_shape
+from netslim.models import ARCHITECTURES, ChannelSelection, build, create_model, recognise
+from netslim.models.registry import RECOGNISERS
+from netslim.network import describe, load_weights
+from netslim.pruning import plan_from_dict
+from netslim.pruning.criteria import CRITERIA
+from netslim.transfers import STRATEGIES
+
+SMALL: dict[str, dict[str, Any]] = {"resnet": {"depth": 11}}
+IMAGES = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+
+architectures = pytest.mark.parametrize("name", ARCHITECTURES.names())
+criteria = pytest.mark.parametrize("name", CRITERIA.names())
+datasets = pytest.mark.parametrize("name", DATASETS.names())
+strategies = pytest.mark.parametrize("name", STRATEGIES.names())
+
+
+def small(name: str, seed: int = 0) -> PrunableModel:
+    """A small network of grey images with random scales, in eval mode."""
+    torch.manual_seed(seed)
+    model = create_model(name, num_classes=4, in_channels=1, **SMALL.get(name, {})).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+    return model
+
+
+@pytest.mark.parametrize(
+    "registry", [ARCHITECTURES, CRITERIA, DATASETS, STRATEGIES], ids=lambda registry: registry.kind
+)
+def test_names_can_be_typed_and_every_entry_says_what_it_is(registry: Registry[Any]) -> None:
+    assert registry.names()
+    for name in registry.names():
+        assert name == name.lower()
+        assert not set(name) & set(" /\\'\"=,")
+        assert inspect.getdoc(registry.get(name)), name
+
+
+# Architectures
+
+
+@architectures
+def test_an_architecture_is_built_by_name_alone(name: str) -> None:
+    model = create_model(name)
+    assert isinstance(model, PrunableModel)
+    assert model.plan is None
+    assert model.arch.name == name
+    assert build(model.arch).state_dict().keys() == model.state_dict().keys()
+
+
+@architectures
+def test_an_architecture_describes_itself_as_plain_data(name: str) -> None:
+    model = small(name)
+    assert json.loads(json.dumps(model.arch.to_dict())) == model.arch.to_dict()
+    again = build(model.arch)
+    load_weights(again, model.state_dict(), "itself")
+    with torch.no_grad():
+        logits = model(IMAGES)
+        assert torch.equal(again.eval()(IMAGES), logits)
+    assert logits.shape == (2, 4)
+
+
+@architectures
+def test_the_groups_of_an_architecture_name_real_modules(name: str) -> None:
+    model = small(name)
+    groups = model.channel_groups()
+    assert len({group.name for group in groups}) == len(groups) > 0
+    for group, width in zip(groups, model.cfg, strict=True):
+        scales = [model.get_submodule(scale) for scale in group.scales]
+        assert all(isinstance(scale, nn.BatchNorm2d) and scale.num_features == width for scale in scales)
+        for producer in group.producers:
+            assert model.get_submodule(producer).weight.shape[0] == width
+        assert group.consumers
+        for consumer in group.consumers:
+            assert model.get_submodule(consumer.module).weight.shape[1] == width * consumer.repeat
+        if group.selection is not None:
+            assert not group.producers
+            assert isinstance(model.get_submodule(group.selection), ChannelSelection)
+    scored = [scale for group in groups for scale in group.scales]
+    assert len(set(scored)) == len(scored)
+
+
+@architectures
+def test_an_architecture_is_recognised_pruned_or_not_and_by_itself_alone(name: str) -> None:
+    model = small(name)
+    assert recognise(model.state_dict()) == model.arch
+    pruned = netslim.apply(model, netslim.plan(model, IMAGES[:1], percent=0.5))
+    found = recognise(pruned.state_dict())
+    assert found is not None
+    again = build(found).eval()
+    load_weights(again, pruned.state_dict(), "the pruned one")
+    assert torch.equal(again(IMAGES), pruned(IMAGES))
+    for other in RECOGNISERS.names():
+        assert (RECOGNISERS.get(other)(model.state_dict()) is None) is (other != name)
+
+
+@architectures
+@pytest.mark.parametrize("percent", [0, 0.5, 0.9])
+def test_an_architecture_is_pruned_saved_and_reopened(name: str, percent: float, tmp_path: Path) -> None:
+    model = small(name)
+    plan = netslim.plan(model, IMAGES[:1], percent=percent)
+    assert plan_from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+    pruned = netslim.apply(model, plan)
+    assert netslim.verify(model, pruned, IMAGES).holds
+    assert pruned.cfg == [len(group.keep) for group in plan.groups]
+    assert netslim.measure(pruned, IMAGES) == plan.after
+    netslim.save(tmp_path / "n.pth.tar", pruned)
+    again = netslim.load(tmp_path / "n.pth.tar")
+    assert again.plan == plan
+    assert torch.equal(again(IMAGES), pruned.eval()(IMAGES))
+    assert describe(again).cfg == pruned.cfg
+
+
+@architectures
+def test_every_parameter_of_an_architecture_learns(name: str) -> None:
+    model = small(name).train()
+    model(IMAGES).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+# Criteria
+
+
+@criteria
+@pytest.mark.parametrize("architecture", ARCHITECTURES.names())
+def test_a_criterion_scores_every_channel(name: str, architecture: str) -> None:
+    model = small(architecture)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    for group, width in zip(model.channel_groups(), model.cfg, strict=True):
+        scores = CRITERIA.get(name)(model, group)
+        assert scores.shape == (width,)
+        assert scores.is_floating_point()
+        assert scores.isfinite().all()
+        assert torch.equal(CRITERIA.get(name)(model, group), scores)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+@criteria
+def test_a_criterion_can_be_asked_for_by_name(name: str) -> None:
+    model = small("resnet")
+    plan = netslim.plan(model, IMAGES[:1], percent=0.5, criterion=name)
+    assert plan.criterion == name
+    assert netslim.verify(model, netslim.apply(model, plan), IMAGES).holds
+
+
+# Data sets
+
+
+def write_cifar(root: Path, release: CifarRelease, classes: int) -> None:
+    folder = root / release.folder
+    folder.mkdir(parents=True)
+    for file in (*release.train, *release.test):
+        content = {"data": np.arange(2 * 3072, dtype=np.uint8).reshape(2, 3072), release.labels_key: [0, 1]}
+        (folder / file).write_bytes(pickle.dumps(content))
+    for file in release.meta:
+        (folder / file).write_bytes(pickle.dumps({release.names_key: [f"class {i}" for i in range(classes)]}))
+
+
+def write_fashion_mnist(root: Path) -> None:
+    folder = root / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        images = struct.pack(">4B3I", 0, 0, 8, 3, 2, 28, 28) + bytes(i % 256 for i in range(2 * 784))
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(images)
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">4BI", 0, 0, 8, 1, 2) + b"\0\1")
+
+
+def write_folder(root: Path) -> None:
+    for part in ("train", "test"):
+        for value, label in enumerate(("cat", "dog")):
+            (root / part / label).mkdir(parents=True)
+            for index in range(2):
+                pixels = (np.arange(8 * 8 * 3) * (index + 1) + value).astype(np.uint8).reshape(8, 8, 3)
+                Image.fromarray(pixels).save(root / part / label / f"{index}.png")
+
+
+FILES: dict[str, Callable[[Path], None]] = {
+    "cifar10": lambda root: write_cifar(root, CIFAR10, 10),
+    "cifar100": lambda root: write_cifar(root, CIFAR100, 100),
+    "digits": lambda root: None,
+    "fashion-mnist": write_fashion_mnist,
+    "folder": write_folder,
+}
+
+
+@datasets
+def test_a_data_set_keeps_its_contract(name: str, tmp_path: Path) -> None:
+    FILES[name](tmp_path)
+    dataset = load_dataset(name, tmp_path, unverified=True)
+    assert dataset.name == name
+    for split in (dataset.train, dataset.test):
+        assert split.images.dtype == torch.uint8
+        assert split.labels.dtype == torch.int64
+        assert split.images.shape == (len(split), dataset.in_channels, *dataset.image_size)
+        assert len(split) > 0
+        assert set(split.labels.tolist()) <= set(range(dataset.num_classes))
+    assert len(set(dataset.class_names)) == dataset.num_classes
+    assert len(dataset.mean) == len(dataset.std) == dataset.in_channels
+    assert all(0 < mean < 1 for mean in dataset.mean)
+    assert all(0 < std < 1 for std in dataset.std)
+    assert 0 <= dataset.augmentation.pad < min(dataset.image_size)
+    assert fixed_shape(name) in (None, (dataset.num_classes, dataset.in_channels))
+
+
+@datasets
+def test_a_network_fits_a_data_set(name: str, tmp_path: Path) -> None:
+    FILES[name](tmp_path)
+    dataset = load_dataset(name, tmp_path, unverified=True)
+    model = create_model("resnet", depth=11, num_classes=dataset.num_classes, in_channels=dataset.in_channels)
+    assert model(dataset.test.images[:2].float()).shape == (2, dataset.num_classes)
+
+
+def test_shapes_belong_to_data_sets() -> None:
+    assert set(SHAPES.names()) <= set(DATASETS.names())
+
+
+# Transfer strategies
+
+
+@pytest.fixture(scope="module")
+def source() -> dict[str, Tensor]:
+    with torch.random.fork_rng():
+        torch.manual_seed(18)
+        return models.resnet18(weights=None).state_dict()
+
+
+@strategies
+@pytest.mark.parametrize("architecture", ARCHITECTURES.names())
+def test_a_strategy_says_what_it_does_and_does_it(name: str, architecture: str, source: dict[str, Tensor]) -> None:
+    target = small(architecture)
+    ours = {key: value.clone() for key, value in target.state_dict().items()}
+    theirs = {key: value.clone() for key, value in source.items()}
+    proposal = STRATEGIES.get(name)(source, target)
+    assert [fate.key for fate in proposal.fates] == list(ours)
+    assert {fate.key for fate in proposal.fates if fate.fate == "mapped"} == set(proposal.tensors)
+    assert all(fate.reason for fate in proposal.fates)
+    assert all(fate.source_key in theirs for fate in proposal.fates if fate.source_key is not None)
+    for key, tensor in proposal.tensors.items():
+        assert tensor.shape == ours[key].shape
+        assert tensor.isfinite().all()
+    moved, report = netslim.transfer(source, target, name)
+    for key, tensor in moved.state_dict().items():
+        assert torch.equal(tensor, proposal.tensors.get(key, ours[key])), key
+    assert report.mapped + report.skipped + report.unmapped == len(ours)
+    assert all(torch.equal(value, ours[key]) for key, value in target.state_dict().items())
+    assert all(torch.equal(value, theirs[key]) for key, value in source.items())

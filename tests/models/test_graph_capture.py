@@ -1,0 +1,33 @@
+"""A pruned network is one graph: no break for torch.compile, and torch.export takes any batch size."""
+
+import pytest
+import torch
+from torch import nn
+
+import netslim
+
+
+@pytest.fixture(scope="module")
+def pruned() -> nn.Module:
+    torch.manual_seed(0)
+    model = netslim.create_model("resnet", depth=11, num_classes=4, in_channels=1)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight)
+    small = netslim.apply(model, netslim.plan(model, torch.zeros(1, 1, 8, 8), percent=0.5)).eval()
+    assert small.cfg[0] < 16  # a real selection is in the graph
+    return small
+
+
+def test_compile_without_a_graph_break(pruned: nn.Module) -> None:
+    torch.compiler.reset()
+    compiled = torch.compile(pruned, fullgraph=True, backend="eager")
+    images = torch.randn(2, 1, 8, 8)
+    assert torch.equal(compiled(images), pruned(images))
+
+
+def test_export_with_a_free_batch_size(pruned: nn.Module) -> None:
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(pruned, (torch.randn(2, 1, 8, 8),), dynamic_shapes=({0: batch},))
+    images = torch.randn(7, 1, 8, 8)
+    torch.testing.assert_close(program.module()(images), pruned(images), rtol=0, atol=1e-6)

@@ -1,0 +1,83 @@
+"""Plans that were edited by hand, or belong to another network, are refused before anything is done."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from networks import EXAMPLE, edited, resnet, same, state_of
+
+from netslim.core.errors import UsageError
+from netslim.core.protocols import GroupPlan, PrunableModel, PrunePlan
+from netslim.pruning import apply, masked, plan, verify
+
+MODEL = resnet()
+PLAN = plan(MODEL, EXAMPLE, percent=0.5)
+OTHER = "the plan is for another network: "
+
+
+def refused(model: PrunableModel, wrong: PrunePlan) -> str:
+    before = state_of(model)
+    with pytest.raises(UsageError) as caught:
+        apply(model, wrong)
+    with pytest.raises(UsageError):
+        masked(model, wrong)
+    assert same(model.state_dict(), before)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"keep": [3, 16]},
+            "the plan keeps channel 16 of group 'layer1.0.bn1', which has channels 0 to 15",
+        ),
+        (
+            {"keep": [-1, 3]},
+            "the plan keeps channel -1 of group 'layer1.0.bn1', which has channels 0 to 15",
+        ),
+        ({"keep": [3, 2]}, "the plan's channels of group 'layer1.0.bn1' are not strictly increasing"),
+        ({"keep": [3, 3]}, "the plan's channels of group 'layer1.0.bn1' are not strictly increasing"),
+        ({"keep": []}, "the plan leaves nothing of group 'layer1.0.bn1'; every group keeps at least one channel"),
+        ({"name": "layer1.0.bn7"}, f"{OTHER}it has 10 groups, this one 10; first difference: layer1.0.bn7"),
+        ({"total": 17}, f"{OTHER}group 'layer1.0.bn1' has 17 channels there, 16 here"),
+    ],
+)
+def test_an_edited_group(changes: dict[str, Any], message: str) -> None:
+    assert refused(MODEL, edited(PLAN, **changes)) == message
+
+
+def test_a_group_too_few_or_too_many() -> None:
+    assert (
+        refused(MODEL, replace(PLAN, groups=PLAN.groups[:-1]))
+        == f"{OTHER}it has 9 groups, this one 10; first difference: their number"
+    )
+    more = (*PLAN.groups, GroupPlan(name="head", total=1, keep=(0,)))
+    assert refused(MODEL, replace(PLAN, groups=more)) == (
+        f"{OTHER}it has 11 groups, this one 10; first difference: their number"
+    )
+
+
+def test_the_plan_of_another_depth() -> None:
+    deeper = plan(resnet(20), EXAMPLE, percent=0.5)
+    assert refused(MODEL, deeper) == f"{OTHER}it has 19 groups, this one 10; first difference: layer1.1.bn1"
+
+
+def test_a_channel_that_was_removed_before() -> None:
+    small = apply(MODEL, edited(PLAN, keep=[0, 1, 2, 9]))
+    assert refused(small, edited(PLAN, keep=[2, 3])) == (
+        "the plan keeps channel 3 of group 'layer1.0.bn1', which was removed before"
+    )
+    assert refused(small, edited(PLAN, keep=[2, 4, 9])) == (
+        "the plan keeps channel 4 of group 'layer1.0.bn1', which was removed before"
+    )
+    assert refused(small, edited(PLAN, keep=[2, 16])) == (
+        "the plan keeps channel 16 of group 'layer1.0.bn1', which has channels 0 to 15"
+    )
+
+
+def test_verifying_with_an_impossible_plan() -> None:
+    small = apply(MODEL, PLAN)
+    small.plan = edited(PLAN, keep=[])
+    with pytest.raises(UsageError, match=r"the plan leaves nothing of group 'layer1\.0\.bn1'"):
+        verify(MODEL, small, EXAMPLE)

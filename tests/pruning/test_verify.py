@@ -1,0 +1,89 @@
+"""The proof finds every wrong rebuild, and leaves both networks as they were."""
+
+import pytest
+import torch
+from networks import EXAMPLE, edited, resnet, same, state_of
+
+from netslim.pruning import Agreement, apply, masked, plan, verify
+
+MODEL = resnet(20)
+PLAN = plan(MODEL, EXAMPLE, percent=0.5)
+torch.manual_seed(1)
+IMAGES = torch.randn(4, 1, 8, 8)
+
+
+def test_a_right_rebuild_holds() -> None:
+    agreement = verify(MODEL, apply(MODEL, PLAN), IMAGES)
+    assert agreement.holds
+    assert agreement.max_difference <= 1e-5 * agreement.scale
+    with torch.no_grad():
+        assert agreement.scale == max(1.0, float(masked(MODEL, PLAN)(IMAGES).abs().max()))
+
+
+@pytest.mark.parametrize(
+    "name", ["layer1.0.conv2.weight", "layer2.1.bn3.bias", "fc.weight", "layer3.0.bn2.running_mean"]
+)
+def test_one_wrong_number_is_found(name: str) -> None:
+    small = apply(MODEL, PLAN)
+    small.state_dict()[name].view(-1)[0] += 5
+    agreement = verify(MODEL, small, IMAGES)
+    assert not agreement.holds
+    assert agreement.max_difference > 1e-4
+
+
+def test_a_wrong_channel_of_the_right_width_is_found() -> None:
+    small = apply(MODEL, PLAN)
+    keep = list(PLAN.groups[0].keep)
+    other = next(channel for channel in range(16) if channel not in keep)
+    small.layer1[0].select.select(sorted([*keep[1:], other]))
+    assert not verify(MODEL, small, IMAGES).holds
+
+
+def test_the_rebuild_of_another_plan_is_found() -> None:
+    small = apply(MODEL, PLAN)
+    small.plan = edited(PLAN, keep=[15])
+    assert not verify(MODEL, small, IMAGES).holds
+
+
+def test_numbers_that_are_none_do_not_hold() -> None:
+    small = apply(MODEL, PLAN)
+    small.fc.bias.data[0] = float("nan")
+    assert not verify(MODEL, small, IMAGES).holds
+
+
+def test_a_network_that_was_never_pruned_is_held_against_the_original_itself() -> None:
+    agreement = verify(MODEL, MODEL, IMAGES)
+    assert agreement.max_difference == 0
+    assert agreement.holds
+    assert not verify(MODEL, resnet(20, seed=3), IMAGES).holds
+
+
+@pytest.mark.parametrize(
+    ("difference", "scale", "holds"), [(1e-5, 1, True), (1.1e-5, 1, False), (9e-4, 100, True), (2e-3, 100, False)]
+)
+def test_the_tolerance_follows_the_logits(difference: float, scale: float, holds: bool) -> None:
+    assert Agreement(max_difference=difference, scale=scale).holds is holds
+
+
+def test_both_networks_are_left_as_they_were() -> None:
+    model, small = resnet(20).train(), apply(MODEL, PLAN).train()
+    small.layer1.eval()
+    before = state_of(model), state_of(small), [module.training for module in small.modules()]
+    verify(model, small, IMAGES)
+    assert same(model.state_dict(), before[0])
+    assert same(small.state_dict(), before[1])
+    assert all(module.training for module in model.modules())
+    assert [module.training for module in small.modules()] == before[2]
+
+
+def test_masking_silences_what_the_plan_removes_and_nothing_else() -> None:
+    copied = masked(MODEL, PLAN)
+    for group, part in zip(MODEL.channel_groups(), PLAN.groups, strict=True):
+        mine, theirs = MODEL.get_submodule(group.name), copied.get_submodule(group.name)
+        gone = [channel for channel in range(part.total) if channel not in part.keep]
+        for name in ("weight", "bias"):
+            values = getattr(theirs, name)
+            assert (values[gone] == 0).all()
+            assert torch.equal(values[list(part.keep)], getattr(mine, name)[list(part.keep)])
+    assert copied.cfg == MODEL.cfg
+    assert copied.plan is None

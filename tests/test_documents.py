@@ -1,0 +1,94 @@
+"""What the documents promise: commands that parse, recipes that are valid, tables that are made from the results."""
+
+import importlib.util
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from netslim.cli.app import VERBS
+from netslim.cli.scripts import translate
+from netslim.core.config import merge
+from netslim.stages import configs
+
+ROOT = Path(__file__).parent.parent
+RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+
+
+def load_program(name: str) -> ModuleType:
+    """A program of `benchmarks/` as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def commands_in(document: str) -> list[list[str]]:
+    """The shell commands in a document's `bash` blocks, with continued lines joined."""
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.strip()]
+
+
+def accepts(arguments: list[str]) -> configs.StageConfig:
+    """The configuration that `netslim ARGUMENTS` runs with; raises if the command line would refuse it."""
+    verb, *rest = arguments
+    config_class = getattr(configs, VERBS[verb][0])
+    values: dict[str, object] = {}
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            values[VERBS[verb][1][0]] = word
+            continue
+        name = {"-sr": "sparsity_regularization"}.get(word, word.removeprefix("--").replace("-", "_"))
+        value: object = True
+        if name.startswith("no_"):
+            name, value = name.removeprefix("no_"), False
+        elif rest and not rest[0].startswith("-"):
+            value = rest.pop(0)
+        if name != "json":
+            values[name] = value
+    config: configs.StageConfig = config_class.build(values)
+    return config
+
+
+def test_readme_commands_are_accepted() -> None:
+    commands = commands_in("README.md")
+    scripts = [words[1:] for words in commands if words[0] == "python"]
+    verbs = [words[1:] for words in commands if words[0] == "netslim"]
+    assert len(scripts) == 5
+    assert len(verbs) == 7
+    for script, *arguments in scripts:
+        accepts(translate(script, arguments))
+    for arguments in verbs:
+        accepts(arguments)
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for words in commands_in("README.md"):
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_recipes_are_valid(recipe: Path) -> None:
+    config = configs.TrainConfig.build(merge(recipe, [], {"save": "x"}))
+    assert config.model_dump(include=set(tomllib.loads(recipe.read_text()))) == tomllib.loads(recipe.read_text())
+
+
+def test_tables_of_the_readme_are_made_from_the_results() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert load_program("readme_tables").with_tables(text) == text
+
+
+def test_a_table_gives_mean_and_standard_deviation() -> None:
+    tables = load_program("readme_tables")
+    assert tables.spread([97.0, 98.0, 99.0]) == "98.00 ± 1.00"
+    assert tables.spread([5.0, 5.0], 0) == "5"
+    assert tables.markdown(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"

@@ -1,0 +1,57 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from netslim.core.errors import DataError
+from netslim.training.evaluate import Evaluation, evaluate
+
+
+def logits_of_two_batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
+    first = torch.tensor([[math.log(3.0), 0.0], [0.0, math.log(3.0)], [math.log(3.0), 0.0]])
+    return [(first, torch.tensor([0, 1, 1])), (torch.zeros(1, 2), torch.tensor([0]))]
+
+
+def test_closed_form() -> None:
+    """Probabilities 3/4, 3/4, 1/4 and 1/2 of the right class; of equal logits the first wins."""
+    found = evaluate(nn.Identity(), logits_of_two_batches())
+    expected = -(2 * math.log(3 / 4) + math.log(1 / 4) + math.log(1 / 2)) / 4
+    assert (found.correct, found.images, found.top1) == (3, 4, 0.75)
+    assert found.loss == pytest.approx(expected, rel=1e-6)
+
+
+def test_modes_come_back_even_after_an_error() -> None:
+    model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(2))
+    model.train()
+    model[1].eval()
+
+    def stop() -> None:
+        assert not model[0].training
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        evaluate(model, logits_of_two_batches(), between=stop)
+    assert (model.training, model[0].training, model[1].training) == (True, True, False)
+
+
+def test_statistics_and_gradients_are_not_touched() -> None:
+    model = nn.BatchNorm1d(2).train()
+    evaluate(model, logits_of_two_batches())
+    assert torch.equal(model.running_mean, torch.zeros(2))
+    assert model.weight.grad is None
+
+
+def test_between_is_called_after_every_batch() -> None:
+    calls: list[int] = []
+    evaluate(nn.Identity(), logits_of_two_batches(), between=lambda: calls.append(1))
+    assert len(calls) == 2
+
+
+def test_no_images() -> None:
+    with pytest.raises(DataError, match=r"^there are no images to evaluate on$"):
+        evaluate(nn.Identity(), [])
+
+
+def test_an_evaluation_is_plain_data() -> None:
+    assert Evaluation(top1=0.5, loss=1.0, correct=1, images=2) == Evaluation(top1=0.5, loss=1.0, correct=1, images=2)

@@ -1,0 +1,264 @@
+"""The loop on real steps and real batches; what is saved is kept in memory, as a checkpoint would hold it."""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from netslim.core.errors import DivergedError
+from netslim.data import Augmentation, ImageDataset, Split, TrainBatches, evaluation_batches
+from netslim.training.evaluate import Evaluation, evaluate
+from netslim.training.loop import CHECK_EVERY, StopRequested, Training, TrainState
+from netslim.training.optimizer import build_sgd, export_state, import_state
+from netslim.training.precision import Precision
+from netslim.training.sparsity import ScalePenalty
+from netslim.training.step import TrainStep
+
+IMAGES, BATCH_SIZE, EPOCHS = 13, 4, 4  # the last batch has one image
+BATCHES = 4
+TIMES = ("seconds", "images_per_second")
+
+
+def dataset() -> ImageDataset:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(IMAGES) % 3
+    images = (torch.randint(0, 80, (IMAGES, 1, 4, 4), generator=generator) + 80 * labels.view(-1, 1, 1, 1)).byte()
+    return ImageDataset(
+        name="tiny",
+        train=Split(images, labels),
+        test=Split(images[:9], labels[:9]),
+        class_names=("a", "b", "c"),
+        mean=(0.5,),
+        std=(0.25,),
+        augmentation=Augmentation(pad=1, flip=True),
+    )
+
+
+class Silent:
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.shown: list[tuple[int, int, int, dict[str, float]]] = []
+
+    def batch(self, epoch: int, done: int, total: int, numbers: dict[str, float]) -> None:
+        self.shown.append((epoch, done, total, numbers))
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        self.rows.append({key: value for key, value in row.items() if key not in TIMES})
+
+
+class Run:
+    """A training that can be cut off and taken up again from what was saved last."""
+
+    def __init__(self, model: nn.Module, *, precision: str = "fp32", s: float = 1e-3, lr: float = 0.1) -> None:
+        self.start = copy.deepcopy(model)
+        self.precision, self.s, self.lr = precision, s, lr
+        self.saved: dict[str, Any] | None = None
+        self.saves = 0
+        self.reporter = Silent()
+        self.bests: list[int] = []
+
+    def go(self, stop_at: int | None = None) -> nn.Module:
+        """Trains until the end or until `stop_at` was asked that often whether to stop."""
+        model = copy.deepcopy(self.start)
+        optimizer = build_sgd(model, lr=self.lr, momentum=0.9, weight_decay=1e-4)
+        step = TrainStep(model, optimizer, precision=Precision(self.precision), penalty=ScalePenalty(model, self.s))
+        data, state = dataset(), TrainState()
+        if self.saved:
+            model.load_state_dict(self.saved["model"])
+            import_state(optimizer, model, self.saved["optimizer"])
+            step.scaler.load_state_dict(self.saved["scaler"])
+            state = replace(self.saved["state"])
+        asked = 0
+
+        def stop() -> bool:
+            nonlocal asked
+            asked += 1
+            return asked == stop_at
+
+        def save(now: TrainState, row: dict[str, Any] | None, best: bool) -> None:
+            self.saves += 1
+            if best:
+                self.bests.append(now.epoch)
+            exported = export_state(optimizer, model), step.scaler.state_dict()
+            self.saved = copy.deepcopy(
+                {"model": model.state_dict(), "optimizer": exported[0], "scaler": exported[1], "state": now}
+            )
+
+        def check() -> Evaluation:
+            batches = evaluation_batches(data.test, data, batch_size=4, device="cpu")
+            return evaluate(model, batches, between=training.check_stop)
+
+        training = Training(
+            step=step,
+            batches=TrainBatches(data.train, data, batch_size=BATCH_SIZE, seed=1, device="cpu"),
+            evaluate=check,
+            epochs=EPOCHS,
+            lr=self.lr,
+            schedule="step",
+            seed=1,
+            stop=stop,
+            save=save,
+            reporter=self.reporter,
+            state=state,
+        )
+        training.run()
+        return model
+
+
+def assert_same(one: nn.Module, other: nn.Module) -> None:
+    for key, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[key]), key
+
+
+PLACES = EPOCHS * (BATCHES + 3)  # after every batch, training's and evaluation's
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(stops=st.lists(st.integers(1, PLACES), max_size=4))
+def test_stopped_anywhere_it_goes_on_to_the_same_bits(
+    make_tiny: Callable[[], nn.Module], precision: str, stops: list[int]
+) -> None:
+    whole = Run(make_tiny(), precision=precision)
+    expected = whole.go()
+    cut = Run(make_tiny(), precision=precision)
+    for stop_at in stops:
+        try:
+            cut.go(stop_at)
+        except StopRequested:
+            continue
+    assert_same(expected, cut.go())
+    assert {row["epoch"]: row for row in cut.reporter.rows} == {row["epoch"]: row for row in whole.reporter.rows}
+    assert cut.saved is not None
+    assert whole.saved is not None
+    assert cut.saved["state"] == whole.saved["state"]
+
+
+def test_every_single_place_to_stop(make_tiny: Callable[[], nn.Module]) -> None:
+    whole = Run(make_tiny())
+    expected = whole.go()
+    for stop_at in range(1, PLACES + 1):
+        cut = Run(make_tiny())
+        with pytest.raises(StopRequested):
+            cut.go(stop_at)
+        assert_same(expected, cut.go())
+        assert cut.reporter.rows == whole.reporter.rows
+
+
+def test_an_epochs_row(make_tiny: Callable[[], nn.Module]) -> None:
+    run = Run(make_tiny())
+    model = run.go()
+    assert [row["epoch"] for row in run.reporter.rows] == [0, 1, 2, 3]
+    assert [row["lr"] for row in run.reporter.rows] == pytest.approx([0.1, 0.1, 0.01, 0.001])
+    last = run.reporter.rows[-1]
+    assert last["penalty"] == pytest.approx(1e-3 * float(model.get_submodule("bn").weight.detach().abs().sum()))
+    assert last["best_top1"] == max(row["top1"] for row in run.reporter.rows)
+    assert 0 <= last["train_top1"] <= 1
+
+
+def test_running_means_cover_every_image_once(make_tiny: Callable[[], nn.Module]) -> None:
+    run = Run(make_tiny())
+    run.go()
+    assert [shown[:3] for shown in run.reporter.shown[:BATCHES]] == [(1, 1, 4), (1, 2, 4), (1, 3, 4), (1, 4, 4)]
+    last = run.reporter.shown[BATCHES - 1][3]
+    assert last["loss"] == pytest.approx(run.reporter.rows[0]["loss"])
+    assert last["top1"] * IMAGES == pytest.approx(round(last["top1"] * IMAGES))
+
+
+def test_of_equal_models_the_first_is_best_without_penalty_and_the_last_with_it(
+    make_tiny: Callable[[], nn.Module],
+) -> None:
+    for s, expected in ((0.0, [1]), (1e-9, [1, 2, 3, 4])):
+        run = Run(make_tiny(), s=s, lr=1e-12)
+        run.go()
+        assert run.bests == expected
+
+
+def test_a_last_batch_of_one_image_is_trained_on(make_tiny: Callable[[], nn.Module]) -> None:
+    sizes: list[int] = []
+    model = make_tiny()
+    model.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])) if _.training else None)
+    Run(model).go()
+    assert sizes[:BATCHES] == [4, 4, 4, 1]
+
+
+def test_a_loss_of_nan_ends_the_training_and_saves_nothing(make_tiny: Callable[[], nn.Module]) -> None:
+    run = Run(make_tiny(), lr=1e30, s=0.0)
+    with pytest.raises(DivergedError) as error:
+        run.go()
+    assert run.saves == 0
+    assert str(error.value).startswith("the loss became ")
+    assert str(error.value).endswith(
+        "; the last good checkpoint is untouched. Try a lower --lr, --clip-grad-norm 1, or --precision fp32, with "
+        "another --save"
+    )
+    assert " in epoch 1, batch " in str(error.value)
+    assert "(learning rate 1e+30, mean loss before: " in str(error.value)
+    assert str(error.value).count("\n") == 0
+
+
+def test_weights_ruined_by_the_last_batch_are_seen_before_they_are_saved(make_tiny: Callable[[], nn.Module]) -> None:
+    """The loss of a batch is that before its step: only the evaluation sees what the last step did."""
+    run = Run(make_tiny())
+
+    class Ruin(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if self.training else x * float("nan")
+
+    run.start = nn.Sequential(run.start, Ruin())
+    with pytest.raises(DivergedError, match=r"^the loss became nan in epoch 1, batch 4 "):
+        run.go()
+    assert run.saves == 0
+
+
+class SlowDevice:
+    """Batches that claim to lie on a device where looking at a number makes everything wait."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(start, self.count):
+            yield torch.empty(2, 1, device="meta"), torch.zeros(2, dtype=torch.int64)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, CHECK_EVERY, CHECK_EVERY + 1, CHECK_EVERY + 7])
+def test_sums_are_complete_wherever_a_device_is_stopped(stop_after: int) -> None:
+    """The loss is fetched once in many batches there; the state that is saved must not lack the rest."""
+    from netslim.training.step import StepResult
+
+    class CountingStep(TrainStep):
+        def __call__(self, images: Tensor, labels: Tensor) -> StepResult:
+            return StepResult(loss=torch.tensor(3.0), correct=torch.tensor(1))
+
+    model = nn.Linear(1, 1)
+    optimizer = build_sgd(model, lr=0.1, momentum=0.0, weight_decay=0.0)
+    saved: list[TrainState] = []
+    reporter = Silent()
+    training = Training(
+        step=CountingStep(model, optimizer, precision=Precision(), penalty=ScalePenalty(model, 0.0)),
+        batches=SlowDevice(2 * CHECK_EVERY),
+        evaluate=lambda: Evaluation(top1=0.5, loss=1.0, correct=1, images=2),
+        epochs=1,
+        lr=0.1,
+        schedule="step",
+        seed=1,
+        stop=lambda: training.state.batch == stop_after,
+        save=lambda state, row, best: saved.append(replace(state)),
+        reporter=reporter,
+    )
+    with pytest.raises(StopRequested):
+        training.run()
+    state = saved[-1]
+    assert (state.batch, state.images, state.correct) == (stop_after, 2 * stop_after, stop_after)
+    assert state.loss_sum == pytest.approx(3.0 * stop_after)
+    assert all(numbers["loss"] == pytest.approx(1.5) for _, _, _, numbers in reporter.shown)
