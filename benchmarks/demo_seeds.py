@@ -1,15 +1,14 @@
 """`netslim demo` over several seeds: one CSV row per seed and phase.
 
-    python benchmarks/demo_seeds.py --seeds 1 2 3 4 5 --out results/demo.csv
+python benchmarks/demo_seeds.py --seeds 1 2 3 4 5 --out results/demo.csv
 """
 
 import argparse
 from pathlib import Path
 
-from table import write_rows
-
 from netslim.stages import demo
 from netslim.stages.configs import DemoConfig
+from table import write_rows
 
 
 def main() -> None:

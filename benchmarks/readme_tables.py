@@ -1,6 +1,6 @@
 """Writes the tables of README.md from `results/*.csv`, between the markers `<!-- table NAME -->` and `<!-- end -->`.
 
-    python benchmarks/readme_tables.py [--check]
+python benchmarks/readme_tables.py [--check]
 """
 
 import argparse

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from netslim.models import create_model
 from netslim.training.optimizer import build_sgd
-from netslim.training.precision import Precision, choose_precision
+from netslim.training.precision import EXACT, Precision, choose_precision
 from netslim.training.sparsity import ScalePenalty
 from netslim.training.step import TrainStep
 from table import quartiles, write_rows
@@ -106,7 +106,7 @@ def ask(arguments: argparse.Namespace, side: Any) -> Any:
 
 def compare(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """One row per side, with quartiles over the rounds and the ratio to the original in the same round."""
-    sides = [["original", "fp32", False], ["netslim", "fp32", False]]
+    sides = [["original", "fp32", False], ["netslim", EXACT.name, EXACT.channels_last]]
     chosen = ask(arguments, "probe")
     sides += [] if chosen in sides else [chosen]
     rounds = [[ask(arguments, json.dumps(side)) for side in sides] for _ in range(arguments.rounds)]

@@ -154,7 +154,11 @@ def test_the_guides_five_steps(start: Start, folder: Path, tmp_path: Path) -> No
         ["transfer", *source, *shape, "--output", "transferred_model.pth.tar"],
         ["main.py", *training, "--resume", "transferred_model.pth.tar", "--lr", "0.1", "--save", "./fine_tuned_model"],
         ["main.py", *sparse, *training, "--save", "./sparsity_model"],
-        ["resprune.py", *data, *"--percent 0.4 --model ./sparsity_model/model_best.pth.tar --save ./pruned".split()],
+        [
+            "resprune.py",
+            *data,
+            *["--percent", "0.4", "--model", "./sparsity_model/model_best.pth.tar", "--save", "./pruned"],
+        ],
         ["main.py", "--refine", "./pruned/pruned.pth.tar", *training, "--save", "./final_model"],
     ]
     for step in steps:

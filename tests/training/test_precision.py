@@ -25,7 +25,7 @@ def test_the_probe_returns_a_candidate_and_leaves_everything_alone(
 
 def test_fp32_is_plain_and_needs_no_probe() -> None:
     nothing = torch.empty(0)
-    assert choose_precision("fp32", nn.Identity(), nothing, nothing) == Precision("fp32", channels_last=False)
+    assert choose_precision("fp32", nn.Identity(), nothing, nothing) == Precision("fp32", channels_last=True)
 
 
 def test_an_unknown_precision() -> None:

@@ -13,7 +13,7 @@ from netslim.training.sparsity import ScalePenalty
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PROBE_STEPS = 3
-WORTHWHILE = 0.9  # another setting is taken over plain fp32 only if its step needs less than this share of the time
+WORTHWHILE = 0.9  # another setting is taken over exact fp32 only if its step needs less than this share of the time
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,14 @@ class Precision:
         model.to(memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)
 
 
+EXACT = Precision("fp32", channels_last=True)
+
+
 def choose_precision(name: str, model: nn.Module, images: Tensor, labels: Tensor) -> Precision:
     """The fastest layout for a precision given by name, or the fastest of all for `auto`.
 
     Args:
-        name: `fp32` (contiguous, for exact runs), `bf16`, `fp16` or `auto`.
+        name: `fp32` (channels-last, for exact runs: nothing is timed), `bf16`, `fp16` or `auto`.
         model: what will be trained; copies of it take a few steps, itself is left alone.
         images, labels: a batch as in training, on the training device.
 
@@ -63,15 +66,15 @@ def choose_precision(name: str, model: nn.Module, images: Tensor, labels: Tensor
         UsageError: unknown name.
     """
     if name == "fp32":
-        return Precision()
+        return EXACT
     if name not in ("auto", *DTYPES):
         raise unknown_name("precision", name, ["auto", *DTYPES])
     names = [name] if name != "auto" else ["fp32", *(["bf16"] if _has_bf16(images.device) else [])]
     candidates = [Precision(n, channels_last) for n in names for channels_last in (False, True)]
     seconds = {candidate: _time_step(candidate, model, images, labels) for candidate in candidates}
     fastest = min(candidates, key=seconds.__getitem__)
-    plain = seconds.get(Precision())
-    return Precision() if plain is not None and seconds[fastest] > WORTHWHILE * plain else fastest
+    exact = seconds.get(EXACT)
+    return EXACT if exact is not None and seconds[fastest] > WORTHWHILE * exact else fastest
 
 
 def _time_step(precision: Precision, model: nn.Module, images: Tensor, labels: Tensor) -> float:
