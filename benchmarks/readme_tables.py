@@ -65,7 +65,8 @@ def training_step() -> str:
     rows = read("training_step")
     lines = [
         (row["side"], f"{row['precision']}, {row['layout'].replace('_', '-')}",
-         "the probe's pick" if row["picked_by_probe"] == "True" else "", f"{float(row['images_per_second_median']):.0f}",
+         "the probe's pick" if row["picked_by_probe"] == "True" else "",
+         f"{float(row['images_per_second_median']):.0f}",
          f"{float(row['images_per_second_q1']):.0f} to {float(row['images_per_second_q3']):.0f}",
          f"{float(row['times_original_median']):.2f}")
         for row in rows

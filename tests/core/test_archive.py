@@ -211,13 +211,13 @@ def test_a_wrong_checksum_names_its_entry(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "is damaged or no torch checkpoint: EOFError$"),
-        (b"hello world\n" * 9, "is damaged or no torch checkpoint: KeyError$"),
+        (b"", "is damaged or no torch checkpoint$"),
+        (b"hello world\n" * 9, "is damaged or no torch checkpoint$"),
         (b"<!DOCTYPE html><title>404</title>" * 9, "was refused: it is damaged or holds pickled code, which is never"),
         (b"PK", "is damaged: the archive is cut off$"),
-        (zipped({"readme.txt": b"hello"}), "is damaged or no torch checkpoint: "),
-        (zipped({"folder/readme.txt": b"hello"}), "is damaged or no torch checkpoint: "),
-        (zipped({"folder/inner.pth": saved({})}), "is damaged or no torch checkpoint: "),
+        (zipped({"readme.txt": b"hello"}), "is damaged or no torch checkpoint"),
+        (zipped({"folder/readme.txt": b"hello"}), "is damaged or no torch checkpoint"),
+        (zipped({"folder/inner.pth": saved({})}), "is damaged or no torch checkpoint"),
         (zipped({}), "was refused: it is damaged or holds pickled code, which is never run$"),
         (zipped({"archive/data.pkl": bytes(9_999)}, zipfile.ZIP_DEFLATED), "was refused: torch archives are not compr"),
         (saved(torch.ones(2)), "holds a Tensor, not a dict with a state_dict$"),
@@ -447,5 +447,5 @@ def test_the_message_names_the_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize("opcode", [b"Pid\n.", b"\x82\x01.", b"\x80\x02]Q.", b"h\x05.", b"\x95" + b"\xff" * 8 + b"."])
 @pytest.mark.parametrize("wrap", FORMATS)
 def test_opcodes_without_sense(tmp_path: Path, wrap: Callable[[bytes], bytes], opcode: bytes) -> None:
-    with pytest.raises(CheckpointError, match=r"file.pth.tar (was refused|is damaged or no torch checkpoint): "):
+    with pytest.raises(CheckpointError, match=r"file.pth.tar (was refused|is damaged or no torch checkpoint)"):
         load(tmp_path, wrap(opcode))

@@ -1,10 +1,12 @@
 """`evaluate`, `info` and `transfer`."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torchvision
 
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import CheckpointError, DataError, NetslimError, UsageError
@@ -26,8 +28,6 @@ def run_transfer(output: Path, **given: Any) -> dict[str, Any]:
 
 
 def test_evaluate_repeats_what_training_measured(trained: Path, folder: Path) -> None:
-    import json
-
     result = json.loads((trained / "run.json").read_text())["result"]
     found = run_evaluate(trained / BEST, data_dir=folder)
     assert (found["top1"], found["images"]) == (result["test_top1"], 8)
@@ -118,6 +118,15 @@ def test_info_of_an_original_file(tmp_path: Path) -> None:
 def test_info_of_a_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"^no such checkpoint file: "):
         info.run(InfoConfig(model=tmp_path / "missing.pth.tar"))
+
+
+def test_transfer_takes_the_weights_of_a_file(tmp_path: Path) -> None:
+    source = torchvision.models.resnet18()
+    torch.save(source.state_dict(), tmp_path / "resnet18.pth")
+    output = tmp_path / "out.pth.tar"
+    run_transfer(output, pretrained=True, weights=tmp_path / "resnet18.pth")
+    carried = source.state_dict()["layer2.0.downsample.0.weight"]
+    assert torch.equal(load(output).state_dict()["layer2.0.downsample.0.weight"], carried)
 
 
 @pytest.mark.parametrize(("dataset", "channels"), [("digits", 1), ("cifar10", 3)])

@@ -6,6 +6,7 @@ are admitted. `torch.save` over an existing file destroys it when the disk fills
 
 import io
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,15 @@ def read_archive(path: Path) -> dict[str, Any]:
     check_readable(path)
     try:
         _check_crc(path)
-        data = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own remarks on odd files; ours is one clear error
+            data = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
     except CheckpointError:
         raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} was refused: {_reason(error)}") from error
     except Exception as error:  # the parsers raise whatever they met: EOFError, OSError, RuntimeError, KeyError, ...
-        raise CheckpointError(f"{path} is damaged or no torch checkpoint: {_first_line(error)}") from error
+        raise CheckpointError(f"{path} is damaged or no torch checkpoint{_detail(error)}") from error
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} holds a {type(data).__name__}, not a dict with a state_dict")
     contents = _Contents(path)
@@ -107,9 +110,9 @@ class _Contents:
         return CheckpointError(f"{self._path} was refused: {reason}")
 
 
-def _first_line(error: Exception) -> str:
+def _detail(error: Exception) -> str:
     text = str(error).strip().split("\n")[0]
-    return text if " " in text else type(error).__name__  # a KeyError's text is the key alone
+    return f": {text}" if " " in text else ""  # a KeyError's text is the key alone
 
 
 def _reason(error: Exception) -> str:

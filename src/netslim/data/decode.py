@@ -144,5 +144,8 @@ def _another_size(file: Path, size: tuple[int, int], form: _Form) -> DataError:
 
 
 def _unreadable(file: Path, error: Exception) -> DataError:
-    reason = " ".join(str(error).replace(repr(str(file)), "the file").split()) or type(error).__name__
+    from PIL import UnidentifiedImageError
+
+    unknown = isinstance(error, UnidentifiedImageError)
+    reason = "no image format is recognised" if unknown else " ".join(str(error).split()) or type(error).__name__
     return DataError(f"cannot read image {file} ({reason}): repair it or remove it")

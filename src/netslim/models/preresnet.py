@@ -18,6 +18,7 @@ from netslim.models.registry import ARCHITECTURES, RECOGNISERS
 
 EXPANSION = 4
 PLANES = (16, 32, 64)
+MAX_DEPTH = 2000  # twice the deepest of He et al.; a mistyped number must not fill the memory
 BATCHNORM_SCALE = 0.5  # the original's start, so that the L1 penalty has a shorter way to go
 
 
@@ -175,6 +176,8 @@ def arch_of(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
 
 def blocks_per_stage(depth: int) -> int:
     """n of depth 9n + 2. Raises UsageError that names the nearest valid depths."""
+    if depth > MAX_DEPTH:
+        raise UsageError(f"--depth {depth}: at most {MAX_DEPTH}")
     if depth < 11 or (depth - 2) % 9:
         below = max(11, depth - (depth - 2) % 9)
         near = f"{below}" if depth < 11 else f"{below} or {below + 9}"

@@ -45,8 +45,8 @@ class TrainConfig(DataConfig):
     s: float = Setting(1e-4, "strength of the penalty", ge=0)
     epochs: int = Setting(160, "number of epochs", ge=1)
     start_epoch: int = Setting(0, "number of the first epoch, for the schedule", ge=0)
-    batch_size: int = Setting(64, "images per step", ge=1)
-    test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, free=True)
+    batch_size: int = Setting(64, "images per step", ge=1, le=1_000_000)
+    test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, le=1_000_000, free=True)
     lr: float = Setting(0.1, "base learning rate", gt=0)
     schedule: str = Setting("step", "step (x0.1 at 50 % and 75 %), cosine or onecycle")
     momentum: float = Setting(0.9, "SGD momentum", ge=0, lt=1)
@@ -72,7 +72,7 @@ class PruneConfig(DataConfig):
     percent: float = Setting(0.5, "share of all channels to remove, from 0 up to but not including 1")
     min_channels: int = Setting(1, "channels that every layer keeps at least", ge=1)
     criterion: str = Setting("bn_scale", "how channels are scored")
-    test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, free=True)
+    test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, le=1_000_000, free=True)
     save: Path = Setting(Path("pruned"), "folder for pruned.pth.tar, plan.json and prune.txt", free=True)
 
 
@@ -82,7 +82,7 @@ class EvaluateConfig(DataConfig):
     model: Path = Setting(..., "checkpoint")
     dataset: str | None = Setting(None, "data set; default: the one in the file")
     split: str = Setting("test", "train or test")
-    test_batch_size: int = Setting(256, "images per batch", ge=1)
+    test_batch_size: int = Setting(256, "images per batch", ge=1, le=1_000_000)
 
 
 class InfoConfig(StageConfig):

@@ -38,9 +38,7 @@ def run(config: TransferConfig) -> dict[str, Any]:
         num_classes=classes,
         in_channels=channels,
     )
-    source = load_source(
-        config.source, config.model_name, pretrained=config.pretrained and not config.weights, weights=config.weights
-    )
+    source = load_source(config.source, config.model_name, pretrained=config.pretrained, weights=config.weights)
     model, report = transfer(source, target, config.strategy)
     checkpoint = describe(model)
     checkpoint.extra = {
