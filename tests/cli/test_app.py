@@ -103,7 +103,12 @@ def test_a_command_line_that_makes_no_sense(netslim: Netslim, arguments: list[st
         (["prune"], 2, "MODEL is required: name a checkpoint file"),
         (["info", "missing.pth.tar"], 1, "no such checkpoint file: missing.pth.tar"),
         (["prune", "x", "--percent", "1"], 2, "--percent 1"),
-        (["train", "--depth", "12", "--dataset", "digit"], 2, "unknown data set 'digit'; did you mean digits?"),
+        (["train", "--depth", "11", "--dataset", "digit"], 2, "unknown data set 'digit'; did you mean digits?"),
+        (
+            ["train", "--depth", "12", "--dataset", "digit"],
+            2,
+            "--depth 12: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20",
+        ),
         (["train", "--arch", "resnext"], 2, "unknown architecture 'resnext'; did you mean resnet? (known: resnet)"),
         (
             ["train", "--epochs", "0", "--lr", "-1"],

@@ -88,9 +88,25 @@ def test_two_runs_have_two_identities(tmp_path: Path) -> None:
         assert one.run_id != other.run_id
 
 
-def test_what_never_began_is_new_again(tmp_path: Path) -> None:
-    with opened(tmp_path / "run") as directory:
+def test_what_never_began_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no images"), opened(tmp_path / "run") as directory:
         directory.remember("precision", "bf16")
+        raise ValueError("no images")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_never_began_leaves_the_users_files(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with opened(tmp_path / "run"):
+        pass
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_what_was_killed_before_it_began_is_new_again(tmp_path: Path) -> None:
+    directory = opened(tmp_path / "run")
+    directory.remember("precision", "bf16")
+    directory._lock.release()  # as a killed process leaves it
     with opened(tmp_path / "run", lr=0.7) as directory:
         assert directory.status is RunStatus.NEW
         assert directory.remember("precision", "fp32") == "fp32"

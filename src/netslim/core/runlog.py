@@ -66,7 +66,13 @@ class RunDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
+        abandoned = self.status is RunStatus.NEW
         self._lock.release()
+        if abandoned:  # it ended before it began: leave no folder behind
+            for name in ("run.json", ".lock"):
+                (self.path / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.rmdir()
 
     _record: dict[str, Any]
 

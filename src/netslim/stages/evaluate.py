@@ -13,7 +13,7 @@ from netslim.network import restore
 from netslim.report.console import say
 from netslim.report.tables import percent
 from netslim.stages.configs import EvaluateConfig
-from netslim.stages.inputs import open_dataset, pick_device
+from netslim.stages.inputs import dataset_name, open_dataset, pick_device
 from netslim.training.evaluate import evaluate
 
 
@@ -30,7 +30,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     device = pick_device(config.device)
     checkpoint = read_checkpoint(config.model)
     model = restore(checkpoint, config.model).to(device)
-    name = config.dataset or (checkpoint.dataset or {}).get("name")
+    name = config.dataset or dataset_name(checkpoint)
     if name is None:
         raise UsageError(f"{config.model} names no data set; type --dataset NAME")
     dataset = open_dataset(name, config, checkpoint.dataset)

@@ -9,7 +9,7 @@ from netslim.network import restore
 from netslim.report.console import say
 from netslim.report.tables import percent, print_table
 from netslim.stages.configs import InfoConfig
-from netslim.stages.inputs import example_input
+from netslim.stages.inputs import dataset_name, example_input
 
 
 def run(config: InfoConfig) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def run(config: InfoConfig) -> dict[str, Any]:
         "epoch": checkpoint.epoch,
         "best_prec1": checkpoint.best_prec1,
         "selected_on": checkpoint.training.get("selected_on", "unknown (not recorded in the file)"),
-        "dataset": (checkpoint.dataset or {}).get("name") or checkpoint.extra.get("dataset", "unknown"),
+        "dataset": dataset_name(checkpoint) or "unknown",
         "stage": checkpoint.provenance.get("stage", "none recorded: a file of other scripts"),
     }
     print_table(["what", "value"], [(name, f"{v:,}" if isinstance(v, int) else v) for name, v in facts.items()])

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import UsageError
 from netslim.data import ImageDataset, load_dataset
 from netslim.stages.configs import DataConfig
@@ -26,6 +27,12 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices; type --device cpu")
     return device
+
+
+def dataset_name(checkpoint: Checkpoint) -> str | None:
+    """The data set that a file says its network is for."""
+    name = (checkpoint.dataset or {}).get("name") or checkpoint.extra.get("dataset")
+    return str(name) if name is not None else None
 
 
 def open_dataset(name: str, config: DataConfig, facts: dict[str, Any] | None = None) -> ImageDataset:

@@ -16,7 +16,7 @@ from netslim.report.console import say
 from netslim.report.tables import percent, print_table
 from netslim.stages.configs import PruneConfig
 from netslim.stages.evaluate import check_fits
-from netslim.stages.inputs import example_input, open_dataset, pick_device
+from netslim.stages.inputs import dataset_name, example_input, open_dataset, pick_device
 from netslim.training.evaluate import evaluate
 
 PRUNED, PLAN, TEXT = "pruned.pth.tar", "plan.json", "prune.txt"
@@ -89,7 +89,7 @@ def _check_depth(model: PrunableModel, config: PruneConfig) -> None:
 
 
 def _dataset(config: PruneConfig, checkpoint: Checkpoint) -> ImageDataset | None:
-    name = config.dataset or (checkpoint.dataset or {}).get("name")
+    name = config.dataset or dataset_name(checkpoint)
     if name is None:
         say(f"{config.model} names no data set: pruning without accuracies (type --dataset NAME for them)")
         return None

@@ -13,14 +13,14 @@ from netslim.core.protocols import PrunableModel
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.cost import measure
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, split_validation
-from netslim.models import ARCHITECTURES
+from netslim.models import create_model
 from netslim.network import describe, restore
 from netslim.report.console import say
 from netslim.report.progress import TrainingProgress
 from netslim.report.tables import percent, size
 from netslim.stages.configs import TrainConfig
 from netslim.stages.inputs import dataset_facts, open_dataset, pick_device
-from netslim.stages.start import start_model
+from netslim.stages.start import DEFAULT_DEPTH, start_model
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.interrupt import Interrupt
 from netslim.training.loop import StopRequested, Training, TrainState
@@ -66,7 +66,8 @@ def check(config: TrainConfig) -> None:
         raise UsageError("--nesterov needs momentum: type --momentum 0.9, or leave --nesterov out")
     rate_factor(config.schedule, 0, 1, 0.0)
     if not (config.resume or config.refine):
-        ARCHITECTURES.get(config.arch)
+        with torch.device("meta"):  # takes no memory; a wrong depth must not be found after a download
+            create_model(config.arch, depth=config.depth if config.depth is not None else DEFAULT_DEPTH)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
