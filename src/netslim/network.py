@@ -52,7 +52,7 @@ def describe(model: PrunableModel) -> Checkpoint:
         state_dict=model.state_dict(),
         arch=model.arch,
         plan=model.plan.to_dict() if model.plan else None,
-        cfg=model.cfg if model.plan or "cfg" in model.arch.arguments else None,
+        cfg=[*model.cfg] if model.plan or "cfg" in model.arch.arguments else None,
     )
 
 

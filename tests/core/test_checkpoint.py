@@ -165,7 +165,7 @@ def test_a_newer_format(tmp_path: Path) -> None:
         {"best_prec1": torch.ones(2)},
         {"best_prec1": {}},
         {"cfg": 3},
-        {"cfg": [64, "M"]},
+        {"cfg": [64, "X"]},
         {"cfg": torch.tensor(1.0)},
         {"netslim": [1]},
         {"netslim": {"format": "x"}},

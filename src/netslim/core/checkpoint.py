@@ -26,7 +26,7 @@ class Checkpoint:
         state_dict: weights and buffers by name, without a `module.` prefix.
         arch: how to build the unpruned network; None in the original scripts' files.
         plan: the channels that stay, as plain data (see `PrunePlan.to_dict`).
-        cfg: the original's flat list of widths.
+        cfg: the original's flat list of widths (VGG's has an `M` for each pooling).
         epoch: number of finished epochs.
         best_prec1: best top-1 accuracy so far as a fraction, on the split named in `training["selected_on"]`.
         optimizer: the optimizer's state in torch's format, numbered as the original's optimizer numbers its parameters.
@@ -39,7 +39,7 @@ class Checkpoint:
     state_dict: dict[str, Tensor]
     arch: ArchSpec | None = None
     plan: dict[str, Any] | None = None
-    cfg: list[int] | None = None
+    cfg: list[int | str] | None = None
     epoch: int = 0
     best_prec1: float = 0.0
     optimizer: dict[str, Any] | None = None
@@ -95,7 +95,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             state_dict=_state_dict(data, path),
             arch=ArchSpec(**own["arch"]) if own.get("arch") else None,
             plan=own.get("plan"),
-            cfg=[int(width) for width in data["cfg"]] if data.get("cfg") is not None else None,
+            cfg=[width if width == "M" else int(width) for width in data["cfg"]] if data.get("cfg") is not None else None,
             epoch=int(data.get("epoch", 0)),
             best_prec1=float(data.get("best_prec1", 0.0)),
             optimizer=data.get("optimizer"),
