@@ -192,6 +192,26 @@ def test_what_chose_the_model_is_written_everywhere(
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "chosen_by"),
+    [
+        ({"sparsity_regularization": True}, "loss + penalty"),
+        ({"sparsity_regularization": True, "select_on": "test"}, "top-1"),
+        ({}, "top-1"),
+    ],
+)
+def test_the_penalty_counts_in_the_choice_on_held_out_images(
+    run_train: Train, tmp_path: Path, settings: dict[str, Any], chosen_by: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run_train(save=tmp_path / "run", s=0.01, **settings)
+    checkpoint = read_checkpoint(tmp_path / "run" / BEST)
+    assert result["chosen_by"] == checkpoint.training["chosen_by"] == chosen_by
+    assert ("(lowest loss + penalty)" in capsys.readouterr().out) == (chosen_by == "loss + penalty")
+    rows = metrics(tmp_path / "run")
+    values = [r["eval_loss"] + r["penalty"] if chosen_by == "loss + penalty" else -r["top1"] for r in rows]
+    assert result["best_epoch"] == values.index(min(values)) + 1
+
+
 def test_the_files_have_the_originals_keys(trained: Path) -> None:
     for name in (CHECKPOINT, BEST):
         data = torch.load(trained / name, weights_only=True)

@@ -102,6 +102,7 @@ class Run:
             lr=self.lr,
             schedule="step",
             seed=1,
+            by_objective=False,
             stop=stop,
             save=save,
             reporter=self.reporter,
@@ -171,13 +172,10 @@ def test_running_means_cover_every_image_once(make_tiny: Callable[[], nn.Module]
     assert last["top1"] * IMAGES == pytest.approx(round(last["top1"] * IMAGES))
 
 
-def test_of_equal_models_the_first_is_best_without_penalty_and_the_last_with_it(
-    make_tiny: Callable[[], nn.Module],
-) -> None:
-    for s, expected in ((0.0, [1]), (1e-9, [1, 2, 3, 4])):
-        run = Run(make_tiny(), s=s, lr=1e-12)
-        run.go()
-        assert run.bests == expected
+def test_of_equally_accurate_models_the_first_is_best(make_tiny: Callable[[], nn.Module]) -> None:
+    run = Run(make_tiny(), lr=1e-12)
+    run.go()
+    assert run.bests == [1]
 
 
 def test_a_last_batch_of_one_image_is_trained_on(make_tiny: Callable[[], nn.Module]) -> None:
@@ -252,6 +250,7 @@ def test_sums_are_complete_wherever_a_device_is_stopped(stop_after: int) -> None
         lr=0.1,
         schedule="step",
         seed=1,
+        by_objective=False,
         stop=lambda: training.state.batch == stop_after,
         save=lambda state, row, best: saved.append(replace(state)),
         reporter=reporter,
@@ -262,3 +261,44 @@ def test_sums_are_complete_wherever_a_device_is_stopped(stop_after: int) -> None
     assert (state.batch, state.images, state.correct) == (stop_after, 2 * stop_after, stop_after)
     assert state.loss_sum == pytest.approx(3.0 * stop_after)
     assert all(numbers["loss"] == pytest.approx(1.5) for _, _, _, numbers in reporter.shown)
+
+
+@pytest.mark.parametrize(("by_objective", "best"), [(False, [1, 4]), (True, [1, 2, 3])])
+def test_the_best_epoch(by_objective: bool, best: list[int]) -> None:
+    """By accuracy, a first epoch that is not sparse yet; by objective, the one with the lowest loss plus penalty."""
+    found = [(0.8, 0.3), (0.7, 0.2), (0.8, 0.1), (0.9, 0.15)]
+    evaluations = iter([Evaluation(top1=top1, loss=loss, correct=1, images=1) for top1, loss in found])
+    model = nn.Linear(1, 1)
+    optimizer = build_sgd(model, lr=0.1, momentum=0.0, weight_decay=0.0)
+    bests: list[int] = []
+
+    def save(state: TrainState, row: dict[str, Any] | None, best: bool) -> None:
+        if best:
+            bests.append(state.epoch)
+
+    training = Training(
+        step=TrainStep(model, optimizer, precision=Precision(), penalty=ScalePenalty(nn.BatchNorm2d(2), 0.1)),
+        batches=OneNumber(),
+        evaluate=lambda: next(evaluations),
+        epochs=4,
+        lr=0.1,
+        schedule="step",
+        seed=1,
+        by_objective=by_objective,
+        stop=lambda: False,
+        save=save,
+        reporter=Silent(),
+    )
+    training.run()
+    assert bests == best
+    assert training.state.objective == pytest.approx(0.2 + found[best[-1] - 1][1])  # penalty 0.1 x (1 + 1)
+
+
+class OneNumber:
+    """One batch of one number."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        yield torch.ones(1, 1), torch.zeros(1, dtype=torch.int64)

@@ -95,7 +95,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
             state_dict=_state_dict(data, path),
             arch=ArchSpec(**own["arch"]) if own.get("arch") else None,
             plan=own.get("plan"),
-            cfg=[width if width == "M" else int(width) for width in data["cfg"]] if data.get("cfg") is not None else None,
+            cfg=[width if width == "M" else int(width) for width in data["cfg"]]
+            if data.get("cfg") is not None
+            else None,
             epoch=int(data.get("epoch", 0)),
             best_prec1=float(data.get("best_prec1", 0.0)),
             optimizer=data.get("optimizer"),

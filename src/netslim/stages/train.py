@@ -31,6 +31,7 @@ from netslim.training.sparsity import ScalePenalty
 from netslim.training.step import TrainStep
 
 CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
+BY_ACCURACY, BY_OBJECTIVE = "top-1", "loss + penalty"
 
 
 def run(config: TrainConfig) -> dict[str, Any]:
@@ -107,6 +108,12 @@ class Phase:
         if previous:
             self._restore_state(previous)
 
+    @property
+    def chosen_by(self) -> str:
+        """What makes an epoch the best. The scripts, which choose on the test set, keep the original's rule."""
+        sparse = self.config.sparsity_regularization and self.config.select_on == "val"
+        return BY_OBJECTIVE if sparse else BY_ACCURACY
+
     def run(self) -> dict[str, Any]:
         """Trains to the end and records the result."""
         self.directory.rewind(self.state.epoch)
@@ -167,6 +174,7 @@ class Phase:
             lr=config.lr,
             schedule=config.schedule,
             seed=config.seed,
+            by_objective=self.chosen_by == BY_OBJECTIVE,
             stop=lambda: interrupt.signal is not None,
             save=self._save,
             reporter=reporter,
@@ -187,6 +195,7 @@ class Phase:
         result = {
             "file": str(self.config.save / BEST),
             "selected_on": self.config.select_on,
+            "chosen_by": self.chosen_by,
             "best_top1": self.state.best,
             "best_epoch": self.state.best_epoch,
             "test_top1": test_top1,
@@ -231,8 +240,10 @@ class Phase:
         checkpoint.provenance = self.directory.provenance(self.config)
         checkpoint.training = {
             "selected_on": self.config.select_on,
+            "chosen_by": self.chosen_by,
             "precision": str(self.precision),
             "best_epoch": state.best_epoch,
+            "objective": state.objective,
             "batch": state.batch,
             "loss_sum": state.loss_sum,
             "correct": state.correct,
@@ -261,6 +272,7 @@ class Phase:
             images=saved["images"],
             best=checkpoint.best_prec1,
             best_epoch=saved["best_epoch"],
+            objective=saved["objective"],
             rng=rng,
         )
         say(f"going on with {path}: epoch {self.state.epoch + 1}, batch {self.state.batch + 1}")
@@ -280,6 +292,8 @@ def _arguments(model: PrunableModel) -> str:
 
 def _summary(result: dict[str, Any]) -> str:
     text = f"best {result['selected_on']} top-1 {percent(result['best_top1'])} in epoch {result['best_epoch']}"
+    if result["chosen_by"] == BY_OBJECTIVE:
+        text = text.removeprefix("best ") + f" (lowest {BY_OBJECTIVE})"
     if result["selected_on"] == "test":
         return text + ", chosen on the test set"
     return f"{text}, test top-1 {percent(result['test_top1'])}"

@@ -50,7 +50,7 @@ class TrainState:
         epoch: finished epochs.
         batch: finished batches of the current epoch.
         loss_sum, correct, images: running sums of the current epoch.
-        best: best top-1 so far, and `best_epoch` the epoch (counted from 1) that reached it.
+        best: top-1 of the chosen epoch, `best_epoch` (counted from 1), and `objective` its loss plus penalty.
         rng: torch's generator state in the middle of an epoch, or None at its start.
     """
 
@@ -61,6 +61,7 @@ class TrainState:
     images: int = 0
     best: float = 0.0
     best_epoch: int = 0
+    objective: float = math.inf
     rng: Tensor | None = None
 
 
@@ -76,6 +77,8 @@ class Training:
         lr: base learning rate.
         schedule: name of the schedule.
         seed: everything random is keyed on it.
+        by_objective: choose the epoch with the lowest loss plus penalty instead of the highest top-1: under a penalty
+            the most accurate epoch is often the first one, in which nothing is sparse yet.
         stop: asked after every batch; True ends the training after its state was saved.
         save: called with the state; `best` says whether the model is the best so far.
         reporter: shows progress.
@@ -89,6 +92,7 @@ class Training:
     lr: float
     schedule: str
     seed: int
+    by_objective: bool
     stop: Callable[[], bool]
     save: Callable[[TrainState, dict[str, Any] | None, bool], None]
     reporter: Reporter
@@ -165,15 +169,17 @@ class Training:
 
     def _finish_epoch(self, found: Evaluation, seconds: float, speed: float) -> None:
         state = self.state
-        best = not state.best_epoch or found.top1 > state.best
-        best |= bool(self.step.penalty.strength) and found.top1 == state.best  # of equals, the later one is sparser
+        penalty = self.step.penalty.value()
+        objective = found.loss + penalty
+        better = objective < state.objective if self.by_objective else found.top1 > state.best
+        best = better or not state.best_epoch
         if best:
-            state.best, state.best_epoch = found.top1, state.epoch + 1
+            state.best, state.best_epoch, state.objective = found.top1, state.epoch + 1, objective
         row = {
             "epoch": state.epoch,
             "lr": self.step.optimizer.param_groups[0]["lr"],
             "loss": state.loss_sum / state.images,
-            "penalty": self.step.penalty.value(),
+            "penalty": penalty,
             "near_zero_scales": self.step.penalty.near_zero(),
             "train_top1": state.correct / state.images,
             "top1": found.top1,
