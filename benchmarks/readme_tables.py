@@ -53,10 +53,10 @@ def fashion_mnist() -> str:
     rows = read("fashion_mnist")
     lines = [
         (row["route"], row["phase"], row["epochs"], f"{100 * float(row['test_top1']):.2f}", f"{int(row['params']):,}",
-         f"{int(row['macs']) / 1e6:.1f}", row["seconds"])
+         f"{int(row['macs']) / 1e6:.1f}")
         for row in rows
     ]  # fmt: skip
-    head = ("route", "phase", "epochs", "test top-1 (%)", "parameters", "MACs (M)", "seconds")
+    head = ("route", "phase", "epochs", "test top-1 (%)", "parameters", "MACs (M)")
     return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
 
 
@@ -101,7 +101,7 @@ def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
 
 def origin(row: dict[str, str]) -> str:
     """What the numbers were measured on."""
-    return f"Measured on {row['cpu']}, {row['threads']} threads, torch {row['torch']}, commit `{row['commit']}`."
+    return f"Measured on {row['cpu']}, threads: {row['threads']}, torch {row['torch']}, commit `{row['commit']}`."
 
 
 if __name__ == "__main__":

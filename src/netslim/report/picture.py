@@ -50,5 +50,6 @@ def _draw_layers(axes: Any, plan: PrunePlan) -> None:
 def _draw_bars(axes: Any, title: str, names: list[str], values: list[float], labels: list[str]) -> None:
     bars = axes.bar(range(len(values)), values, color=KEPT, width=0.6)
     axes.bar_label(bars, labels, fontsize=8, padding=2)
+    axes.margins(y=0.12)
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
     axes.set_title(f"{title} after each phase", loc="left")
