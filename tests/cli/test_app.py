@@ -196,7 +196,7 @@ def built(config_class: type[StageConfig], *arguments: object, positional: tuple
 
     seen: list[StageConfig] = []
     single = typer.Typer(pretty_exceptions_enable=False)
-    single.command()(command(config_class, lambda config, *_: seen.append(config), positional))
+    single.command()(command(config_class, lambda build, *_: seen.append(build()), positional))
     single([str(argument) for argument in arguments], standalone_mode=False)
     return seen[0]
 

@@ -60,6 +60,14 @@ def wait_for_rows(save: Path, count: int) -> None:
         time.sleep(0.005)
 
 
+def cut_off(start: Start, command: list[object], save: Path) -> None:
+    """Runs the command into `save` and ends it with SIGTERM after two epochs."""
+    process = start(*command, "--save", save)
+    wait_for_rows(save, 2)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait() == 143
+
+
 def test_killed_at_random_moments_it_ends_with_the_same_bits(
     start: Start, command: list[object], straight: Path, tmp_path: Path
 ) -> None:
@@ -99,10 +107,7 @@ def test_resume_from_the_own_folder_goes_on(
     start: Start, command: list[object], straight: Path, tmp_path: Path
 ) -> None:
     save = tmp_path / "run"
-    process = start(*command, "--save", save)
-    wait_for_rows(save, 2)
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait() == 143
+    cut_off(start, command, save)
     again = start(*command, "--save", save, "--resume", save / CHECKPOINT)
     assert again.wait() == 0, again.err
     assert_same_end(save, straight)
@@ -112,10 +117,7 @@ def test_a_full_disk_is_one_line_and_the_previous_checkpoint_stays(
     start: Start, command: list[object], straight: Path, tmp_path: Path
 ) -> None:
     save = tmp_path / "run"
-    process = start(*command, "--save", save)
-    wait_for_rows(save, 2)
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait() == 143
+    cut_off(start, command, save)
     before = (save / CHECKPOINT).read_bytes()
     full = start(*command, "--save", save, largest_file=100_000)
     assert full.wait() == 1

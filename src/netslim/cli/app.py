@@ -85,9 +85,9 @@ def stage(verb: str) -> Callable[[Any], dict[str, Any]]:
     return run
 
 
-def _act(verb: str) -> Callable[["StageConfig", Path | None, bool], None]:
-    def act(config: "StageConfig", json_file: Path | None, debug: bool) -> None:
-        with_errors(lambda: _run_stage(verb, config, json_file), debug)
+def _act(verb: str) -> Callable[[Callable[[], "StageConfig"], Path | None, bool], None]:
+    def act(build: Callable[[], "StageConfig"], json_file: Path | None, debug: bool) -> None:
+        with_errors(lambda: _run_stage(verb, build(), json_file), debug)
 
     return act
 
@@ -134,15 +134,4 @@ def _explained(error: Exception) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line; exits with 0, 2 for usage errors, 1 for other errors, 130/143 when interrupted."""
-    with_usage_errors(arguments if arguments is not None else sys.argv[1:])
-
-
-def with_usage_errors(arguments: list[str]) -> None:
-    """Also turns errors in settings (raised while a command is being assembled) into one line and exit code 2."""
-    try:
-        app(args=arguments, prog_name="netslim")
-    except NetslimError as error:
-        if "--debug" in arguments:
-            raise
-        typer.echo(f"netslim: error: {error}", err=True)
-        sys.exit(error.exit_code)
+    app(args=arguments if arguments is not None else sys.argv[1:], prog_name="netslim")

@@ -23,14 +23,14 @@ Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an e
 
 def command(
     config_class: type[StageConfig],
-    act: Callable[[StageConfig, Path | None, bool], None],
+    act: Callable[[Callable[[], StageConfig], Path | None, bool], None],
     positional: Sequence[str] = (),
 ) -> Callable[..., None]:
     """A typer command with one option per field of `config_class`, plus --config, --set, --json and --debug.
 
     Args:
         config_class: the stage's configuration.
-        act: called with the validated configuration, the JSON file and the debug flag.
+        act: called with a function that gives the validated configuration, the JSON file and the debug flag.
         positional: fields given as arguments instead of options.
     """
 
@@ -38,11 +38,15 @@ def command(
         config_file, assignments = given.pop("config"), given.pop("set_")
         json_file, debug = given.pop("json_file"), given.pop("debug")
         flags = {name: value for name, value in given.items() if value is not None}
-        values = merge(config_file, assignments or [], flags)
-        for name in positional:
-            if name not in values:
-                raise UsageError(f"{name.upper()} is required: name a checkpoint file")
-        act(config_class.build(values), json_file, debug)
+
+        def build() -> StageConfig:
+            values = merge(config_file, assignments or [], flags)
+            for name in positional:
+                if name not in values:
+                    raise UsageError(f"{name.upper()} is required: name a checkpoint file")
+            return config_class.build(values)
+
+        act(build, json_file, debug)
 
     parameters = [_parameter(name, info, name in positional) for name, info in config_class.model_fields.items()]
     for name, annotation, default in (

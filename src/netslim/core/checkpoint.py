@@ -95,9 +95,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             state_dict=_state_dict(data, path),
             arch=ArchSpec(**own["arch"]) if own.get("arch") else None,
             plan=own.get("plan"),
-            cfg=[width if width == "M" else int(width) for width in data["cfg"]]
-            if data.get("cfg") is not None
-            else None,
+            cfg=_cfg(data.get("cfg")),
             epoch=int(data.get("epoch", 0)),
             best_prec1=float(data.get("best_prec1", 0.0)),
             optimizer=data.get("optimizer"),
@@ -108,6 +106,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         )
     except (TypeError, ValueError, AttributeError, KeyError, OverflowError, RuntimeError) as error:
         raise CheckpointError(f"{path} is no checkpoint of netslim or of the original scripts: {error}") from error
+
+
+def _cfg(widths: Any) -> list[int | str] | None:
+    return None if widths is None else [width if width == "M" else int(width) for width in widths]
 
 
 def _state_dict(data: dict[str, Any], path: Path) -> dict[str, Tensor]:

@@ -43,6 +43,8 @@ class RunDirectory:
         NetslimError: the directory can't be written to.
     """
 
+    _record: dict[str, Any]
+
     def __init__(
         self, path: Path, stage: str, config: StageConfig, *, parents: Mapping[str, Path], writes: Sequence[str]
     ) -> None:
@@ -66,15 +68,12 @@ class RunDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        abandoned = self.status is RunStatus.NEW
-        self._lock.release()
-        if abandoned:  # it ended before it began: leave no folder behind
-            for name in ("run.json", ".lock"):
-                (self.path / name).unlink(missing_ok=True)
+        if self.status is RunStatus.NEW:  # it ended before it began: leave no folder behind
             with suppress(OSError):
+                for name in ("run.json", ".lock"):
+                    (self.path / name).unlink(missing_ok=True)
                 self.path.rmdir()
-
-    _record: dict[str, Any]
+        self._lock.release()
 
     @property
     def status(self) -> RunStatus:

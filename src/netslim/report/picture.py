@@ -1,10 +1,11 @@
 """Pictures of a whole workflow."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netslim.core.files import check_writable
+from netslim.core.files import atomic_write
 from netslim.core.protocols import PrunePlan
 
 KEPT, GONE = "#2a6f97", "#d9dde1"
@@ -23,7 +24,6 @@ def draw_phases(phases: Sequence[Mapping[str, Any]], plan: PrunePlan, target: Pa
     """
     from matplotlib.figure import Figure
 
-    check_writable(target)
     figure = Figure(figsize=(10, 7), layout="constrained")
     panels = figure.subplot_mosaic([["layers", "layers"], ["accuracy", "size"]])
     _draw_layers(panels["layers"], plan)
@@ -34,7 +34,9 @@ def draw_phases(phases: Sequence[Mapping[str, Any]], plan: PrunePlan, target: Pa
     _draw_bars(panels["size"], "parameters", names, sizes, [f"{value:,}" for value in sizes])
     for axes in panels.values():
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(target, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=120, format="png")
+    atomic_write(target, picture.getvalue())
 
 
 def _draw_layers(axes: Any, plan: PrunePlan) -> None:

@@ -1,11 +1,10 @@
 """`netslim demo`: the guide's five steps on the embedded digits, with a table and a picture."""
 
+import json
 from pathlib import Path
 from typing import Any
 
-from netslim.core.checkpoint import read_checkpoint
 from netslim.core.protocols import PrunePlan
-from netslim.network import load
 from netslim.pruning import plan_from_dict
 from netslim.report.console import say
 from netslim.report.picture import draw_phases
@@ -59,14 +58,9 @@ def run(config: DemoConfig) -> dict[str, Any]:
     moved = {**moved, "top1": untrained["top1"], "macs": untrained["macs"]}
     steps = {"transfer": moved, "fine-tune": tuned, "sparsity": sparse, "prune": pruned, "fine-tune pruned": final}
     phases = [_phase(name, result) for name, result in steps.items()]
-    _show(phases, plan_of(Path(final["file"])), save / "demo.png")
+    plan = plan_from_dict(json.loads((save / "pruned" / prune.PLAN).read_text()))
+    _show(phases, plan, save / "demo.png")
     return {"phases": phases, "channels": pruned["channels"], "kept": pruned["kept"], "seed": seed}
-
-
-def plan_of(path: Path) -> PrunePlan:
-    """The plan in a pruned network's file."""
-    plan = load(path).plan
-    return plan if plan is not None else plan_from_dict(read_checkpoint(path).plan or {})
 
 
 def _phase(name: str, result: dict[str, Any]) -> dict[str, Any]:
