@@ -165,7 +165,7 @@ def test_every_command_of_the_guide_is_a_valid_new_command(block: str) -> None:
     config_class, positional, _ = VERBS[verb]
     seen: list[StageConfig] = []
     single = typer.Typer(pretty_exceptions_enable=False)
-    single.command()(command(getattr(configs, config_class), lambda config, *_: seen.append(config), positional))
+    single.command()(command(getattr(configs, config_class), lambda build, *_: seen.append(build()), positional))
     with pytest.raises(SystemExit) as ended:
         single(rest)
     assert ended.value.code == 0
