@@ -8,7 +8,7 @@ from torch import Tensor
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.core.protocols import PrunableModel
-from netslim.models import ARCHITECTURES, build, recognise
+from netslim.models import build, check_known, recognise
 from netslim.pruning import apply, plan_from_dict
 
 SHOWN = 10
@@ -47,7 +47,7 @@ def describe(model: PrunableModel) -> Checkpoint:
             f"{type(model).__name__} does not say how it is built, so its file could not be opened again: "
             f"build the network with netslim.create_model"
         )
-    ARCHITECTURES.get(model.arch.name)
+    check_known(model.arch.name)
     return Checkpoint(
         state_dict=model.state_dict(),
         arch=model.arch,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
@@ -90,9 +91,32 @@ def test_an_unknown_timm_model() -> None:
 def test_a_model_that_is_no_resnet(library: str, name: str, families: str) -> None:
     found = message(UsageError, library, name)
     assert found.startswith(
-        f"{library} model '{name}' is not a ResNet that can be mapped: the families that work are {families}"
+        f"{library} model '{name}' is not a ResNet that netslim knows: the families that work are {families}"
     )
     assert found.endswith("(for example --model-name resnet50)")
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet50_gn", "resnetv2_50x1_bit", "resnetv2_50d_evos", "resnetv2_50d_frn.untrained"]
+)
+def test_a_resnet_without_batchnorm(name: str) -> None:
+    assert message(UsageError, "timm", name) == (
+        f"timm model '{name.partition('.')[0]}' has no BatchNorm, whose scales say which channels can go: the families "
+        "that work are resnet, resnext, wide_resnet, resnetaa, resnetblur, resnetrs, seresnet, ecaresnet, senet, "
+        "resnetv2, legacy_seresnet (for example --model-name resnet50)"
+    )
+
+
+@pytest.mark.parametrize("name", ["resnetv2_18", "resnetv2_18d", "legacy_seresnet18"])
+def test_pre_activation_and_legacy_networks_are_sources(name: str) -> None:
+    assert load_source("timm", name, pretrained=False).model_name == name
+
+
+@pytest.mark.parametrize("name", ["resnetv2_18", "legacy_seresnet18"])
+def test_a_file_with_another_head_fits_whatever_the_head_is_called(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(timm.create_model(name, pretrained=False, num_classes=5).state_dict(), tmp_path / "w.pth")
+    assert load_source("timm", name, weights=tmp_path / "w.pth").pretrained
 
 
 def test_without_pretrained_weights_nothing_is_fetched() -> None:

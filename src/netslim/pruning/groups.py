@@ -10,13 +10,18 @@ from netslim.models import ChannelSelection
 
 
 def groups_of(model: nn.Module) -> Sequence[ChannelGroup]:
-    """The network's channel groups. Raises UsageError if it declares none."""
+    """The network's channel groups. Raises UsageError if it has none."""
     if not isinstance(model, PrunableModel):
         raise UsageError(
             f"{type(model).__name__} declares no channel groups; build the network with netslim.create_model, "
             f"or derive it from netslim.core.protocols.PrunableModel and implement channel_groups()"
         )
-    return model.channel_groups()
+    groups = model.channel_groups()
+    if not groups:
+        raise UsageError(
+            f"{model.arch.name} has no channels that can be removed: grouped convolutions read and write all of them"
+        )
+    return groups
 
 
 def selection_of(model: nn.Module, group: ChannelGroup) -> ChannelSelection | None:

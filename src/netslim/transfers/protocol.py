@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -21,9 +21,11 @@ class KeyFate:
         key: the target's key.
         fate: "mapped" (the tensor comes from the source), "skipped" (the source has the key but it does not fit) or
             "unmapped" (nothing in the source belongs here).
-        operation: how the tensor came to be: the strategy's word ("copied") for a mapped key, "new" for all others.
+        operation: how the tensor came to be: "copied", "sliced", "folded", "resampled" or "factored"; "new" for
+            all that does not come from the source.
         reason: one phrase for people.
         source_key: the source's key for a mapped or skipped one.
+        role: what the tensor does in its network ("stem", "layer1.0 conv2"), where the strategy goes by roles.
     """
 
     key: str
@@ -31,6 +33,15 @@ class KeyFate:
     operation: str
     reason: str
     source_key: str | None = None
+    role: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moments:
+    """Mean and standard deviation per channel, both of shape (channels,)."""
+
+    mean: Tensor
+    std: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,11 +50,16 @@ class Proposal:
 
     Attributes:
         fates: one per key of the target's state dict, in its order.
-        tensors: target key -> tensor of the target's shape, for exactly the keys that are mapped.
+        tensors: target key -> tensor of the target's shape: for all keys that are mapped, and for unmapped ones that
+            should not start as the target has them.
+        moments: target convolution -> what its output should be over the target's data, as it is in the source.
+        identities: target BatchNorms that should hand on what comes in, in the source's units.
     """
 
     fates: tuple[KeyFate, ...]
     tensors: Mapping[str, Tensor]
+    moments: Mapping[str, Moments] = field(default_factory=dict)
+    identities: tuple[str, ...] = ()
 
 
 class Strategy(Protocol):

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError, one_of, unknown_name
+from netslim.core.errors import UsageError, unknown_name
+from netslim.models.imagenet_names import check_resnet
 from netslim.transfers.weight_files import Shapes, check_fits, read_weights, sha256_of
 
 LIBRARIES = ("timm", "torchvision")
@@ -53,17 +54,8 @@ class Source:
 class Library(Protocol):
     """What a module for one source library offers."""
 
-    @property
-    def FAMILIES(self) -> tuple[str, ...]:  # noqa: N802  (a constant of the module)
-        """Families of networks that can be mapped."""
-        ...
-
     def resnet_names(self) -> list[str]:
         """Names of the networks that can be mapped."""
-        ...
-
-    def other_names(self) -> list[str]:
-        """Names of the library's other networks."""
         ...
 
     def build(self, name: str) -> nn.Module:
@@ -85,11 +77,11 @@ def load_source(source: str, model_name: str, *, pretrained: bool = True, weight
         weights: a `.pth`, `.pth.tar` or `.safetensors` file of that network instead (plain or nested state dict).
 
     Raises:
-        UsageError: unknown library or model, a model that is no ResNet, or contradicting arguments.
+        UsageError: unknown library or model, a model that is no ResNet or has no BatchNorm, or contradicting arguments.
         CheckpointError: the weights cannot be had, are damaged, unsafe, or belong to another network.
     """
     library = _library(source)
-    _check_name(library, source, model_name)
+    _check_name(source, model_name)
     if weights is not None and not pretrained:
         raise UsageError("--weights and --no-pretrained exclude each other: leave one of them out")
     if weights is None and not pretrained:
@@ -121,16 +113,9 @@ def _library(source: str) -> Library:
     raise unknown_name("source", source, LIBRARIES)
 
 
-def _check_name(library: Library, source: str, model_name: str) -> None:
+def _check_name(source: str, model_name: str) -> None:
     architecture = model_name.partition(".")[0] if source == "timm" else model_name
-    if architecture in library.resnet_names():
-        return
-    if architecture in library.other_names():
-        raise UsageError(
-            f"{source} model '{model_name}' is not a ResNet that can be mapped: the families that work are "
-            f"{one_of(library.FAMILIES)} (for example --model-name resnet50)"
-        )
-    raise unknown_name(f"{source} ResNet", model_name, library.resnet_names())
+    check_resnet(source, architecture, "--model-name resnet50")
 
 
 def _shapes(library: Library, name: str) -> Shapes:

@@ -11,20 +11,15 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import nn
 
 from netslim.core.errors import UsageError
+from netslim.models.imagenet_names import resnets
 from netslim.transfers.weight_files import sha256_of, unavailable, wrong_hash
 
-FAMILIES = ("resnet", "resnext", "wide_resnet", "resnetaa", "resnetblur", "resnetrs", "seresnet", "ecaresnet", "senet")
 _CONNECT_SECONDS = 5.0
 
 
 def resnet_names() -> list[str]:
-    """Names of the networks of timm's resnet module."""
-    return list(timm.list_models(module="resnet"))
-
-
-def other_names() -> list[str]:
-    """Names of all other networks of timm."""
-    return sorted(set(timm.list_models()) - set(resnet_names()))
+    """Names of timm's ResNets that can be mapped: with BatchNorm, pre-activation ones too."""
+    return resnets("timm")
 
 
 def build(name: str) -> nn.Module:

@@ -16,21 +16,15 @@ from torchvision import models as torchvision_models
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
+from netslim.models.imagenet_names import resnets
 from netslim.transfers.weight_files import sha256_of, unavailable, wrong_hash
 
 models: Any = torchvision_models  # its functions are not marked as exported
 
-FAMILIES = ("resnet", "resnext", "wide_resnet")
-
 
 def resnet_names() -> list[str]:
-    """Names of torchvision's ResNet classifiers."""
-    return [name for name in models.list_models(module=models) if name.startswith(FAMILIES)]
-
-
-def other_names() -> list[str]:
-    """Names of all other networks of torchvision."""
-    return sorted(set(models.list_models()) - set(resnet_names()))
+    """Names of torchvision's ResNet classifiers, which can all be mapped."""
+    return resnets("torchvision")
 
 
 def build(name: str) -> nn.Module:

@@ -20,6 +20,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 _NESTS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model_state", "model", "net", "weights")
 # What DataParallel and torch.compile put before every key.
 _PREFIXES = ("module.", "_orig_mod.")
+# Classifiers: of most ResNets, of timm's resnetv2, of timm's legacy SE-ResNets.
+_HEADS = ("fc.", "head.fc.", "last_linear.")
 _LISTED = 10
 
 
@@ -70,7 +72,7 @@ def check_fits(
     """
     given = {key: tuple(tensor.shape) for key, tensor in state.items()}
     expected = shapes_of(name)
-    found = _mismatches(given, expected)
+    found = mismatches(given, expected)
     if not found:
         return
     more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
@@ -78,6 +80,22 @@ def check_fits(
         f"{path} does not hold a {name}: {len(found)} tensors differ: {'; '.join(found[:_LISTED])}{more}"
         f"{_suggestion(given, name, shapes_of, candidates)}"
     )
+
+
+def mismatches(given: Shapes, expected: Shapes) -> list[str]:
+    """What is wrong with the keys and shapes of a network's tensors, one phrase per tensor, in network order.
+
+    The head is left out: it depends on the classes.
+    """
+    found = []
+    for key, shape in expected.items():
+        if key not in given:
+            # Files written before PyTorch 0.4.1 have no batch counters.
+            if not (_is_head(key) or key.endswith("num_batches_tracked")):
+                found.append(f"{key} is missing")
+        elif given[key] != shape and not _is_head(key):
+            found.append(f"{key} is {given[key]} instead of {shape}")
+    return found + [f"{key} does not belong" for key in given if key not in expected and not _is_head(key)]
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -102,21 +120,8 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def _mismatches(given: Shapes, expected: Shapes) -> list[str]:
-    """What is wrong with the keys and shapes of a file, one phrase per tensor, in network order."""
-    found = []
-    for key, shape in expected.items():
-        if key not in given:
-            # Files written before PyTorch 0.4.1 have no batch counters.
-            if not (_is_head(key) or key.endswith("num_batches_tracked")):
-                found.append(f"{key} is missing")
-        elif given[key] != shape and not _is_head(key):
-            found.append(f"{key} is {given[key]} instead of {shape}")
-    return found + [f"{key} does not belong" for key in given if key not in expected and not _is_head(key)]
-
-
 def _is_head(key: str) -> bool:
-    return key.startswith("fc.")
+    return key.startswith(_HEADS)
 
 
 def _suggestion(given: Shapes, name: str, shapes_of: Callable[[str], Shapes], candidates: Sequence[str]) -> str:

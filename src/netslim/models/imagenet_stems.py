@@ -1,0 +1,58 @@
+"""The parts of a library's ResNet: the stem before the first stage, its adaptation to small images, and the blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+STEMS = ("imagenet", "cifar")
+_FIRST_STAGES = ("layer1", "stages")  # of torchvision's and timm's ResNets, and of timm's resnetv2
+
+
+def adapt_stem_(network: nn.Module, in_channels: int, stem: str) -> None:
+    """Makes a network read images of `in_channels` channels, and at stem "cifar" at their full size.
+
+    "cifar" is the stem of He et al. 2016 for 32 x 32 pixels: the first convolution becomes one of 3x3 with stride 1 and
+    as many outputs, stems of 3x3 convolutions keep their kernels and get stride 1, and nothing is pooled before the
+    first stage. "imagenet" leaves all that as it is. Layers that are replaced are initialised anew.
+    """
+    layers = [(name, module) for name, module in _before_stages(network) if hasattr(module, "stride")]
+    first = next(name for name, module in layers if isinstance(module, nn.Conv2d))
+    for name, module in layers:
+        if isinstance(module, nn.Conv2d):
+            inputs = in_channels if name == first else module.in_channels
+            network.set_submodule(name, _convolution(module, inputs, small=stem == "cifar"))
+        elif stem == "cifar":  # what has a stride and is no convolution is a pooling
+            network.set_submodule(name, nn.Identity())
+
+
+def blocks_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Names and modules of the residual blocks, in network order."""
+    stem = {name for name, _ in _before_stages(network)}
+    for name, module in network.named_modules():
+        if name and name not in stem and isinstance(getattr(module, "conv2", None), nn.Conv2d):
+            yield name, module
+
+
+def _before_stages(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, child in network.named_children():
+        if name in _FIRST_STAGES:
+            return
+        yield from child.named_modules(prefix=name)
+
+
+def _convolution(conv: nn.Conv2d, inputs: int, *, small: bool) -> nn.Conv2d:
+    """`conv` itself where nothing has to change but its stride, else a new one in its place."""
+    shrinks = small and conv.kernel_size[0] > 3
+    if small:
+        conv.stride = (1, 1)
+    if inputs == conv.in_channels and not shrinks:
+        return conv
+    size: Any = 3 if shrinks else conv.kernel_size
+    padding: Any = 1 if shrinks else conv.padding
+    stride: Any = conv.stride
+    new = nn.Conv2d(inputs, conv.out_channels, size, stride, padding, bias=conv.bias is not None)
+    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")  # as both libraries do
+    return new
