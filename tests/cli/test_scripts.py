@@ -96,6 +96,7 @@ def test_the_originals_defaults(script: str, verb: str) -> None:
         ("main.py", "--precision fp32", {"--precision": "fp32"}),
         ("main.py", "--data-dir d", {"--data-dir": "d"}),
         ("main.py", "--json out.json", {"--json": "out.json"}),
+        ("main.py", "--stem cifar --arch resnet", {"--stem": "cifar", "--arch": "resnet"}),
         ("main.py", "--debug", {"--debug": True}),
         ("main.py", "--unverified-data", {"--unverified-data": True}),
         ("resprune.py", "--dataset cifar10", {"--dataset": "cifar10"}),
@@ -111,12 +112,39 @@ def test_the_originals_defaults(script: str, verb: str) -> None:
         ("transfer_weights.py", "--output o.pth.tar", {"--output": "o.pth.tar"}),
         ("transfer_weights.py", "--no-pretrained", {"--no-pretrained": True}),
         ("transfer_weights.py", "--weights w.pth", {"--weights": "w.pth"}),
+        ("transfer_weights.py", "--arch resnet", {"--arch": "resnet"}),
+        ("transfer_weights.py", "--strategy select", {"--strategy": "select"}),
+        ("transfer_weights.py", "--num-classes 5", {"--num-classes": "5"}),
+        ("transfer_weights.py", "--recalibrate 0", {"--recalibrate": "0"}),
+        ("transfer_weights.py", "--report r.json", {"--report": "r.json"}),
+        ("transfer_weights.py", "--plot p.svg", {"--plot": "p.svg"}),
+        ("transfer_weights.py", "--data-dir d", {"--data-dir": "d"}),
     ],
 )
 def test_every_flag(script: str, old: str, new: dict[str, str | bool]) -> None:
     _, positional, options = parsed(translate(script, shlex.split(old)))
     assert positional == []
     assert options == DEFAULTS[script] | new
+
+
+@pytest.mark.parametrize("depth", ["", "--depth 164"])
+@pytest.mark.parametrize("arch", ["torchvision/resnet50", "timm/resnet26d"])
+def test_a_librarys_network_has_no_depth(arch: str, depth: str) -> None:
+    changed = {**DEFAULTS["main.py"], "--arch": arch, "--stem": "cifar"}
+    del changed["--depth"]
+    assert parsed(translate("main.py", shlex.split(f"--arch {arch} --stem cifar {depth}")))[2] == changed
+
+
+@pytest.mark.parametrize("arch", ["torchvision/resnet50", "timm/resnet26d", "same"])
+def test_a_librarys_network_keeps_its_classes_where_no_data_set_is_named(arch: str) -> None:
+    kept = {name: DEFAULTS["transfer_weights.py"][name] for name in ("--source", "--model-name", "--output")}
+    old = f"--arch {arch} --depth 164 --stem cifar"
+    assert parsed(translate("transfer_weights.py", shlex.split(old)))[2] == {**kept, "--arch": arch, "--stem": "cifar"}
+    assert parsed(translate("transfer_weights.py", shlex.split(f"--arch {arch} --dataset cifar100")))[2] == {
+        **kept,
+        "--arch": arch,
+        "--dataset": "cifar100",
+    }
 
 
 def test_the_model_to_prune_is_positional_now() -> None:

@@ -42,14 +42,16 @@ def _main_parser() -> argparse.ArgumentParser:
     add("--log-interval", type=int, default=100, metavar="N", help="batches between log lines (default: 100)")
     add("--save", default="./logs", metavar="PATH", help="folder of this run (default: ./logs)")
     add("--arch", default="vgg", help="architecture (default: vgg)")
-    add("--depth", type=int, default=19, help="depth of the network (default: 19)")
+    add("--depth", type=int, default=19, help="depth of the network, where its name does not say it (default: 19)")
+    add("--stem", default="", help="imagenet or cifar, with --arch torchvision/NAME or timm/NAME (default: imagenet)")
     add("--precision", default="auto", help="fp32, bf16, fp16 or auto (default: auto)")
     return parser
 
 
 def _main(args: argparse.Namespace) -> list[str]:
     new = ["train", "--select-on", "test", *_data(args)]
-    for name in ("dataset", "arch", "depth", "s", "epochs", "start_epoch", "batch_size", "test_batch_size", "lr"):
+    new += [] if _is_library(args.arch) else _flag(args, "depth")
+    for name in ("dataset", "arch", "stem", "s", "epochs", "start_epoch", "batch_size", "test_batch_size", "lr"):
         new += _flag(args, name)
     for name in ("momentum", "weight_decay", "seed", "log_interval", "precision", "resume", "refine"):
         new += _flag(args, name)
@@ -82,8 +84,15 @@ def _transfer_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--source", default="torchvision", help="torchvision or timm (default: torchvision)")
     add("--model-name", default="resnet50", help="name of the source network (default: resnet50)")
-    add("--dataset", default="cifar10", help="target data set (default: cifar10)")
+    add("--dataset", default="", help="target data set (default: cifar10; with --arch same the source's classes stay)")
+    add("--arch", default="", help="resnet, same, torchvision/NAME or timm/NAME (default: resnet)")
     add("--depth", type=int, default=164, help="depth of the prunable ResNet, 9n+2 (default: 164)")
+    add("--stem", default="", help="imagenet or cifar, with any --arch but resnet (default: imagenet)")
+    add("--strategy", default="", help="how weights find their place")
+    add("--num-classes", default="", metavar="N", help="number of classes (default: the data set's)")
+    add("--recalibrate", default="", metavar="N", help="batches of images for BatchNorm statistics")
+    add("--report", default="", metavar="FILE", help="JSON file for what became of every key")
+    add("--plot", default="", metavar="FILE", help="picture of which block went where")
     add("--output", default="transferred_model.pth.tar", metavar="PATH", help="file to write")
     add("--no-pretrained", action="store_true", help="source without pretrained weights (for testing)")
     add("--weights", default="", metavar="PATH", help="the source's weights from this file")
@@ -92,17 +101,21 @@ def _transfer_parser() -> argparse.ArgumentParser:
 
 def _transfer(args: argparse.Namespace) -> list[str]:
     new = ["transfer"]
-    for name in ("source", "model_name", "dataset", "depth", "output", "weights"):
+    if not _is_library(args.arch):
+        new += [*_flag(args, "depth"), *([] if args.dataset else ["--dataset", "cifar10"])]
+    for name in ("source", "model_name", "dataset", "output", "weights", "arch", "stem", "strategy", "num_classes"):
+        new += _flag(args, name)
+    for name in ("recalibrate", "report", "plot", "data_dir"):
         new += _flag(args, name)
     return [*new, *(["--no-pretrained"] if args.no_pretrained else []), *_common(args)]
 
 
 def _parser(script: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=script, description=description, allow_abbrev=False)
+    parser.add_argument(
+        "--data-dir", default="", metavar="DIR", help="data sets (default: $NETSLIM_DATA_DIR or ./data)"
+    )
     if script != "transfer_weights.py":
-        parser.add_argument(
-            "--data-dir", default="", metavar="DIR", help="data sets (default: $NETSLIM_DATA_DIR or ./data)"
-        )
         parser.add_argument("--unverified-data", action="store_true", help="accept data files with another hash")
     parser.add_argument("--json", default="", metavar="FILE", help="write what was printed as data, too")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -117,6 +130,11 @@ def _data(args: argparse.Namespace) -> list[str]:
 
 def _common(args: argparse.Namespace) -> list[str]:
     return [*_flag(args, "json"), *(["--debug"] if args.debug else [])]
+
+
+def _is_library(arch: str) -> bool:
+    """Whether it is a network of torchvision or timm, which has its depth in its name."""
+    return arch == "same" or "/" in arch
 
 
 def _flag(args: argparse.Namespace, name: str) -> list[str]:

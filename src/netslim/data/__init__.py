@@ -1,6 +1,14 @@
 """Image data sets, whole in memory as uint8 tensors, and the batches drawn from them. One file per data set."""
 
-from netslim.data.dataset import Augmentation, ImageDataset, Split, dataset_names, fixed_shape, load_dataset
+from netslim.data.dataset import (
+    Augmentation,
+    ImageDataset,
+    Split,
+    at_hand,
+    dataset_names,
+    fixed_shape,
+    load_dataset,
+)
 from netslim.data.resident import TrainBatches, evaluation_batches
 from netslim.data.splits import split_validation
 
@@ -9,6 +17,7 @@ __all__ = [
     "ImageDataset",
     "Split",
     "TrainBatches",
+    "at_hand",
     "dataset_names",
     "evaluation_batches",
     "fixed_shape",

@@ -12,7 +12,7 @@ import torch
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
-from netslim.data.dataset import DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
+from netslim.data.dataset import AT_HAND, DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
 from netslim.data.restricted_pickle import load_plain
 from netslim.data.verified import read_file, verify_content, verify_file
 
@@ -98,6 +98,22 @@ def load_cifar100(source: Source) -> ImageDataset:
     return _load("cifar100", CIFAR100, source)
 
 
+@AT_HAND.register("cifar10")
+def has_cifar10(data_dir: Path) -> bool:
+    """Whether its files, or the archive, are there."""
+    return _unpacked(CIFAR10, data_dir) or (data_dir / CIFAR10.archive).exists()
+
+
+@AT_HAND.register("cifar100")
+def has_cifar100(data_dir: Path) -> bool:
+    """Whether its files, or the archive, are there."""
+    return _unpacked(CIFAR100, data_dir) or (data_dir / CIFAR100.archive).exists()
+
+
+def _unpacked(release: CifarRelease, data_dir: Path) -> bool:
+    return all((data_dir / release.folder / file).is_file() for file in release.files)
+
+
 def _load(name: str, release: CifarRelease, source: Source) -> ImageDataset:
     contents = {file: load_plain(data, file) for file, data in _read_files(release, source).items()}
     names = _class_names(contents, release)
@@ -115,7 +131,7 @@ def _load(name: str, release: CifarRelease, source: Source) -> ImageDataset:
 def _read_files(release: CifarRelease, source: Source) -> dict[str, bytes]:
     """The bytes of all needed files: from the unpacked folder if it is complete, else from the archive."""
     folder = source.data_dir / release.folder
-    if all((folder / file).is_file() for file in release.files):
+    if _unpacked(release, source.data_dir):
         contents = {file: read_file(folder / file) for file in release.files}
         for file, md5 in release.files.items():
             verify_content(folder / file, contents[file], md5, unverified=source.unverified)

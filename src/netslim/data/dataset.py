@@ -92,6 +92,7 @@ Loader = Callable[[Source], ImageDataset]
 
 DATASETS: Registry[Loader] = Registry("data set", "netslim.data")
 SHAPES: Registry[tuple[int, int]] = Registry("data set", "netslim.data")
+AT_HAND: Registry[Callable[[Path], bool]] = Registry("data set", "netslim.data")
 
 
 def dataset_names() -> list[str]:
@@ -107,6 +108,15 @@ def fixed_shape(name: str) -> tuple[int, int] | None:
     """
     DATASETS.get(name)
     return SHAPES.get(name) if name in SHAPES.names() else None
+
+
+def at_hand(name: str, data_dir: Path) -> bool:
+    """Whether `load_dataset` finds all files of a data set in `data_dir`: nothing is downloaded, opened or verified.
+
+    Raises:
+        UsageError: unknown name.
+    """
+    return AT_HAND.get(name)(Path(data_dir).expanduser())
 
 
 def load_dataset(name: str, data_dir: Path, *, image_size: int | None = None, unverified: bool = False) -> ImageDataset:

@@ -1,8 +1,10 @@
 """scikit-learn's handwritten digits: needs no files and no network."""
 
+from pathlib import Path
+
 import torch
 
-from netslim.data.dataset import DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
+from netslim.data.dataset import AT_HAND, DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
 from netslim.data.resize import resize
 from netslim.data.splits import split_validation
 from netslim.data.statistics import channel_statistics
@@ -33,3 +35,9 @@ def load_digits(_: Source) -> ImageDataset:
         std=std,
         augmentation=Augmentation(pad=2, flip=False),
     )
+
+
+@AT_HAND.register("digits")
+def has_digits(_: Path) -> bool:
+    """Always: they come with scikit-learn."""
+    return True

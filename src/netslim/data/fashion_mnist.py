@@ -11,7 +11,7 @@ from torch import Tensor
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
-from netslim.data.dataset import DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
+from netslim.data.dataset import AT_HAND, DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
 from netslim.data.verified import read_file, verify_content
 
 _FOLDER = Path("FashionMNIST", "raw")
@@ -57,11 +57,21 @@ def _split(part: str, source: Source) -> Split:
     return Split(images.unsqueeze(1), labels)
 
 
+@AT_HAND.register("fashion-mnist")
+def has_fashion_mnist(data_dir: Path) -> bool:
+    """Whether all four files are there, packed or not."""
+    return all(_path(name, data_dir).exists() for name in _FILES)
+
+
+def _path(name: str, data_dir: Path) -> Path:
+    """The file as it is, or else packed."""
+    plain = data_dir / _FOLDER / name
+    return plain if plain.exists() else plain.with_name(f"{name}.gz")
+
+
 def _load(name: str, dimensions: int, source: Source) -> Tensor:
     packed_md5, md5 = _FILES[name]
-    path = source.data_dir / _FOLDER / name
-    if not path.exists():
-        path = path.with_name(f"{name}.gz")
+    path = _path(name, source.data_dir)
     if not path.exists():
         download(path, [_MIRROR + path.name], f"md5:{packed_md5}")
     content = read_file(path)

@@ -5,11 +5,13 @@ from pathlib import Path
 import torch
 
 from netslim.core.errors import DataError
-from netslim.data.dataset import DATASETS, Augmentation, ImageDataset, Source, Split
+from netslim.data.dataset import AT_HAND, DATASETS, Augmentation, ImageDataset, Source, Split
 from netslim.data.decode import decode_images
 from netslim.data.statistics import channel_statistics
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+
+_TRAIN, _TEST = ("train",), ("test", "val")
 
 ClassFiles = dict[str, list[Path]]
 
@@ -21,8 +23,8 @@ def load_folder(source: Source) -> ImageDataset:
     `test` is taken where both `test` and `val` exist. Hidden files and files that are no images by their suffix are
     passed over. The images are grey if all of them are, else colour.
     """
-    train = _class_files(source.data_dir, ("train",))
-    test = _class_files(source.data_dir, ("test", "val"))
+    train = _class_files(source.data_dir, _TRAIN)
+    test = _class_files(source.data_dir, _TEST)
     _check_same_classes(source.data_dir, train, test)
     files = [file for part in (train, test) for group in part.values() for file in group]
     images = decode_images(files, source.image_size)
@@ -40,9 +42,20 @@ def load_folder(source: Source) -> ImageDataset:
     )
 
 
+@AT_HAND.register("folder")
+def has_folder(data_dir: Path) -> bool:
+    """Whether both parts are there."""
+    return all(_part(data_dir, parts) is not None for parts in (_TRAIN, _TEST))
+
+
+def _part(root: Path, parts: tuple[str, ...]) -> Path | None:
+    """The first of `parts` that is a folder in `root`."""
+    return next((root / part for part in parts if (root / part).is_dir()), None)
+
+
 def _class_files(root: Path, parts: tuple[str, ...]) -> ClassFiles:
     """Class name -> its sorted image files, for the first of `parts` that is a folder in `root`."""
-    part = next((root / part for part in parts if (root / part).is_dir()), None)
+    part = _part(root, parts)
     if part is None:
         raise DataError(
             f"there is no folder {' or '.join(str(root / part) for part in parts)}: "

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from netslim.core.config import Setting, StageConfig
 
+DEFAULT_STRATEGY = "guide"  # of a transfer into the guide's resnet
+
 
 class DataConfig(StageConfig):
     """Where images come from."""
@@ -14,29 +16,43 @@ class DataConfig(StageConfig):
     device: str = Setting("auto", "auto, cpu, cuda or cuda:N")
 
 
-class TransferConfig(StageConfig):
+class TransferConfig(DataConfig):
     """Weights of a pretrained torchvision or timm ResNet into a prunable network."""
 
     source: str = Setting("torchvision", "library of the source network: torchvision or timm")
     model_name: str = Setting("resnet50", "name of the source network in its library")
-    dataset: str = Setting("cifar10", "data set that the network is for: it sets classes and input channels")
-    num_classes: int | None = Setting(None, "number of classes; default: the data set's", ge=1)
-    in_channels: int | None = Setting(None, "input channels; default: the data set's", ge=1)
-    arch: str = Setting("resnet", "architecture of the prunable network")
-    depth: int = Setting(164, "depth of the prunable network (9n+2)")
-    strategy: str = Setting("guide", "how weights find their place")
+    arch: str = Setting("resnet", "prunable network: resnet, same (the source's own), torchvision/NAME or timm/NAME")
+    depth: int | None = Setting(None, "depth of arch resnet (9n+2); default: 164")
+    stem: str | None = Setting(None, "first layers of a library's network: imagenet (default), or cifar: small images")
+    dataset: str | None = Setting(
+        None, "data set that the network is for; default: cifar10 for arch resnet, else the source's classes stay"
+    )
+    num_classes: int | None = Setting(None, "number of classes; default: the data set's, else the source's", ge=1)
+    in_channels: int | None = Setting(None, "input channels; default: the data set's, else the source's", ge=1)
+    strategy: str | None = Setting(
+        None, f"how weights find their place; default: exact for a library's network, else {DEFAULT_STRATEGY}"
+    )
+    last_stage: str | None = Setting(None, "strategy select: drop the source's fourth stage, or merge it")
+    select_by: str | None = Setting(None, "strategy select: choose channels by spacing or by importance")
+    head: str = Setting("random", "what a replaced classifier starts from: random, zero, or means of the classes")
+    recalibrate: int | None = Setting(
+        None, "batches of 128 training images for BatchNorm statistics; default: 20 if at hand; 0: none", ge=0
+    )
     output: Path = Setting(Path("transferred_model.pth.tar"), "file to write")
+    report: Path | None = Setting(None, "JSON file for what became of every key")
+    plot: Path | None = Setting(None, "picture (.png, .svg, .pdf) of which block went where")
     pretrained: bool = Setting(True, "use the source's pretrained weights")
     weights: Path | None = Setting(None, "the source's weights from this file (.pth, .pth.tar, .safetensors)")
-    seed: int = Setting(1, "seed of what is not transferred")
+    seed: int = Setting(1, "seed of what is not transferred, and of the images that statistics come from")
 
 
 class TrainConfig(DataConfig):
     """One phase of training: from scratch, from a file's weights, or of a pruned network."""
 
     dataset: str = Setting("digits", "data set to train on")
-    arch: str = Setting("resnet", "architecture, where no file names it")
-    depth: int | None = Setting(None, "depth (9n+2); default: the file's, else 164")
+    arch: str = Setting("resnet", "architecture, where no file names it: resnet, torchvision/NAME or timm/NAME")
+    depth: int | None = Setting(None, "depth (9n+2) of a resnet; default: the file's, else 164")
+    stem: str | None = Setting(None, "first layers of a library's network: imagenet (default), or cifar: small images")
     resume: Path | None = Setting(
         None, "start from this file's weights (a new phase: epoch 0, this command's settings)"
     )

@@ -35,11 +35,15 @@ def dataset_name(checkpoint: Checkpoint) -> str | None:
     return str(name) if name is not None else None
 
 
+def data_directory(config: DataConfig) -> Path:
+    """The folder of the data sets."""
+    return config.data_dir or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
+
+
 def open_dataset(name: str, config: DataConfig, facts: dict[str, Any] | None = None) -> ImageDataset:
     """The data set that a configuration names; with `facts` from a checkpoint, normalised as the network learnt it."""
-    directory = config.data_dir or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
     size = config.image_size or (facts["image_size"][0] if facts and facts.get("resized") else None)
-    dataset = load_dataset(name, directory, image_size=size, unverified=config.unverified_data)
+    dataset = load_dataset(name, data_directory(config), image_size=size, unverified=config.unverified_data)
     if facts and facts.get("name") == name:
         return dataclasses.replace(dataset, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
     return dataset

@@ -81,8 +81,9 @@ def _prune(config: PruneConfig, directory: RunDirectory) -> dict[str, Any]:
 
 
 def _check_depth(model: PrunableModel, config: PruneConfig) -> None:
+    """A network that has its depth in its name (torchvision/resnet50) fits any: resprune.py always asks for one."""
     found = model.arch.arguments.get("depth")
-    if config.depth is not None and found != config.depth:
+    if config.depth is not None and found not in (None, config.depth):
         raise CheckpointError(
             f"{config.model} holds a {model.arch.name} of depth {found}, not {config.depth}; type --depth {found}"
         )

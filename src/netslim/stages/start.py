@@ -1,5 +1,7 @@
 """The network that a phase of training begins with."""
 
+from typing import Any
+
 from netslim.core.errors import CheckpointError, UsageError
 from netslim.core.protocols import PrunableModel
 from netslim.core.seeding import seed_torch
@@ -9,6 +11,29 @@ from netslim.network import load
 from netslim.stages.configs import TrainConfig
 
 DEFAULT_DEPTH = 164
+
+
+def is_library(arch: str) -> bool:
+    """Whether an architecture is a network of torchvision or timm: those have a stem to choose, and no depth."""
+    return "/" in arch
+
+
+def fresh_model(arch: str, depth: int | None, stem: str | None, **shape: int) -> PrunableModel:
+    """A new network from flags; `shape` is `num_classes` and `in_channels`, as far as they are known.
+
+    Raises:
+        UsageError: an unknown architecture or stem, an impossible depth, or a flag that the architecture has not.
+    """
+    arguments: dict[str, Any] = {}
+    if not is_library(arch):
+        if stem is not None:
+            raise UsageError(f"--stem {stem}: only torchvision/NAME and timm/NAME have one; leave --stem out")
+        arguments["depth"] = depth if depth is not None else DEFAULT_DEPTH
+    elif depth is not None:
+        raise UsageError(f"--depth {depth}: {arch} has its depth in its name; leave --depth out")
+    elif stem is not None:
+        arguments["stem"] = stem
+    return create_model(arch, **arguments, **shape)
 
 
 def start_model(config: TrainConfig, dataset: ImageDataset) -> PrunableModel:
@@ -26,25 +51,23 @@ def start_model(config: TrainConfig, dataset: ImageDataset) -> PrunableModel:
         model = load(config.resume)
     else:
         seed_torch(config.seed, "init")
-        return create_model(
-            config.arch,
-            depth=config.depth if config.depth is not None else DEFAULT_DEPTH,
-            num_classes=dataset.num_classes,
-            in_channels=dataset.in_channels,
-        )
+        shape = {"num_classes": dataset.num_classes, "in_channels": dataset.in_channels}
+        return fresh_model(config.arch, config.depth, config.stem, **shape)
     _check(model, config, dataset)
     return model
 
 
 def _check(model: PrunableModel, config: TrainConfig, dataset: ImageDataset) -> None:
-    origin = config.refine or config.resume
-    found = model.arch.arguments
-    for name, wanted, hint in (
+    origin, name, found = config.refine or config.resume, model.arch.name, model.arch.arguments
+    for argument, wanted, hint in (
         ("depth", config.depth, f"type --depth {found.get('depth')}"),
+        ("stem", config.stem, f"type --stem {found.get('stem')}"),
         ("num_classes", dataset.num_classes, f"{dataset.name} has {dataset.num_classes}"),
         ("in_channels", dataset.in_channels, f"{dataset.name} has {dataset.in_channels}"),
     ):
-        if wanted is not None and found.get(name) != wanted:
-            raise CheckpointError(
-                f"{origin} holds a {model.arch.name} with {name} {found.get(name)}, not {wanted}; {hint}"
-            )
+        if wanted is None or found.get(argument) == wanted:
+            continue
+        if argument not in found:
+            here = f" (main.py: type --arch {name})" if argument == "depth" else ""
+            raise CheckpointError(f"{origin} holds a {name}, which has no {argument}: leave --{argument} out{here}")
+        raise CheckpointError(f"{origin} holds a {name} with {argument} {found[argument]}, not {wanted}; {hint}")

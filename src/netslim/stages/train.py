@@ -13,14 +13,13 @@ from netslim.core.protocols import PrunableModel
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.cost import measure
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, split_validation
-from netslim.models import create_model
 from netslim.network import describe, restore
 from netslim.report.console import say
 from netslim.report.progress import TrainingProgress
 from netslim.report.tables import percent, size
 from netslim.stages.configs import TrainConfig
 from netslim.stages.inputs import dataset_facts, open_dataset, pick_device
-from netslim.stages.start import DEFAULT_DEPTH, start_model
+from netslim.stages.start import fresh_model, start_model
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.interrupt import Interrupt
 from netslim.training.loop import StopRequested, Training, TrainState
@@ -68,7 +67,7 @@ def check(config: TrainConfig) -> None:
     rate_factor(config.schedule, 0, 1, 0.0)
     if not (config.resume or config.refine):
         with torch.device("meta"):  # takes no memory; a wrong depth must not be found after a download
-            create_model(config.arch, depth=config.depth if config.depth is not None else DEFAULT_DEPTH)
+            fresh_model(config.arch, config.depth, config.stem)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -287,7 +286,8 @@ def _splits(dataset: ImageDataset, config: TrainConfig) -> Splits:
 
 def _arguments(model: PrunableModel) -> str:
     cost = f"{size(sum(p.numel() for p in model.parameters()))} parameters"
-    return f"(depth {model.arch.arguments.get('depth')}, {cost}{', pruned' if model.plan else ''})"
+    depth = model.arch.arguments.get("depth")
+    return f"({f'depth {depth}, ' if depth is not None else ''}{cost}{', pruned' if model.plan else ''})"
 
 
 def _summary(result: dict[str, Any]) -> str:

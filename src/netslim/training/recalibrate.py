@@ -1,0 +1,58 @@
+"""BatchNorm statistics measured anew, for a network whose weights no longer produce what they were measured on."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from netslim.core.errors import DataError
+from netslim.core.modes import evaluation_mode
+
+
+def recalibrate_(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Sets every BatchNorm's running mean and variance to their plain average over `batches`.
+
+    Each BatchNorm normalises with its batch's own statistics meanwhile, as in training; everything else is in eval
+    mode. The variance is torch's unbiased one, and `num_batches_tracked` counts the batches that were averaged. A
+    network without running statistics is left alone. Modes and momenta are restored; after an error the statistics
+    are, too.
+
+    Args:
+        model: changed in place.
+        batches: normalised images (N, C, H, W) on the model's device.
+
+    Raises:
+        DataError: there are no batches.
+    """
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+    if not norms:
+        return
+    with _measuring(norms), evaluation_mode(model), torch.no_grad():
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # torch's word for the plain average
+            norm.training = True  # not train(): that would switch on a dropout that timm keeps inside
+        count = 0
+        for count, images in enumerate(batches, 1):  # noqa: B007
+            model(images)
+        if not count:
+            raise DataError("there are no images to estimate BatchNorm statistics from")
+
+
+@contextmanager
+def _measuring(norms: list[_BatchNorm]) -> Iterator[None]:
+    """Gives the momenta back after; after an error also the statistics."""
+    momenta = [norm.momentum for norm in norms]
+    before = [{name: buffer.clone() for name, buffer in norm.named_buffers(recurse=False)} for norm in norms]
+    try:
+        yield
+    except BaseException:
+        for norm, buffers in zip(norms, before, strict=True):
+            for name, buffer in norm.named_buffers(recurse=False):
+                buffer.copy_(buffers[name])
+        raise
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -1,0 +1,87 @@
+"""What a classifier that could not be carried over starts from: the network's own noise, zeros, or the class means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.errors import DataError, UsageError
+from netslim.core.modes import evaluation_mode
+
+Classifier = nn.Linear | nn.Conv2d
+
+
+def classifier(model: nn.Module) -> tuple[str, Classifier]:
+    """Name and module of the last layer: what timm's network calls its classifier, else the last linear layer.
+
+    Raises:
+        UsageError: there is none.
+    """
+    own = cast(Any, model).get_classifier() if hasattr(model, "get_classifier") else None
+    found = [(name, m) for name, m in model.named_modules() if (m is own if own else isinstance(m, nn.Linear))]
+    if not found or not isinstance(found[-1][1], Classifier):
+        raise UsageError(f"{type(model).__name__} ends in no linear layer, so it has no classifier to start")
+    return found[-1][0], found[-1][1]
+
+
+def zero_(model: nn.Module) -> None:
+    """Sets the classifier to zero: at first all classes are equally likely, and the features get no gradient."""
+    _, head = classifier(model)
+    for parameter in head.parameters():
+        nn.init.zeros_(parameter)
+
+
+def class_means_(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Sets the classifier to the nearest class mean of the features that come into it.
+
+    With class means m_c, their own mean m and the variance v within the classes along the directions m_c - m, the
+    logits are ((m_c - m) f - (|m_c|^2 - |m|^2) / 2) / v: the log-likelihoods, up to what the classes share, of
+    equally likely normal classes with that variance. The variance averaged over all directions would be far too
+    small, and the softmax far too sure: features vary together, most of all where the classes differ.
+
+    Args:
+        model: in eval mode meanwhile; only its classifier changes.
+        batches: (normalised images (N, C, H, W), labels (N,)) on the model's device.
+
+    Raises:
+        UsageError: the network has no classifier.
+        DataError: a class without images.
+    """
+    _, head = classifier(model)
+    means, covariance = _class_statistics(model, head, batches)
+    centre = means.mean(0)
+    directions = means - centre
+    spread = ((directions @ covariance) * directions).sum() / directions.square().sum()
+    variance = spread.nan_to_num().clamp_min(torch.finfo(torch.float32).eps)
+    with torch.no_grad():
+        head.weight.copy_((directions / variance).view_as(head.weight))
+        if head.bias is not None:
+            head.bias.copy_((centre.square().sum() - means.square().sum(1)) / (2 * variance))
+
+
+def _class_statistics(
+    model: nn.Module, head: Classifier, batches: Iterable[tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """Of the classifier's inputs: means, (classes, features), and covariance within classes, (features, features)."""
+    classes, width = head.weight.shape[:2]
+    sums = head.weight.new_zeros(classes, width, dtype=torch.float64)
+    counts, products = sums.new_zeros(classes), sums.new_zeros(width, width)
+    seen: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        with evaluation_mode(model), torch.no_grad():
+            for images, labels in batches:
+                model(images)
+                features = seen.pop().flatten(1).double()
+                sums.index_add_(0, labels, features)
+                counts += torch.bincount(labels, minlength=classes)
+                products += features.T @ features
+    finally:
+        hook.remove()
+    if not counts.all():
+        raise DataError(f"there are no images of class {int(counts.argmin())}, so it has no mean")
+    means = sums / counts[:, None]
+    return means, (products - sums.T @ means) / counts.sum()

@@ -1,0 +1,111 @@
+"""Where classifiers are, and what they start from."""
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from netslim.core.errors import DataError, UsageError
+from netslim.models import create_model
+from netslim.transfers.head import class_means_, classifier, zero_
+
+timm = pytest.importorskip("timm")
+
+
+class Features(nn.Module):
+    """The classifier sees the input itself: (N, 2, 1, 1) -> (N, 2) -> (N, 2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.9)
+        self.fc = nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.drop(x.flatten(1)))
+        return logits
+
+
+def points(*coordinates: tuple[float, float]) -> Tensor:
+    return torch.tensor(coordinates, dtype=torch.float32).view(-1, 2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (create_model("resnet", depth=11), "fc"),
+        (torchvision.models.resnet18(), "fc"),
+        (timm.create_model("test_resnet"), "fc"),
+        (timm.create_model("resnetv2_18"), "head.fc"),
+        (timm.create_model("legacy_seresnet18"), "last_linear"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_classifier_of_every_kind_of_network(model: nn.Module, name: str) -> None:
+    found, head = classifier(model)
+    assert found == name
+    assert head is model.get_submodule(name)
+    zero_(model)
+    assert not model.eval()(torch.randn(1, 3, 32, 32)).any()
+
+
+def test_a_network_without_a_classifier() -> None:
+    with pytest.raises(UsageError) as error:
+        classifier(nn.Sequential(nn.Conv2d(1, 1, 1)))
+    assert str(error.value) == "Sequential ends in no linear layer, so it has no classifier to start"
+
+
+def test_class_means_in_closed_form() -> None:
+    """Means (4, 0) and (-2, 0), their mean (1, 0); within the classes the x vary by 1, the y by 9: v is that of x."""
+    model = Features().train()
+    batches = [
+        (points((5, 3), (-1, 3)), torch.tensor([0, 1])),
+        (points((3, -3), (-3, -3)), torch.tensor([0, 1])),
+    ]
+    class_means_(model, batches)
+    assert model.fc.weight.tolist() == [[3, 0], [-3, 0]]
+    assert model.fc.bias.tolist() == [(1 - 16) / 2, (1 - 4) / 2]
+    assert model.training
+    assert model.drop.training
+    logits = model.eval()(points((1, 77)))
+    assert logits[0, 0] == logits[0, 1]  # half-way between the means
+
+
+def test_the_logits_are_log_likelihoods_of_normal_classes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(20_000) % 3
+    means = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 3.0]])
+    features = means[labels] + 1.5 * torch.randn(len(labels), 2, generator=generator)
+    model = Features()
+    model.fc = nn.Linear(2, 3)
+    class_means_(model, [(features.view(-1, 2, 1, 1), labels)])
+    test = 4 * torch.randn(50, 2, generator=generator)
+    expected = (-torch.cdist(test, means).square() / (2 * 1.5**2)).softmax(1)
+    found = model.eval()(test.view(-1, 2, 1, 1)).softmax(1)
+    assert torch.allclose(found, expected, atol=0.03)
+
+
+def test_classes_without_spread() -> None:
+    model = Features()
+    class_means_(model, [(points((1, 0), (0, 1)), torch.tensor([0, 1]))])
+    assert model.fc.weight.isfinite().all()
+    assert model.eval()(points((1, 0), (0, 1))).argmax(1).tolist() == [0, 1]
+    class_means_(model, [(points((1, 1), (1, 1)), torch.tensor([0, 1]))])
+    assert not model.eval()(points((1, 0))).any()
+
+
+def test_a_class_without_images() -> None:
+    model = Features()
+    before = model.fc.weight.clone()
+    with pytest.raises(DataError, match=r"^there are no images of class 1, so it has no mean$"):
+        class_means_(model, [(points((1, 0)), torch.tensor([0]))])
+    assert torch.equal(model.fc.weight, before)
+    assert not model.fc._forward_pre_hooks
+
+
+def test_a_classifier_that_is_a_convolution() -> None:
+    model = create_model("timm/resnetv2_18", num_classes=2, in_channels=1)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(8, 1, 32, 32, generator=generator)
+    labels = torch.arange(8) % 2
+    class_means_(model, [(images, labels)])
+    assert (model.eval()(images).argmax(1) == labels).float().mean() > 0.7
