@@ -3,52 +3,70 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
 from netslim.core.protocols import PrunableModel
-from netslim.transfers.protocol import Proposal
+from netslim.transfers.calibrate import calibrate_
+from netslim.transfers.protocol import Proposal, Strategy
 from netslim.transfers.report import TransferReport, learnable_sizes
 from netslim.transfers.sources import Source
 from netslim.transfers.strategies import STRATEGIES
 
+DEFAULT = "guide"
+
 
 def transfer(
-    source: Source | Mapping[str, Tensor], target: PrunableModel, strategy: str = "guide"
+    source: Source | Mapping[str, Tensor],
+    target: PrunableModel,
+    strategy: str | Strategy = DEFAULT,
+    batches: Sequence[Tensor] | None = None,
 ) -> tuple[PrunableModel, TransferReport]:
     """Gives a copy of `target` the weights that the strategy finds for it in `source`.
 
     Args:
         source: a loaded source network, or a plain state dict.
         target: the network to fill; not changed. What the source has nothing for keeps the target's values.
-        strategy: name of a registered strategy.
+        strategy: name of a registered strategy, or a strategy.
+        batches: normalised training images (N, C, H, W) of the target's data, on the target's device. With them, a
+            strategy that knows what the source's layers give out has the target's scaled to that (`calibrate_`).
 
     Returns:
         The new model, and the report of what became of each key.
 
     Raises:
-        UsageError: no such strategy.
+        UsageError: no such strategy, or one that is not for this source and target.
     """
     state = source.state_dict if isinstance(source, Source) else source
-    proposal = STRATEGIES.get(strategy)(state, target)
-    _check_contract(proposal, target, strategy)
+    find = STRATEGIES.get(strategy) if isinstance(strategy, str) else strategy
+    proposal = find(state, target)
+    name = strategy if isinstance(strategy, str) else _name_of(strategy)
+    _check_contract(proposal, target, name)
     model = copy.deepcopy(target)
     model.load_state_dict(dict(proposal.tensors), strict=False)
+    if batches and (proposal.moments or proposal.identities):
+        calibrate_(model, proposal.moments, proposal.identities, batches)
     sizes = learnable_sizes(target)
     report = TransferReport(
-        strategy=strategy,
+        strategy=name,
         source=source.describe() if isinstance(source, Source) else None,
         fates=proposal.fates,
-        covered=sum(sizes.get(key, 0) for key in proposal.tensors),
+        covered=sum(sizes.get(fate.key, 0) for fate in proposal.fates if fate.fate == "mapped"),
         learnable=sum(sizes.values()),
     )
     return model, report
+
+
+def _name_of(strategy: Strategy) -> str:
+    """What a strategy that was given itself is called in the report."""
+    return str(getattr(getattr(strategy, "func", strategy), "__name__", type(strategy).__name__))
 
 
 def _check_contract(proposal: Proposal, target: PrunableModel, strategy: str) -> None:
     """Raises ValueError if a strategy reports other keys than it fills: its report would lie."""
     if [fate.key for fate in proposal.fates] != list(target.state_dict()):
         raise ValueError(f"transfer strategy '{strategy}' must give one fate per key of the target, in its order")
-    if {fate.key for fate in proposal.fates if fate.fate == "mapped"} != set(proposal.tensors):
-        raise ValueError(f"transfer strategy '{strategy}' must give a tensor for exactly the keys it calls mapped")
+    mapped = {fate.key for fate in proposal.fates if fate.fate == "mapped"}
+    if not mapped <= set(proposal.tensors) <= {fate.key for fate in proposal.fates if fate.fate != "skipped"}:
+        raise ValueError(f"transfer strategy '{strategy}' must give a tensor for every key it calls mapped")
