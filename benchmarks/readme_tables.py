@@ -1,4 +1,4 @@
-"""Writes the tables of README.md from `results/*.csv`, between the markers `<!-- table NAME -->` and `<!-- end -->`.
+"""Writes the tables of the documents from `results/*.csv`, between markers `<!-- table NAME -->` and `<!-- end -->`.
 
 python benchmarks/readme_tables.py [--check]
 """
@@ -8,10 +8,11 @@ import csv
 import re
 import statistics
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "docs/transfer.md")
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -19,12 +20,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="only say whether the tables are those of the results")
     args = parser.parse_args()
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    made = with_tables(text)
-    if args.check and made != text:
-        sys.exit("README.md differs from results/*.csv: run python benchmarks/readme_tables.py")
-    readme.write_text(made)
+    for document in DOCUMENTS:
+        path = ROOT / document
+        text = path.read_text()
+        made = with_tables(text)
+        if args.check and made != text:
+            sys.exit(f"{document} differs from results/*.csv: run python benchmarks/readme_tables.py")
+        path.write_text(made)
 
 
 def with_tables(text: str) -> str:
@@ -75,7 +77,63 @@ def training_step() -> str:
     return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
 
 
-TABLES = {"demo": demo, "fashion-mnist": fashion_mnist, "training-step": training_step}
+def exact_transfer() -> str:
+    """How many of each library's networks are filled exactly and can be pruned."""
+    rows = read("exact_transfer")
+    lines = []
+    for library in dict.fromkeys(row["library"] for row in rows):
+        of = [row for row in rows if row["library"] == library and row["keys"]]
+        groups = [row for row in of if row["groups"] != "0"]
+        lines.append(
+            (library, str(len(of)), str(sum(row["keys"] == row["keys_mapped"] for row in of)),
+             f"{max(float(row['max_difference']) for row in of):.0e}", str(len(groups)),
+             f"{max(float(row['verify_difference']) for row in groups):.1e}",
+             f"{max(float(row['verify_difference_float64']) for row in groups):.0e}")
+        )  # fmt: skip
+    head = ("library", "networks with BatchNorm", "all keys mapped", "largest difference of a logit, 224 px",
+            "with channels that can be pruned", "masked to rebuilt, float32", "float64")  # fmt: skip
+    failed = ", ".join(f"{row['library']}/{row['model']} ({row['reason']})" for row in rows if row["ok"] == "no")
+    return f"{markdown(head, lines)}\n\nNot passed: {failed or 'none'}. {origin(rows[0])}"
+
+
+def transfer() -> str:
+    """Accuracy over the epochs from each start."""
+    return study(lambda row: " with" not in row["start"] or row["start"].startswith("exact"))
+
+
+def transfer_parts() -> str:
+    """Accuracy without each part of the role-aware strategy."""
+    return study(lambda row: row["start"].startswith("select") and row["epochs"] == "10" and row["source"] != "")
+
+
+def study(chosen: Callable[[dict[str, str]], bool]) -> str:
+    """Rows of the transfer study."""
+    rows = [row for row in read("transfer") if chosen(row)]
+    lines = [
+        (row["source"].removeprefix("torchvision ") or "-", row["start"], f"{int(row['params']):,}", row["epochs"],
+         row["lr"], str(len(row["seeds"].split())), *(percent(row, epoch) for epoch in ("0", "1", "3", "end")),
+         f"{100 * float(row['end_minus_scratch']):+.1f}")
+        for row in rows
+    ]  # fmt: skip
+    head = ("source", "start", "parameters", "epochs", "rate", "seeds", "top-1 after 0", "1", "3", "all epochs",
+            "minus scratch, 10 epochs")  # fmt: skip
+    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+
+
+def percent(row: dict[str, str], epoch: str) -> str:
+    """Accuracy in percent, with its standard deviation where there are several seeds."""
+    mean, sd = row[f"top1_{epoch}"], row[f"sd_{epoch}"]
+    return f"{100 * float(mean):.1f}" + (f" ± {100 * float(sd):.1f}" if sd else "")
+
+
+TABLES = {
+    "demo": demo,
+    "fashion-mnist": fashion_mnist,
+    "training-step": training_step,
+    "exact-transfer": exact_transfer,
+    "transfer": transfer,
+    "transfer-parts": transfer_parts,
+}
 
 
 def read(name: str) -> list[dict[str, str]]:

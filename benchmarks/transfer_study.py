@@ -2,12 +2,13 @@
 of the other five, each from several starts and at several learning rates; one CSV row per start.
 
     python benchmarks/transfer_study.py sources --images cifar10-jpeg --work runs/transfer
-    python benchmarks/transfer_study.py runs --images cifar10-jpeg --work runs/transfer [--shard 0/2]
+    python benchmarks/transfer_study.py runs --images cifar10-jpeg --work runs/transfer
     python benchmarks/transfer_study.py table --work runs/transfer --out results/transfer.csv
 
 `--images` names a folder with train/<class>/ and test/<class>/. `runs` appends every finished run to runs.jsonl and
-skips those that are there, so it can be stopped, continued, and split over processes. The learning rate of a start is
-chosen on held-out training images with the first seed; all accuracies are on the test images, which choose nothing.
+skips those that are there or that another process has claimed: start as many processes as there are cores. The
+learning rate of a start is chosen on held-out training images with the first seed; all accuracies are on the test
+images, which choose nothing.
 """
 
 import argparse
@@ -41,9 +42,10 @@ from table import write_rows
 SOURCES = {"resnet18": 12, "resnet50": 8}  # epochs; images of 64 pixels, so that the source's stem has something to see
 SOURCE_SIZE = 64
 DEPTH = 29
-IMAGES, HELD_OUT = 2500, 2500
+IMAGES, HELD_OUT = 2500, 1500
+GLANCE = 1000  # test images of the looks before the end
 EPOCHS, BATCH_SIZE, WEIGHT_DECAY = 10, 64, 5e-4
-SHOWN = (0, 1, 3, 10)
+SHOWN = (0, 1, 3, EPOCHS)
 RATES = (0.05, 0.1, 0.2)
 SEEDS = (1, 2, 3)
 CALIBRATION = 8  # batches of 128
@@ -76,7 +78,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sources", nargs="+", default=list(SOURCES))
     parser.add_argument("--starts", nargs="+", default=list(STARTS), choices=STARTS)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="the first chooses the rate")
-    parser.add_argument("--shard", default="0/1", help="this process's part of the runs: 0/2 and 1/2 for two processes")
     parser.add_argument("--out", type=Path, default=Path("results/transfer.csv"))
     return parser.parse_args()
 
@@ -143,13 +144,24 @@ def rows(args: argparse.Namespace) -> list[tuple[str, str, int]]:
 
 
 def work_off(args: argparse.Namespace, dataset: ImageDataset, runs: list[Run]) -> None:
-    part, parts = (int(number) for number in args.shard.split("/"))
-    for run in runs[part::parts]:
-        if run not in finished(args):
+    """Does what is neither finished nor claimed by another process."""
+    for run in runs:
+        if run not in finished(args) and claim(args, run):
             one = run_once(args, dataset, run)
             with (args.work / "runs.jsonl").open("a") as file:
                 file.write(json.dumps(one) + "\n")
             print(one, flush=True)
+
+
+def claim(args: argparse.Namespace, run: Run) -> bool:
+    """Whether this process is the first to want the run. After a crash, remove the folder `claims`."""
+    path = args.work / "claims" / "-".join(str(value).replace(" ", "_") for value in asdict(run).values())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def finished(args: argparse.Namespace) -> dict[Run, dict[str, Any]]:
@@ -216,15 +228,17 @@ def fit(model: PrunableModel, dataset: ImageDataset, run: Run) -> tuple[dict[int
     optimizer = build_sgd(model, lr=run.lr, momentum=0.9, weight_decay=WEIGHT_DECAY, nesterov=True)
     step = TrainStep(model, optimizer, precision=precision, penalty=ScalePenalty(model, 0.0))
     batches = TrainBatches(few(dataset).train, dataset, batch_size=BATCH_SIZE, seed=run.seed, device="cpu")
-    top1 = {0: accuracy(model, dataset, dataset.test)}
+    glance = part_of(dataset.test, 0, GLANCE)
+    top1 = {0: accuracy(model, dataset, glance)}
     for epoch in range(run.epochs):
         model.train()
         for number, (images, labels) in enumerate(batches.epoch(epoch)):
             for group in optimizer.param_groups:
                 group["lr"] = run.lr * rate_factor("onecycle", epoch, run.epochs, number / len(batches))
             step(images, labels)
-        if epoch + 1 in (*SHOWN, run.epochs):
-            top1[epoch + 1] = accuracy(model, dataset, dataset.test)
+        if epoch + 1 in SHOWN[:-1]:
+            top1[epoch + 1] = accuracy(model, dataset, glance)
+    top1[run.epochs] = accuracy(model, dataset, dataset.test)
     return top1, accuracy(model, dataset, part_of(dataset.train, IMAGES, HELD_OUT))
 
 

@@ -82,8 +82,9 @@ def test_recipes_are_valid(recipe: Path) -> None:
     assert config.model_dump(include=set(tomllib.loads(recipe.read_text()))) == tomllib.loads(recipe.read_text())
 
 
-def test_tables_of_the_readme_are_made_from_the_results() -> None:
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("document", ["README.md", "docs/transfer.md"])
+def test_tables_are_made_from_the_results(document: str) -> None:
+    text = (ROOT / document).read_text()
     assert load_program("readme_tables").with_tables(text) == text
 
 

@@ -16,7 +16,7 @@ def run(config: InfoConfig) -> dict[str, Any]:
     """Reads a file, rebuilds its network and says what it is. Raises CheckpointError."""
     checkpoint = read_checkpoint(config.model)
     model = restore(checkpoint, config.model)
-    example = example_input(model.arch.arguments.get("in_channels", 3), checkpoint.dataset)
+    example = example_input(model, checkpoint.dataset)
     cost = measure(model, example)
     arguments = ", ".join(f"{name}={value}" for name, value in model.arch.arguments.items())
     facts = {

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import UsageError
+from netslim.core.protocols import PrunableModel
 from netslim.data import ImageDataset, load_dataset
 from netslim.stages.configs import DataConfig
 
@@ -62,7 +63,13 @@ def dataset_facts(dataset: ImageDataset, config: DataConfig) -> dict[str, Any]:
     }
 
 
-def example_input(in_channels: int, facts: dict[str, Any] | None, batch: int = 2) -> Tensor:
-    """Random images of the shape that a network was trained on; 32 x 32 where its file does not say."""
-    height, width = (facts or {}).get("image_size", (32, 32))
-    return torch.randn(batch, in_channels, height, width, generator=torch.Generator().manual_seed(0))
+def example_input(model: PrunableModel, facts: dict[str, Any] | None, batch: int = 2) -> Tensor:
+    """Random images of the shape that a network was trained on.
+
+    Where its file does not say: 224 x 224 for a network with an ImageNet stem, else 32 x 32.
+    """
+    arguments = model.arch.arguments
+    side = 224 if arguments.get("stem") == "imagenet" else 32
+    height, width = (facts or {}).get("image_size", (side, side))
+    channels = arguments.get("in_channels", 3)
+    return torch.randn(batch, channels, height, width, generator=torch.Generator().manual_seed(0))

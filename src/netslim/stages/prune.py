@@ -50,7 +50,7 @@ def _prune(config: PruneConfig, directory: RunDirectory) -> dict[str, Any]:
     if dataset:
         check_fits(model, dataset, str(config.model))
     facts = checkpoint.dataset or ({"image_size": dataset.image_size} if dataset else None)
-    example = example_input(model.arch.arguments.get("in_channels", 3), facts).to(device)
+    example = example_input(model, facts).to(device)
     directory.begin()
     decided = plan(model, example, percent=config.percent, criterion=config.criterion, min_channels=config.min_channels)
     small = apply(model, decided)

@@ -17,6 +17,7 @@ from torch import Tensor
 from netslim.core.errors import UsageError
 
 EPSILON = 1e-5  # of torchvision's and timm's BatchNorm
+STAGES = 3  # that a source needs: the target's
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,15 +100,27 @@ class Anatomy:
 
 
 def read_anatomy(state: Mapping[str, Tensor]) -> Anatomy:
-    """The anatomy of a ResNet's state dict. Raises UsageError if it is not one."""
+    """The anatomy of a ResNet's state dict, in whatever order its keys are.
+
+    Raises:
+        UsageError: it is not one of a ResNet of torchvision or timm, of three stages or more.
+    """
+    state = {key: state[key] for key in sorted(state, key=_place)}
     names = _blocks(state)
     if not names:
         raise UsageError(
             "the source is not a ResNet: it has no layer1.0.conv1.weight (torchvision, timm) and no "
             "stages.0.blocks.0.conv1.weight (timm resnetv2)"
         )
+    if len(names) < STAGES:
+        raise UsageError(f"the source is not a whole ResNet: it has {len(names)} of at least {STAGES} stages")
     stages = tuple(tuple(_block(state, name) for name in stage) for stage in names)
     return Anatomy(stem=_stem(state), stages=stages, norm=_norm(state, "norm"))
+
+
+def _place(key: str) -> tuple[bool, list[str | int]]:
+    """Sorts keys as layers follow each other: safetensors files have block 10 before block 2, and bn1 at the top."""
+    return key.startswith("bn1."), [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", key)]
 
 
 def _blocks(state: Mapping[str, Tensor]) -> list[list[str]]:
@@ -126,7 +139,7 @@ def _block(state: Mapping[str, Tensor], name: str) -> Block:
     inputs = None
     for number, key in enumerate(keys, 1):
         norm = _norm(state, f"{name}.norm{number + 1}" if before else f"{name}.bn{number}")
-        convs.append(Conv(key=key, weight=_dense(state[key], inputs), norm=norm))
+        convs.append(_conv(key, _dense(state[key], inputs), norm))
         inputs = convs[-1].weight.shape[0]
     return Block(name=name, convs=tuple(convs), shortcut=_shortcut(state, name), norm=before)
 
@@ -138,7 +151,7 @@ def _shortcut(state: Mapping[str, Tensor], name: str) -> Conv | None:
     if kernel is None:
         return None
     norm = next((_norm(state, key.removesuffix(".running_var")) for key in parts if key.endswith("running_var")), None)
-    return Conv(key=kernel, weight=state[kernel].float(), norm=norm)
+    return _conv(kernel, state[kernel].float(), norm)
 
 
 def _stem(state: Mapping[str, Tensor]) -> Conv:
@@ -146,11 +159,22 @@ def _stem(state: Mapping[str, Tensor]) -> Conv:
     keys = [key for key in state if key.partition(".")[0] in ("conv1", "bn1", "stem", "layer0")]
     kernels = [key for key in keys if state[key].dim() == 4]
     norms = [_norm(state, key.removesuffix(".running_var")) for key in keys if key.endswith(".running_var")]
+    if not kernels:
+        raise UsageError("the source is not a whole ResNet: it has no convolution before its first block")
     kernel = state[kernels[0]].float()
     for key, norm in zip(kernels[1:], norms, strict=False):
         kernel = _composed(kernel if norm is None else kernel * norm.factor[:, None, None, None], state[key].float())
-    last = norms[-1] if len(norms) == len(kernels) else None
-    return Conv(key=kernels[-1], weight=kernel, norm=last)
+    return _conv(kernels[-1], kernel, norms[-1] if len(norms) == len(kernels) else None)
+
+
+def _conv(key: str, weight: Tensor, norm: Norm | None) -> Conv:
+    """Raises UsageError if the BatchNorm is not of this output, as in pre-activation networks of other origin."""
+    if norm is not None and len(norm.scale) != len(weight):
+        raise UsageError(
+            f"the source is not a ResNet of torchvision or timm: {key} gives {len(weight)} channels, "
+            f"and {norm.key} takes {len(norm.scale)}"
+        )
+    return Conv(key=key, weight=weight, norm=norm)
 
 
 def _composed(first: Tensor, second: Tensor, stride: int = 2) -> Tensor:

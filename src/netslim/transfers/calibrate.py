@@ -28,6 +28,8 @@ def calibrate_(
         identities: BatchNorms of the stream.
         batches: normalised images (N, C, H, W) on the model's device.
     """
+    device = next(model.parameters()).device
+    moments = {name: Moments(mean=m.mean.to(device), std=m.std.to(device)) for name, m in moments.items()}
     watched = {name: _Statistics() for name in (*moments, *identities)}
     modules = dict(model.named_modules())
     hooks = []
@@ -82,4 +84,4 @@ def _bring_to(wanted: Moments, statistics: _Statistics, module: nn.Module, args:
 
 def _pass_on(statistics: _Statistics, module: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:  # noqa: ARG001
     statistics.add(args[0])
-    return args[0]
+    return args[0].clone()  # the next activation works in place, and the stream must stay as it is

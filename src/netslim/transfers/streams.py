@@ -69,7 +69,7 @@ def _partners(anatomy: Anatomy, before: Tensor) -> Tensor:
     links = resample(shortcut.weight[:, before], 1)[..., 0, 0].abs()
     if shortcut.norm is not None:
         links = links * shortcut.norm.factor.abs()[:, None]
-    chosen = torch.zeros(len(before), dtype=torch.long)
+    chosen = evenly_spaced(total, len(before))
     for _ in range(min(total, len(before))):
         row, column = divmod(int(links.argmax()), len(before))
         chosen[column] = row

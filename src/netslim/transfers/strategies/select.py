@@ -234,11 +234,13 @@ class _Assembly:
         """The stream's way into a stage of another width: everything that was in it is written anew."""
         rows, columns = self.streams.channels(after), self.streams.channels(before)
         if block.shortcut is not None:
+            absent = self.absent
             self.mean = self.var = self.absent = torch.zeros(len(rows))
             total = block.shortcut.weight.shape[1]
             kernel, share = resample(block.shortcut.weight[rows][:, columns], 1), _Share(inputs=len(columns) / total)
             reason = f"{len(rows)} of {len(block.shortcut.weight)} outputs, {len(columns)} of {total} inputs"
             self._write(name, block.shortcut, kernel, rows, share, "sliced", reason)
+            self.absent = self.absent + self.pieces[f"{name}.weight"].tensor[..., 0, 0] @ absent
             return
         same = (rows[:, None] == columns[None]).float()
         self.pieces[f"{name}.weight"] = _start(same[:, :, None, None], "the source hands the stream on: the identity")
