@@ -132,8 +132,8 @@ class PrunableModel(nn.Module):
     plan: PrunePlan | None = None
 
     @property
-    def cfg(self) -> list[int]:
-        """The original scripts' flat list of widths: the channels that each group has now."""
+    def cfg(self) -> Sequence[int | str]:
+        """The original scripts' flat list of widths: the channels that each group has now (VGG: an `M` per pooling)."""
         raise NotImplementedError
 
     def channel_groups(self) -> Sequence[ChannelGroup]:
