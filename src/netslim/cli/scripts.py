@@ -1,6 +1,10 @@
-"""The guide's scripts (`main.py`, `resprune.py`, `transfer_weights.py`): old arguments -> new ones."""
+"""The guide's scripts (`main.py`, `resprune.py`, `transfer_weights.py`) and the other two of the original.
+
+Old arguments -> new ones.
+"""
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Sequence
 
@@ -41,7 +45,7 @@ def _main_parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, metavar="S", help="random seed (default: 1)")
     add("--log-interval", type=int, default=100, metavar="N", help="batches between log lines (default: 100)")
     add("--save", default="./logs", metavar="PATH", help="folder of this run (default: ./logs)")
-    add("--arch", default="vgg", help="architecture (default: vgg)")
+    add("--arch", default="vgg", help="vgg, resnet, densenet, torchvision/NAME or timm/NAME (default: vgg)")
     add("--depth", type=int, default=19, help="depth of the network, where its name does not say it (default: 19)")
     add("--stem", default="", help="imagenet or cifar, with --arch torchvision/NAME or timm/NAME (default: imagenet)")
     add("--precision", default="auto", help="fp32, bf16, fp16 or auto (default: auto)")
@@ -59,20 +63,20 @@ def _main(args: argparse.Namespace) -> list[str]:
     return [*new, "--save", args.save or "."]
 
 
-def _resprune_parser() -> argparse.ArgumentParser:
-    parser = _parser("resprune.py", "remove the channels of a ResNet whose BatchNorm scale is small")
+def _prune_parser(script: str, family: str, depth: int) -> argparse.ArgumentParser:
+    parser = _parser(script, f"remove the channels of a {family} whose BatchNorm scale is small")
     add = parser.add_argument
     add("--dataset", default="cifar100", help="data set for the accuracy (default: cifar100)")
     add("--test-batch-size", type=int, default=256, metavar="N", help="images per test batch (default: 256)")
     add("--no-cuda", action="store_true", help="work on the CPU")
-    add("--depth", type=int, default=164, help="depth of the ResNet (default: 164)")
+    add("--depth", type=int, default=depth, help=f"depth of the {family} (default: {depth})")
     add("--percent", type=float, default=0.5, help="share of the channels to remove (default: 0.5)")
     add("--model", default="", metavar="PATH", help="checkpoint of the network to prune")
     add("--save", default="", metavar="PATH", help="folder for the pruned network (default: the current one)")
     return parser
 
 
-def _resprune(args: argparse.Namespace) -> list[str]:
+def _prune(args: argparse.Namespace) -> list[str]:
     new = ["prune", *([args.model] if args.model else []), *_data(args)]
     for name in ("dataset", "depth", "percent", "test_batch_size"):
         new += _flag(args, name)
@@ -144,6 +148,8 @@ def _flag(args: argparse.Namespace, name: str) -> list[str]:
 
 _SCRIPTS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], list[str]]]] = {
     "main.py": (_main_parser, _main),
-    "resprune.py": (_resprune_parser, _resprune),
+    "resprune.py": (functools.partial(_prune_parser, "resprune.py", "ResNet", 164), _prune),
+    "vggprune.py": (functools.partial(_prune_parser, "vggprune.py", "VGG", 19), _prune),
+    "denseprune.py": (functools.partial(_prune_parser, "denseprune.py", "DenseNet", 40), _prune),
     "transfer_weights.py": (_transfer_parser, _transfer),
 }

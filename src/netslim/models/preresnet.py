@@ -3,23 +3,20 @@
 Keys, widths and initialisation are those of the original network-slimming code, so that state dicts exchange both ways.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError
 from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer, PrunableModel
 from netslim.models.channel_selection import ChannelSelection
+from netslim.models.family import arch_spec, check_cfg, check_shape, initialise_, layers_per_part, selection_group
 from netslim.models.registry import ARCHITECTURES, RECOGNISERS
 
 EXPANSION = 4
 PLANES = (16, 32, 64)
-MAX_DEPTH = 2000  # twice the deepest of He et al.; a mistyped number must not fill the memory
-BATCHNORM_SCALE = 0.5  # the original's start, so that the L1 penalty has a shorter way to go
+MAX_DEPTH = 2000  # twice the deepest of He et al.
 
 
 class Bottleneck(nn.Module):
@@ -77,15 +74,12 @@ class PreResNet(PrunableModel):
         self, depth: int = 164, num_classes: int = 10, in_channels: int = 3, cfg: Sequence[int] | None = None
     ) -> None:
         super().__init__()
-        if min(num_classes, in_channels) < 1:
-            raise UsageError(f"num_classes {num_classes} and in_channels {in_channels}: both are at least 1")
+        check_shape(num_classes, in_channels)
         blocks = blocks_per_stage(depth)
         dense = dense_cfg(depth)
-        cfg = _checked(cfg, dense, depth) if cfg is not None else dense
-        arguments: dict[str, Any] = {"depth": depth, "num_classes": num_classes, "in_channels": in_channels}
-        if cfg != dense:
-            arguments["cfg"] = cfg
-        self.arch = ArchSpec(name="resnet", arguments=arguments)
+        cfg = dense if cfg is None else list(cfg)
+        check_cfg(cfg, dense, f"ResNet of depth {depth}")
+        self.arch = arch_spec("resnet", depth, (num_classes, in_channels), cfg, dense)
         self.conv1 = nn.Conv2d(in_channels, PLANES[0], kernel_size=3, padding=1, bias=False)
         self.layer1 = _stage(PLANES[0], PLANES[0], cfg[: 3 * blocks], stride=1)
         self.layer2 = _stage(PLANES[0] * EXPANSION, PLANES[1], cfg[3 * blocks : 6 * blocks], stride=2)
@@ -93,7 +87,7 @@ class PreResNet(PrunableModel):
         self.bn = nn.BatchNorm2d(PLANES[2] * EXPANSION)
         self.select = ChannelSelection(PLANES[2] * EXPANSION, cfg[-1])
         self.fc = nn.Linear(cfg[-1], num_classes)
-        self._initialise()
+        initialise_(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> logits (N, num_classes)."""
@@ -113,7 +107,7 @@ class PreResNet(PrunableModel):
         """Per block the selection's, conv1's and conv2's channels; last the final selection's; the original's order."""
         groups = []
         for name, _ in self._blocks():
-            groups.append(_selection_group(f"{name}.bn1", f"{name}.select", f"{name}.conv1"))
+            groups.append(selection_group(f"{name}.bn1", f"{name}.select", f"{name}.conv1"))
             for conv, bn, following in (("conv1", "bn2", "conv2"), ("conv2", "bn3", "conv3")):
                 groups.append(
                     ChannelGroup(
@@ -123,20 +117,12 @@ class PreResNet(PrunableModel):
                         consumers=(Consumer(module=f"{name}.{following}"),),
                     )
                 )
-        return [*groups, _selection_group("bn", "select", "fc")]
+        return [*groups, selection_group("bn", "select", "fc")]
 
     def _blocks(self) -> Iterator[tuple[str, Bottleneck]]:
         for name, module in self.named_modules():
             if isinstance(module, Bottleneck):
                 yield name, module
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
-                nn.init.normal_(module.weight, 0, math.sqrt(2 / fan_out))
-            elif isinstance(module, nn.BatchNorm2d):
-                nn.init.constant_(module.weight, BATCHNORM_SCALE)
 
 
 @ARCHITECTURES.register("resnet")
@@ -161,28 +147,15 @@ def arch_of(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
             for conv, axis in (("conv1", 1), ("conv1", 0), ("conv2", 0))
         ]
         classes, last = state_dict["fc.weight"].shape
-        arguments = {
-            "depth": 9 * blocks + 2,
-            "num_classes": classes,
-            "in_channels": state_dict["conv1.weight"].shape[1],
-        }
+        depth, channels = 9 * blocks + 2, state_dict["conv1.weight"].shape[1]
+        return arch_spec("resnet", depth, (classes, channels), [*cfg, last], dense_cfg(depth))
     except (KeyError, IndexError, ValueError):
         return None
-    cfg.append(last)
-    if cfg != dense_cfg(arguments["depth"]):
-        return ArchSpec(name="resnet", arguments={**arguments, "cfg": cfg})
-    return ArchSpec(name="resnet", arguments=arguments)
 
 
 def blocks_per_stage(depth: int) -> int:
     """n of depth 9n + 2. Raises UsageError that names the nearest valid depths."""
-    if depth > MAX_DEPTH:
-        raise UsageError(f"--depth {depth}: at most {MAX_DEPTH}")
-    if depth < 11 or (depth - 2) % 9:
-        below = max(11, depth - (depth - 2) % 9)
-        near = f"{below}" if depth < 11 else f"{below} or {below + 9}"
-        raise UsageError(f"--depth {depth}: the depth of a bottleneck ResNet is 9n+2; the nearest is {near}")
-    return (depth - 2) // 9
+    return layers_per_part(depth, 9, 2, MAX_DEPTH, "bottleneck ResNet")
 
 
 def dense_cfg(depth: int) -> list[int]:
@@ -202,16 +175,3 @@ def _stage(inplanes: int, planes: int, cfg: Sequence[int], stride: int) -> nn.Se
     for start in range(3, len(cfg), 3):
         blocks.append(Bottleneck(planes * EXPANSION, planes, cfg[start : start + 3]))
     return nn.Sequential(*blocks)
-
-
-def _selection_group(bn: str, select: str, following: str) -> ChannelGroup:
-    return ChannelGroup(name=bn, scales=(bn,), consumers=(Consumer(module=following),), selection=select)
-
-
-def _checked(cfg: Sequence[int], dense: list[int], depth: int) -> list[int]:
-    if len(cfg) != len(dense):
-        raise UsageError(f"cfg has {len(cfg)} widths; a ResNet of depth {depth} has {len(dense)}")
-    for position, (width, limit) in enumerate(zip(cfg, dense, strict=True)):
-        if not 1 <= width <= limit:
-            raise UsageError(f"cfg[{position}] is {width}; a ResNet of depth {depth} allows 1 to {limit} there")
-    return list(cfg)

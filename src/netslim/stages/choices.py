@@ -22,6 +22,7 @@ from netslim.transfers.strategies.select import SelectOptions, select
 
 DEFAULT_DATASET = "cifar10"  # of arch resnet: the guide's
 DEFAULT_BATCHES = 20
+NO_RESNETS = ("densenet", "vgg")  # the sources are ResNets
 
 ALLOWED = {
     "head": ("zero", "random", "means"),
@@ -119,6 +120,11 @@ def _check_flags(config: TransferConfig) -> None:
         given = getattr(config, name)
         if given is not None and given not in allowed:
             raise UsageError(f"--{name.replace('_', '-')} {given}: type {', '.join(allowed[:-1])} or {allowed[-1]}")
+    if config.arch in NO_RESNETS:
+        raise UsageError(
+            f"--arch {config.arch}: a ResNet's weights have no place in it; type resnet, same, torchvision/NAME or "
+            f"timm/NAME"
+        )
     if config.plot is not None:
         picture_format(config.plot)
 

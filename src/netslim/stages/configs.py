@@ -50,8 +50,12 @@ class TrainConfig(DataConfig):
     """One phase of training: from scratch, from a file's weights, or of a pruned network."""
 
     dataset: str = Setting("digits", "data set to train on")
-    arch: str = Setting("resnet", "architecture, where no file names it: resnet, torchvision/NAME or timm/NAME")
-    depth: int | None = Setting(None, "depth (9n+2) of a resnet; default: the file's, else 164")
+    arch: str = Setting(
+        "resnet", "architecture, where no file names it: resnet, vgg, densenet, torchvision/NAME or timm/NAME"
+    )
+    depth: int | None = Setting(
+        None, "depth: resnet 9n+2, vgg 11, 13, 16 or 19, densenet 3n+4; default: the file's, else 164, 19, 40"
+    )
     stem: str | None = Setting(None, "first layers of a library's network: imagenet (default), or cifar: small images")
     resume: Path | None = Setting(
         None, "start from this file's weights (a new phase: epoch 0, this command's settings)"

@@ -10,8 +10,6 @@ from netslim.models import create_model
 from netslim.network import load
 from netslim.stages.configs import TrainConfig
 
-DEFAULT_DEPTH = 164
-
 
 def is_library(arch: str) -> bool:
     """Whether an architecture is a network of torchvision or timm: those have a stem to choose, and no depth."""
@@ -21,6 +19,8 @@ def is_library(arch: str) -> bool:
 def fresh_model(arch: str, depth: int | None, stem: str | None, **shape: int) -> PrunableModel:
     """A new network from flags; `shape` is `num_classes` and `in_channels`, as far as they are known.
 
+    Without a depth it is the family's own default (164 for `resnet`, 19 for `vgg`, 40 for `densenet`).
+
     Raises:
         UsageError: an unknown architecture or stem, an impossible depth, or a flag that the architecture has not.
     """
@@ -28,7 +28,8 @@ def fresh_model(arch: str, depth: int | None, stem: str | None, **shape: int) ->
     if not is_library(arch):
         if stem is not None:
             raise UsageError(f"--stem {stem}: only torchvision/NAME and timm/NAME have one; leave --stem out")
-        arguments["depth"] = depth if depth is not None else DEFAULT_DEPTH
+        if depth is not None:
+            arguments["depth"] = depth
     elif depth is not None:
         raise UsageError(f"--depth {depth}: {arch} has its depth in its name; leave --depth out")
     elif stem is not None:
