@@ -179,7 +179,10 @@ def test_weights_that_fit_no_architecture(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arch", "message"),
     [
-        (ArchSpec(name="resnett"), "unknown architecture 'resnett'; did you mean resnet? (known: resnet)"),
+        (
+            ArchSpec(name="resnett"),
+            "unknown architecture 'resnett'; did you mean resnet or densenet? (known: densenet, resnet, vgg)",
+        ),
         (
             ArchSpec(name="resnet", arguments={"depth": 12}),
             "--depth 12: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20",
@@ -222,7 +225,7 @@ def test_only_networks_that_can_be_built_again_are_saved(tmp_path: Path) -> None
             f"{type(model).__name__} does not say how it is built, so its file could not be opened again: "
             "build the network with netslim.create_model"
         )
-    with pytest.raises(UsageError, match=r"^unknown architecture 'mine' \(known: resnet\)$"):
+    with pytest.raises(UsageError, match=r"^unknown architecture 'mine' \(known: densenet, resnet, vgg\)$"):
         netslim.save(tmp_path / "n", Foreign())
     assert list(tmp_path.iterdir()) == []
 

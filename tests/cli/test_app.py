@@ -109,7 +109,11 @@ def test_a_command_line_that_makes_no_sense(netslim: Netslim, arguments: list[st
             2,
             "--depth 12: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20",
         ),
-        (["train", "--arch", "resnext"], 2, "unknown architecture 'resnext'; did you mean resnet? (known: resnet)"),
+        (
+            ["train", "--arch", "resnext"],
+            2,
+            "unknown architecture 'resnext'; did you mean resnet or densenet? (known: densenet, resnet, vgg)",
+        ),
         (
             ["train", "--epochs", "0", "--lr", "-1"],
             2,

@@ -3,6 +3,7 @@
 import re
 import shlex
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -29,12 +30,15 @@ DEFAULTS = {
         "--precision": "auto",
         "--save": "./logs",
     },
-    "resprune.py": {
-        "--dataset": "cifar100",
-        "--depth": "164",
-        "--percent": "0.5",
-        "--test-batch-size": "256",
-        "--save": ".",
+    **{
+        script: {
+            "--dataset": "cifar100",
+            "--depth": depth,
+            "--percent": "0.5",
+            "--test-batch-size": "256",
+            "--save": ".",
+        }
+        for script, depth in (("resprune.py", "164"), ("vggprune.py", "19"), ("denseprune.py", "40"))
     },
     "transfer_weights.py": {
         "--source": "torchvision",
@@ -44,6 +48,7 @@ DEFAULTS = {
         "--output": "transferred_model.pth.tar",
     },
 }
+PRUNE = ("resprune.py", "vggprune.py", "denseprune.py")
 FLAGS = {"--sparsity-regularization", "--no-pretrained", "--debug", "--unverified-data"}
 
 
@@ -63,7 +68,8 @@ def parsed(arguments: list[str]) -> tuple[str, list[str], dict[str, str | bool]]
 
 
 @pytest.mark.parametrize(
-    ("script", "verb"), [("main.py", "train"), ("resprune.py", "prune"), ("transfer_weights.py", "transfer")]
+    ("script", "verb"),
+    [("main.py", "train"), *[(name, "prune") for name in PRUNE], ("transfer_weights.py", "transfer")],
 )
 def test_the_originals_defaults(script: str, verb: str) -> None:
     assert parsed(translate(script, [])) == (verb, [], DEFAULTS[script])
@@ -99,12 +105,18 @@ def test_the_originals_defaults(script: str, verb: str) -> None:
         ("main.py", "--stem cifar --arch resnet", {"--stem": "cifar", "--arch": "resnet"}),
         ("main.py", "--debug", {"--debug": True}),
         ("main.py", "--unverified-data", {"--unverified-data": True}),
-        ("resprune.py", "--dataset cifar10", {"--dataset": "cifar10"}),
-        ("resprune.py", "--test-batch-size 9", {"--test-batch-size": "9"}),
-        ("resprune.py", "--no-cuda", {"--device": "cpu"}),
-        ("resprune.py", "--depth 56", {"--depth": "56"}),
-        ("resprune.py", "--percent 0.4", {"--percent": "0.4"}),
-        ("resprune.py", "--save ./p", {"--save": "./p"}),
+        *(
+            (script, old, new)
+            for script in PRUNE
+            for old, new in (
+                ("--dataset cifar10", {"--dataset": "cifar10"}),
+                ("--test-batch-size 9", {"--test-batch-size": "9"}),
+                ("--no-cuda", {"--device": "cpu"}),
+                ("--depth 16", {"--depth": "16"}),
+                ("--percent 0.4", {"--percent": "0.4"}),
+                ("--save ./p", {"--save": "./p"}),
+            )
+        ),
         ("transfer_weights.py", "--source timm", {"--source": "timm"}),
         ("transfer_weights.py", "--model-name resnet101", {"--model-name": "resnet101"}),
         ("transfer_weights.py", "--dataset cifar100", {"--dataset": "cifar100"}),
@@ -147,12 +159,16 @@ def test_a_librarys_network_keeps_its_classes_where_no_data_set_is_named(arch: s
     }
 
 
-def test_the_model_to_prune_is_positional_now() -> None:
-    assert parsed(translate("resprune.py", ["--model", "m.pth.tar"])) == (
-        "prune",
-        ["m.pth.tar"],
-        DEFAULTS["resprune.py"],
-    )
+@pytest.mark.parametrize("script", PRUNE)
+def test_the_model_to_prune_is_positional_now(script: str) -> None:
+    assert parsed(translate(script, ["--model", "m.pth.tar"])) == ("prune", ["m.pth.tar"], DEFAULTS[script])
+
+
+@pytest.mark.parametrize("script", list(DEFAULTS))
+def test_every_script_stands_in_the_root_and_names_itself(script: str) -> None:
+    text = (Path(__file__).parents[2] / script).read_text()
+    assert f'run("{script}")' in text
+    assert f"python {script} --help" in text
 
 
 @pytest.mark.parametrize("script", list(DEFAULTS))

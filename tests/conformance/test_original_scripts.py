@@ -1,14 +1,14 @@
 """Files and decisions of the original scripts (Eric-mingjie, network-slimming) and of netslim are interchangeable.
 
-`original_expectations.json` was recorded from the original's own `resprune.py`; `original_format.py` says in data what
-that script does, and the first tests here prove it against the recording.
+`original_expectations.json` was recorded from the original's own `resprune.py`, `vggprune.py` and `denseprune.py`;
+`original_format.py` says in data what these scripts do, and the first tests here prove it against the recording.
 
 Where the two differ, on purpose:
 
 * The original removes every channel whose scale is at or below the threshold, so ties with the threshold all go;
   netslim removes exactly `int(total * percent) + 1` channels, the earlier of two equal ones first.
-* The original can empty a layer and then crashes; netslim leaves that layer its channel with the largest scale. Every
-  other layer is as in the original.
+* The original can empty a layer and then crashes; netslim leaves that layer its channel with the largest scale, and
+  lists it. Every other layer is as in the original.
 """
 
 import functools
@@ -21,47 +21,67 @@ import numpy as np
 import original_format as original
 import pytest
 import torch
+from original_families import FAMILIES, Masks
 from torch import Tensor, nn
 
 import netslim
+from netslim.core.errors import CheckpointError
 from netslim.core.protocols import PrunableModel, PrunePlan
+from netslim.cost import count_params
 from netslim.models import create_model
 from netslim.stages import train
 from netslim.stages.configs import TrainConfig
 from netslim.training.optimizer import build_sgd, export_state, import_state
 
 CASES: list[dict[str, Any]] = json.loads(original.EXPECTATIONS.read_text())
+ARCHS = tuple(original.RUNS)
 UNTIED = [case for case in CASES if case["levels"] is None]
 REBUILT = [case for case in CASES if not case["crash"]]
 IMAGES = original.fixed_images()
 
 
 def case_name(case: dict[str, Any]) -> str:
-    return f"{case['depth']}-{case['percent']}" + ("-tied" if case["levels"] else "")
+    return f"{case['arch']}-{case['depth']}-{case['percent']}" + ("-tied" if case["levels"] else "")
 
 
 def every(cases: list[dict[str, Any]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=case_name)
 
 
-def expected_masks(case: dict[str, Any]) -> original.Masks:
-    return original.original_masks(original.make_state(case["depth"], levels=case["levels"]), case["percent"])
+def full_state(case: dict[str, Any]) -> original.State:
+    return original.make_state(case["arch"], case["depth"], levels=case["levels"])
 
 
-def with_original_weights(depth: int, levels: int | None = None) -> PrunableModel:
-    model = create_model("resnet", depth=depth, num_classes=10)
-    model.load_state_dict(original.make_state(depth, levels=levels))
+def expected_masks(case: dict[str, Any]) -> Masks:
+    return original.original_masks(full_state(case), case["percent"])
+
+
+def pruned_state(case: dict[str, Any]) -> original.State:
+    return original.prune_state(case["arch"], full_state(case), expected_masks(case))
+
+
+def with_original_weights(arch: str, depth: int, levels: int | None = None) -> PrunableModel:
+    model = create_model(arch, depth=depth, num_classes=10)
+    model.load_state_dict(original.make_state(arch, depth, levels=levels))
     return model.eval()
 
 
 def planned(case: dict[str, Any]) -> tuple[PrunableModel, PrunePlan]:
-    return planned_at(case["depth"], case["percent"], case["levels"])
+    return planned_at(case["arch"], case["depth"], case["percent"], case["levels"])
+
+
+shared = functools.cache(with_original_weights)
 
 
 @functools.cache
-def planned_at(depth: int, percent: float, levels: int | None) -> tuple[PrunableModel, PrunePlan]:
-    model = with_original_weights(depth, levels)
+def planned_at(arch: str, depth: int, percent: float, levels: int | None) -> tuple[PrunableModel, PrunePlan]:
+    model = shared(arch, depth, levels)
     return model, netslim.plan(model, IMAGES[:1], percent=percent)
+
+
+def one_case(arch: str, percent: float) -> dict[str, Any]:
+    """The recorded run of the family's smallest network that was rebuilt."""
+    return next(c for c in REBUILT if c["arch"] == arch and c["percent"] == percent and not c["levels"])
 
 
 def logits(model: nn.Module) -> Tensor:
@@ -80,18 +100,17 @@ def close(found: Tensor, recorded: list[float]) -> bool:
 @every(CASES)
 def test_the_recorded_decisions_are_a_strict_threshold(case: dict[str, Any]) -> None:
     masks = expected_masks(case)
-    assert [int(mask.sum()) for mask in masks] == case["cfg"]
+    assert [int(mask.sum()) for mask in masks] == [entry for entry in case["cfg"] if entry != "M"]
     assert original.digest(masks) == case["masks"]
     assert (case["crash"] is not None) == (0 in case["cfg"])
 
 
-@every(REBUILT)
+@every([case for case in CASES if "file" in case])
 def test_the_recorded_file_is_reproduced_to_the_bit(case: dict[str, Any]) -> None:
-    state = original.make_state(case["depth"], levels=case["levels"])
-    pruned = original.prune_state(state, expected_masks(case))
+    pruned = pruned_state(case)
     assert original.state_digest(pruned) == case["file"]
     assert {name: tuple(value.shape) for name, value in pruned.items()} == original.state_shapes(
-        case["depth"], cfg=case["cfg"]
+        case["arch"], case["depth"], cfg=case["cfg"]
     )
 
 
@@ -100,7 +119,7 @@ def test_the_recorded_file_is_reproduced_to_the_bit(case: dict[str, Any]) -> Non
 
 @every(UNTIED)
 def test_the_same_channels_stay(case: dict[str, Any]) -> None:
-    scales = original.scales_of(original.make_state(case["depth"]))
+    scales = original.scales_of(full_state(case))
     masks = expected_masks(case)
     total, gone = sum(map(len, masks)), sum(int((~mask).sum()) for mask in masks)
     assert gone == int(total * case["percent"]) + 1  # no ties in these cases
@@ -119,7 +138,7 @@ def test_the_same_channels_stay(case: dict[str, Any]) -> None:
 @every([case for case in CASES if case["levels"]])
 def test_of_equal_scales_exactly_as_many_go_as_were_asked_for_the_earlier_first(case: dict[str, Any]) -> None:
     _, plan = planned(case)
-    scales = original.scales_of(original.make_state(case["depth"], levels=case["levels"]))
+    scales = original.scales_of(full_state(case))
     flat = np.concatenate(scales)
     count = int(len(flat) * case["percent"]) + 1
     gone = np.sort(np.argsort(flat, kind="stable")[:count])
@@ -132,9 +151,26 @@ def test_of_equal_scales_exactly_as_many_go_as_were_asked_for_the_earlier_first(
 
 
 @every([case for case in REBUILT if not case["levels"] and (case["depth"] < 164 or case["percent"] == 0.4)])
-def test_the_rebuilt_network_computes_the_same(case: dict[str, Any]) -> None:
+def test_the_rebuilt_network_computes_the_same_from_the_same_weights(case: dict[str, Any]) -> None:
     model, plan = planned(case)
-    assert close(logits(netslim.apply(model, plan)), case["logits"])
+    small = netslim.apply(model, plan)
+    assert close(logits(small), case["logits"])
+    theirs, ours = pruned_state(case), small.state_dict()
+    assert list(ours) == list(theirs)
+    selected = FAMILIES[case["arch"]].selected(expected_masks(case))
+    for name, value in theirs.items():
+        module, _, leaf = name.rpartition(".")
+        zeroed = module in selected and leaf in ("weight", "bias")  # by the original, where nothing reads it
+        kept = torch.from_numpy(selected[module]) if zeroed else slice(None)
+        assert leaf == "num_batches_tracked" or torch.equal(ours[name][kept], value[kept]), name
+
+
+@every(REBUILT)
+def test_parameters_are_the_originals_without_the_selection_vectors(case: dict[str, Any]) -> None:
+    shapes = original.state_shapes(case["arch"], case["depth"], cfg=case["cfg"])
+    vectors = sum(shape[0] for name, shape in shapes.items() if name.endswith("indexes"))
+    model = create_model(case["arch"], depth=case["depth"], cfg=case["cfg"])
+    assert count_params(model) == case["parameters"] - vectors
 
 
 # Files of the original scripts.
@@ -167,59 +203,81 @@ def of_data_parallel(state: original.State) -> dict[str, Any]:
     return as_of_today(state) | {"state_dict": {f"module.{name}": value for name, value in state.items()}}
 
 
-FORMATS = pytest.mark.parametrize("written", [as_of_today, as_of_2018, of_data_parallel])
-ARCHIVES = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 Writer = Callable[[original.State], dict[str, Any]]
 
 
-@FORMATS
-@ARCHIVES
-def test_a_trained_file_of_the_original_opens(tmp_path: Path, written: Writer, zipped: bool) -> None:
-    state = original.make_state(20)
-    torch.save(written(state), tmp_path / "model_best.pth.tar", _use_new_zipfile_serialization=zipped)
+DEPTHS = {arch: next(iter(runs)) for arch, runs in original.RUNS.items()}
+archs = pytest.mark.parametrize("arch", ARCHS)
+files = pytest.mark.parametrize(
+    ("arch", "written", "zipped"),
+    [
+        *(("resnet", written, zipped) for written in (as_of_today, as_of_2018, of_data_parallel) for zipped in (1, 0)),
+        *(
+            (arch, written, zipped)
+            for arch in ("vgg", "densenet")
+            for written, zipped in ((as_of_today, 1), (as_of_2018, 0))
+        ),
+    ],
+)
+
+
+@files
+def test_a_trained_file_of_the_original_opens(tmp_path: Path, arch: str, written: Writer, zipped: int) -> None:
+    state = original.make_state(arch, DEPTHS[arch])
+    torch.save(written(state), tmp_path / "model_best.pth.tar", _use_new_zipfile_serialization=bool(zipped))
     model = netslim.load(tmp_path / "model_best.pth.tar")
-    torch.testing.assert_close(logits(model), logits(with_original_weights(20)), rtol=0, atol=0)
+    torch.testing.assert_close(logits(model), logits(with_original_weights(arch, DEPTHS[arch])), rtol=0, atol=0)
 
 
-@FORMATS
-@ARCHIVES
-def test_a_pruned_file_of_the_original_opens(tmp_path: Path, written: Writer, zipped: bool) -> None:
-    case = next(case for case in REBUILT if case["depth"] == 20 and case["percent"] == 0.5)
-    state = original.prune_state(original.make_state(20), expected_masks(case))
+@files
+def test_a_pruned_file_of_the_original_opens(tmp_path: Path, arch: str, written: Writer, zipped: int) -> None:
+    case = one_case(arch, 0.5)
+    state = pruned_state(case)
     data = {"cfg": case["cfg"], "state_dict": written(state)["state_dict"]}
-    torch.save(data, tmp_path / "pruned.pth.tar", _use_new_zipfile_serialization=zipped)
+    torch.save(data, tmp_path / "pruned.pth.tar", _use_new_zipfile_serialization=bool(zipped))
     assert close(logits(netslim.load(tmp_path / "pruned.pth.tar")), case["logits"])
 
 
-@every([case for case in REBUILT if case["percent"] == 0.4 and not case["levels"]])
+@every([case for case in REBUILT if case["percent"] in (0.3, 0.4) and not case["levels"]])
 def test_a_refined_file_opens_though_it_has_no_cfg(tmp_path: Path, case: dict[str, Any]) -> None:
-    state = original.prune_state(original.make_state(case["depth"]), expected_masks(case))
-    torch.save(as_of_today(state), tmp_path / "checkpoint.pth.tar")
-    assert close(logits(netslim.load(tmp_path / "checkpoint.pth.tar")), case["logits"])
+    torch.save(as_of_today(pruned_state(case)), tmp_path / "checkpoint.pth.tar")
+    model = netslim.load(tmp_path / "checkpoint.pth.tar")
+    assert close(logits(model), case["logits"])
+    assert model.cfg == case["cfg"]
+
+
+@every([case for case in CASES if case["crash"] and "file" in case][:1])
+def test_a_file_with_an_emptied_layer_is_refused_with_its_place(tmp_path: Path, case: dict[str, Any]) -> None:
+    torch.save({"cfg": case["cfg"], "state_dict": pruned_state(case)}, tmp_path / "pruned.pth.tar")
+    with pytest.raises(CheckpointError, match=rf"cfg\[{case['cfg'].index(0)}\] is 0; a .* allows 1 to \d+ there$"):
+        netslim.load(tmp_path / "pruned.pth.tar")
 
 
 # Files for the original scripts.
 
 
-def test_a_saved_network_has_the_originals_tensors_in_its_order(tmp_path: Path) -> None:
-    netslim.save(tmp_path / "full.pth.tar", with_original_weights(20))
+@archs
+def test_a_saved_network_has_the_originals_tensors_in_its_order(tmp_path: Path, arch: str) -> None:
+    netslim.save(tmp_path / "full.pth.tar", with_original_weights(arch, DEPTHS[arch]))
     data = torch.load(tmp_path / "full.pth.tar", weights_only=True)
-    assert shapes_in_order(data) == list(original.state_shapes(20).items())
-    assert data["state_dict"]["select.indexes"].dtype == torch.float32
+    assert shapes_in_order(data) == list(original.state_shapes(arch, DEPTHS[arch]).items())
+    selections = [value for name, value in data["state_dict"].items() if name.endswith("indexes")]
+    assert all(value.dtype == torch.float32 for value in selections)
     assert isinstance(data["epoch"], int)
     assert isinstance(data["best_prec1"], float)
 
 
-def test_a_pruned_network_is_saved_with_the_originals_cfg_and_tensors(tmp_path: Path) -> None:
-    case = next(case for case in REBUILT if case["depth"] == 56 and case["percent"] == 0.4)
+@every([case for case in REBUILT if case["percent"] == 0.3 and not case["levels"]])
+def test_a_pruned_network_is_saved_with_the_originals_cfg_and_tensors(tmp_path: Path, case: dict[str, Any]) -> None:
     model, plan = planned(case)
     netslim.save(tmp_path / "pruned.pth.tar", netslim.apply(model, plan))
     data = torch.load(tmp_path / "pruned.pth.tar", weights_only=True)
     assert data["cfg"] == case["cfg"]
-    assert shapes_in_order(data) == list(original.state_shapes(56, cfg=case["cfg"]).items())
+    assert shapes_in_order(data) == list(original.state_shapes(case["arch"], case["depth"], cfg=case["cfg"]).items())
     selections = [value for name, value in data["state_dict"].items() if name.endswith("indexes")]
     assert all(set(value.unique().tolist()) <= {0.0, 1.0} for value in selections)
-    assert [int(value.sum()) for value in selections] == case["cfg"][::3]
+    step = {"resnet": 3, "densenet": 1}
+    assert [int(value.sum()) for value in selections] == (case["cfg"][:: step[case["arch"]]] if selections else [])
 
 
 def shapes_in_order(data: dict[str, Any]) -> list[tuple[str, tuple[int, ...]]]:
@@ -236,8 +294,9 @@ def after_a_step(model: nn.Module) -> torch.optim.Optimizer:
     return optimizer
 
 
-def test_the_originals_optimizer_takes_netslims_state() -> None:
-    model = with_original_weights(20)
+@archs
+def test_the_originals_optimizer_takes_netslims_state(arch: str) -> None:
+    model = with_original_weights(arch, DEPTHS[arch])
     exported = export_state(after_a_step(model), model)
     names = original.parameter_names(model.state_dict())
     theirs = {name: nn.Parameter(value.clone()) for name, value in model.state_dict().items() if name in names}
@@ -245,17 +304,18 @@ def test_the_originals_optimizer_takes_netslims_state() -> None:
     optimizer.load_state_dict(exported)
     for name, parameter in model.named_parameters():
         # momentum after the first step is the gradient and the decay of the weight before it
-        gradient = parameter.grad + 1e-4 * original.make_state(20)[name]
+        gradient = parameter.grad + 1e-4 * original.make_state(arch, DEPTHS[arch])[name]
         torch.testing.assert_close(optimizer.state[theirs[name]]["momentum_buffer"], gradient)
     for name in set(names) - set(dict(model.named_parameters())):
         assert name.endswith("select.indexes")
         assert theirs[name] not in optimizer.state
 
 
-def test_netslims_optimizer_takes_the_originals_state() -> None:
-    model = with_original_weights(20)
+@archs
+def test_netslims_optimizer_takes_the_originals_state(arch: str) -> None:
+    model = with_original_weights(arch, DEPTHS[arch])
     optimizer = build_sgd(model, **SGD)
-    import_state(optimizer, model, optimizer_of(original.make_state(20)))
+    import_state(optimizer, model, optimizer_of(original.make_state(arch, DEPTHS[arch])))
     for parameter in model.parameters():
         assert torch.equal(optimizer.state[parameter]["momentum_buffer"], torch.full_like(parameter, 0.5))
 
@@ -266,7 +326,7 @@ def test_a_trained_file_has_what_the_originals_resume_reads(trained: Path, name:
     assert type(data["epoch"]) is int
     assert data["epoch"] == 1
     assert type(data["best_prec1"]) is float
-    assert list(data["state_dict"]) == list(original.state_shapes(11))
+    assert list(data["state_dict"]) == list(original.state_shapes("resnet", 11))
     names = original.parameter_names(data["state_dict"])
     theirs = [nn.Parameter(data["state_dict"][name]) for name in names]
     torch.optim.SGD(theirs, **SGD).load_state_dict(data["optimizer"])

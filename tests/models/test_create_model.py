@@ -12,8 +12,8 @@ from netslim.models import build, create_model, recognise
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnt", "unknown architecture 'resnt'; did you mean resnet? (known: resnet)"),
-        ("mlp", "unknown architecture 'mlp' (known: resnet)"),
+        ("resnt", "unknown architecture 'resnt'; did you mean resnet? (known: densenet, resnet, vgg)"),
+        ("mlp", "unknown architecture 'mlp' (known: densenet, resnet, vgg)"),
     ],
 )
 def test_unknown_architectures(name: str, message: str) -> None:

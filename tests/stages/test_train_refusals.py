@@ -34,7 +34,19 @@ CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
         ({"depth": 12}, "--depth 12: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20"),
         ({"precision": "fp64"}, None),
         ({"device": "tpu"}, "--device tpu: type auto, cpu, cuda or cuda:N"),
-        ({"arch": "resnext"}, "unknown architecture 'resnext'; did you mean resnet? (known: resnet)"),
+        ({"arch": "vgg", "depth": 20}, "--depth 20: the depth of a VGG is 11, 13, 16 or 19"),
+        (
+            {"arch": "densenet", "depth": 41},
+            "--depth 41: the depth of a DenseNet is 3n+4; the nearest is 40 or 43",
+        ),
+        (
+            {"arch": "vgg", "depth": None, "stem": "cifar"},
+            "--stem cifar: only torchvision/NAME and timm/NAME have one; leave --stem out",
+        ),
+        (
+            {"arch": "resnext"},
+            "unknown architecture 'resnext'; did you mean resnet or densenet? (known: densenet, resnet, vgg)",
+        ),
     ],
 )
 def test_settings_that_can_not_be(run_train: Train, tmp_path: Path, given: dict[str, Any], message: str | None) -> None:

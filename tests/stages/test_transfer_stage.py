@@ -311,6 +311,11 @@ def test_a_file_that_can_not_be_written_is_known_before_the_work(tmp_path: Path,
         ({"plot": Path("p.gif")}, "'p.gif'"),
         ({"arch": "torchvision/resnet51"}, "unknown torchvision ResNet 'resnet51'; did you mean resnet"),
         ({"arch": "same", "source": "keras"}, "unknown library 'keras'"),
+        (
+            {"arch": "vgg"},
+            "--arch vgg: a ResNet's weights have no place in it; type resnet, same, torchvision/NAME or timm/NAME",
+        ),
+        ({"arch": "densenet"}, "--arch densenet: a ResNet's weights have no place in it; type resnet, same, "),
         ({"strategy": "magic"}, "unknown transfer strategy 'magic'"),
     ],
 )
