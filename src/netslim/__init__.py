@@ -3,9 +3,9 @@
 The public API on one page; everything is imported at its first use:
 
 - `create_model(name, **arguments)`: a prunable network.
-- `load(path)`, `save(path, model)`: a network from a file alone, and back.
+- `load(path)`, `save(path, model)`: a network from a file alone, and back (`load(path, model=MyNet())` for your own).
 - `transfer(source, target)`: weights of a source network into a prunable one, with a report.
-- `plan(model, example, percent=...)`: which channels go. `apply(model, plan)`: the smaller network.
+- `plan(model, example, percent=...)`: which channels of any network go. `apply(model, plan)`: the smaller network.
 - `verify(model, small, images)`: the masked original against the rebuilt network.
 - `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
 """

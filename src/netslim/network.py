@@ -1,80 +1,112 @@
 """Networks in files: `load` needs nothing but the file, `save` nothing but the network."""
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar, overload
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from netslim.core.errors import CheckpointError, NetslimError, UsageError
-from netslim.core.protocols import PrunableModel
+from netslim.core.errors import CheckpointError, NetslimError
+from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.models import build, check_known, recognise
 from netslim.pruning import apply, plan_from_dict
 
 SHOWN = 10
+M = TypeVar("M", bound=nn.Module)
 
 
-def load(path: str | Path) -> PrunableModel:
-    """The network in a file, rebuilt from the file alone, in eval mode on the CPU.
+@overload
+def load(path: str | Path) -> PrunableModel: ...
+@overload
+def load(path: str | Path, model: M) -> M: ...
+def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
+    """The network in a file, in eval mode on the CPU.
 
     Reads netslim's files and those of the original network-slimming scripts (also without `cfg`, with `module.`
     prefixes, or from torch 0.3).
 
+    Args:
+        path: the file, which is enough for a registered architecture.
+        model: the unpruned network that the file is of, for one that netslim can't build; left unchanged.
+
     Raises:
-        CheckpointError: the file is missing, damaged, unsafe, or its weights fit no known architecture.
+        CheckpointError: the file is missing, damaged, unsafe, or its weights fit no known architecture or not `model`.
     """
-    return restore(read_checkpoint(Path(path)), Path(path)).eval()
+    checkpoint = read_checkpoint(Path(path))
+    found: nn.Module = restore(checkpoint, Path(path)) if model is None else restore(checkpoint, Path(path), model)
+    return found.eval()
 
 
-def save(path: str | Path, model: PrunableModel) -> None:
+def save(path: str | Path, model: nn.Module) -> None:
     """Writes a network to a file that `load` opens.
 
     Raises:
-        UsageError: the network is of no registered architecture.
+        UsageError: the network says that it is of an architecture which is not registered.
         NetslimError: the file can't be written.
     """
     write_checkpoint(Path(path), describe(model))
 
 
-def describe(model: PrunableModel) -> Checkpoint:
+def describe(model: nn.Module) -> Checkpoint:
     """A checkpoint with the network's weights, architecture and plan; the rest is the caller's.
 
+    Of a network that netslim can't build the name of its class is kept, for the error that asks for one.
+
     Raises:
-        UsageError: the network is of no registered architecture, so its file could not be opened again.
+        UsageError: the network says that it is of an architecture which is not registered.
     """
-    if not isinstance(model, PrunableModel) or getattr(model, "arch", None) is None:
-        raise UsageError(
-            f"{type(model).__name__} does not say how it is built, so its file could not be opened again: "
-            f"build the network with netslim.create_model"
+    plan, arch = plan_of(model), arch_of(model)
+    described = Checkpoint(state_dict=model.state_dict(), arch=arch, plan=plan.to_dict() if plan else None)
+    if arch is None:
+        described.extra = {"network": type(model).__name__}
+    elif isinstance(model, PrunableModel):
+        check_known(arch.name)
+        described.cfg = [*model.cfg] if plan or "cfg" in arch.arguments else None
+    return described
+
+
+def arch_of(model: nn.Module) -> ArchSpec | None:
+    """The architecture that a network says it is of, or None."""
+    return getattr(model, "arch", None) if isinstance(model, PrunableModel) else None
+
+
+@overload
+def restore(checkpoint: Checkpoint, path: Path) -> PrunableModel: ...
+@overload
+def restore(checkpoint: Checkpoint, path: Path, model: M) -> M: ...
+def restore(checkpoint: Checkpoint, path: Path, model: nn.Module | None = None) -> nn.Module:
+    """The network of a checkpoint that was read from `path` (named in errors). Raises CheckpointError."""
+    try:
+        network = _unpruned(checkpoint, path) if model is None else copy.deepcopy(model)
+        if checkpoint.plan is not None:
+            network = apply(network, plan_from_dict(checkpoint.plan))
+    except CheckpointError:
+        raise
+    except NetslimError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    load_weights(network, checkpoint.state_dict, str(path))
+    return network
+
+
+def _unpruned(checkpoint: Checkpoint, path: Path) -> nn.Module:
+    state = checkpoint.state_dict
+    arch = checkpoint.arch or recognise(state)
+    if arch is not None:
+        return build(arch)
+    name = checkpoint.extra.get("network")
+    if name is not None:
+        raise CheckpointError(
+            f"{path} holds a {name}, which netslim can't build by itself: pass one with "
+            f"netslim.load(path, model={name}(...))"
         )
-    check_known(model.arch.name)
-    return Checkpoint(
-        state_dict=model.state_dict(),
-        arch=model.arch,
-        plan=model.plan.to_dict() if model.plan else None,
-        cfg=[*model.cfg] if model.plan or "cfg" in model.arch.arguments else None,
+    raise CheckpointError(
+        f"{path}: these weights fit no architecture that netslim knows (first keys: {', '.join(list(state)[:4])})"
     )
 
 
-def restore(checkpoint: Checkpoint, path: Path) -> PrunableModel:
-    """The network of a checkpoint that was read from `path` (named in errors). Raises CheckpointError."""
-    state = checkpoint.state_dict
-    arch = checkpoint.arch or recognise(state)
-    if arch is None:
-        raise CheckpointError(
-            f"{path}: these weights fit no architecture that netslim knows (first keys: {', '.join(list(state)[:4])})"
-        )
-    try:
-        model = build(arch)
-        if checkpoint.plan is not None:
-            model = apply(model, plan_from_dict(checkpoint.plan))
-    except NetslimError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    load_weights(model, state, str(path))
-    return model
-
-
-def load_weights(model: PrunableModel, state: Mapping[str, Tensor], origin: str) -> None:
+def load_weights(model: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
     """Copies `state` into `model`, all of it or nothing.
 
     Files from torch 0.3 lack `num_batches_tracked`, which then starts at zero.
@@ -87,10 +119,10 @@ def load_weights(model: PrunableModel, state: Mapping[str, Tensor], origin: str)
     compared = [_difference(key, own.get(key), state.get(key)) for key in {**own, **state}]
     wrong = [difference for difference in compared if difference]
     if wrong:
+        arch = arch_of(model)
+        name = f"{arch.name} {dict(arch.arguments)}" if arch else type(model).__name__
         more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        raise CheckpointError(
-            f"{origin} does not fit {model.arch.name} {dict(model.arch.arguments)}: {'; '.join(wrong[:SHOWN])}{more}"
-        )
+        raise CheckpointError(f"{origin} does not fit {name}: {'; '.join(wrong[:SHOWN])}{more}")
     model.load_state_dict(dict(state))
 
 

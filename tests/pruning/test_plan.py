@@ -146,22 +146,16 @@ def test_shares_that_are_none(percent: float, message: str) -> None:
     [
         ({"min_channels": 0}, "--min-channels 0: at least 1, or a layer would have no channel left"),
         ({"min_channels": -2}, "--min-channels -2: at least 1, or a layer would have no channel left"),
-        ({"criterion": "bn_scal"}, "unknown criterion 'bn_scal'; did you mean bn_scale? (known: bn_scale)"),
+        (
+            {"criterion": "bn_scal"},
+            "unknown criterion 'bn_scal'; did you mean bn_scale? (known: bn_scale, filter_norm)",
+        ),
     ],
 )
 def test_other_arguments_that_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         plan(MODEL, EXAMPLE, percent=0.5, **arguments)
     assert str(caught.value) == message
-
-
-def test_a_network_without_groups() -> None:
-    with pytest.raises(UsageError) as caught:
-        plan(nn.Linear(2, 2), torch.zeros(1, 2), percent=0.5)  # type: ignore[arg-type]
-    assert str(caught.value) == (
-        "Linear declares no channel groups; build the network with netslim.create_model, "
-        "or derive it from netslim.core.protocols.PrunableModel and implement channel_groups()"
-    )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

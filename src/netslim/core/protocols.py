@@ -28,8 +28,29 @@ class Consumer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Slice:
+    """Where a group's channels sit in one dimension of a parameter or buffer.
+
+    Attributes:
+        tensor: dotted name of the parameter or buffer.
+        dim: its dimension.
+        positions: per channel of the group, the indices that are the channel's.
+        gives: whether the channel is silent when these entries are zero (weights and biases of what produces it), or
+            else the entries only follow it (weights of what consumes it, running statistics).
+    """
+
+    tensor: str
+    dim: int
+    positions: tuple[tuple[int, ...], ...]
+    gives: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChannelGroup:
-    """Channels that can only be removed together.
+    """Channels that can be removed one by one; what belongs to one channel is removed together.
+
+    Channel i of a declared group is output i of each producer and input i of each consumer. Where it is more than that
+    (concatenations, grouped convolutions, shuffles), `slices` says it, and producers and consumers are empty.
 
     Attributes:
         name: unique in its network.
@@ -38,6 +59,7 @@ class ChannelGroup:
         consumers: modules whose input channels are sliced.
         selection: dotted name of a `ChannelSelection`, or None. With one, the stream keeps its full width, `producers`
             is empty, and the selection picks what the consumers see.
+        slices: everything that is cut, where it is known entry by entry.
     """
 
     name: str
@@ -45,6 +67,16 @@ class ChannelGroup:
     producers: tuple[str, ...] = ()
     consumers: tuple[Consumer, ...] = ()
     selection: str | None = None
+    slices: tuple[Slice, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftAlone:
+    """Channels that stay whatever the plan: how many of which layer, and why."""
+
+    name: str
+    channels: int
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +120,9 @@ class PrunePlan:
         clamped: groups that would have fallen below `min_channels` and were held there.
         min_channels: the least number of channels a group keeps.
         before, after: cost of the network before and after, at `input_shape` (1, C, H, W).
+        traced: whether the groups were derived from a run of the network, at `input_shape`, or else declared by it. A
+            traced group that is not in the plan stays whole.
+        left_alone: the channels that no plan removes, and why.
     """
 
     arch: ArchSpec | None
@@ -99,6 +134,8 @@ class PrunePlan:
     before: Cost
     after: Cost
     input_shape: tuple[int, ...]
+    traced: bool = False
+    left_alone: tuple[LeftAlone, ...] = ()
 
     @property
     def total(self) -> int:
@@ -117,6 +154,7 @@ class PrunePlan:
         data["groups"] = [{"name": g.name, "total": g.total, "keep": list(g.keep)} for g in self.groups]
         data["clamped"] = list(self.clamped)
         data["input_shape"] = list(self.input_shape)
+        data["left_alone"] = list(data["left_alone"])
         return data
 
 
@@ -139,6 +177,12 @@ class PrunableModel(nn.Module):
     def channel_groups(self) -> Sequence[ChannelGroup]:
         """The network's channel groups, in network order."""
         raise NotImplementedError
+
+
+def plan_of(model: nn.Module) -> PrunePlan | None:
+    """What was removed from a network, or None: the attribute `plan` that surgery gave it."""
+    plan = getattr(model, "plan", None)
+    return plan if isinstance(plan, PrunePlan) else None
 
 
 class Criterion(Protocol):

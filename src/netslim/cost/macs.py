@@ -33,7 +33,7 @@ def count_macs(model: nn.Module, example: Tensor) -> int:
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(add) for layer in layers]
     try:
-        with evaluation_mode(model), torch.inference_mode():
+        with evaluation_mode(model), torch.no_grad():
             model(example)
     finally:
         for hook in hooks:

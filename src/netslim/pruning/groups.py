@@ -1,27 +1,61 @@
-"""What channel groups mean on a live network: their modules, their channels, and plans in terms of what is left."""
+"""What channel groups mean on a live network: where they come from, their channels, and plans for what is left."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from netslim.core.errors import UsageError
-from netslim.core.protocols import ChannelGroup, PrunableModel, PrunePlan
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from netslim.core.errors import UsageError, one_of
+from netslim.core.protocols import ChannelGroup, LeftAlone, PrunableModel, PrunePlan, Slice, plan_of
 from netslim.models import ChannelSelection
+from netslim.pruning.derive import Derivation, derive
+
+RESIDUAL = ("select", "couple")
 
 
-def groups_of(model: nn.Module) -> Sequence[ChannelGroup]:
-    """The network's channel groups. Raises UsageError if it has none."""
-    if not isinstance(model, PrunableModel):
+@dataclass(frozen=True)
+class Grouping:
+    """A network's channel groups, what is in none of them, and what they were derived from if not declared."""
+
+    groups: Sequence[ChannelGroup]
+    left_alone: tuple[LeftAlone, ...] = ()
+    derivation: Derivation | None = None
+
+
+def groups_of(model: nn.Module, input_shape: Sequence[int], residual: str | None = None) -> Grouping:
+    """The network's channel groups: those that it declares, or those that a run on shapes shows.
+
+    Args:
+        model: any network.
+        input_shape: (1, C, H, W) of an input that it takes.
+        residual: "couple" derives them even if the network declares some: the channels of a residual stream go in the
+            whole stage. "select" demands declared ones: each block selects its own inputs.
+
+    Raises:
+        UsageError: no such form, "select" for a network without selections, or one that can't be followed.
+    """
+    if residual not in (None, *RESIDUAL):
+        raise UsageError(f"--residual {residual}: {one_of(RESIDUAL)}")
+    declared = model.channel_groups() if isinstance(model, PrunableModel) else ()
+    if residual == "select" and not any(group.selection for group in declared):
         raise UsageError(
-            f"{type(model).__name__} declares no channel groups; build the network with netslim.create_model, "
-            f"or derive it from netslim.core.protocols.PrunableModel and implement channel_groups()"
+            f"--residual select: the blocks of {title(model)} have no channel selection before their first layer; "
+            f"type --residual couple"
         )
-    groups = model.channel_groups()
-    if not groups:
-        raise UsageError(
-            f"{model.arch.name} has no channels that can be removed: grouped convolutions read and write all of them"
-        )
-    return groups
+    if declared and residual != "couple":
+        return Grouping(declared)
+    derivation = derive(model, input_shape)
+    return Grouping(derivation.groups, derivation.left_alone, derivation)
+
+
+def title(model: nn.Module) -> str:
+    """What to call a network in a message: its architecture's name, or its class's."""
+    arch = getattr(model, "arch", None) if isinstance(model, PrunableModel) else None
+    return arch.name if arch else type(model).__name__
 
 
 def selection_of(model: nn.Module, group: ChannelGroup) -> ChannelSelection | None:
@@ -37,39 +71,85 @@ def selection_of(model: nn.Module, group: ChannelGroup) -> ChannelSelection | No
 
 
 def scale_channels(model: nn.Module, group: ChannelGroup) -> list[int]:
-    """The channels of the group's scales that are still in use, in order."""
+    """The channels of the group's scores that are still in use, in order."""
     selection = selection_of(model, group)
     if selection is not None:
         return [int(channel) for channel in selection.index]
-    return list(range(scales_of(model, group)[0].num_features))
+    return list(range(channels_of(model, group)))
 
 
-def scales_of(model: nn.Module, group: ChannelGroup) -> list[nn.BatchNorm2d]:
+def channels_of(model: nn.Module, group: ChannelGroup) -> int:
+    """Number of the group's channels, with those that a selection does not choose."""
+    if group.slices:
+        return len(group.slices[0].positions)
+    return scales_of(model, group)[0].num_features
+
+
+def scales_of(model: nn.Module, group: ChannelGroup) -> list[_BatchNorm]:
     """The BatchNorm modules that score the group."""
     modules = [model.get_submodule(name) for name in group.scales]
-    norms = [module for module in modules if isinstance(module, nn.BatchNorm2d) and module.affine]
+    norms = [module for module in modules if isinstance(module, _BatchNorm) and module.affine]
     if not modules or len(norms) < len(modules):
         raise UsageError(f"group '{group.name}' has no BatchNorm with a scale to score its channels with")
     return norms
 
 
-def local_keep(model: PrunableModel, plan: PrunePlan) -> list[list[int]]:
-    """Per group, the positions among the channels the network still has that `plan` keeps.
+def gammas_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
+    """Per BatchNorm of the group its scales, shape (channels, entries per channel)."""
+    norms = scales_of(model, group)
+    if not group.slices:
+        return [norm.weight.detach()[:, None] for norm in norms]
+    positions = {part.tensor: part.positions for part in group.slices}
+    return [
+        norm.weight.detach()[torch.tensor(positions[f"{name}.weight"])]
+        for name, norm in zip(group.scales, norms, strict=True)
+    ]
+
+
+def slices_of(model: nn.Module, group: ChannelGroup) -> tuple[Slice, ...]:
+    """Everything that the group cuts; what a declared group says of modules is spelt out."""
+    if group.slices:
+        return group.slices
+    single = tuple((channel,) for channel in range(len(scale_channels(model, group))))
+    found = []
+    for name in group.producers:
+        for tensor in _outputs(model.get_submodule(name)):
+            gives = tensor in ("weight", "bias")
+            found.append(Slice(tensor=f"{name}.{tensor}", dim=0, positions=single, gives=gives))
+    for consumer in group.consumers:
+        module, repeat = model.get_submodule(consumer.module), consumer.repeat
+        if not (isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)):
+            raise UsageError(f"inputs of a {type(module).__name__} can't be removed")
+        runs = tuple(tuple(range(channel * repeat, (channel + 1) * repeat)) for (channel,) in single)
+        found.append(Slice(tensor=f"{consumer.module}.weight", dim=1, positions=runs))
+    return tuple(found)
+
+
+def _outputs(module: nn.Module) -> list[str]:
+    if isinstance(module, nn.BatchNorm2d):
+        names = ["weight", "bias", "running_mean", "running_var"]
+    elif isinstance(module, nn.Conv2d) and module.groups == 1:
+        names = ["weight", "bias"]
+    else:
+        raise UsageError(f"channels of a {type(module).__name__} can't be removed")
+    return [name for name in names if getattr(module, name) is not None]
+
+
+def planned(model: nn.Module, plan: PrunePlan) -> list[tuple[ChannelGroup, list[int]]]:
+    """The plan's groups on this network, each with the positions that stay among the channels that it still has.
 
     Raises:
         UsageError: the plan is for another network, names a channel that does not exist or that is gone already, or
             leaves a group empty.
     """
-    groups = groups_of(model)
-    names, planned = [group.name for group in groups], [group.name for group in plan.groups]
-    if names != planned:
-        odd = next((p for p, n in zip(planned, names, strict=False) if p != n), "their number")
-        raise UsageError(
-            f"the plan is for another network: it has {len(planned)} groups, this one {len(names)}; "
-            f"first difference: {odd}"
-        )
-    before = {group.name: group for group in model.plan.groups} if model.plan else {}
-    positions = []
+    groups = groups_of(model, plan.input_shape, "couple" if plan.traced else None).groups
+    if plan.traced:
+        groups = _named(groups, plan)
+    else:
+        _check_names(groups, plan)
+    done = plan_of(model)
+    before = {group.name: group for group in done.groups} if done else {}
+    found = []
     for group, part in zip(groups, plan.groups, strict=True):
         here = len(scale_channels(model, group))
         left = before[group.name].keep if group.name in before else range(here)
@@ -78,8 +158,30 @@ def local_keep(model: PrunableModel, plan: PrunePlan) -> list[list[int]]:
             raise UsageError(
                 f"the plan is for another network: group '{part.name}' has {part.total} channels there, {total} here"
             )
-        positions.append(_positions(part.name, part.keep, list(left), total))
-    return positions
+        found.append((group, _positions(part.name, part.keep, list(left), total)))
+    return found
+
+
+def _named(groups: Sequence[ChannelGroup], plan: PrunePlan) -> list[ChannelGroup]:
+    known: Mapping[str, ChannelGroup] = {group.name: group for group in groups}
+    for part in plan.groups:
+        if part.name not in known:
+            raise UsageError(
+                f"the plan is for another network: it names group '{part.name}', which this one does not have"
+            )
+    if len({part.name for part in plan.groups}) < len(plan.groups):
+        raise UsageError("the plan names a group twice")
+    return [known[part.name] for part in plan.groups]
+
+
+def _check_names(groups: Sequence[ChannelGroup], plan: PrunePlan) -> None:
+    names, planned = [group.name for group in groups], [group.name for group in plan.groups]
+    if names != planned:
+        odd = next((p for p, n in zip(planned, names, strict=False) if p != n), "their number")
+        raise UsageError(
+            f"the plan is for another network: it has {len(planned)} groups, this one {len(names)}; "
+            f"first difference: {odd}"
+        )
 
 
 def _positions(name: str, keep: Sequence[int], left: list[int], total: int) -> list[int]:

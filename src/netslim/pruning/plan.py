@@ -5,51 +5,67 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from netslim.core.errors import UsageError
-from netslim.core.protocols import ArchSpec, ChannelGroup, Cost, GroupPlan, PrunableModel, PrunePlan
-from netslim.cost import measure
+from netslim.core.errors import UsageError, one_of
+from netslim.core.protocols import ArchSpec, ChannelGroup, Cost, GroupPlan, LeftAlone, PrunableModel, PrunePlan, plan_of
 from netslim.models import build
-from netslim.pruning.criteria import CRITERIA
-from netslim.pruning.groups import groups_of, scale_channels, scales_of
-from netslim.pruning.surgery import apply
+from netslim.pruning.criteria import CRITERIA, SCALELESS
+from netslim.pruning.groups import Grouping, channels_of, groups_of, scale_channels, title
+from netslim.pruning.skeleton import cost_of
+from netslim.pruning.surgery import cut
+
+SHOWN = 5
 
 
 def plan(
-    model: PrunableModel, example: Tensor, *, percent: float, criterion: str = "bn_scale", min_channels: int = 1
+    model: nn.Module,
+    example: Tensor,
+    *,
+    percent: float,
+    criterion: str = "bn_scale",
+    min_channels: int = 1,
+    residual: str | None = None,
 ) -> PrunePlan:
     """Decides which channels of a network stay.
+
+    The network's own channel groups are taken, or derived from a run on the shape of `example` where it declares none;
+    what can't be proven to work without some of its channels is left alone and listed in the plan.
 
     All channels of all groups are ranked together; the floor(channels x percent) + 1 lowest go (the original's count;
     none at percent 0), ties broken by index. A group that would fall below `min_channels` keeps its best ones.
 
     Args:
-        model: left unchanged. One that was pruned before gets a plan relative to the unpruned network.
-        example: an input (N, C, H, W) at which the cost is counted.
+        model: any network, left unchanged. One that was pruned before gets a plan relative to the unpruned network.
+        example: an input (N, C, H, W), whose shape alone is used; the cost is counted at it.
         percent: share of the channels that goes, 0 <= percent < 1.
         criterion: a registered criterion; `bn_scale` is |gamma|.
         min_channels: the least that any group keeps.
+        residual: "couple": the same channels of a residual stream go in the whole stage. "select": each block selects
+            its own inputs, in networks that are built so. None: as the network declares it, else "couple".
 
     Raises:
-        UsageError: percent or min_channels out of range, unknown criterion, scores that are not finite, or a network
-            without channel groups.
+        UsageError: an argument out of range, an unknown criterion, scores that are not finite, a network that does not
+            run on `example` or can't be followed, or that has no channels which the criterion scores.
     """
     check_percent(percent)
     if min_channels < 1:
         raise UsageError(f"--min-channels {min_channels}: at least 1, or a layer would have no channel left")
-    groups = groups_of(model)
-    scores = [_scores(model, group, criterion) for group in groups]
+    score = CRITERIA.get(criterion)
+    found = groups_of(model, (1, *example.shape[1:]), residual)
+    done = _pruned_before(model, found)
+    groups, left_alone = _candidates(model, found, criterion, done)
+    scores = [_checked(score(model, group), model, group, criterion) for group in groups]
     kept, clamped = _rank(scores, percent, min_channels)
     parts = []
-    for index, group in enumerate(groups):
-        before = model.plan.groups[index] if model.plan else None
-        total = before.total if before else len(scores[index])
+    for group, own, keep in zip(groups, scores, kept, strict=True):
+        before = done.get(group.name)
+        total = before.total if before else len(own)
         original = before.keep if before else range(total)
-        parts.append(GroupPlan(name=group.name, total=total, keep=tuple(original[i] for i in kept[index])))
+        parts.append(GroupPlan(name=group.name, total=total, keep=tuple(original[i] for i in keep)))
     cost = _cost_before(model, example)
     draft = PrunePlan(
-        arch=getattr(model, "arch", None),
+        arch=getattr(model, "arch", None) if isinstance(model, PrunableModel) else None,
         groups=tuple(parts),
         percent=percent,
         criterion=criterion,
@@ -58,8 +74,48 @@ def plan(
         before=cost,
         after=cost,
         input_shape=(1, *example.shape[1:]),
+        traced=found.derivation is not None,
+        left_alone=left_alone,
     )
-    return replace(draft, after=measure(apply(model, draft), example))
+    return replace(draft, after=cost_of(cut(model, draft, hollow=True), example))
+
+
+def _pruned_before(model: nn.Module, found: Grouping) -> dict[str, GroupPlan]:
+    """By name, the groups of the plan that the network was pruned by. Raises UsageError if they are no groups now."""
+    done = plan_of(model)
+    if done is None:
+        return {}
+    names = {group.name for group in found.groups}
+    if done.traced != (found.derivation is not None) or not names.issuperset(part.name for part in done.groups):
+        form = "couple" if done.traced else "select"
+        raise UsageError(f"{title(model)} was pruned by other channel groups before; type --residual {form} again")
+    return {part.name: part for part in done.groups}
+
+
+def _candidates(
+    model: nn.Module, found: Grouping, criterion: str, done: Mapping[str, GroupPlan]
+) -> tuple[list[ChannelGroup], tuple[LeftAlone, ...]]:
+    """The groups that the criterion scores, and what is left alone. Raises UsageError if there are none."""
+    if found.derivation is None:
+        return list(found.groups), ()
+    groups, left = [], list(found.left_alone)
+    for group in found.groups:
+        channels = channels_of(model, group)
+        if group.name in done or (channels > 1 and (group.scales or criterion in SCALELESS)):
+            groups.append(group)
+        else:
+            reason = "can only go as a whole" if channels == 1 else "has no BatchNorm that scores it"
+            left.append(LeftAlone(name=group.name, channels=channels, reason=reason))
+    if groups:
+        return groups, tuple(left)
+    if not found.derivation.trace.scales and criterion not in SCALELESS:
+        raise UsageError(
+            f"{title(model)} has no BatchNorm, whose scales criterion '{criterion}' reads; "
+            f"criteria that work without: {one_of(sorted(SCALELESS))}"
+        )
+    reasons = "; ".join(f"{part.name} {part.reason}" for part in left[:SHOWN])
+    more = f"; and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    raise UsageError(f"{title(model)} has no channels that can go: {reasons}{more}")
 
 
 def check_percent(percent: float) -> None:
@@ -70,10 +126,10 @@ def check_percent(percent: float) -> None:
     raise UsageError(f"--percent {percent:g}: the share of channels to remove, from 0 up to but not including 1{hint}")
 
 
-def _scores(model: PrunableModel, group: ChannelGroup, criterion: str) -> Tensor:
+def _checked(scores: Tensor, model: nn.Module, group: ChannelGroup, criterion: str) -> Tensor:
     """The scores of the group's channels that are still in use, on the CPU."""
-    scores = CRITERIA.get(criterion)(model, group).detach().cpu()
-    width = scales_of(model, group)[0].num_features
+    scores = scores.detach().cpu()
+    width = channels_of(model, group)
     if scores.shape != (width,) or not scores.isfinite().all():
         raise UsageError(
             f"criterion '{criterion}' gives group '{group.name}' no finite score for each of its {width} channels; "
@@ -82,16 +138,17 @@ def _scores(model: PrunableModel, group: ChannelGroup, criterion: str) -> Tensor
     return scores[scale_channels(model, group)]
 
 
-def _cost_before(model: PrunableModel, example: Tensor) -> Cost:
+def _cost_before(model: nn.Module, example: Tensor) -> Cost:
     """Cost of the unpruned network at `example`; one counted at another size is counted again."""
-    if model.plan is None:
-        return measure(model, example)
-    if model.plan.input_shape[1:] == example.shape[1:]:
-        return model.plan.before
-    if model.plan.arch is None:
-        size = " x ".join(str(side) for side in model.plan.input_shape[1:])
+    done = plan_of(model)
+    if done is None:
+        return cost_of(model, example)
+    if done.input_shape[1:] == example.shape[1:]:
+        return done.before
+    if done.arch is None:
+        size = " x ".join(str(side) for side in done.input_shape[1:])
         raise UsageError(f"{type(model).__name__} was pruned at inputs of {size}; give an example of that size again")
-    return measure(build(model.plan.arch).to(example.device, example.dtype), example)
+    return cost_of(build(done.arch), example)
 
 
 def _rank(scores: list[Tensor], percent: float, min_channels: int) -> tuple[list[list[int]], list[int]]:
@@ -129,6 +186,11 @@ def plan_from_dict(data: Mapping[str, Any]) -> PrunePlan:
             before=Cost(**data["before"]),
             after=Cost(**data["after"]),
             input_shape=tuple(int(size) for size in data["input_shape"]),
+            traced=bool(data.get("traced", False)),
+            left_alone=tuple(
+                LeftAlone(name=str(part["name"]), channels=int(part["channels"]), reason=str(part["reason"]))
+                for part in data.get("left_alone", ())
+            ),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(f"this is no prune plan: {type(error).__name__} {error}") from error

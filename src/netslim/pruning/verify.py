@@ -2,15 +2,18 @@
 
 import copy
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from netslim.core.modes import evaluation_mode
-from netslim.core.protocols import PrunableModel, PrunePlan
-from netslim.pruning.groups import groups_of, local_keep, scale_channels, scales_of
+from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
+from netslim.pruning.groups import planned, scale_channels, scales_of
 
 TOLERANCE = 1e-5
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,31 +34,48 @@ class Agreement:
         return self.max_difference <= TOLERANCE * self.scale
 
 
-def verify(model: PrunableModel, small: PrunableModel, images: Tensor) -> Agreement:
-    """Holds the masked original against the rebuilt network.
+def verify(model: nn.Module, small: nn.Module, images: Tensor) -> Agreement:
+    """Holds the masked original against the rebuilt network, over all their outputs.
 
     Args:
         model: the network before pruning.
         small: what `apply(model, plan)` returned.
         images: inputs (N, C, H, W).
     """
-    if small.plan is None:
-        reference = model
-    else:
-        reference = masked(model, small.plan)
+    plan = plan_of(small)
+    reference = model if plan is None else masked(model, plan)
     with evaluation_mode(reference), evaluation_mode(small), torch.inference_mode():
-        expected, found = reference(images), small(images)
+        expected, found = _flat(reference(images)), _flat(small(images))
     return Agreement(max_difference=float((expected - found).abs().max()), scale=max(1.0, float(expected.abs().max())))
 
 
-def masked(model: PrunableModel, plan: PrunePlan) -> PrunableModel:
-    """A full-size copy in which the channels that `plan` removes have scale and shift zero and contribute nothing."""
+def masked(model: M, plan: PrunePlan) -> M:
+    """A full-size copy in which the channels that `plan` removes give zero and contribute nothing.
+
+    Their BatchNorm scales and shifts are zero; in a traced network all weights and biases that give the channel are.
+    """
     copied = copy.deepcopy(model)
-    for group, keep in zip(groups_of(copied), local_keep(copied, plan), strict=True):
+    for group, keep in planned(model, plan):
         channels = scale_channels(copied, group)
         gone = sorted(set(channels) - {channels[position] for position in keep})
         with torch.no_grad():
-            for bn in scales_of(copied, group):
-                bn.weight[gone] = 0
-                bn.bias[gone] = 0
+            _silence_(copied, group, gone)
     return copied
+
+
+def _silence_(model: nn.Module, group: ChannelGroup, gone: list[int]) -> None:
+    if not group.slices:
+        for norm in scales_of(model, group):
+            norm.weight[gone] = 0
+            norm.bias[gone] = 0
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for part in group.slices:
+        entries = [position for channel in gone for position in part.positions[channel]]
+        if part.gives and entries:
+            tensor = tensors[part.tensor]
+            tensor.index_fill_(part.dim, torch.tensor(entries, device=tensor.device), 0)
+
+
+def _flat(outputs: Any) -> Tensor:
+    """All numbers of a network's outputs in one row."""
+    return torch.cat([leaf.flatten() for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)])

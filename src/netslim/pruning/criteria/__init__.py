@@ -4,3 +4,4 @@ from netslim.core.protocols import Criterion
 from netslim.core.registry import Registry
 
 CRITERIA: Registry[Criterion] = Registry("criterion", "netslim.pruning.criteria")
+SCALELESS: set[str] = set()  # names of criteria that also score channels without a BatchNorm

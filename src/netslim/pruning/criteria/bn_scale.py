@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 from netslim.core.protocols import ChannelGroup
 from netslim.pruning.criteria import CRITERIA
-from netslim.pruning.groups import scales_of
+from netslim.pruning.groups import gammas_of
 
 
 @CRITERIA.register("bn_scale")
 def bn_scale(model: nn.Module, group: ChannelGroup) -> Tensor:
     """Mean |gamma| over the group's BatchNorms, shape (channels,), float32."""
-    return torch.stack([bn.weight.detach().abs().float() for bn in scales_of(model, group)]).mean(0)
+    return torch.stack([gammas.abs().float().mean(1) for gammas in gammas_of(model, group)]).mean(0)

@@ -1,0 +1,95 @@
+"""Cutting entries out of parameters and buffers, and making the modules say so."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from netslim.core.protocols import Slice
+from netslim.pruning.skeleton import hollow as without_values
+from netslim.pruning.trace import Place
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def keeps_of(
+    slices: Sequence[Sequence[Slice]], kept: Sequence[Sequence[int]], sizes: Mapping[Place, int]
+) -> dict[Place, Tensor]:
+    """Per dimension that loses entries, the indices that stay.
+
+    Args:
+        slices: per group, where its channels sit.
+        kept: per group, the channels that stay.
+        sizes: the length of each dimension.
+    """
+    gone: dict[Place, list[int]] = defaultdict(list)
+    for parts, keep in zip(slices, kept, strict=True):
+        stays = set(keep)
+        for part in parts:
+            for channel, positions in enumerate(part.positions):
+                if channel not in stays:
+                    gone[part.tensor, part.dim] += positions
+    keeps = {}
+    for place, entries in gone.items():
+        mask = torch.ones(sizes[place], dtype=torch.bool)
+        mask[entries] = False
+        keeps[place] = mask.nonzero().flatten()
+    return keeps
+
+
+def sizes_of(model: nn.Module) -> dict[Place, int]:
+    """The length of every dimension of every parameter and buffer."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return {(name, dim): size for name, tensor in named for dim, size in enumerate(tensor.shape)}
+
+
+def rebuilt(model: M, keeps: Mapping[Place, Tensor], *, hollow: bool = False) -> M:
+    """A copy of the network that has only the entries in `keeps`, its modules' sizes adapted.
+
+    Args:
+        model: left unchanged.
+        keeps: per (name, dimension) the indices that stay; dimensions that are not named stay whole.
+        hollow: whether parameters have shapes only.
+    """
+    copies: dict[int, object] = {}
+    changed = set()
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        parameter = isinstance(tensor, nn.Parameter)
+        values = without_values(tensor).detach() if hollow and isinstance(tensor, nn.Parameter) else tensor.detach()
+        cut = False
+        for dim in range(tensor.dim()):
+            if (name, dim) in keeps:
+                values, cut = values.index_select(dim, keeps[name, dim].to(values.device)), True
+        if not cut and not parameter:
+            continue
+        values = values if cut or hollow else values.clone()
+        copies[id(tensor)] = nn.Parameter(values, requires_grad=tensor.requires_grad) if parameter else values
+        if cut:
+            changed.add(id(copies[id(tensor)]))
+    small = copy.deepcopy(model, copies)
+    for module in small.modules():
+        own = [*module._parameters.values(), *module._buffers.values()]
+        if any(id(tensor) in changed for tensor in own):
+            _adapt(module)
+    return small
+
+
+def _adapt(module: nn.Module) -> None:
+    """Makes a module's attributes say what its tensors are."""
+    if isinstance(module, nn.Linear):
+        module.out_features, module.in_features = module.weight.shape
+    elif isinstance(module, _BatchNorm):
+        module.num_features = next(len(t) for t in (module.weight, module.running_mean) if t is not None)
+    elif isinstance(module, _ConvTransposeNd):
+        module.in_channels, module.out_channels = module.weight.shape[:2]
+    elif isinstance(module, _ConvNd):
+        outputs, inputs = module.weight.shape[:2]
+        module.groups = module.groups * outputs // module.out_channels if module.groups > 1 else 1
+        module.out_channels, module.in_channels = outputs, inputs * module.groups

@@ -1,0 +1,175 @@
+"""From labels to channel groups: what can go together, what stays and why, and whether the cut network would run."""
+
+from __future__ import annotations
+
+import weakref
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
+from netslim.pruning.cutting import keeps_of, rebuilt
+from netslim.pruning.labels import Labels
+from netslim.pruning.proof import fault_of
+from netslim.pruning.skeleton import skeleton
+from netslim.pruning.trace import Event, Place, Trace
+from netslim.pruning.tracing import Tracer, running
+
+_BATCH = 2  # of the runs on shapes: one image could hide a reshape that mixes images and channels
+_ROUNDS = 60
+Runs = tuple[tuple[bool, torch.Size, torch.dtype], ...]
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The channel groups of a network, as found by running it on shapes.
+
+    Attributes:
+        groups: in network order.
+        left_alone: the channels in none of them.
+        trace, runs: what they were derived from.
+    """
+
+    groups: tuple[ChannelGroup, ...]
+    left_alone: tuple[LeftAlone, ...]
+    trace: Trace
+    runs: Runs
+
+    def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:
+        """The operation that a network cut like this would do otherwise than `model`; None if there is none."""
+        return fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs)
+
+
+_known: weakref.WeakKeyDictionary[nn.Module, tuple[object, Derivation]] = weakref.WeakKeyDictionary()
+
+
+def derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
+    """The channel groups of any network that runs on inputs of `input_shape` (1, C, H, W).
+
+    Raises:
+        UsageError: it does not run on them, or what it does depends on values.
+    """
+    state = [(name, tensor.shape) for name, tensor in [*model.named_parameters(), *model.named_buffers()]]
+    key = (tuple(input_shape[1:]), tuple(state))
+    if model not in _known or _known[model][0] != key:
+        _known[model] = (key, _derive(model, input_shape))
+    return _known[model][1]
+
+
+def _derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
+    trace, runs = _traced(model, input_shape)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(_ROUNDS):
+        groups = tuple(_groups(model, trace))
+        found = Derivation(groups, _left_alone(trace), trace, runs)
+        fault = found.fault(model, _trial(trace, groups, generator)) if groups else None
+        if fault is None:
+            return found
+        _freeze(trace, fault)
+    return Derivation((), _left_alone(trace), trace, runs)
+
+
+def _traced(model: nn.Module, input_shape: Sequence[int]) -> tuple[Trace, Runs]:
+    """Runs the network as in evaluation, and as in training if parts of it have not taken part (auxiliary heads)."""
+    hollow = skeleton(model).eval()
+    trace = Trace(labels=Labels())
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+    shape = torch.Size([_BATCH, *input_shape[1:]])
+    tracer = Tracer(hollow, trace)
+    with running(model, shape):
+        tracer.run(shape, dtype)
+        runs: Runs = ((False, shape, dtype),)
+        if any(name not in trace.used for name, _ in hollow.named_parameters()):
+            hollow.train()
+            tracer.run(shape, dtype)
+            runs = (*runs, (True, shape, dtype))
+    return trace, runs
+
+
+def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
+    """Channels that the same tensors hold alike are one group."""
+    frozen = trace.labels.frozen()
+    uses: dict[int, dict[Place, list[int]]] = defaultdict(dict)
+    for place, labels in trace.dims.items():
+        for position, root in enumerate(trace.labels.roots(labels).tolist()):
+            if root not in frozen:
+                uses[root].setdefault(place, []).append(position)
+    alike: dict[tuple[tuple[Place, int], ...], list[dict[Place, list[int]]]] = defaultdict(list)
+    for use in uses.values():
+        alike[tuple((place, len(positions)) for place, positions in use.items())].append(use)
+    groups, taken = [], set[str]()
+    for channels in alike.values():
+        slices = [
+            Slice(
+                tensor=place[0],
+                dim=place[1],
+                positions=tuple(tuple(channel[place]) for channel in channels),
+                gives=place in trace.silenced,
+            )
+            for place in channels[0]
+        ]
+        cut = {part.tensor for part in slices}
+        scales = [scale.rpartition(".")[0] for scale in trace.scales if scale in cut]
+        scales = [name for name in scales if isinstance(model.get_submodule(name), _BatchNorm)]
+        name = _name(trace, slices, scales, taken)
+        taken.add(name)
+        groups.append(ChannelGroup(name=name, scales=tuple(scales), slices=tuple(slices)))
+    return groups
+
+
+def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: set[str]) -> str:
+    """The first BatchNorm of these channels alone, else the first layer that gives them; numbered where not unique."""
+    whole = {part.tensor for part in slices if _entries(part) == len(trace.dims[part.tensor, part.dim])}
+    first = next((scale for scale in scales if f"{scale}.weight" in whole), None)
+    giving = next((part.tensor for part in slices if part.gives), slices[0].tensor)
+    name = first or giving.rpartition(".")[0] or giving
+    number = 2
+    while (numbered := name if name not in taken else f"{name}#{number}") in taken:
+        number += 1
+    return numbered
+
+
+def _entries(part: Slice) -> int:
+    return sum(len(positions) for positions in part.positions)
+
+
+def _left_alone(trace: Trace) -> tuple[LeftAlone, ...]:
+    """Per layer and reason, the number of channels that are frozen."""
+    frozen = trace.labels.frozen()
+    found = []
+    for (tensor, dim), labels in trace.dims.items():
+        if (tensor, dim) not in trace.silenced or not tensor.endswith("weight") or tensor in trace.scales:
+            continue
+        reasons: dict[str, int] = defaultdict(int)
+        for root in trace.labels.roots(labels).tolist():
+            if root in frozen:
+                reasons[frozen[root]] += 1
+        name = tensor.rpartition(".")[0] or tensor
+        found += [LeftAlone(name=name, channels=count, reason=reason) for reason, count in reasons.items()]
+    return tuple(found)
+
+
+def _trial(trace: Trace, groups: Sequence[ChannelGroup], generator: torch.Generator) -> dict[Place, Tensor]:
+    """Some channels of every group gone at random, of each another number."""
+    keeps = []
+    for group in groups:
+        channels = len(group.slices[0].positions)
+        count = int(torch.randint(1, max(2, channels), (1,), generator=generator))
+        keeps.append(sorted(torch.randperm(channels, generator=generator)[:count].tolist()))
+    return keeps_of([group.slices for group in groups], keeps, trace.sizes)
+
+
+def _freeze(trace: Trace, fault: Event) -> None:
+    """Everything that the operation touches, wherever the same line does it, stays."""
+    before = len(trace.labels.frozen())
+    for event in trace.events:
+        if (event.name, event.where) == (fault.name, fault.where):
+            for carried in (*event.inputs, *(own for _, own in event.outputs if own)):
+                trace.labels.freeze(carried.labels, f"has a fixed size at {event.where} ({event.name})")
+    if len(trace.labels.frozen()) == before:  # nothing left to freeze there: the whole network stays
+        for labels in trace.dims.values():
+            trace.labels.freeze(labels, f"could not be followed at {fault.where} ({fault.name})")

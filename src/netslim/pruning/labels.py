@@ -1,0 +1,139 @@
+"""Channel labels: which channels go together, which must stay and why, and what a tensor carries of them.
+
+Every channel gets a number. Channels that turn out to belong together are united (union-find), those that can't go are
+frozen with the reason.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class Labels:
+    """Disjoint sets of channel labels (integers), named by their smallest member."""
+
+    def __init__(self) -> None:
+        self._parents = torch.arange(4096)
+        self._count = 0
+        self._reasons: dict[int, str] = {}
+
+    @property
+    def count(self) -> int:
+        """Number of labels given out."""
+        return self._count
+
+    def fresh(self, count: int, reason: str | None = None) -> Tensor:
+        """`count` new labels, frozen if there is a reason."""
+        first, self._count = self._count, self._count + count
+        if self._count > len(self._parents):
+            self._parents = torch.cat([self._parents, torch.arange(len(self._parents), 2 * self._count)])
+        labels = torch.arange(first, self._count)
+        if reason is not None:
+            self.freeze(labels, reason)
+        return labels
+
+    def roots(self, labels: Tensor) -> Tensor:
+        """The name of each label's set."""
+        parents = self._parents[labels]
+        while True:
+            above = self._parents[parents]
+            if torch.equal(above, parents):
+                return parents
+            parents = above
+
+    def unite(self, first: Tensor, second: Tensor) -> None:
+        """Unites the sets of two tensors' labels, element by element (with broadcasting)."""
+        while True:
+            ours, theirs = self.roots(first), self.roots(second)
+            apart = ours != theirs
+            if not bool(apart.any()):
+                return
+            high, low = torch.maximum(ours, theirs)[apart], torch.minimum(ours, theirs)[apart]
+            self._parents.scatter_reduce_(0, high, low, "amin")  # the rest of a set's new partners: the next round
+
+    def freeze(self, labels: Tensor, reason: str) -> None:
+        """Marks sets as channels that stay; the first reason given is kept."""
+        for root in set(self.roots(labels).flatten().tolist()):
+            self._reasons.setdefault(root, reason)
+
+    def frozen(self) -> dict[int, str]:
+        """The reason for each set that must stay, by the set's name."""
+        found: dict[int, str] = {}
+        for label, reason in self._reasons.items():
+            found.setdefault(int(self.roots(torch.tensor(label))), reason)
+        return found
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a tensor carries of the channels.
+
+    A tensor from which channels can go has them along one dimension: all else would leave no box behind.
+
+    Attributes:
+        axis: the dimension of the channels, along which labels differ; None where all elements have the same and it is
+            not known.
+        labels: along that dimension (one label if there is none).
+        silent: likewise; whether the elements are zero once the channel's producers give zero.
+    """
+
+    axis: int | None
+    labels: Tensor
+    silent: Tensor
+
+    def along(self, dim: int, size: int) -> "Carried | None":
+        """The same with `dim`, of `size` elements, as its axis; None if labels differ along another."""
+        if self.axis == dim:
+            return self
+        return Carried(dim, self.labels.expand(size), self.silent.expand(size)) if self.uniform else None
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all elements have the same label."""
+        return len(self.labels) == 1
+
+    def spread(self, shape: Sequence[int]) -> Tensor:
+        """One code (label and silence) for each element of a tensor of this shape, without taking memory for it."""
+        codes = self.labels * 2 + self.silent
+        if self.axis is None:
+            return codes.expand(torch.Size(shape)) if len(shape) else codes[0]
+        return codes.view([-1 if dim == self.axis else 1 for dim in range(len(shape))]).expand(torch.Size(shape))
+
+
+def condense(codes: Tensor, labels: Labels) -> Carried:
+    """What a tensor of codes carries.
+
+    Where labels differ along several dimensions (channels seen as groups x channels of a group), only the one with the
+    most labels can shrink: along the others the labels are united.
+    """
+    for dim, (size, stride) in enumerate(zip(codes.shape, codes.stride(), strict=True)):
+        if size > 1 and stride == 0:
+            codes = codes.narrow(dim, 0, 1)
+    names, silent = labels.roots(codes >> 1), (codes & 1).bool()
+    for dim in _varying(names):
+        if bool((names.narrow(dim, 0, 1) == names).all()):
+            names = names.narrow(dim, 0, 1)
+    varying = _varying(names)
+    axis = max(varying, key=lambda dim: (_distinct(names, dim), dim)) if varying else None
+    for dim in varying:
+        if dim != axis:
+            labels.unite(names, names.narrow(dim, 0, 1))
+            names = names.narrow(dim, 0, 1)
+    for dim in _varying(silent):
+        if dim != axis:
+            silent = silent.all(dim, keepdim=True)
+    names, silent = names.flatten(), silent.flatten()
+    if axis is None and silent.numel() > 1:
+        silent = silent.all(0, keepdim=True)
+    return Carried(axis, names, silent.expand(len(names)))
+
+
+def _varying(values: Tensor) -> list[int]:
+    return [dim for dim, size in enumerate(values.shape) if size > 1]
+
+
+def _distinct(names: Tensor, dim: int) -> int:
+    line = names.movedim(dim, 0).flatten(1)[:, 0]
+    return len(set(line.tolist()))

@@ -1,0 +1,71 @@
+"""Plans of traced networks: readable, editable, and refused where they don't fit."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import structures
+import torch
+from networks import edited, randomised
+from structures import SHAPE
+
+from netslim.core.errors import UsageError
+from netslim.core.protocols import GroupPlan, PrunePlan
+from netslim.pruning import apply, plan, plan_from_dict, verify
+
+MODEL = randomised(structures.Residual())
+PLAN = plan(MODEL, torch.zeros(SHAPE), percent=0.5)
+
+
+def refused(wrong: PrunePlan) -> str:
+    with pytest.raises(UsageError) as caught:
+        apply(MODEL, wrong)
+    return str(caught.value)
+
+
+def test_json_and_back() -> None:
+    data = json.loads(json.dumps(PLAN.to_dict()))
+    assert plan_from_dict(data) == PLAN
+    assert data["traced"] is True
+    assert data["left_alone"] == [{"name": "fc", "channels": 2, "reason": "is an output of the network"}]
+    assert [group["name"] for group in data["groups"]] == ["bn0", "inner.1"]
+
+
+def test_plans_of_before_say_nothing_of_it() -> None:
+    data = PLAN.to_dict()
+    del data["traced"], data["left_alone"]
+    assert plan_from_dict(data).traced is False
+    assert plan_from_dict(data).left_alone == ()
+
+
+def test_an_edited_plan() -> None:
+    small = apply(MODEL, edited(PLAN, keep=[1, 3]))
+    assert small.stem.out_channels == small.outer[1].num_features == small.fc.in_features == 2
+    assert torch.equal(small.fc.weight, MODEL.fc.weight[:, [1, 3]])
+    assert verify(MODEL, small, torch.randn(2, 3, 8, 8)).holds
+
+
+def test_groups_that_a_plan_does_not_name_stay_whole() -> None:
+    small = apply(MODEL, replace(PLAN, groups=PLAN.groups[1:]))
+    assert small.stem.out_channels == 4
+    assert small.inner[0].out_channels == len(PLAN.groups[1].keep)
+    assert verify(MODEL, small, torch.randn(2, 3, 8, 8)).holds
+
+
+def test_plans_that_are_impossible() -> None:
+    assert refused(edited(PLAN, keep=[1, 4])) == ("the plan keeps channel 4 of group 'bn0', which has channels 0 to 3")
+    assert refused(edited(PLAN, keep=[])) == (
+        "the plan leaves nothing of group 'bn0'; every group keeps at least one channel"
+    )
+    assert refused(edited(PLAN, total=5)) == (
+        "the plan is for another network: group 'bn0' has 5 channels there, 4 here"
+    )
+    assert refused(replace(PLAN, groups=(*PLAN.groups, GroupPlan(name="fc", total=2, keep=(0,))))) == (
+        "the plan is for another network: it names group 'fc', which this one does not have"
+    )
+    assert refused(replace(PLAN, groups=(PLAN.groups[0], PLAN.groups[0]))) == "the plan names a group twice"
+
+
+def test_the_plan_of_another_network() -> None:
+    other = plan(structures.Grouped(), torch.zeros(SHAPE), percent=0.5)
+    assert refused(other) == ("the plan is for another network: it names group 'first.1', which this one does not have")
