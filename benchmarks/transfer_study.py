@@ -46,7 +46,8 @@ IMAGES, HELD_OUT = 2500, 1500
 GLANCE = 1000  # test images of the looks before the end
 EPOCHS, BATCH_SIZE, WEIGHT_DECAY = 10, 64, 5e-4
 SHOWN = (0, 1, 3, EPOCHS)
-RATES = (0.05, 0.1, 0.2)
+RATES = {"scratch": (0.05, 0.1, 0.2), "guide": (0.05, 0.1, 0.2)}
+TRANSFER_RATES = (0.025, 0.05, 0.1)  # of all other starts: the first one tried was best at scratch's lowest
 SEEDS = (1, 2, 3)
 CALIBRATION = 8  # batches of 128
 
@@ -126,7 +127,7 @@ def run_all(args: argparse.Namespace) -> None:
     """Every row at every rate with the first seed; then every row at its best rate with the other seeds."""
     dataset = load_dataset("folder", half(args, 1))
     first, *others = args.seeds
-    work_off(args, dataset, [Run(*row, rate, first) for row in rows(args) for rate in RATES])
+    work_off(args, dataset, [Run(*row, rate, first) for row in rows(args) for rate in rates_of(row)])
     while True:
         best = best_rates(finished(args))
         if all(row in best for row in rows(args)):
@@ -141,6 +142,10 @@ def rows(args: argparse.Namespace) -> list[tuple[str, str, int]]:
     found = [(source, start, EPOCHS) for source in args.sources for start in args.starts]
     found += [(source, start, EPOCHS // 2) for source in args.sources for start in short]
     return list(dict.fromkeys(("" if row[1] == "scratch" else row[0], *row[1:]) for row in found))
+
+
+def rates_of(row: tuple[str, str, int]) -> tuple[float, ...]:
+    return RATES.get(row[1], TRANSFER_RATES)
 
 
 def work_off(args: argparse.Namespace, dataset: ImageDataset, runs: list[Run]) -> None:
@@ -177,7 +182,7 @@ def best_rates(runs: dict[Run, dict[str, Any]]) -> dict[tuple[str, str, int], fl
     for run, line in runs.items():
         if run.seed == first:
             tried.setdefault(run.row, {})[run.lr] = line["held_out"]
-    return {row: max(found, key=found.__getitem__) for row, found in tried.items() if len(found) == len(RATES)}
+    return {row: max(found, key=found.__getitem__) for row, found in tried.items() if set(found) >= set(rates_of(row))}
 
 
 def run_once(args: argparse.Namespace, dataset: ImageDataset, run: Run) -> dict[str, Any]:
@@ -276,6 +281,7 @@ def table_row(
         "macs": line["macs"],
         "epochs": epochs,
         "lr": rate,
+        "rates_tried": " ".join(str(run.lr) for run in sorted(runs) if run.row == row and run.seed == min(lines)),
         "seeds": " ".join(str(seed) for seed in sorted(lines)),
         **numbers,
         "end_minus_scratch": statistics.mean(final) - scratch,
