@@ -175,14 +175,15 @@ def finished(args: argparse.Namespace) -> dict[Run, dict[str, Any]]:
     return {Run(**line["run"]): line for line in lines}
 
 
-def best_rates(runs: dict[Run, dict[str, Any]]) -> dict[tuple[str, str, int], float]:
-    """Row -> the rate with the highest accuracy on held-out images with the first seed, of rows with all rates."""
+def best_rates(runs: dict[Run, dict[str, Any]], complete: bool = True) -> dict[tuple[str, str, int], float]:
+    """Row -> the rate with the highest accuracy on held-out images with the first seed, of rows tried at all rates."""
     first = min((run.seed for run in runs), default=0)
     tried: dict[tuple[str, str, int], dict[float, float]] = {}
     for run, line in runs.items():
         if run.seed == first:
             tried.setdefault(run.row, {})[run.lr] = line["held_out"]
-    return {row: max(found, key=found.__getitem__) for row, found in tried.items() if set(found) >= set(rates_of(row))}
+    rows = [row for row, found in tried.items() if not complete or set(found) >= set(rates_of(row))]
+    return {row: max(tried[row], key=tried[row].__getitem__) for row in rows}
 
 
 def run_once(args: argparse.Namespace, dataset: ImageDataset, run: Run) -> dict[str, Any]:
@@ -253,7 +254,7 @@ def accuracy(model: PrunableModel, dataset: ImageDataset, split: Split) -> float
 
 def write_table(args: argparse.Namespace) -> None:
     runs = finished(args)
-    best = best_rates(runs)
+    best = best_rates(runs, complete=False)
     scratch = [line["top1"][str(EPOCHS)] for run, line in runs.items() if run.row == ("", "scratch", EPOCHS)
                and run.lr == best[run.row]]  # fmt: skip
     write_rows(args.out, [table_row(runs, row, best[row], statistics.mean(scratch)) for row in best])
