@@ -46,7 +46,7 @@ def test_a_network_without_parameters_has_no_coverage() -> None:
 
 def test_the_report_is_plain_data() -> None:
     source = load_source("torchvision", "resnet18", pretrained=False)
-    _, report = transfer(source, Tiny())
+    _, report = transfer(source, Tiny(), "guide")
     data = json.loads(json.dumps(report.to_dict()))
     assert data["source"] == {
         "library": "torchvision",
@@ -71,7 +71,7 @@ def test_the_report_is_plain_data() -> None:
 def test_fates_cover_the_target_and_coverage_is_a_share(source: dict[str, bool]) -> None:
     shapes = {"fc.weight": (3, 2), "fc.bias": (3,), "other": (1,)}
     tensors = {key: torch.zeros(shapes[key] if fits else (7, 7)) for key, fits in source.items()}
-    _, report = transfer(tensors, Tiny())
+    _, report = transfer(tensors, Tiny(), "guide")
     assert [fate.key for fate in report.fates] == ["fc.weight", "fc.bias"]
     assert report.mapped + report.skipped + report.unmapped == 2
     assert report.covered == (9 if source.get("fc.weight") and source.get("fc.bias") else 0)

@@ -39,7 +39,8 @@ def transfer(
     """
     state = source.state_dict if isinstance(source, Source) else source
     if strategy is None:
-        strategy = "exact" if "/" in target.arch.name else "select"
+        arch = getattr(target, "arch", None)  # a network of the user's own has none, and `select` says so
+        strategy = "exact" if arch is not None and "/" in arch.name else "select"
     find = STRATEGIES.get(strategy) if isinstance(strategy, str) else strategy
     proposal = find(state, target)
     name = strategy if isinstance(strategy, str) else _name_of(strategy)
