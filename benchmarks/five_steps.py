@@ -45,7 +45,9 @@ def transfer_route(args: argparse.Namespace, seed: int, save: Path) -> dict[str,
     """The guide's five steps."""
     start = save / "transferred.pth.tar"
     moved = transfer.run(
-        TransferConfig(dataset=args.dataset, depth=args.depth, pretrained=False, output=start, seed=seed)
+        TransferConfig(
+            dataset=args.dataset, depth=args.depth, pretrained=False, strategy="guide", output=start, seed=seed
+        )
     )
     untrained = evaluate.run(EvaluateConfig(model=start, dataset=args.dataset, data_dir=args.data_dir))
     tuned = train.run(TrainConfig(**settings(args, seed), resume=start, save=save / "fine-tuned"))

@@ -98,12 +98,16 @@ def exact_transfer() -> str:
 
 def transfer() -> str:
     """Accuracy over the epochs from each start."""
-    return study(lambda row: " with" not in row["start"] or row["start"].startswith("exact"))
+    return study(lambda row: row["start"].partition(" ")[0] != "select" or row["start"] == "select")
 
 
 def transfer_parts() -> str:
     """Accuracy without each part of the role-aware strategy."""
-    return study(lambda row: row["start"].startswith("select") and row["epochs"] == "10" and row["source"] != "")
+    return study(
+        lambda row: (
+            row["start"].startswith("select") and (row["source"], row["epochs"]) == ("torchvision resnet18", "5")
+        )
+    )
 
 
 def study(chosen: Callable[[dict[str, str]], bool]) -> str:

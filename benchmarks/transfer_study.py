@@ -46,7 +46,8 @@ IMAGES, HELD_OUT = 2500, 1500
 GLANCE = 1000  # test images of the looks before the end
 EPOCHS, BATCH_SIZE, WEIGHT_DECAY = 10, 64, 5e-4
 SHOWN = (0, 1, 3, EPOCHS)
-RATES = (0.05, 0.1, 0.2)
+RATES = {"scratch": (0.05, 0.1, 0.2), "guide": (0.05, 0.1, 0.2)}
+TRANSFER_RATES = (0.025, 0.05, 0.1)  # of all other starts: the first one tried was best at scratch's lowest
 SEEDS = (1, 2, 3)
 CALIBRATION = 8  # batches of 128
 
@@ -62,6 +63,7 @@ SELECT = {
     "select without rescaling": {"rescale": False},
     "select without depth spread": {"spread": False},
 }
+WHOLE = ("scratch", "guide", "select")  # starts that get all epochs, too
 STARTS = ("scratch", "guide", *SELECT, "select without recalibration", "exact with CIFAR stem")
 
 
@@ -126,7 +128,7 @@ def run_all(args: argparse.Namespace) -> None:
     """Every row at every rate with the first seed; then every row at its best rate with the other seeds."""
     dataset = load_dataset("folder", half(args, 1))
     first, *others = args.seeds
-    work_off(args, dataset, [Run(*row, rate, first) for row in rows(args) for rate in RATES])
+    work_off(args, dataset, [Run(*row, rate, first) for row in rows(args) for rate in rates_of(row)])
     while True:
         best = best_rates(finished(args))
         if all(row in best for row in rows(args)):
@@ -136,11 +138,14 @@ def run_all(args: argparse.Namespace) -> None:
 
 
 def rows(args: argparse.Namespace) -> list[tuple[str, str, int]]:
-    """(source, start, epochs) of all rows, the most telling ones first; scratch has no source."""
-    short = [start for start in args.starts if start in ("scratch", "select")]
-    found = [(source, start, EPOCHS) for source in args.sources for start in args.starts]
-    found += [(source, start, EPOCHS // 2) for source in args.sources for start in short]
+    """(source, start, epochs) of all rows; scratch has no source, and the parts are tried on half the epochs only."""
+    found = [(source, start, EPOCHS) for source in args.sources for start in args.starts if start in WHOLE]
+    found += [(source, start, EPOCHS // 2) for source in args.sources for start in args.starts if start != "guide"]
     return list(dict.fromkeys(("" if row[1] == "scratch" else row[0], *row[1:]) for row in found))
+
+
+def rates_of(row: tuple[str, str, int]) -> tuple[float, ...]:
+    return RATES.get(row[1], TRANSFER_RATES)
 
 
 def work_off(args: argparse.Namespace, dataset: ImageDataset, runs: list[Run]) -> None:
@@ -170,14 +175,15 @@ def finished(args: argparse.Namespace) -> dict[Run, dict[str, Any]]:
     return {Run(**line["run"]): line for line in lines}
 
 
-def best_rates(runs: dict[Run, dict[str, Any]]) -> dict[tuple[str, str, int], float]:
-    """Row -> the rate with the highest accuracy on held-out images with the first seed, of rows with all rates."""
+def best_rates(runs: dict[Run, dict[str, Any]], complete: bool = True) -> dict[tuple[str, str, int], float]:
+    """Row -> the rate with the highest accuracy on held-out images with the first seed, of rows tried at all rates."""
     first = min((run.seed for run in runs), default=0)
     tried: dict[tuple[str, str, int], dict[float, float]] = {}
     for run, line in runs.items():
         if run.seed == first:
             tried.setdefault(run.row, {})[run.lr] = line["held_out"]
-    return {row: max(found, key=found.__getitem__) for row, found in tried.items() if len(found) == len(RATES)}
+    rows = [row for row, found in tried.items() if not complete or set(found) >= set(rates_of(row))]
+    return {row: max(tried[row], key=tried[row].__getitem__) for row in rows}
 
 
 def run_once(args: argparse.Namespace, dataset: ImageDataset, run: Run) -> dict[str, Any]:
@@ -248,7 +254,7 @@ def accuracy(model: PrunableModel, dataset: ImageDataset, split: Split) -> float
 
 def write_table(args: argparse.Namespace) -> None:
     runs = finished(args)
-    best = best_rates(runs)
+    best = best_rates(runs, complete=False)
     scratch = [line["top1"][str(EPOCHS)] for run, line in runs.items() if run.row == ("", "scratch", EPOCHS)
                and run.lr == best[run.row]]  # fmt: skip
     write_rows(args.out, [table_row(runs, row, best[row], statistics.mean(scratch)) for row in best])
@@ -276,6 +282,7 @@ def table_row(
         "macs": line["macs"],
         "epochs": epochs,
         "lr": rate,
+        "rates_tried": " ".join(str(run.lr) for run in sorted(runs) if run.row == row and run.seed == min(lines)),
         "seeds": " ".join(str(seed) for seed in sorted(lines)),
         **numbers,
         "end_minus_scratch": statistics.mean(final) - scratch,

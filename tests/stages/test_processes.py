@@ -170,7 +170,8 @@ def test_the_guides_five_steps(start: Start, folder: Path, tmp_path: Path) -> No
     assert load(tmp_path / "for_cifar10.pth.tar").arch.arguments["num_classes"] == 10
     small, final = load(tmp_path / "pruned/pruned.pth.tar"), load(tmp_path / "final_model/model_best.pth.tar")
     assert small.plan is not None
-    assert small.plan.total - small.plan.kept == int(0.4 * small.plan.total) + 1  # as the original counts
+    removed, counted = small.plan.total - small.plan.kept, int(0.4 * small.plan.total) + 1  # as the original counts
+    assert removed == counted or (removed < counted and small.plan.clamped)
     assert final.cfg == small.cfg
     again = start(*steps[-1], cwd=tmp_path)
     assert again.wait() == 0

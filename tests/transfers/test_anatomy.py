@@ -1,4 +1,4 @@
-"""What is read from a state dict: the blocks, their kernels made dense, stems made one kernel, the BatchNorms in place."""
+"""What is read from a state dict: blocks, dense kernels, stems as one kernel, and each BatchNorm in its place."""
 
 import pytest
 import timm

@@ -1,9 +1,10 @@
-"""Scales brought to the source's: every output of a convolution has the spread it has there, and the stream its mean."""
+"""Scales brought to the source's: convolutions give what they give there in spread, and the stream keeps its mean."""
 
 from collections.abc import Mapping
 
 import pytest
 import torch
+import torch.nn.functional as F
 from source_networks import SmallResNet
 from torch import Tensor, nn
 
@@ -99,6 +100,17 @@ def test_the_shift_is_what_the_sources_norms_have_added(source: SmallResNet, dee
     for name, copies in (("layer3.1.bn1", 0), ("layer3.2.bn1", 1), ("layer3.3.bn1", 2), ("bn", 3)):
         expected = first + state["layer3.1.bn3.bias"][rows] * copies / 3
         torch.testing.assert_close(norms[f"{name}.bias"], expected, rtol=1e-4, atol=1e-4, msg=name)
+
+
+def test_kernels_change_in_size_only(source: SmallResNet) -> None:
+    """Filters whose BatchNorm has a negative scale must not be turned round."""
+    target = create_model("resnet", depth=20, num_classes=4)
+    before, after = (transfer(source.state_dict(), target, "select", batches)[0] for batches in (None, [IMAGES]))
+    found = after.state_dict()
+    for key, kernel in before.state_dict().items():
+        if kernel.dim() == 4:
+            ours, theirs = kernel.flatten(1), found[key].flatten(1)
+            torch.testing.assert_close(F.cosine_similarity(ours, theirs), torch.ones(len(ours)), msg=key)
 
 
 def test_without_images_the_spread_is_another(source: SmallResNet) -> None:

@@ -27,7 +27,7 @@ def batchnorms(*blocks: str) -> set[str]:
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 def test_resnet50_gives_depth_164_ten_batchnorms_and_no_convolution(library: str, resnet164: PrunableModel) -> None:
     source = load_source(library, "resnet50", pretrained=False)
-    model, report = transfer(source, resnet164)
+    model, report = transfer(source, resnet164, "guide")
     blocks = [f"layer{stage}.{block}" for stage, last in ((1, 2), (2, 3), (3, 5)) for block in range(1, last + 1)]
     assert mapped_keys(report) == batchnorms(*blocks)
     assert (report.covered, report.learnable) == (3_584, 1_703_258)
@@ -49,7 +49,7 @@ def test_resnet50_gives_depth_164_ten_batchnorms_and_no_convolution(library: str
 def test_deeper_sources_give_more_batchnorms_and_no_convolution(
     name: str, norms: int, covered: int, resnet164: PrunableModel
 ) -> None:
-    _, report = transfer(load_source("torchvision", name, pretrained=False), resnet164)
+    _, report = transfer(load_source("torchvision", name, pretrained=False), resnet164, "guide")
     assert len(mapped_keys(report)) == 5 * norms
     assert all(".bn1." in key for key in mapped_keys(report))
     assert (report.covered, report.learnable) == (covered, 1_703_258)
@@ -58,14 +58,14 @@ def test_deeper_sources_give_more_batchnorms_and_no_convolution(
 def test_resnet18_also_gives_two_downsampling_convolutions(
     resnet18: dict[str, Tensor], resnet164: PrunableModel
 ) -> None:
-    _, report = transfer(resnet18, resnet164)
+    _, report = transfer(resnet18, resnet164, "guide")
     convolutions = {key for key in mapped_keys(report) if ".bn" not in key}
     assert convolutions == {"layer2.0.downsample.0.weight", "layer3.0.downsample.0.weight"}
     assert report.covered == 128 * 64 + 256 * 128 + 2 * (64 + 128 + 256)
 
 
 def test_every_key_has_one_fate_and_its_reason(resnet18: dict[str, Tensor], resnet164: PrunableModel) -> None:
-    _, report = transfer(resnet18, resnet164)
+    _, report = transfer(resnet18, resnet164, "guide")
     rows = {key: (fate, reason) for key, fate, reason in report.rows()}
     assert list(rows) == list(resnet164.state_dict())
     assert report.mapped + report.skipped + report.unmapped == len(rows)
@@ -85,7 +85,7 @@ def test_every_key_has_one_fate_and_its_reason(resnet18: dict[str, Tensor], resn
 def test_the_whole_network_comes_back_from_its_own_weights() -> None:
     source = create_model("resnet", depth=20, num_classes=10, in_channels=3)
     target = create_model("resnet", depth=20, num_classes=10, in_channels=3)
-    model, report = transfer(source.state_dict(), target)
+    model, report = transfer(source.state_dict(), target, "guide")
     assert (report.coverage, report.skipped, report.unmapped) == (1.0, 0, 0)
     images = torch.randn(2, 3, 32, 32)
     assert torch.equal(model.eval()(images), source.eval()(images))
@@ -96,7 +96,7 @@ def test_neither_source_nor_target_changes() -> None:
     target = create_model("resnet", depth=20, num_classes=10, in_channels=3)
     source_before = {key: tensor.clone() for key, tensor in source.items()}
     target_before = {key: tensor.clone() for key, tensor in target.state_dict().items()}
-    model, _ = transfer(source, target)
+    model, _ = transfer(source, target, "guide")
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1)
@@ -115,7 +115,7 @@ class Tiny(PrunableModel):
 
 
 def fates(source: dict[str, Tensor]) -> dict[str, str]:
-    _, report = transfer(source, Tiny())
+    _, report = transfer(source, Tiny(), "guide")
     return {fate.key: fate.fate for fate in report.fates}
 
 
@@ -156,7 +156,7 @@ def test_half_precision_weights_arrive_in_the_targets_precision() -> None:
     source = {
         key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in Tiny().state_dict().items()
     }
-    model, report = transfer(source, Tiny())
+    model, report = transfer(source, Tiny(), "guide")
     assert report.coverage == 1.0
     assert model.state_dict()["conv.weight"].dtype == torch.float32
     assert torch.equal(model.state_dict()["conv.weight"], source["conv.weight"].float())
@@ -165,7 +165,7 @@ def test_half_precision_weights_arrive_in_the_targets_precision() -> None:
 def test_frozen_parameters_are_not_counted_as_learnable() -> None:
     target = Tiny()
     target.fc.requires_grad_(False)
-    _, report = transfer(Tiny().state_dict(), target)
+    _, report = transfer(Tiny().state_dict(), target, "guide")
     assert (report.covered, report.learnable) == (116, 3 * 4 * 9 + 8)
 
 

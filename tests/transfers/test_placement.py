@@ -1,6 +1,7 @@
 """Where blocks and channels go: properties for all sizes, and the cases at hand in numbers."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 import torch
@@ -81,7 +82,7 @@ def test_evenly_spaced_indices_are_in_range_and_even(total: int, wanted: int) ->
     assert len(found) == wanted
     assert found[0] == 0
     assert max(found) < total
-    gaps = {after - before for before, after in zip(found, found[1:], strict=False)}
+    gaps = {after - before for before, after in pairwise(found)}
     assert gaps <= {total // wanted, -(-total // wanted)}
 
 

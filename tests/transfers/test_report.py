@@ -46,7 +46,7 @@ def test_a_network_without_parameters_has_no_coverage() -> None:
 
 def test_the_report_is_plain_data() -> None:
     source = load_source("torchvision", "resnet18", pretrained=False)
-    _, report = transfer(source, Tiny())
+    _, report = transfer(source, Tiny(), "guide")
     data = json.loads(json.dumps(report.to_dict()))
     assert data["source"] == {
         "library": "torchvision",
@@ -63,6 +63,7 @@ def test_the_report_is_plain_data() -> None:
         "operation": "new",
         "reason": "shape (1000, 512) in the source, (3, 2) here",
         "source_key": "fc.weight",
+        "role": "",
     }
 
 
@@ -70,7 +71,7 @@ def test_the_report_is_plain_data() -> None:
 def test_fates_cover_the_target_and_coverage_is_a_share(source: dict[str, bool]) -> None:
     shapes = {"fc.weight": (3, 2), "fc.bias": (3,), "other": (1,)}
     tensors = {key: torch.zeros(shapes[key] if fits else (7, 7)) for key, fits in source.items()}
-    _, report = transfer(tensors, Tiny())
+    _, report = transfer(tensors, Tiny(), "guide")
     assert [fate.key for fate in report.fates] == ["fc.weight", "fc.bias"]
     assert report.mapped + report.skipped + report.unmapped == 2
     assert report.covered == (9 if source.get("fc.weight") and source.get("fc.bias") else 0)
@@ -99,5 +100,29 @@ def test_a_strategy_must_account_for_every_key(lying_strategy: dict[str, Proposa
 def test_a_strategy_must_fill_what_it_calls_mapped(lying_strategy: dict[str, Proposal]) -> None:
     both = (fate("fc.weight", "mapped"), fate("fc.bias", "unmapped"))
     lying_strategy["proposal"] = Proposal(fates=both, tensors={"fc.bias": torch.zeros(3)})
-    with pytest.raises(ValueError, match="'lying' must give a tensor for exactly the keys it calls mapped"):
+    with pytest.raises(ValueError, match="'lying' must give a tensor for every key it calls mapped"):
         transfer({}, Tiny(), "lying")
+
+
+def test_a_strategy_must_not_fill_what_it_calls_skipped(lying_strategy: dict[str, Proposal]) -> None:
+    both = (fate("fc.weight", "mapped"), fate("fc.bias", "skipped"))
+    tensors = {"fc.weight": torch.zeros(3, 2), "fc.bias": torch.zeros(3)}
+    lying_strategy["proposal"] = Proposal(fates=both, tensors=tensors)
+    with pytest.raises(ValueError, match="'lying' must give a tensor for every key it calls mapped"):
+        transfer({}, Tiny(), "lying")
+
+
+def test_a_start_that_is_not_the_sources_is_filled_in_but_not_counted(lying_strategy: dict[str, Proposal]) -> None:
+    both = (fate("fc.weight", "mapped"), fate("fc.bias", "unmapped"))
+    tensors = {"fc.weight": torch.zeros(3, 2), "fc.bias": torch.full((3,), 5.0)}
+    lying_strategy["proposal"] = Proposal(fates=both, tensors=tensors)
+    model, report = transfer({}, Tiny(), "lying")
+    assert isinstance(model, Tiny)
+    assert model.fc.bias.tolist() == [5.0, 5.0, 5.0]
+    assert (report.mapped, report.unmapped, report.covered, report.learnable) == (1, 1, 6, 9)
+
+
+def test_a_role_is_part_of_the_plain_data() -> None:
+    one = KeyFate(key="conv1.weight", fate="mapped", operation="folded", reason="because", role="stem")
+    report = TransferReport(strategy="select", source=None, fates=(one,), covered=1, learnable=1)
+    assert report.to_dict()["keys"][0]["role"] == "stem"

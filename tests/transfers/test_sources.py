@@ -278,3 +278,10 @@ def test_timm_names_the_tags_it_has() -> None:
 def test_timm_says_when_a_network_was_never_trained() -> None:
     expected = "timm has no pretrained weights for 'resnet200': pass --weights FILE or --no-pretrained"
     assert message(UsageError, "timm", "resnet200") == expected
+
+
+def test_a_safetensors_file_is_put_into_network_order(tmp_path: Path) -> None:
+    network = timm.create_model("resnet14t")
+    save_file(dict(network.state_dict()), tmp_path / "w.safetensors")
+    source = load_source("timm", "resnet14t", weights=tmp_path / "w.safetensors")
+    assert list(source.state_dict) == list(network.state_dict())

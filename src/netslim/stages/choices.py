@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +112,9 @@ def build_target(config: TransferConfig, choices: Choices, kept: dict[str, int] 
 
 def classifier_key(config: TransferConfig, choices: Choices) -> str:
     """Name of the classifier's weight in the target's state dict: in a library's network also the source's."""
-    with torch.device("meta"):  # takes no memory; a wrong depth must not be found after a download
+    # A wrong depth must not be found after a download. On "meta" nothing is allocated, but torch takes seconds to get
+    # ready for it: only where the network is large.
+    with torch.device("meta") if is_library(choices.arch) else nullcontext():
         return f"{classifier(build_target(config, choices))[0]}.weight"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from netslim.core.config import Setting, StageConfig
 
-DEFAULT_STRATEGY = "guide"  # of a transfer into the guide's resnet
+DEFAULT_STRATEGY = "select"  # of a transfer into the guide's resnet
 
 
 class DataConfig(StageConfig):

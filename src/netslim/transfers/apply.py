@@ -14,13 +14,11 @@ from netslim.transfers.report import TransferReport, learnable_sizes
 from netslim.transfers.sources import Source
 from netslim.transfers.strategies import STRATEGIES
 
-DEFAULT = "guide"
-
 
 def transfer(
     source: Source | Mapping[str, Tensor],
     target: PrunableModel,
-    strategy: str | Strategy = DEFAULT,
+    strategy: str | Strategy | None = None,
     batches: Sequence[Tensor] | None = None,
 ) -> tuple[PrunableModel, TransferReport]:
     """Gives a copy of `target` the weights that the strategy finds for it in `source`.
@@ -28,7 +26,8 @@ def transfer(
     Args:
         source: a loaded source network, or a plain state dict.
         target: the network to fill; not changed. What the source has nothing for keeps the target's values.
-        strategy: name of a registered strategy, or a strategy.
+        strategy: name of a registered strategy, or a strategy; None for "exact" where the target is a library's
+            network, else "select".
         batches: normalised training images (N, C, H, W) of the target's data, on the target's device. With them, a
             strategy that knows what the source's layers give out has the target's scaled to that (`calibrate_`).
 
@@ -39,6 +38,9 @@ def transfer(
         UsageError: no such strategy, or one that is not for this source and target.
     """
     state = source.state_dict if isinstance(source, Source) else source
+    if strategy is None:
+        arch = getattr(target, "arch", None)  # a network of the user's own has none, and `select` says so
+        strategy = "exact" if arch is not None and "/" in arch.name else "select"
     find = STRATEGIES.get(strategy) if isinstance(strategy, str) else strategy
     proposal = find(state, target)
     name = strategy if isinstance(strategy, str) else _name_of(strategy)

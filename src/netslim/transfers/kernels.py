@@ -49,5 +49,5 @@ def fit_inputs(kernel: Tensor, channels: int) -> Tensor:
 def _with_energy_of(kernel: Tensor, small: Tensor) -> Tensor:
     """`small`, each filter scaled to the sum of squares it has in `kernel`."""
     energy, left = (k.flatten(1).square().sum(1) for k in (kernel, small))
-    factor = (energy / left.clamp_min(1e-30)).sqrt().where(left > 0, left.new_zeros(()))
+    factor = (energy / left.clamp_min(1e-30)).sqrt()
     return small * factor[:, None, None, None]

@@ -90,6 +90,7 @@ def load_source(source: str, model_name: str, *, pretrained: bool = True, weight
         path, origin = (weights, str(weights)) if weights is not None else library.fetch(model_name)
         state, digest = read_weights(path), sha256_of(path)
         check_fits(path, state, model_name, lambda name: _shapes(library, name), COMMON)
+        state = _in_network_order(state, _shapes(library, model_name))
     return Source(
         library=source,
         model_name=model_name,
@@ -116,6 +117,12 @@ def _library(source: str) -> Library:
 def _check_name(source: str, model_name: str) -> None:
     architecture = model_name.partition(".")[0] if source == "timm" else model_name
     check_resnet(source, architecture, "--model-name resnet50")
+
+
+def _in_network_order(state: Mapping[str, Tensor], network: Shapes) -> dict[str, Tensor]:
+    """The tensors as the network has them: a safetensors file has block 10 before block 2."""
+    order = [key for key in network if key in state]
+    return {key: state[key] for key in dict.fromkeys((*order, *state))}
 
 
 def _shapes(library: Library, name: str) -> Shapes:

@@ -69,7 +69,8 @@ def select(source: Mapping[str, Tensor], target: PrunableModel, options: SelectO
     Raises:
         UsageError: the source is no ResNet, or the target another network.
     """
-    if target.arch.name != "resnet" or target.plan or "cfg" in target.arch.arguments:
+    arch = getattr(target, "arch", None)
+    if arch is None or arch.name != "resnet" or target.plan or "cfg" in arch.arguments:
         raise UsageError(
             "strategy 'select' fills the unpruned pre-activation ResNet: type --arch resnet, or --strategy exact for "
             "the source's own network"
