@@ -7,9 +7,9 @@ timm the smallest networks whose weights are mostly those of convolutions and th
 weights, and BatchNorm scales, shifts and statistics that are random too. One row per network and share of channels:
 
 `verify_difference` is between masked and rebuilt network relative to the largest output (two noise images), once more
-in double precision, which tells rounding from a channel in the wrong place; `backward` is a training step's gradients, all
-of them finite; `export` is torch.export of the rebuilt network, run again. `smallest` is the least number of channels
-that a group keeps. `plan_seconds` and `apply_seconds` are wall time on one thread.
+in double precision, which tells rounding from a channel in the wrong place; `backward` is a training step's gradients,
+all of them finite; `export` is torch.export of the rebuilt network, run again. `smallest` is the least number of
+channels that a group keeps. `plan_seconds` and `apply_seconds` are wall time on one thread.
 """
 
 import argparse
