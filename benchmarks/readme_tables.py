@@ -8,11 +8,12 @@ import csv
 import re
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/transfer.md")
+DOCUMENTS = ("README.md", "docs/transfer.md", "docs/any_network.md")
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -130,6 +131,64 @@ def percent(row: dict[str, str], epoch: str) -> str:
     return f"{100 * float(mean):.1f}" + (f" ± {100 * float(sd):.1f}" if sd else "")
 
 
+def any_network() -> str:
+    """Per library and share: how many pass, and what is left."""
+    rows = read("any_network")
+    lines = []
+    for library, share in sorted({(row["library"], row["percent"]) for row in rows}, reverse=True):
+        of = [row for row in rows if (row["library"], row["percent"]) == (library, share)]
+        ran = [row for row in of if row["ok"] == "yes"]
+        double = [float(row["verify_difference_float64"]) for row in ran if row["verify_difference_float64"]]
+        lines.append(
+            (library, f"{100 * float(share):.0f} %", str(len(of)), str(len(ran)),
+             str(sum(row["ok"] == "refused" for row in of)), median_share(ran, "params"), median_share(ran, "macs"),
+             f"{max(float(row['verify_difference']) for row in ran):.0e}",
+             f"{max(double):.0e} ({len(double)})" if double else "-", min((row["smallest"] for row in ran), key=int),
+             f"{max(float(row['plan_seconds']) + float(row['apply_seconds']) for row in ran):.1f}")
+        )  # fmt: skip
+    head = ("library", "channels gone", "networks", "pass", "refused", "parameters left (median)", "MACs left (median)",
+            "masked to rebuilt, float32", "float64 (where needed)", "fewest channels in a group",
+            "plan and surgery, most seconds")  # fmt: skip
+    families = len({(row["library"], row["family"]) for row in rows})
+    failed = "; ".join(
+        f"{row['model']} at {100 * float(row['percent']):.0f} % ({row['ok']}: {row['reason']})"
+        for row in rows
+        if row["ok"] != "yes"
+    )
+    return f"{markdown(head, lines)}\n\n{families} families. Not passed: {failed or 'none'}. {origin(rows[0])}"
+
+
+def any_network_families() -> str:
+    """Every family's networks."""
+    rows = read("any_network")
+    lines = []
+    for library, family in dict.fromkeys((row["library"], row["family"]) for row in rows):
+        of = [row for row in rows if (row["library"], row["family"]) == (library, family)]
+        models = ", ".join(dict.fromkeys(row["model"] for row in of))
+        lines.append((library, family, models, f"{sum(row['ok'] == 'yes' for row in of)} of {len(of)}"))
+    return markdown(("library", "family", "networks", "rows that pass"), lines)
+
+
+def median_share(rows: list[dict[str, str]], what: str) -> str:
+    """The median of what is left, in percent."""
+    return f"{100 * statistics.median(int(row[f'pruned_{what}']) / int(row[what]) for row in rows):.0f} %"
+
+
+def torch_pruning() -> str:
+    """How often the two agree, and each case in which they do not."""
+    rows = read("torch_pruning_check")
+    counts = Counter((row["verdict"], row["right"]) for row in rows)
+    summary = markdown(("verdict", "right", "cases"), [(*key, str(count)) for key, count in counts.most_common()])
+    differ = [
+        (row["model"], row["layer"], f"{row['removed']} of {row['of']}", row["verdict"], row["right"], row["reason"])
+        for row in rows
+        if row["verdict"] != "agree"
+    ]
+    head = ("network", "layer", "outputs removed", "verdict", "right", "why")
+    networks = len({(row["library"], row["model"]) for row in rows})
+    return f"{summary}\n\n{networks} networks. {origin(rows[0])}\n\n{markdown(head, differ)}"
+
+
 TABLES = {
     "demo": demo,
     "fashion-mnist": fashion_mnist,
@@ -137,6 +196,9 @@ TABLES = {
     "exact-transfer": exact_transfer,
     "transfer": transfer,
     "transfer-parts": transfer_parts,
+    "any-network": any_network,
+    "any-network-families": any_network_families,
+    "torch-pruning": torch_pruning,
 }
 
 

@@ -16,16 +16,29 @@ def quartiles(values: Sequence[float]) -> dict[str, float]:
     return {"q1": lower, "median": median, "q3": upper}
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes `rows` to a new CSV file and prints them; floats get four significant digits."""
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], *, show: bool = True) -> None:
+    """Writes `rows` to a new CSV file and prints them; floats get four significant digits.
+
+    Rows that say what they were measured on (from `rows_of_these_versions`) keep that.
+    """
     measured_on = {**hardware(), **versions(), "commit": commit()}
-    complete = [{**row, **measured_on} for row in rows]
+    complete = [{**row, **{key: row.get(key, value) for key, value in measured_on.items()}} for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        for stream in (file, sys.stdout):
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("w", newline="") as file:
+        for stream in (file, sys.stdout) if show else (file,):
             writer = csv.DictWriter(stream, fieldnames=list(complete[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows({key: _plain(value) for key, value in row.items()} for row in complete)
+    unfinished.replace(path)
+
+
+def rows_of_these_versions(path: Path) -> list[dict[str, Any]]:
+    """The rows of a CSV file that were measured with the libraries' versions of now; none if there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if all(row[key] == value for key, value in versions().items())]
 
 
 def _plain(value: Any) -> Any:

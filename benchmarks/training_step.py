@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from netslim.models import create_model
 from netslim.training.optimizer import build_sgd
+from netslim.training.penalties.l1 import L1Penalty
 from netslim.training.precision import EXACT, Precision, choose_precision
-from netslim.training.sparsity import ScalePenalty
 from netslim.training.step import TrainStep
 from table import quartiles, write_rows
 
@@ -64,7 +64,7 @@ def netslim_step(precision: Precision, depth: int) -> Step:
     model = create_model("resnet", depth=depth).train()
     precision.arrange_(model)
     optimizer = build_sgd(model, **SGD)
-    step = TrainStep(model, optimizer, precision=precision, penalty=ScalePenalty(model, STRENGTH))
+    step = TrainStep(model, optimizer, precision=precision, penalty=L1Penalty(model, STRENGTH))
     return lambda images, labels: float(step(images, labels).loss)
 
 

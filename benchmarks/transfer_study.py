@@ -31,10 +31,10 @@ from netslim.stages.adapt import calibration_images
 from netslim.stages.configs import TrainConfig
 from netslim.training.evaluate import evaluate
 from netslim.training.optimizer import build_sgd
+from netslim.training.penalties import no_penalty
 from netslim.training.precision import Precision
 from netslim.training.recalibrate import recalibrate_
 from netslim.training.schedule import rate_factor
-from netslim.training.sparsity import ScalePenalty
 from netslim.training.step import TrainStep
 from netslim.transfers.strategies.select import SelectOptions, select
 from table import write_rows
@@ -232,7 +232,7 @@ def fit(model: PrunableModel, dataset: ImageDataset, run: Run) -> tuple[dict[int
     precision = Precision("bf16", channels_last=True)
     precision.arrange_(model)
     optimizer = build_sgd(model, lr=run.lr, momentum=0.9, weight_decay=WEIGHT_DECAY, nesterov=True)
-    step = TrainStep(model, optimizer, precision=precision, penalty=ScalePenalty(model, 0.0))
+    step = TrainStep(model, optimizer, precision=precision, penalty=no_penalty(model))
     batches = TrainBatches(few(dataset).train, dataset, batch_size=BATCH_SIZE, seed=run.seed, device="cpu")
     glance = part_of(dataset.test, 0, GLANCE)
     top1 = {0: accuracy(model, dataset, glance)}

@@ -17,6 +17,7 @@ NAMES = [
     "apply",
     "create_model",
     "evaluate",
+    "for_inference",
     "load",
     "load_source",
     "measure",

@@ -7,6 +7,7 @@ The public API on one page; everything is imported at its first use:
 - `transfer(source, target)`: weights of a source network into a prunable one, with a report.
 - `plan(model, example, percent=...)`: which channels of any network go. `apply(model, plan)`: the smaller network.
 - `verify(model, small, images)`: the masked original against the rebuilt network.
+- `for_inference(model, example)`: the same function as a network made for speed.
 - `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
 """
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netslim.core.protocols import PrunePlan as PrunePlan
     from netslim.cost import measure as measure
+    from netslim.export import for_inference as for_inference
     from netslim.models import create_model as create_model
     from netslim.network import load as load
     from netslim.network import save as save
@@ -31,6 +33,7 @@ _HOMES = {
     "apply": ("netslim.pruning", "apply"),
     "create_model": ("netslim.models", "create_model"),
     "evaluate": ("netslim.training.evaluate", "evaluate"),
+    "for_inference": ("netslim.export", "for_inference"),
     "load": ("netslim.network", "load"),
     "load_source": ("netslim.transfers", "load_source"),
     "measure": ("netslim.cost", "measure"),

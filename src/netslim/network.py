@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
+from netslim.export.folder import is_folder, read_folder
 from netslim.models import build, check_known, recognise
 from netslim.pruning import apply, plan_from_dict
 
@@ -25,18 +26,23 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
     """The network in a file, in eval mode on the CPU.
 
     Reads netslim's files and those of the original network-slimming scripts (also without `cfg`, with `module.`
-    prefixes, or from torch 0.3).
+    prefixes, or from torch 0.3), and folders of `netslim export --target safetensors`.
 
     Args:
-        path: the file, which is enough for a registered architecture.
+        path: the file or folder, which is enough for a registered architecture.
         model: the unpruned network that the file is of, for one that netslim can't build; left unchanged.
 
     Raises:
         CheckpointError: the file is missing, damaged, unsafe, or its weights fit no known architecture or not `model`.
     """
-    checkpoint = read_checkpoint(Path(path))
+    checkpoint = read(Path(path))
     found: nn.Module = restore(checkpoint, Path(path)) if model is None else restore(checkpoint, Path(path), model)
     return found.eval()
+
+
+def read(path: Path) -> Checkpoint:
+    """What a file, or a folder of `netslim export --target safetensors`, holds. Raises CheckpointError."""
+    return read_folder(path) if is_folder(path) else read_checkpoint(path)
 
 
 def save(path: str | Path, model: nn.Module) -> None:
@@ -63,7 +69,8 @@ def describe(model: nn.Module) -> Checkpoint:
         described.extra = {"network": type(model).__name__}
     elif isinstance(model, PrunableModel):
         check_known(arch.name)
-        described.cfg = [*model.cfg] if plan or "cfg" in arch.arguments else None
+        narrow = "cfg" in arch.arguments or (plan is not None and not plan.traced)  # the original has no narrow streams
+        described.cfg = [*model.cfg] if narrow else None
     return described
 
 

@@ -36,6 +36,9 @@ DEFAULTS = {
             "--depth": depth,
             "--percent": "0.5",
             "--test-batch-size": "256",
+            "--recalibrate": "0",
+            "--no-absorb": True,
+            "--no-carry-momentum": True,
             "--save": ".",
         }
         for script, depth in (("resprune.py", "164"), ("vggprune.py", "19"), ("denseprune.py", "40"))
@@ -49,7 +52,8 @@ DEFAULTS = {
     },
 }
 PRUNE = ("resprune.py", "vggprune.py", "denseprune.py")
-FLAGS = {"--sparsity-regularization", "--no-pretrained", "--debug", "--unverified-data"}
+FLAGS = {"--absorb", "--no-absorb", "--no-carry-momentum", "--sparsity-regularization", "--no-pretrained", "--debug"}
+FLAGS |= {"--unverified-data"}
 
 
 def parsed(arguments: list[str]) -> tuple[str, list[str], dict[str, str | bool]]:
@@ -225,4 +229,5 @@ def test_every_command_of_the_guide_is_a_valid_new_command(block: str) -> None:
 
 def test_every_verb_is_listed_in_the_order_of_the_work() -> None:
     group = typer.main.get_command(app)
-    assert group.list_commands(None) == ["transfer", "train", "prune", "evaluate", "info", "demo"]
+    assert group.list_commands(None) == [*VERBS]
+    assert [*VERBS][:5] == ["transfer", "train", "prune", "sweep", "sensitivity"]

@@ -22,7 +22,7 @@ from torchvision import models
 
 import netslim
 from netslim.core.errors import UsageError
-from netslim.core.protocols import PrunableModel
+from netslim.core.protocols import Evidence, InformedCriterion, PrunableModel
 from netslim.core.registry import Registry
 from netslim.data import load_dataset
 from netslim.data.cifar import CIFAR10, CIFAR100, CifarRelease
@@ -32,6 +32,7 @@ from netslim.models.registry import RECOGNISERS
 from netslim.network import describe, load_weights
 from netslim.pruning import plan_from_dict
 from netslim.pruning.criteria import CRITERIA
+from netslim.training.penalties import PENALTIES, no_penalty
 from netslim.transfers import STRATEGIES
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -40,6 +41,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "vgg": {"depth": 11, "cfg": [6, "M", 8, "M", 12, 9, "M", 16, 10, "M", 12, 20]},
 }
 IMAGES = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+LABELLED = (IMAGES, torch.tensor([0, 3]))
 
 architectures = pytest.mark.parametrize("name", ARCHITECTURES.names())
 criteria = pytest.mark.parametrize("name", CRITERIA.names())
@@ -67,7 +69,7 @@ def widths(model: PrunableModel) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "registry", [ARCHITECTURES, CRITERIA, DATASETS, STRATEGIES], ids=lambda registry: registry.kind
+    "registry", [ARCHITECTURES, CRITERIA, DATASETS, PENALTIES, STRATEGIES], ids=lambda registry: registry.kind
 )
 def test_names_can_be_typed_and_every_entry_says_what_it_is(registry: Registry[Any]) -> None:
     assert registry.names()
@@ -167,21 +169,51 @@ def test_every_parameter_of_an_architecture_learns(name: str) -> None:
 def test_a_criterion_scores_every_channel(name: str, architecture: str) -> None:
     model = small(architecture)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    for group, width in zip(model.channel_groups(), widths(model), strict=True):
-        scores = CRITERIA.get(name)(model, group)
+    criterion, groups = CRITERIA.get(name), model.channel_groups()
+    if isinstance(criterion, InformedCriterion):
+        macs = {group.name: 100.0 for group in groups}
+        criterion = criterion.prepare(model, Evidence(groups=groups, macs=macs, seed=1, batches=[LABELLED]))
+    for group, width in zip(groups, widths(model), strict=True):
+        scores = criterion(model, group)
         assert scores.shape == (width,)
         assert scores.is_floating_point()
         assert scores.isfinite().all()
-        assert torch.equal(CRITERIA.get(name)(model, group), scores)
+        assert torch.equal(criterion(model, group), scores)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
 @criteria
 def test_a_criterion_can_be_asked_for_by_name(name: str) -> None:
     model = small("resnet")
-    plan = netslim.plan(model, IMAGES[:1], percent=0.5, criterion=name)
+    plan = netslim.plan(model, IMAGES[:1], percent=0.5, criterion=name, batches=[LABELLED])
     assert plan.criterion == name
     assert netslim.verify(model, netslim.apply(model, plan), IMAGES).holds
+
+
+# Penalties
+
+
+@pytest.mark.parametrize("name", PENALTIES.names())
+def test_a_penalty_moves_small_scales_towards_zero_and_nothing_else(name: str) -> None:
+    model = small("resnet").train()
+    model(IMAGES).square().sum().backward()
+    scales = {f"{key}.weight" for key, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    before = {key: value.detach().clone() for key, value in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    penalty = PENALTIES.get(name)(model, 1e-3)
+    penalty.before_step_()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.sub_(parameter.grad)
+    penalty.after_step_(1.0)
+    for key, value in model.named_parameters():
+        if key in scales:
+            low = (before[key].abs() > 0.01) & (before[key].abs() < 0.1)
+            assert bool((value[low].abs() < before[key][low].abs()).all())
+        else:
+            assert torch.equal(value, before[key]), key
+    assert no_penalty(model).value() == 0
 
 
 # Data sets

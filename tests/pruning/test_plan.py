@@ -144,11 +144,13 @@ def test_shares_that_are_none(percent: float, message: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"min_channels": 0}, "--min-channels 0: at least 1, or a layer would have no channel left"),
-        ({"min_channels": -2}, "--min-channels -2: at least 1, or a layer would have no channel left"),
+        ({"min_channels": -2}, "--min-channels -2: the least that a layer keeps; type 1, or more, or 0"),
+        ({"round_to": 0}, "--round-to 0: what widths are multiples of; type 1 (any width), 8 or 16"),
+        ({"latency_batch": 0}, "--latency-batch 0: images of the batch that is timed; type 1 or more"),
         (
             {"criterion": "bn_scal"},
-            "unknown criterion 'bn_scal'; did you mean bn_scale? (known: bn_scale, filter_norm)",
+            "unknown criterion 'bn_scal'; did you mean bn_scale or bn_scale_macs? (known: bn_scale, bn_scale_macs, "
+            "geometric_median, l1_norm, l2_norm, random, taylor)",
         ),
     ],
 )

@@ -283,14 +283,15 @@ def refusal(model: nn.Module, shape: tuple[int, ...] = SHAPE, **options: str) ->
 
 
 def test_networks_that_cannot_be_pruned() -> None:
-    reason = "has no BatchNorm, whose scales criterion 'bn_scale' reads; criteria that work without: filter_norm"
+    reason = "has no BatchNorm, whose scales criterion 'bn_scale' reads; criteria that work without: "
+    reason += "geometric_median, l1_norm, l2_norm, random"
     assert refusal(structures.Unnormalised()) == f"Unnormalised {reason}"
     assert refusal(nn.Linear(2, 2), (1, 2)) == f"Linear {reason}"
-    assert refusal(nn.Linear(2, 2), (1, 2), criterion="filter_norm") == (
+    assert refusal(nn.Linear(2, 2), (1, 2), criterion="l1_norm") == (
         "Linear has no channels that can go: weight is an output of the network"
     )
     model = structures.Unnormalised()
-    small = apply(model, plan(model, torch.zeros(SHAPE), percent=0.5, criterion="filter_norm"))
+    small = apply(model, plan(model, torch.zeros(SHAPE), percent=0.5, criterion="l1_norm"))
     assert small.body.out_channels == 2
     assert verify(model, small, torch.randn(2, 3, 8, 8)).holds
 

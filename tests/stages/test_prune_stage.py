@@ -144,3 +144,48 @@ def test_a_pruned_network_can_be_pruned_again(pruned: Path, folder: Path, tmp_pa
     assert second.plan is not None
     assert second.plan.total == first.plan.total == 688
     assert second.plan.kept < first.plan.kept
+
+
+def test_a_target_instead_of_a_percentage(
+    trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: dict[str, Any] = {"target_macs": "0.5", "round_to": 4, "only": "layer2, layer3", "criterion": "taylor"}
+    result = run(trained / BEST, tmp_path / "run", data_dir=folder, recalibrate=0, **given)
+    assert result["macs"] == pytest.approx(0.5 * result["macs_before"], rel=0.01)
+    assert result["budget"]["reached"] == result["macs"]
+    out = capsys.readouterr().out
+    assert f"budget     --target-macs 0.5: {round(0.5 * result['macs_before']):,} asked for, " in out
+    assert "left alone: layer1.0.bn1 (is not in --only), " in out
+    plan = plan_from_dict(json.loads((tmp_path / "run/plan.json").read_text()))
+    assert (plan.round_to, plan.criterion) == (4, "taylor")
+    assert all(len(group.keep) in (group.total, *range(4, group.total, 4)) for group in plan.groups)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"percent": 0.3, "target_macs": "0.5"}, "--percent 0.3, --target-macs 0.5: a plan has one budget"),
+        ({"target_macs": "12Q"}, "--target-macs 12Q: what should remain, as a share"),
+        ({"target_latency": "3"}, "--target-latency 3: what should remain, as a share"),
+    ],
+)
+def test_budgets_that_are_none_are_said_before_anything_is_opened(
+    tmp_path: Path, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        run(tmp_path / "missing.pth.tar", tmp_path / "run", **given)
+    assert str(error.value).startswith(message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_budget_that_cannot_be_met_leaves_the_folder_free(trained: Path, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"the least that can be reached is .* type --target-macs \d+$"):
+        run(trained / BEST, tmp_path / "run", data_dir=folder, target_macs="0.001", recalibrate=0)
+    assert not (tmp_path / "run/plan.json").exists()
+    assert run(trained / BEST, tmp_path / "run", data_dir=folder, target_macs="0.6", recalibrate=0)["macs"]
+
+
+@pytest.mark.parametrize("setting", [{"round_to": 0}, {"min_channels": -1}, {"latency_batch": 0}])
+def test_numbers_that_are_no_widths(tmp_path: Path, setting: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="input should be greater than or equal to"):
+        PruneConfig.build({"model": tmp_path / "x.pth.tar", **setting})

@@ -16,9 +16,11 @@ from netslim.data import Augmentation, ImageDataset, Split, TrainBatches, evalua
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.loop import CHECK_EVERY, StopRequested, Training, TrainState
 from netslim.training.optimizer import build_sgd, export_state, import_state
+from netslim.training.penalties import PENALTIES, PenaltyOptions
+from netslim.training.penalties.l1 import L1Penalty
 from netslim.training.precision import Precision
-from netslim.training.sparsity import ScalePenalty
 from netslim.training.step import TrainStep
+from netslim.training.teacher import Teacher
 
 IMAGES, BATCH_SIZE, EPOCHS = 13, 4, 4  # the last batch has one image
 BATCHES = 4
@@ -55,9 +57,20 @@ class Silent:
 class Run:
     """A training that can be cut off and taken up again from what was saved last."""
 
-    def __init__(self, model: nn.Module, *, precision: str = "fp32", s: float = 1e-3, lr: float = 0.1) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        precision: str = "fp32",
+        s: float = 1e-3,
+        lr: float = 0.1,
+        penalty: str = "l1",
+        options: PenaltyOptions | None = None,
+        teacher: nn.Module | None = None,
+    ) -> None:
         self.start = copy.deepcopy(model)
         self.precision, self.s, self.lr = precision, s, lr
+        self.penalty, self.options, self.teacher = penalty, options, teacher
         self.saved: dict[str, Any] | None = None
         self.saves = 0
         self.reporter = Silent()
@@ -67,7 +80,13 @@ class Run:
         """Trains until the end or until `stop_at` was asked that often whether to stop."""
         model = copy.deepcopy(self.start)
         optimizer = build_sgd(model, lr=self.lr, momentum=0.9, weight_decay=1e-4)
-        step = TrainStep(model, optimizer, precision=Precision(self.precision), penalty=ScalePenalty(model, self.s))
+        step = TrainStep(
+            model,
+            optimizer,
+            precision=Precision(self.precision),
+            penalty=PENALTIES.get(self.penalty)(model, self.s, self.options),
+            teacher=Teacher(copy.deepcopy(self.teacher)) if self.teacher else None,
+        )
         data, state = dataset(), TrainState()
         if self.saved:
             model.load_state_dict(self.saved["model"])
@@ -152,6 +171,41 @@ def test_every_single_place_to_stop(make_tiny: Callable[[], nn.Module]) -> None:
         assert cut.reporter.rows == whole.reporter.rows
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("penalty", ["l1", "proximal", "polarization"])
+def test_every_penalty_with_schedule_and_teacher_goes_on_to_the_same_bits(
+    make_tiny: Callable[..., nn.Module], penalty: str, precision: str
+) -> None:
+    weights = {"bn": torch.tensor([0.5, 1.0, 2.0, 0.5])}
+    options = PenaltyOptions(weights=weights, warmup=1.5, schedule="cosine")
+
+    def new() -> Run:
+        return Run(
+            make_tiny(), s=0.2, precision=precision, penalty=penalty, options=options, teacher=make_tiny(7)
+        )  # fmt: skip
+
+    whole = new()
+    expected = whole.go()
+    for stops in ([1, 4, 9], [5, 6, 7], [BATCHES + 2, 13]):
+        cut = new()
+        for stop_at in stops:
+            with pytest.raises(StopRequested):
+                cut.go(stop_at)
+        assert_same(expected, cut.go())
+        assert cut.reporter.rows == whole.reporter.rows
+
+
+def test_the_row_says_how_strong_the_penalty_was_and_what_it_did(make_tiny: Callable[[], nn.Module]) -> None:
+    run = Run(make_tiny(), s=0.2, penalty="proximal", options=PenaltyOptions(warmup=1, schedule="lr"))
+    model = run.go()
+    strengths = [row["penalty_strength"] for row in run.reporter.rows]
+    assert strengths == pytest.approx([0.2 * 3 / 4, 0.2, 0.02, 0.002])  # at the epoch's last batch
+    scale = model.get_submodule("bn").weight.detach()
+    last = run.reporter.rows[-1]
+    assert last["penalty"] == pytest.approx(0.2 * float(scale.abs().sum()))
+    assert last["zero_scales"] == float((scale == 0).float().mean()) > 0
+
+
 def test_an_epochs_row(make_tiny: Callable[[], nn.Module]) -> None:
     run = Run(make_tiny())
     model = run.go()
@@ -218,14 +272,17 @@ def test_weights_ruined_by_the_last_batch_are_seen_before_they_are_saved(make_ti
 class SlowDevice:
     """Batches that claim to lie on a device where looking at a number makes everything wait."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, batches: int) -> None:
+        self.batches = batches
 
     def __len__(self) -> int:
-        return self.count
+        return self.batches
+
+    def count(self, number: int) -> int:
+        return 2
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        for _ in range(start, self.count):
+        for _ in range(start, self.batches):
             yield torch.empty(2, 1, device="meta"), torch.zeros(2, dtype=torch.int64)
 
 
@@ -235,7 +292,7 @@ def test_sums_are_complete_wherever_a_device_is_stopped(stop_after: int) -> None
     from netslim.training.step import StepResult
 
     class CountingStep(TrainStep):
-        def __call__(self, images: Tensor, labels: Tensor) -> StepResult:
+        def __call__(self, images: Tensor, labels: Tensor, total: int | None = None) -> StepResult:
             return StepResult(loss=torch.tensor(3.0), correct=torch.tensor(1))
 
     model = nn.Linear(1, 1)
@@ -243,7 +300,7 @@ def test_sums_are_complete_wherever_a_device_is_stopped(stop_after: int) -> None
     saved: list[TrainState] = []
     reporter = Silent()
     training = Training(
-        step=CountingStep(model, optimizer, precision=Precision(), penalty=ScalePenalty(model, 0.0)),
+        step=CountingStep(model, optimizer, precision=Precision(), penalty=L1Penalty(model, 0.0)),
         batches=SlowDevice(2 * CHECK_EVERY),
         evaluate=lambda: Evaluation(top1=0.5, loss=1.0, correct=1, images=2),
         epochs=1,
@@ -277,7 +334,7 @@ def test_the_best_epoch(by_objective: bool, best: list[int]) -> None:
             bests.append(state.epoch)
 
     training = Training(
-        step=TrainStep(model, optimizer, precision=Precision(), penalty=ScalePenalty(nn.BatchNorm2d(2), 0.1)),
+        step=TrainStep(model, optimizer, precision=Precision(), penalty=L1Penalty(nn.BatchNorm2d(2), 0.1)),
         batches=OneNumber(),
         evaluate=lambda: next(evaluations),
         epochs=4,
@@ -298,6 +355,9 @@ class OneNumber:
     """One batch of one number."""
 
     def __len__(self) -> int:
+        return 1
+
+    def count(self, number: int) -> int:
         return 1
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:

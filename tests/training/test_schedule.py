@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import torch
 
 from netslim.core.errors import UsageError
 from netslim.training.schedule import SCHEDULES, rate_factor
@@ -32,6 +33,18 @@ def test_onecycle_starts_at_a_25th_peaks_at_30_percent_and_ends_near_zero() -> N
     assert rate_factor("onecycle", 1, 10, 0.5) == pytest.approx((1 + 1 / 25) / 2)
     assert rate_factor("onecycle", 3, 10, 0.0) == pytest.approx(1.0)
     assert rate_factor("onecycle", 9, 10, 1.0) == pytest.approx(1 / (25 * 1e4))
+
+
+def test_onecycle_is_torchs() -> None:
+    """Up to one step: torch counts the steps of the two phases from one end to the other."""
+    steps = 1000
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    torchs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=steps, cycle_momentum=False)
+    for step in range(steps - 1):
+        ours = rate_factor("onecycle", step // 10, steps // 10, step % 10 / 10)
+        assert ours == pytest.approx(torchs.get_last_lr()[0], abs=0.006)
+        optimizer.step()
+        torchs.step()
 
 
 def test_onecycle_rises_then_falls() -> None:

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.training.optimizer import build_sgd
+from netslim.training.penalties.l1 import L1Penalty
 from netslim.training.precision import Precision
-from netslim.training.sparsity import ScalePenalty
 from netslim.training.step import TrainStep
 
 S = 0.05
@@ -22,7 +22,7 @@ def make_step(
         model,
         optimizer,
         precision=Precision(precision),
-        penalty=ScalePenalty(model, s),
+        penalty=L1Penalty(model, s),
         **options,  # type: ignore[arg-type]
     )
 
@@ -175,20 +175,20 @@ def test_value_and_near_zero() -> None:
     with torch.no_grad():
         model[0].weight.copy_(torch.tensor([1.0, -2.0, 0.005, 0.0]))
         model[1].weight.copy_(torch.tensor([0.5, -0.009]))
-    penalty = ScalePenalty(model, 0.1)
+    penalty = L1Penalty(model, 0.1)
     assert penalty.value() == pytest.approx(0.1 * 3.514)
     assert penalty.near_zero() == pytest.approx(3 / 6)
 
 
 def test_a_network_without_scales_has_no_penalty() -> None:
-    penalty = ScalePenalty(nn.Linear(2, 2), 0.1)
-    penalty.add_gradient_()
+    penalty = L1Penalty(nn.Linear(2, 2), 0.1)
+    penalty.before_step_()
     assert penalty.value() == 0.0
 
 
 def test_scales_without_a_gradient_are_left_out() -> None:
     model = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(2))
     model[1].weight.grad = torch.zeros(2)
-    ScalePenalty(model, 0.5).add_gradient_()
+    L1Penalty(model, 0.5).before_step_()
     assert model[0].weight.grad is None
     assert torch.equal(model[1].weight.grad, torch.full((2,), 0.5))

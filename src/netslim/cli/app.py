@@ -20,10 +20,17 @@ VERBS = {
     "transfer": ("TransferConfig", (), "Transfer a pretrained torchvision or timm ResNet into a prunable network."),
     "train": ("TrainConfig", (), "Train one phase: from scratch, from a file's weights, or of a pruned network."),
     "prune": ("PruneConfig", ("model",), "Remove the channels with the smallest scales and prove the result."),
+    "sweep": ("SweepConfig", ("model",), "Show accuracy, size and speed right after pruning, over many budgets."),
+    "sensitivity": ("SensitivityConfig", ("model",), "Show what each layer's channels are worth, one layer at a time."),
     "evaluate": ("EvaluateConfig", ("model",), "Measure the accuracy of a checkpoint."),
+    "export": ("ExportConfig", ("model",), "Make a network for inference: onnx, pt2, eager or safetensors."),
+    "bench": ("BenchConfig", ("files",), "Measure speed and memory of networks side by side."),
     "info": ("InfoConfig", ("model",), "Say what a checkpoint holds."),
     "demo": ("DemoConfig", (), "Run the five steps on the embedded digits."),
 }
+
+
+TOGETHER = ("train",)  # several processes of torchrun work on one run; any other verb is one process
 
 
 class Verbs(typer.core.TyperGroup):
@@ -94,7 +101,11 @@ def _act(verb: str) -> Callable[[Callable[[], "StageConfig"], Path | None, bool]
 
 def _run_stage(verb: str, config: "StageConfig", json_file: Path | None) -> None:
     from netslim.core.files import check_writable, write_json
+    from netslim.core.launch import check_alone, is_first
 
+    if verb not in TOGETHER:
+        check_alone(verb)
+    json_file = json_file if is_first() else None
     if json_file:
         check_writable(json_file)
     result = stage(verb)(config)
@@ -109,17 +120,25 @@ def with_errors(act: Callable[[], None], debug: bool) -> None:
     except NetslimError as error:
         if debug:
             raise
-        typer.echo(f"netslim: error: {error}", err=True)
+        _complain(f"netslim: error: {error}")
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt:
-        typer.echo("netslim: interrupted", err=True)
+        _complain("netslim: interrupted")
         raise typer.Exit(128 + signal.SIGINT) from None
     except (OSError, MemoryError, RuntimeError) as error:
         explained = _explained(error)
         if debug or not explained:
             raise
-        typer.echo(f"netslim: error: {explained}", err=True)
+        _complain(f"netslim: error: {explained}")
         raise typer.Exit(1) from error
+
+
+def _complain(text: str) -> None:
+    """One line on standard error, from one of the processes that end together."""
+    from netslim.core.launch import may_speak
+
+    if may_speak():
+        typer.echo(text, err=True)
 
 
 def _explained(error: Exception) -> str:

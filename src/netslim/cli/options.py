@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -86,6 +86,8 @@ def _flags(name: str, info: FieldInfo, kind: type) -> list[str]:
 
 
 def _plain_type(annotation: Any) -> type:
+    if get_origin(annotation) is list:
+        return annotation  # type: ignore[no-any-return]
     kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
     kind: type = kinds[0] if kinds else annotation
     return kind

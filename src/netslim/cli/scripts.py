@@ -71,6 +71,8 @@ def _prune_parser(script: str, family: str, depth: int) -> argparse.ArgumentPars
     add("--no-cuda", action="store_true", help="work on the CPU")
     add("--depth", type=int, default=depth, help=f"depth of the {family} (default: {depth})")
     add("--percent", type=float, default=0.5, help="share of the channels to remove (default: 0.5)")
+    add("--absorb", action="store_true", help="keep the constants that the removed channels gave to later layers")
+    add("--recalibrate", type=int, default=0, metavar="N", help="batches for BatchNorm statistics (default: 0)")
     add("--model", default="", metavar="PATH", help="checkpoint of the network to prune")
     add("--save", default="", metavar="PATH", help="folder for the pruned network (default: the current one)")
     return parser
@@ -78,9 +80,9 @@ def _prune_parser(script: str, family: str, depth: int) -> argparse.ArgumentPars
 
 def _prune(args: argparse.Namespace) -> list[str]:
     new = ["prune", *([args.model] if args.model else []), *_data(args)]
-    for name in ("dataset", "depth", "percent", "test_batch_size"):
+    for name in ("dataset", "depth", "percent", "test_batch_size", "recalibrate"):
         new += _flag(args, name)
-    return [*new, "--save", args.save or "."]
+    return [*new, "--absorb" if args.absorb else "--no-absorb", "--no-carry-momentum", "--save", args.save or "."]
 
 
 def _transfer_parser() -> argparse.ArgumentParser:

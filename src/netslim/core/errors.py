@@ -36,6 +36,10 @@ class InterruptedRunError(NetslimError):
         self.exit_code = 128 + signal_number
 
 
+class LostProcessError(NetslimError):
+    """One of several processes that train together has ended or can't be reached any more."""
+
+
 def one_of(names: Iterable[str]) -> str:
     """`['a', 'b']` -> `a, b`: a list of the allowed names for a message."""
     return ", ".join(names)

@@ -7,9 +7,9 @@ which channels stay; surgery carries it out. None of them knows the others.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -60,6 +60,8 @@ class ChannelGroup:
         selection: dotted name of a `ChannelSelection`, or None. With one, the stream keeps its full width, `producers`
             is empty, and the selection picks what the consumers see.
         slices: everything that is cut, where it is known entry by entry.
+        branch: dotted name of the residual block that is its shortcut alone once the group is empty, or None for a
+            group that the network can't do without. All groups of a branch are empty together.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ChannelGroup:
     consumers: tuple[Consumer, ...] = ()
     selection: str | None = None
     slices: tuple[Slice, ...] = ()
+    branch: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +112,32 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What a plan was asked to leave of a network, and what it leaves.
+
+    Attributes:
+        kind: what is counted: "percent" (channels), "params", "macs" or "latency" (seconds for a batch).
+        asked: the budget as it was given ("0.5", "120M", "3ms").
+        target, reached, dense: what should remain, what does, and what the unpruned network has, in the kind's unit.
+        batch: images of the batch that a latency is of.
+    """
+
+    kind: str
+    asked: str
+    target: float
+    reached: float
+    dense: float
+    batch: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrunePlan:
     """Which channels of a network stay, relative to the network that `arch` builds. Frozen; JSON in, JSON out.
 
     Attributes:
         arch: the unpruned network, or None for one that is not registered.
         groups: one entry per channel group, in network order.
-        percent: share of all channels that was asked to go (0 <= percent < 1).
+        percent: share of the channels that was asked to go (0 <= percent < 1), or that goes to meet another budget.
         criterion: name of the criterion that scored the channels.
         clamped: groups that would have fallen below `min_channels` and were held there.
         min_channels: the least number of channels a group keeps.
@@ -123,6 +145,9 @@ class PrunePlan:
         traced: whether the groups were derived from a run of the network, at `input_shape`, or else declared by it. A
             traced group that is not in the plan stays whole.
         left_alone: the channels that no plan removes, and why.
+        budget: what was asked for and reached; None in plans that were made before there was more than a percentage.
+        round_to: the layers' widths are multiples of it, but for `unrounded`.
+        unrounded: groups that stay whole at a width that is no multiple.
     """
 
     arch: ArchSpec | None
@@ -136,6 +161,9 @@ class PrunePlan:
     input_shape: tuple[int, ...]
     traced: bool = False
     left_alone: tuple[LeftAlone, ...] = ()
+    budget: Budget | None = None
+    round_to: int = 1
+    unrounded: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -155,6 +183,7 @@ class PrunePlan:
         data["clamped"] = list(self.clamped)
         data["input_shape"] = list(self.input_shape)
         data["left_alone"] = list(data["left_alone"])
+        data["unrounded"] = list(self.unrounded)
         return data
 
 
@@ -178,6 +207,10 @@ class PrunableModel(nn.Module):
         """The network's channel groups, in network order."""
         raise NotImplementedError
 
+    def drop_branch_(self, name: str) -> None:
+        """Removes what a block adds to its shortcut, in place; `name` is the `branch` of empty channel groups."""
+        raise NotImplementedError
+
 
 def plan_of(model: nn.Module) -> PrunePlan | None:
     """What was removed from a network, or None: the attribute `plan` that surgery gave it."""
@@ -190,4 +223,30 @@ class Criterion(Protocol):
 
     def __call__(self, model: nn.Module, group: ChannelGroup) -> Tensor:
         """Returns one score per channel, shape (channels,), float, on any device."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a criterion may ask for beyond the network itself.
+
+    Attributes:
+        groups: the groups that will be scored.
+        macs: by group name, the MACs of one input that go with one of its channels.
+        seed: of everything random.
+        batches: normalised images (N, C, H, W) and their labels (N,) on the network's device, or None.
+    """
+
+    groups: Sequence[ChannelGroup]
+    macs: Mapping[str, float]
+    seed: int
+    batches: Iterable[tuple[Tensor, Tensor]] | None
+
+
+@runtime_checkable
+class InformedCriterion(Protocol):
+    """A criterion that looks at more than a group's weights."""
+
+    def prepare(self, model: nn.Module, evidence: Evidence) -> Criterion:
+        """What scores the groups; called once, before the first. Raises UsageError if the evidence does not do."""
         ...

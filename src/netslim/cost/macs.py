@@ -1,6 +1,8 @@
 """Multiply-accumulate operations, counted while the network runs."""
 
-from typing import Any
+from collections import defaultdict
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,26 +21,31 @@ def count_macs(model: nn.Module, example: Tensor) -> int:
         model: any module; its mode and buffers are left as they were.
         example: an input of shape (N, C, H, W); the count is divided by N.
     """
-    total = 0
+    places = count_places(model, example)
+    weights = {name: cast(Tensor, model.get_submodule(name).weight) for name in places}
+    return sum(count * weights[name].numel() for name, count in places.items()) // example.shape[0]
 
-    def add(module: nn.Module, _: Any, output: Tensor) -> None:
-        nonlocal total
-        if isinstance(module, nn.Linear):
-            total += output.numel() * module.in_features
-        elif isinstance(module, nn.Conv2d):
-            total += (
-                output.numel() * (module.in_channels // module.groups) * module.kernel_size[0] * module.kernel_size[1]
-            )
 
-    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(add) for layer in layers]
+def count_places(model: nn.Module, example: Tensor) -> dict[str, int]:
+    """By name of a convolution or linear layer, at how many places of `example` its weight is applied.
+
+    Every number of the weight is one multiply-add at each place, so MACs are a weighted count of parameters.
+    """
+    places: dict[str, int] = defaultdict(int)
+
+    def add(name: str, module: nn.Module, _: Any, output: Tensor) -> None:
+        outputs = module.out_features if isinstance(module, nn.Linear) else module.out_channels
+        places[name] += output.numel() // int(outputs)  # type: ignore[arg-type]
+
+    layers = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(partial(add, name)) for name, layer in layers]
     try:
         with evaluation_mode(model), torch.no_grad():
             model(example)
     finally:
         for hook in hooks:
             hook.remove()
-    return total // example.shape[0]
+    return dict(places)
 
 
 def measure(model: nn.Module, example: Tensor) -> Cost:

@@ -3,7 +3,7 @@
 Order and augmentation are keyed on (seed, epoch, index in the split), see `counter`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from netslim.data.counter import keyed_hash, uniform
 from netslim.data.dataset import Augmentation, ImageDataset, Split
 
 Batch = tuple[Tensor, Tensor]
+Share = Callable[[Tensor], Tensor]
 
 # What a random number is for is part of its key, so that no two uses share one.
 _ORDER, _AUGMENT = 1, 2
@@ -58,13 +59,21 @@ class TrainBatches:
         batch_size: images per batch; the last batch of an epoch holds what is left.
         seed: any integer. Equal seeds give equal batches, on every device.
         device: where the batches are made.
+        share: picks those rows of a batch that are made here, where several processes share it; None: all.
 
     Raises:
         UsageError: for a batch size below 1.
     """
 
     def __init__(
-        self, split: Split, dataset: ImageDataset, *, batch_size: int, seed: int, device: torch.device | str
+        self,
+        split: Split,
+        dataset: ImageDataset,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        share: Share | None = None,
     ) -> None:
         _check_batch_size(batch_size)
         self._images = split.images.to(device).contiguous()
@@ -73,10 +82,15 @@ class TrainBatches:
         self._normalise = Normalise(dataset, device)
         self._batch_size = batch_size
         self._seed = seed
+        self._share = share or _all
 
     def __len__(self) -> int:
         """Batches per epoch, a smaller last one included."""
         return -(-len(self._labels) // self._batch_size)
+
+    def count(self, number: int) -> int:
+        """Images of batch `number` of an epoch, those of other processes included."""
+        return min(self._batch_size, len(self._labels) - number * self._batch_size)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from batch number `start` on: float32 (B, C, H, W) and int64 (B,)."""
@@ -84,7 +98,7 @@ class TrainBatches:
             raise ValueError(f"start must not be negative, got {start}")
         draws = draw(len(self._labels), self._augmentation, seed=self._seed, epoch=epoch).to(self._images.device)
         for number in range(start, len(self)):
-            chosen = draws.order[number * self._batch_size : (number + 1) * self._batch_size]
+            chosen = self._share(draws.order[number * self._batch_size : (number + 1) * self._batch_size])
             images = crop_and_flip(
                 self._images.index_select(0, chosen),
                 draws.top[chosen],
@@ -96,17 +110,25 @@ class TrainBatches:
 
 
 def evaluation_batches(
-    split: Split, dataset: ImageDataset, *, batch_size: int, device: torch.device | str
+    split: Split,
+    dataset: ImageDataset,
+    *,
+    batch_size: int,
+    device: torch.device | str,
+    share: Share | None = None,
 ) -> Iterator[Batch]:
     """The images in order and as they are: normalised float32 (B, C, H, W) and int64 (B,).
+
+    With `share` only those rows of every batch that it picks; see `TrainBatches`.
 
     Raises:
         UsageError: for a batch size below 1.
     """
     _check_batch_size(batch_size)
     normalise = Normalise(dataset, device)
+    mine = share or _all
     pairs = zip(torch.split(split.images, batch_size), torch.split(split.labels, batch_size), strict=True)
-    return ((normalise(images.to(device)), labels.to(device)) for images, labels in pairs)
+    return ((normalise(mine(images).to(device)), mine(labels).to(device)) for images, labels in pairs)
 
 
 class Normalise:
@@ -143,6 +165,10 @@ def crop_and_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, pad: 
         images = runs.index_select(0, (corner + plane + row).view(-1)).view(images.shape)
     either = torch.cat((images, images.flip(3)))
     return either.index_select(0, torch.arange(count, device=images.device) + count * flip)
+
+
+def _all(batch: Tensor) -> Tensor:
+    return batch
 
 
 def _check_batch_size(batch_size: int) -> None:

@@ -71,6 +71,6 @@ def initialise_(network: nn.Module) -> None:
             nn.init.constant_(module.weight, BATCHNORM_SCALE)
 
 
-def selection_group(bn: str, select: str, following: str) -> ChannelGroup:
+def selection_group(bn: str, select: str, following: str, branch: str | None = None) -> ChannelGroup:
     """The channels of a stream that one layer sees: the stream keeps its width."""
-    return ChannelGroup(name=bn, scales=(bn,), consumers=(Consumer(module=following),), selection=select)
+    return ChannelGroup(name=bn, scales=(bn,), consumers=(Consumer(module=following),), selection=select, branch=branch)

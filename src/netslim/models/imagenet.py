@@ -15,7 +15,14 @@ from torch import nn
 from netslim.core.errors import UsageError, unknown_name
 from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer, PrunableModel
 from netslim.models.imagenet_names import check_resnet
-from netslim.models.imagenet_stems import STEMS, adapt_stem_, blocks_of
+from netslim.models.imagenet_stems import (
+    STEMS,
+    adapt_stem_,
+    blocks_of,
+    can_do_without_branch,
+    convolutions,
+    drop_branch_,
+)
 from netslim.models.registry import LIBRARIES
 
 
@@ -28,12 +35,14 @@ class LibraryResNet(PrunableModel):
 
     @property
     def cfg(self) -> list[int]:
-        """The width of each channel group, read off the network as it is now."""
-        scales = [self.get_submodule(group.scales[0]) for group in self.channel_groups()]
-        return [cast(nn.BatchNorm2d, scale).num_features for scale in scales]
+        """The width of each channel group, read off the network as it is now; 0 for those of blocks without branch."""
+        groups = {group.name: group for group in self.channel_groups()}
+        names = [part.name for part in self.plan.groups] if self.plan and not self.plan.traced else groups
+        scales = [self.get_submodule(groups[name].scales[0]) if name in groups else None for name in names]
+        return [cast(nn.BatchNorm2d, scale).num_features if scale else 0 for scale in scales]
 
     def channel_groups(self) -> list[ChannelGroup]:
-        """Per block the channels after each of its convolutions but the last."""
+        """Per block that has a branch, the channels after each of its convolutions but the last."""
         groups = []
         for name, block in blocks_of(self):
             for conv, norm, following in _widths(block):
@@ -43,9 +52,14 @@ class LibraryResNet(PrunableModel):
                         scales=(f"{name}.{norm}",),
                         producers=(f"{name}.{conv}", f"{name}.{norm}"),
                         consumers=(Consumer(module=f"{name}.{following}"),),
+                        branch=name if can_do_without_branch(block) else None,
                     )
                 )
         return groups
+
+    def drop_branch_(self, name: str) -> None:
+        """Makes the block `name` its shortcut, plus what its last BatchNorm makes of zeros."""
+        drop_branch_(self.get_submodule(name))
 
 
 @LIBRARIES.register("torchvision")
@@ -125,7 +139,6 @@ def _from_timm(model: str, num_classes: int, in_channels: int) -> nn.Module:
 def _widths(block: nn.Module) -> Iterator[tuple[str, str, str]]:
     """(convolution, BatchNorm of its output, next convolution) for each width inside a block that can be cut."""
     after = hasattr(block, "bn1")  # else before: norm1 is the input's, norm2 is of what conv1 gives
-    convs = [f"conv{number}" for number in (1, 2, 3) if hasattr(block, f"conv{number}")]
-    for number, (conv, following) in enumerate(pairwise(convs), 1):
+    for number, (conv, following) in enumerate(pairwise(convolutions(block)), 1):
         if block.get_submodule(conv).groups == block.get_submodule(following).groups == 1:
             yield conv, f"bn{number}" if after else f"norm{number + 1}", following

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 STEMS = ("imagenet", "cifar")
 _FIRST_STAGES = ("layer1", "stages")  # of torchvision's and timm's ResNets, and of timm's resnetv2
@@ -34,6 +34,45 @@ def blocks_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, module in network.named_modules():
         if name and name not in stem and isinstance(getattr(module, "conv2", None), nn.Conv2d):
             yield name, module
+
+
+def convolutions(block: nn.Module) -> list[str]:
+    """The names of a block's convolutions, in order."""
+    return [name for name in ("conv1", "conv2", "conv3") if hasattr(block, name)]
+
+
+def can_do_without_branch(block: nn.Module) -> bool:
+    """Whether the last convolution of a block gives zeros if it is given zeros, as `drop_branch_` takes for granted."""
+    return block.get_submodule(convolutions(block)[-1]).bias is None
+
+
+class Zeros(nn.Module):
+    """What a convolution gives whose inputs are all gone: (N, C, H, W) -> (N, channels, H / stride, W / stride)."""
+
+    def __init__(self, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sides are rounded up."""
+        height, width = (-(-side // self.stride) for side in x.shape[2:])
+        return x.new_zeros(x.shape[0], self.channels, height, width)
+
+
+def drop_branch_(block: nn.Module) -> None:
+    """Makes the inner convolutions of a block give zeros, without weights; its last BatchNorm, if any, stays."""
+    *inner, last = convolutions(block)
+    channels, stride = len(block.get_parameter(f"{last}.weight")), 1
+    for name in (*inner, last, "aa"):
+        step: Any = getattr(getattr(block, name, None), "stride", 1)
+        stride *= step[0] if isinstance(step, tuple) else step
+    norms = [f"bn{n}" for n in range(1, len(inner) + 1)] if hasattr(block, "bn1") else ["norm2", "norm3"]
+    for name in (*inner, *norms, "aa"):
+        if isinstance(getattr(block, name, None), nn.Module):
+            block.set_submodule(name, nn.Identity())
+    block.set_submodule(inner[0], Zeros(1, stride))
+    block.set_submodule(last, Zeros(channels))
 
 
 def _before_stages(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:

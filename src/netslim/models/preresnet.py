@@ -3,6 +3,7 @@
 Keys, widths and initialisation are those of the original network-slimming code, so that state dicts exchange both ways.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -16,6 +17,8 @@ from netslim.models.registry import ARCHITECTURES, RECOGNISERS
 
 EXPANSION = 4
 PLANES = (16, 32, 64)
+BRANCH = ("bn1", "select", "conv1", "bn2", "conv2", "bn3", "conv3")  # of a block, in the original's order
+BLOCK = re.compile(r"layer[123]\.(\d{1,3})\.")
 MAX_DEPTH = 2000  # twice the deepest of He et al.
 
 
@@ -25,7 +28,8 @@ class Bottleneck(nn.Module):
     Args:
         inplanes: width of the stream that comes in.
         planes: a quarter of the width that goes out.
-        widths: inputs of conv1 (what the selection keeps), outputs of conv1, outputs of conv2.
+        widths: inputs of conv1 (what the selection keeps), outputs of conv1, outputs of conv2; all 0 where nothing of
+            this is left and the block is the stream alone.
         stride: of conv2 and of the downsampling convolution.
     """
 
@@ -33,13 +37,15 @@ class Bottleneck(nn.Module):
         super().__init__()
         selected, first, second = widths
         outplanes = planes * EXPANSION
-        self.bn1 = nn.BatchNorm2d(inplanes)
-        self.select = ChannelSelection(inplanes, selected)
-        self.conv1 = nn.Conv2d(selected, first, kernel_size=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(first)
-        self.conv2 = nn.Conv2d(first, second, kernel_size=3, stride=stride, padding=1, bias=False)
-        self.bn3 = nn.BatchNorm2d(second)
-        self.conv3 = nn.Conv2d(second, outplanes, kernel_size=1, bias=False)
+        self.has_branch = selected > 0
+        if self.has_branch:
+            self.bn1 = nn.BatchNorm2d(inplanes)
+            self.select = ChannelSelection(inplanes, selected)
+            self.conv1 = nn.Conv2d(selected, first, kernel_size=1, bias=False)
+            self.bn2 = nn.BatchNorm2d(first)
+            self.conv2 = nn.Conv2d(first, second, kernel_size=3, stride=stride, padding=1, bias=False)
+            self.bn3 = nn.BatchNorm2d(second)
+            self.conv3 = nn.Conv2d(second, outplanes, kernel_size=1, bias=False)
         self.downsample: nn.Module | None = None
         if stride != 1 or inplanes != outplanes:
             conv = nn.Conv2d(inplanes, outplanes, kernel_size=1, stride=stride, bias=False)
@@ -47,11 +53,19 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inplanes, H, W) -> (N, 4 x planes, H / stride, W / stride)."""
+        stream: Tensor = x if self.downsample is None else self.downsample(x)
+        if not self.has_branch:
+            return stream
         out = self.conv1(F.relu(self.select(self.bn1(x)), inplace=True))
         out = self.conv2(F.relu(self.bn2(out), inplace=True))
         out = self.conv3(F.relu(self.bn3(out), inplace=True))
-        stream: Tensor = x if self.downsample is None else self.downsample(x)
         return torch.add(out, stream)
+
+    def drop_branch_(self) -> None:
+        """Leaves the stream alone."""
+        for name in BRANCH:
+            delattr(self, name)
+        self.has_branch = False
 
 
 class PreResNet(PrunableModel):
@@ -62,7 +76,8 @@ class PreResNet(PrunableModel):
         num_classes: size of the output.
         in_channels: 1 (grey) or 3 (colour).
         cfg: the original's flat list of 9n + 1 widths: per block the inputs kept by its selection, the width after
-            conv1, the width after conv2; last, the inputs of the classifier. None for the unpruned network.
+            conv1, the width after conv2, or 0, 0, 0 for a block that adds nothing to its stream; last, the inputs of
+            the classifier. None for the unpruned network.
 
     Shape: (N, in_channels, H, W) -> (N, num_classes).
 
@@ -78,7 +93,7 @@ class PreResNet(PrunableModel):
         blocks = blocks_per_stage(depth)
         dense = dense_cfg(depth)
         cfg = dense if cfg is None else list(cfg)
-        check_cfg(cfg, dense, f"ResNet of depth {depth}")
+        check_cfg(_with_branches(cfg, dense), dense, f"ResNet of depth {depth}")
         self.arch = arch_spec("resnet", depth, (num_classes, in_channels), cfg, dense)
         self.conv1 = nn.Conv2d(in_channels, PLANES[0], kernel_size=3, padding=1, bias=False)
         self.layer1 = _stage(PLANES[0], PLANES[0], cfg[: 3 * blocks], stride=1)
@@ -100,14 +115,16 @@ class PreResNet(PrunableModel):
     @property
     def cfg(self) -> list[int]:
         """The original's flat list of widths, read off the network as it is now."""
-        widths = [w for _, b in self._blocks() for w in (b.select.selected, b.bn2.num_features, b.bn3.num_features)]
-        return [*widths, self.select.selected]
+        widths: list[int] = []
+        for _, b in self._blocks():
+            widths += (b.conv1.in_channels, b.bn2.num_features, b.bn3.num_features) if b.has_branch else (0, 0, 0)
+        return [*widths, self.fc.in_features]
 
     def channel_groups(self) -> list[ChannelGroup]:
         """Per block the selection's, conv1's and conv2's channels; last the final selection's; the original's order."""
         groups = []
-        for name, _ in self._blocks():
-            groups.append(selection_group(f"{name}.bn1", f"{name}.select", f"{name}.conv1"))
+        for name in (name for name, block in self._blocks() if block.has_branch):
+            groups.append(selection_group(f"{name}.bn1", f"{name}.select", f"{name}.conv1", branch=name))
             for conv, bn, following in (("conv1", "bn2", "conv2"), ("conv2", "bn3", "conv3")):
                 groups.append(
                     ChannelGroup(
@@ -115,9 +132,16 @@ class PreResNet(PrunableModel):
                         scales=(f"{name}.{bn}",),
                         producers=(f"{name}.{conv}", f"{name}.{bn}"),
                         consumers=(Consumer(module=f"{name}.{following}"),),
+                        branch=name,
                     )
                 )
         return [*groups, selection_group("bn", "select", "fc")]
+
+    def drop_branch_(self, name: str) -> None:
+        """Makes the block `name` its stream alone."""
+        block = self.get_submodule(name)
+        if isinstance(block, Bottleneck):
+            block.drop_branch_()
 
     def _blocks(self) -> Iterator[tuple[str, Bottleneck]]:
         for name, module in self.named_modules():
@@ -136,16 +160,17 @@ def resnet(
 @RECOGNISERS.register("resnet")
 def arch_of(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
     """The architecture of a state dict with this family's keys, pruned or not; None if it is not one."""
-    blocks = len([key for key in state_dict if key.startswith("layer1.") and key.endswith(".select.indexes")])
-    if not blocks or "fc.weight" not in state_dict:
+    numbers = [int(found[1]) for key in state_dict if (found := BLOCK.match(key))]
+    if not numbers or not {"select.indexes", "fc.weight"} <= state_dict.keys():
         return None
     try:
-        cfg = [
-            state_dict[f"layer{stage}.{block}.{conv}.weight"].shape[axis]
-            for stage in (1, 2, 3)
-            for block in range(blocks)
-            for conv, axis in (("conv1", 1), ("conv1", 0), ("conv2", 0))
-        ]
+        blocks, cfg = max(numbers) + 1, []
+        for block in (f"layer{stage}.{block}" for stage in (1, 2, 3) for block in range(blocks)):
+            if any(f"{block}.{name}.weight" in state_dict for name in BRANCH):
+                outputs, inputs = state_dict[f"{block}.conv1.weight"].shape[:2]
+                cfg += [inputs, outputs, state_dict[f"{block}.conv2.weight"].shape[0]]
+            else:
+                cfg += [0, 0, 0]
         classes, last = state_dict["fc.weight"].shape
         depth, channels = 9 * blocks + 2, state_dict["conv1.weight"].shape[1]
         return arch_spec("resnet", depth, (classes, channels), [*cfg, last], dense_cfg(depth))
@@ -168,6 +193,15 @@ def dense_cfg(depth: int) -> list[int]:
             cfg += [inplanes, planes, planes]
             inplanes = planes * EXPANSION
     return [*cfg, inplanes]
+
+
+def _with_branches(cfg: Sequence[int], dense: Sequence[int]) -> list[int]:
+    """The widths with those of the unpruned network for every block that adds nothing to its stream."""
+    filled = list(cfg)
+    for start in range(0, len(dense) - 1, 3):
+        if filled[start : start + 3] == [0, 0, 0]:
+            filled[start : start + 3] = dense[start : start + 3]
+    return filled
 
 
 def _stage(inplanes: int, planes: int, cfg: Sequence[int], stride: int) -> nn.Sequential:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,7 @@ from netslim.pruning.tracing import Tracer, running
 
 _BATCH = 2  # of the runs on shapes: one image could hide a reshape that mixes images and channels
 _ROUNDS = 60
+Positions = tuple[tuple[int, ...], ...]
 Runs = tuple[tuple[bool, torch.Size, torch.dtype], ...]
 
 
@@ -92,25 +94,16 @@ def _traced(model: nn.Module, input_shape: Sequence[int]) -> tuple[Trace, Runs]:
 
 def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
     """Channels that the same tensors hold alike are one group."""
-    frozen = trace.labels.frozen()
-    uses: dict[int, dict[Place, list[int]]] = defaultdict(dict)
-    for place, labels in trace.dims.items():
-        for position, root in enumerate(trace.labels.roots(labels).tolist()):
-            if root not in frozen:
-                uses[root].setdefault(place, []).append(position)
-    alike: dict[tuple[tuple[Place, int], ...], list[dict[Place, list[int]]]] = defaultdict(list)
-    for use in uses.values():
-        alike[tuple((place, len(positions)) for place, positions in use.items())].append(use)
     groups, taken = [], set[str]()
-    for channels in alike.values():
+    for places in _alike(trace):
         slices = [
             Slice(
                 tensor=place[0],
                 dim=place[1],
-                positions=tuple(tuple(channel[place]) for channel in channels),
+                positions=positions,
                 gives=place in trace.silenced,
             )
-            for place in channels[0]
+            for place, positions in places.items()
         ]
         cut = {part.tensor for part in slices}
         scales = [scale.rpartition(".")[0] for scale in trace.scales if scale in cut]
@@ -119,6 +112,30 @@ def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
         taken.add(name)
         groups.append(ChannelGroup(name=name, scales=tuple(scales), slices=tuple(slices)))
     return groups
+
+
+def _alike(trace: Trace) -> Iterator[dict[Place, Positions]]:
+    """Per set of channels in the same places: for each place the entries of every channel.
+
+    A dense block has hundreds of thousands of entries, so they are sorted by channel all at once.
+    """
+    roots = [trace.labels.roots(labels) for labels in trace.dims.values()]
+    everything = torch.cat([torch.empty(0, dtype=torch.int64), *roots])
+    free = (~torch.isin(everything, torch.tensor([*trace.labels.frozen()], dtype=torch.int64))).nonzero().flatten()
+    order = free[torch.argsort(everything[free], stable=True)]
+    ends = torch.unique_consecutive(everything[order], return_counts=True)[1].cumsum(0).tolist()
+    entries = order.tolist()
+    numbers = [number for number, own in enumerate(roots) for _ in range(len(own))]
+    positions = [position for own in roots for position in range(len(own))]
+    alike: dict[tuple[int, ...], list[list[int]]] = defaultdict(list)
+    for start, end in sorted(zip([0, *ends], ends, strict=False), key=lambda channel: entries[channel[0]]):
+        held = entries[start:end]
+        alike[tuple([numbers[entry] for entry in held])].append([positions[entry] for entry in held])
+    places = list(trace.dims)
+    for held_by, channels in alike.items():
+        columns = zip(*channels, strict=True)
+        widths = Counter(held_by)
+        yield {places[n]: tuple(zip(*itertools.islice(columns, width), strict=True)) for n, width in widths.items()}
 
 
 def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: set[str]) -> str:
@@ -134,7 +151,7 @@ def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: s
 
 
 def _entries(part: Slice) -> int:
-    return sum(len(positions) for positions in part.positions)
+    return len(part.positions) * len(part.positions[0])  # every channel has as many
 
 
 def _left_alone(trace: Trace) -> tuple[LeftAlone, ...]:

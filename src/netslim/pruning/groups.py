@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from netslim.core.errors import UsageError, one_of
-from netslim.core.protocols import ChannelGroup, LeftAlone, PrunableModel, PrunePlan, Slice, plan_of
+from netslim.core.protocols import ChannelGroup, GroupPlan, LeftAlone, PrunableModel, PrunePlan, Slice, plan_of
 from netslim.models import ChannelSelection
 from netslim.pruning.derive import Derivation, derive
 
@@ -96,13 +96,16 @@ def scales_of(model: nn.Module, group: ChannelGroup) -> list[_BatchNorm]:
 
 def gammas_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
     """Per BatchNorm of the group its scales, shape (channels, entries per channel)."""
-    norms = scales_of(model, group)
+    return by_channel(group, [norm.weight.detach() for norm in scales_of(model, group)])
+
+
+def by_channel(group: ChannelGroup, values: Sequence[Tensor]) -> list[Tensor]:
+    """Numbers of the group's BatchNorms, one tensor (..., features) each, as (..., channels, entries per channel)."""
     if not group.slices:
-        return [norm.weight.detach()[:, None] for norm in norms]
+        return [value[..., None] for value in values]
     positions = {part.tensor: part.positions for part in group.slices}
     return [
-        norm.weight.detach()[torch.tensor(positions[f"{name}.weight"])]
-        for name, norm in zip(group.scales, norms, strict=True)
+        value[..., torch.tensor(positions[f"{name}.weight"])] for name, value in zip(group.scales, values, strict=True)
     ]
 
 
@@ -138,44 +141,75 @@ def _outputs(module: nn.Module) -> list[str]:
 def planned(model: nn.Module, plan: PrunePlan) -> list[tuple[ChannelGroup, list[int]]]:
     """The plan's groups on this network, each with the positions that stay among the channels that it still has.
 
+    Groups that went with their branch before are not among them.
+
     Raises:
         UsageError: the plan is for another network, names a channel that does not exist or that is gone already, or
-            leaves a group empty.
+            leaves nothing of a group that is not `removable`.
     """
-    groups = groups_of(model, plan.input_shape, "couple" if plan.traced else None).groups
+    groups, before = _groups_for(model, plan), _pruned_before(model)
     if plan.traced:
-        groups = _named(groups, plan)
+        _check_known([*groups, *before], plan)
     else:
-        _check_names(groups, plan)
-    done = plan_of(model)
-    before = {group.name: group for group in done.groups} if done else {}
+        _check_names([*before] or [*groups], plan)
     found = []
-    for group, part in zip(groups, plan.groups, strict=True):
-        here = len(scale_channels(model, group))
-        left = before[group.name].keep if group.name in before else range(here)
-        total = before[group.name].total if group.name in before else here
+    for part in with_whole_branches(model, plan).groups:
+        group, done = groups.get(part.name), before.get(part.name)
+        here = len(scale_channels(model, group)) if group else 0
+        total = done.total if done else here
         if part.total != total:
             raise UsageError(
                 f"the plan is for another network: group '{part.name}' has {part.total} channels there, {total} here"
             )
-        found.append((group, _positions(part.name, part.keep, list(left), total)))
+        keep = _positions(part, done.keep if done else range(here))
+        if group and not (keep or removable(group)):
+            raise UsageError(
+                f"the plan leaves nothing of group '{part.name}', which is in no residual branch that could go as a "
+                f"whole; keep a channel of it (--min-channels 1)"
+            )
+        if group:
+            found.append((group, keep))
     return found
 
 
-def _named(groups: Sequence[ChannelGroup], plan: PrunePlan) -> list[ChannelGroup]:
-    known: Mapping[str, ChannelGroup] = {group.name: group for group in groups}
+def removable(group: ChannelGroup) -> bool:
+    """Whether a plan may leave nothing of a group: the whole residual branch that it is in goes then."""
+    return group.branch is not None
+
+
+def with_whole_branches(model: nn.Module, plan: PrunePlan) -> PrunePlan:
+    """The plan with nothing left of any group in a residual branch of which it leaves nothing of one."""
+    groups = _groups_for(model, plan)
+    empty = {part.name for part in plan.groups if not part.keep}
+    branches = {groups[name].branch for name in empty if name in groups} - {None}
+    gone = {group.name for group in groups.values() if group.branch in branches}
+    if gone <= empty:
+        return plan
+    return replace(plan, groups=tuple(replace(part, keep=()) if part.name in gone else part for part in plan.groups))
+
+
+def _groups_for(model: nn.Module, plan: PrunePlan) -> dict[str, ChannelGroup]:
+    found = groups_of(model, plan.input_shape, "couple" if plan.traced else None)
+    return {group.name: group for group in found.groups}
+
+
+def _pruned_before(model: nn.Module) -> dict[str, GroupPlan]:
+    done = plan_of(model)
+    return {group.name: group for group in done.groups} if done else {}
+
+
+def _check_known(names: Sequence[str], plan: PrunePlan) -> None:
     for part in plan.groups:
-        if part.name not in known:
+        if part.name not in names:
             raise UsageError(
                 f"the plan is for another network: it names group '{part.name}', which this one does not have"
             )
     if len({part.name for part in plan.groups}) < len(plan.groups):
         raise UsageError("the plan names a group twice")
-    return [known[part.name] for part in plan.groups]
 
 
-def _check_names(groups: Sequence[ChannelGroup], plan: PrunePlan) -> None:
-    names, planned = [group.name for group in groups], [group.name for group in plan.groups]
+def _check_names(names: Sequence[str], plan: PrunePlan) -> None:
+    planned = [group.name for group in plan.groups]
     if names != planned:
         odd = next((p for p, n in zip(planned, names, strict=False) if p != n), "their number")
         raise UsageError(
@@ -184,15 +218,15 @@ def _check_names(groups: Sequence[ChannelGroup], plan: PrunePlan) -> None:
         )
 
 
-def _positions(name: str, keep: Sequence[int], left: list[int], total: int) -> list[int]:
-    if not keep:
-        raise UsageError(f"the plan leaves nothing of group '{name}'; every group keeps at least one channel")
-    if list(keep) != sorted(set(keep)):
-        raise UsageError(f"the plan's channels of group '{name}' are not strictly increasing")
+def _positions(part: GroupPlan, left: Sequence[int]) -> list[int]:
+    """Where the channels that the plan keeps are among those that are left."""
+    if list(part.keep) != sorted(set(part.keep)):
+        raise UsageError(f"the plan's channels of group '{part.name}' are not strictly increasing")
     where = {channel: position for position, channel in enumerate(left)}
-    for channel in keep:
-        if not 0 <= channel < total:
-            raise UsageError(f"the plan keeps channel {channel} of group '{name}', which has channels 0 to {total - 1}")
+    for channel in part.keep:
+        if not 0 <= channel < part.total:
+            last = part.total - 1
+            raise UsageError(f"the plan keeps channel {channel} of group '{part.name}', which has channels 0 to {last}")
         if channel not in where:
-            raise UsageError(f"the plan keeps channel {channel} of group '{name}', which was removed before")
-    return [where[channel] for channel in keep]
+            raise UsageError(f"the plan keeps channel {channel} of group '{part.name}', which was removed before")
+    return [where[channel] for channel in part.keep]

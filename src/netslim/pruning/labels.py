@@ -61,8 +61,9 @@ class Labels:
     def frozen(self) -> dict[int, str]:
         """The reason for each set that must stay, by the set's name."""
         found: dict[int, str] = {}
-        for label, reason in self._reasons.items():
-            found.setdefault(int(self.roots(torch.tensor(label))), reason)
+        roots = self.roots(torch.tensor([*self._reasons], dtype=torch.int64)).tolist()
+        for root, reason in zip(roots, self._reasons.values(), strict=True):
+            found.setdefault(root, reason)
         return found
 
 

@@ -1,196 +1,232 @@
-"""Which channels go: a global ranking of scores, as in Liu et al. 2017, section 3, with a floor under every layer."""
+"""Which channels go: a ranking of scores, as in Liu et al. 2017, section 3, cut where a budget is met."""
 
-from collections.abc import Mapping
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError, one_of
-from netslim.core.protocols import ArchSpec, ChannelGroup, Cost, GroupPlan, LeftAlone, PrunableModel, PrunePlan, plan_of
+from netslim.core.errors import UsageError
+from netslim.core.protocols import (
+    Budget,
+    ChannelGroup,
+    Cost,
+    Evidence,
+    GroupPlan,
+    InformedCriterion,
+    PrunableModel,
+    PrunePlan,
+    plan_of,
+)
 from netslim.models import build
-from netslim.pruning.criteria import CRITERIA, SCALELESS
-from netslim.pruning.groups import Grouping, channels_of, groups_of, scale_channels, title
+from netslim.pruning.budget import requested
+from netslim.pruning.candidates import Candidates, candidates, pruned_before
+from netslim.pruning.costs import CostModel
+from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.groups import channels_of, groups_of, scale_channels, slices_of
+from netslim.pruning.meeting import Limits, Outcome, by_cost, by_percent, outcome_of, search_of
+from netslim.pruning.ranking import Ranking, ranked
 from netslim.pruning.skeleton import cost_of
 from netslim.pruning.surgery import cut
+from netslim.pruning.timing import Stopwatch, within
 
-SHOWN = 5
 
-
-def plan(
+def plan(  # noqa: PLR0913 - a keyword for every flag
     model: nn.Module,
     example: Tensor,
     *,
-    percent: float,
+    percent: float | None = None,
+    target_params: float | str | None = None,
+    target_macs: float | str | None = None,
+    target_latency: float | str | None = None,
     criterion: str = "bn_scale",
     min_channels: int = 1,
+    round_to: int = 1,
+    ignore: Sequence[str] = (),
+    only: Sequence[str] = (),
+    per_layer: bool = False,
     residual: str | None = None,
+    batches: Iterable[tuple[Tensor, Tensor]] | None = None,
+    latency_batch: int = 1,
+    seed: int = 1,
 ) -> PrunePlan:
     """Decides which channels of a network stay.
 
     The network's own channel groups are taken, or derived from a run on the shape of `example` where it declares none;
     what can't be proven to work without some of its channels is left alone and listed in the plan.
 
-    All channels of all groups are ranked together; the floor(channels x percent) + 1 lowest go (the original's count;
-    none at percent 0), ties broken by index. A group that would fall below `min_channels` keeps its best ones.
+    All channels of all groups are ranked together, ties broken by index, and the lowest go until the one budget that is
+    given is met: exactly (percent), or within 1 % (parameters, MACs). A group keeps its best channels.
 
     Args:
         model: any network, left unchanged. One that was pruned before gets a plan relative to the unpruned network.
         example: an input (N, C, H, W), whose shape alone is used; the cost is counted at it.
-        percent: share of the channels that goes, 0 <= percent < 1.
+        percent: share of the channels that goes, 0 <= percent < 1: the floor(channels x percent) + 1 lowest, which is
+            the original's count (none at percent 0).
+        target_params, target_macs: what should remain, as a share of the unpruned network's (0.5) or as a number (1.2e6
+            or "1.2M").
+        target_latency: likewise, as a share (0.6) or a time ("3ms"), measured on this machine while planning.
         criterion: a registered criterion; `bn_scale` is |gamma|.
-        min_channels: the least that any group keeps.
+        min_channels: the least that any group keeps; 0 lets those groups be emptied whose layers can go as a whole.
+        round_to: the layers' widths become multiples of it, the nearest that meet the budget. A group that keeps all
+            its channels is left as it is, and listed in the plan if its width is no multiple.
+        ignore, only: patterns (`layer1*`) on the names of groups, of the layers that give their channels and of what
+            these are parts of: no channels of the first go, only of the second.
+        per_layer: rank each group for itself: the same share of every group goes.
         residual: "couple": the same channels of a residual stream go in the whole stage. "select": each block selects
             its own inputs, in networks that are built so. None: as the network declares it, else "couple".
+        batches: normalised images and labels, for criteria that need them (`taylor`).
+        latency_batch: images of the batch whose latency is measured.
+        seed: of what is random (criterion `random`).
 
     Raises:
-        UsageError: an argument out of range, an unknown criterion, scores that are not finite, a network that does not
+        UsageError: no budget, two, or one that can't be met (the nearest that can is named); an argument out of range,
+            an unknown criterion, a pattern that matches nothing, scores that are not finite, a network that does not
             run on `example` or can't be followed, or that has no channels which the criterion scores.
     """
-    check_percent(percent)
-    if min_channels < 1:
-        raise UsageError(f"--min-channels {min_channels}: at least 1, or a layer would have no channel left")
-    score = CRITERIA.get(criterion)
+    request = requested(percent, {"params": target_params, "macs": target_macs, "latency": target_latency})
+    check_counts(min_channels, round_to, latency_batch)
+    CRITERIA.get(criterion)
     found = groups_of(model, (1, *example.shape[1:]), residual)
-    done = _pruned_before(model, found)
-    groups, left_alone = _candidates(model, found, criterion, done)
-    scores = [_checked(score(model, group), model, group, criterion) for group in groups]
-    kept, clamped = _rank(scores, percent, min_channels)
-    parts = []
-    for group, own, keep in zip(groups, scores, kept, strict=True):
-        before = done.get(group.name)
-        total = before.total if before else len(own)
-        original = before.keep if before else range(total)
-        parts.append(GroupPlan(name=group.name, total=total, keep=tuple(original[i] for i in keep)))
-    cost = _cost_before(model, example)
-    draft = PrunePlan(
+    groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
+    costs = CostModel(model, groups.scored, example)
+    ranking = ranked(_scores(model, groups.scored, criterion, _evidence(groups, costs, seed, batches)), per_layer)
+    limits = _limits(model, found.groups, groups.scored, min_channels, round_to)
+    before = _cost_before(model, example, costs)
+    blank = PrunePlan(
         arch=getattr(model, "arch", None) if isinstance(model, PrunableModel) else None,
-        groups=tuple(parts),
-        percent=percent,
+        groups=(),
+        percent=request.value,
         criterion=criterion,
         min_channels=min_channels,
-        clamped=tuple(groups[index].name for index in clamped),
-        before=cost,
-        after=cost,
+        clamped=(),
+        before=before,
+        after=before,
         input_shape=(1, *example.shape[1:]),
         traced=found.derivation is not None,
-        left_alone=left_alone,
+        left_alone=groups.left_alone,
+        round_to=round_to,
     )
-    return replace(draft, after=cost_of(cut(model, draft, hollow=True), example))
+    draft = partial(_draft, model, example, blank, groups, ranking, limits)
+    if request.kind == "percent":
+        return draft(by_percent(request, ranking, limits, per_layer))
+    if request.kind == "latency":
+        search = search_of(ranking, limits, lambda removed: costs.at(removed).macs)
+        unmet = Budget(kind="latency", asked=request.asked, target=0, reached=0, dense=0)
+        images = torch.zeros(latency_batch, *example.shape[1:], device=example.device)
+        stopwatch = Stopwatch(model, images)
+        return within(request, search, lambda s: draft(outcome_of(s, ranking, limits, unmet)), stopwatch, latency_batch)
+    kind, dense = request.kind, getattr(before, request.kind)
+    return draft(by_cost(request, ranking, limits, lambda removed: getattr(costs.at(removed), kind), dense))
 
 
-def _pruned_before(model: nn.Module, found: Grouping) -> dict[str, GroupPlan]:
-    """By name, the groups of the plan that the network was pruned by. Raises UsageError if they are no groups now."""
+def _draft(
+    model: nn.Module,
+    example: Tensor,
+    blank: PrunePlan,
+    groups: Candidates,
+    ranking: Ranking,
+    limits: Limits,
+    outcome: Outcome,
+) -> PrunePlan:
+    """The plan that removes what `outcome` says, with the cost of what is left."""
+    names = [group.name for group in groups.scored]
+    counts = [len(ranks) - out for ranks, out in zip(ranking.ranks, outcome.removed, strict=True)]
+    kept = {name: ranking.keep(number, count) for number, (name, count) in enumerate(zip(names, counts, strict=True))}
+    rounded = zip(names, counts, limits.multiples, strict=True)
+    plan = replace(
+        blank,
+        groups=_parts(model, groups, kept),
+        percent=blank.percent if outcome.budget.kind == "percent" else sum(outcome.removed) / ranking.total,
+        clamped=tuple(names[number] for number in outcome.held),
+        budget=outcome.budget,
+        unrounded=tuple(name for name, count, multiple in rounded if count % multiple),
+    )
+    return replace(plan, after=cost_of(cut(model, plan, hollow=True), example))
+
+
+def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:
+    """Raises UsageError unless they are numbers of channels, and of images."""
+    if min_channels < 0:
+        raise UsageError(f"--min-channels {min_channels}: the least that a layer keeps; type 1, or more, or 0")
+    if latency_batch < 1:
+        raise UsageError(f"--latency-batch {latency_batch}: images of the batch that is timed; type 1 or more")
+    if round_to < 1:
+        raise UsageError(f"--round-to {round_to}: what widths are multiples of; type 1 (any width), 8 or 16")
+
+
+def _evidence(
+    groups: Candidates, costs: CostModel, seed: int, batches: Iterable[tuple[Tensor, Tensor]] | None
+) -> Evidence:
+    macs = {group.name: macs for group, macs in zip(groups.scored, costs.macs_per_channel(), strict=True)}
+    return Evidence(groups=groups.scored, macs=macs, seed=seed, batches=batches)
+
+
+def _scores(model: nn.Module, groups: Sequence[ChannelGroup], name: str, evidence: Evidence) -> list[Tensor]:
+    """Per group the scores of its channels that are still in use, on the CPU."""
+    criterion = CRITERIA.get(name)
+    score = criterion.prepare(model, evidence) if isinstance(criterion, InformedCriterion) else criterion
+    found = []
+    for group in groups:
+        scores = score(model, group).detach().cpu()
+        width = channels_of(model, group)
+        if scores.shape != (width,) or not scores.isfinite().all():
+            raise UsageError(
+                f"criterion '{name}' gives group '{group.name}' no finite score for each of its {width} channels; "
+                f"are the weights finite?"
+            )
+        found.append(scores[scale_channels(model, group)])
+    return found
+
+
+def _limits(
+    model: nn.Module, every: Sequence[ChannelGroup], groups: Sequence[ChannelGroup], min_channels: int, round_to: int
+) -> Limits:
+    """Floors, and multiples in channels: one channel of a group may be several of a layer.
+
+    A group may be emptied if all groups of its branch may.
+    """
+    numbers = {group.name: number for number, group in enumerate(groups)}
+    branches = defaultdict(list)
+    for group in every:
+        if group.branch is not None:
+            branches[group.branch].append(numbers.get(group.name, -1))
+    removable = [own for own in branches.values() if -1 not in own]
+    least = [max(1, min_channels)] * len(groups)
+    for number in (number for own in removable for number in own):
+        least[number] = min_channels
+    widths = [len(scale_channels(model, group)) for group in groups]
+    entries = [len(slices_of(model, group)[0].positions[0]) for group in groups]
+    return Limits(
+        floors=[min(floor, width) for floor, width in zip(least, widths, strict=True)],
+        multiples=[round_to // math.gcd(round_to, entry) for entry in entries],
+        branches=removable,
+    )
+
+
+def _parts(model: nn.Module, groups: Candidates, kept: Mapping[str, Sequence[int]]) -> tuple[GroupPlan, ...]:
+    """Every group of the plan, its channels named as in the unpruned network."""
     done = plan_of(model)
-    if done is None:
-        return {}
-    names = {group.name for group in found.groups}
-    if done.traced != (found.derivation is not None) or not names.issuperset(part.name for part in done.groups):
-        form = "couple" if done.traced else "select"
-        raise UsageError(f"{title(model)} was pruned by other channel groups before; type --residual {form} again")
-    return {part.name: part for part in done.groups}
+    before = {part.name: part for part in done.groups} if done else {}
+    parts = dict(before)  # in their order, with those that are gone altogether
+    for group in groups.groups:
+        here = range(len(scale_channels(model, group)))
+        part = before.get(group.name) or GroupPlan(name=group.name, total=len(here), keep=tuple(here))
+        parts[group.name] = replace(part, keep=tuple(part.keep[channel] for channel in kept.get(group.name, here)))
+    return tuple(parts.values())
 
 
-def _candidates(
-    model: nn.Module, found: Grouping, criterion: str, done: Mapping[str, GroupPlan]
-) -> tuple[list[ChannelGroup], tuple[LeftAlone, ...]]:
-    """The groups that the criterion scores, and what is left alone. Raises UsageError if there are none."""
-    if found.derivation is None:
-        return list(found.groups), ()
-    groups, left = [], list(found.left_alone)
-    for group in found.groups:
-        channels = channels_of(model, group)
-        if group.name in done or (channels > 1 and (group.scales or criterion in SCALELESS)):
-            groups.append(group)
-        else:
-            reason = "can only go as a whole" if channels == 1 else "has no BatchNorm that scores it"
-            left.append(LeftAlone(name=group.name, channels=channels, reason=reason))
-    if groups:
-        return groups, tuple(left)
-    if not found.derivation.trace.scales and criterion not in SCALELESS:
-        raise UsageError(
-            f"{title(model)} has no BatchNorm, whose scales criterion '{criterion}' reads; "
-            f"criteria that work without: {one_of(sorted(SCALELESS))}"
-        )
-    reasons = "; ".join(f"{part.name} {part.reason}" for part in left[:SHOWN])
-    more = f"; and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    raise UsageError(f"{title(model)} has no channels that can go: {reasons}{more}")
-
-
-def check_percent(percent: float) -> None:
-    """Raises UsageError unless 0 <= percent < 1."""
-    if 0 <= percent < 1:
-        return
-    hint = f"; type {percent / 100:g}?" if 1 < percent < 100 else ""
-    raise UsageError(f"--percent {percent:g}: the share of channels to remove, from 0 up to but not including 1{hint}")
-
-
-def _checked(scores: Tensor, model: nn.Module, group: ChannelGroup, criterion: str) -> Tensor:
-    """The scores of the group's channels that are still in use, on the CPU."""
-    scores = scores.detach().cpu()
-    width = channels_of(model, group)
-    if scores.shape != (width,) or not scores.isfinite().all():
-        raise UsageError(
-            f"criterion '{criterion}' gives group '{group.name}' no finite score for each of its {width} channels; "
-            f"are the weights finite?"
-        )
-    return scores[scale_channels(model, group)]
-
-
-def _cost_before(model: nn.Module, example: Tensor) -> Cost:
+def _cost_before(model: nn.Module, example: Tensor, costs: CostModel) -> Cost:
     """Cost of the unpruned network at `example`; one counted at another size is counted again."""
     done = plan_of(model)
     if done is None:
-        return cost_of(model, example)
+        return costs.now
     if done.input_shape[1:] == example.shape[1:]:
         return done.before
     if done.arch is None:
         size = " x ".join(str(side) for side in done.input_shape[1:])
         raise UsageError(f"{type(model).__name__} was pruned at inputs of {size}; give an example of that size again")
     return cost_of(build(done.arch), example)
-
-
-def _rank(scores: list[Tensor], percent: float, min_channels: int) -> tuple[list[list[int]], list[int]]:
-    """Per group the positions that stay, and the groups that were held at the floor."""
-    everything = torch.cat(scores)
-    count = int(everything.numel() * percent) + 1 if percent > 0 else 0
-    goes = torch.zeros(everything.numel(), dtype=torch.bool)
-    goes[torch.argsort(everything, stable=True)[:count]] = True
-    kept, clamped = [], []
-    for index, (score, gone) in enumerate(zip(scores, torch.split(goes, [len(s) for s in scores]), strict=True)):
-        floor = min(min_channels, len(score))
-        if len(score) - int(gone.sum()) < floor:
-            clamped.append(index)
-            best = torch.argsort(score, stable=True)[len(score) - floor :]
-            kept.append(sorted(best.tolist()))
-        else:
-            kept.append((~gone).nonzero().flatten().tolist())
-    return kept, clamped
-
-
-def plan_from_dict(data: Mapping[str, Any]) -> PrunePlan:
-    """A plan from the plain data of `PrunePlan.to_dict`. Raises UsageError if it is not one."""
-    try:
-        arch = data["arch"]
-        return PrunePlan(
-            arch=ArchSpec(name=arch["name"], arguments=dict(arch["arguments"])) if arch else None,
-            groups=tuple(
-                GroupPlan(name=str(g["name"]), total=int(g["total"]), keep=tuple(int(i) for i in g["keep"]))
-                for g in data["groups"]
-            ),
-            percent=float(data["percent"]),
-            criterion=str(data["criterion"]),
-            min_channels=int(data["min_channels"]),
-            clamped=tuple(str(name) for name in data["clamped"]),
-            before=Cost(**data["before"]),
-            after=Cost(**data["after"]),
-            input_shape=tuple(int(size) for size in data["input_shape"]),
-            traced=bool(data.get("traced", False)),
-            left_alone=tuple(
-                LeftAlone(name=str(part["name"]), channels=int(part["channels"]), reason=str(part["reason"]))
-                for part in data.get("left_alone", ())
-            ),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UsageError(f"this is no prune plan: {type(error).__name__} {error}") from error

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from netslim.core.protocols import Cost
 from netslim.cost import measure
 
 META = torch.device("meta")
+T = TypeVar("T")
 
 
 def skeleton(model: nn.Module) -> nn.Module:
@@ -51,6 +52,11 @@ class ShapesOnly(Mode):  # type: ignore[no-untyped-call]
 
 def cost_of(model: nn.Module, example: Tensor) -> Cost:
     """What `measure` says of a network, without running it."""
+    return counted(measure, model, example)
+
+
+def counted(count: Callable[[nn.Module, Tensor], T], model: nn.Module, example: Tensor) -> T:
+    """What `count` finds when it runs a network, without running it."""
     hollow = skeleton(model)
     with ShapesOnly():  # type: ignore[no-untyped-call]
-        return measure(hollow, example.to(META))
+        return count(hollow, example.to(META))

@@ -1,14 +1,16 @@
 """Removing channels: a plan and a network in, a new and smaller network out."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.protocols import PrunableModel, PrunePlan, plan_of
+from netslim.core.protocols import ChannelGroup, PrunableModel, PrunePlan, plan_of
 from netslim.pruning.cutting import keeps_of, rebuilt, sizes_of
 from netslim.pruning.derive import derive
-from netslim.pruning.groups import planned, selection_of, slices_of, title
+from netslim.pruning.groups import planned, selection_of, slices_of, title, with_whole_branches
+from netslim.pruning.trace import Place
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -33,9 +35,9 @@ def cut(model: M, plan: PrunePlan, *, hollow: bool = False) -> M:
     """`apply`, or the same on shapes alone."""
     if not isinstance(model, PrunableModel) and plan_of(model) is None and hasattr(model, "plan"):
         raise UsageError(f"{type(model).__name__} has an attribute 'plan' of its own, where the prune plan would go")
+    plan = with_whole_branches(model, plan)
     parts = planned(model, plan)
-    slices = [slices_of(model, group) for group, _ in parts]
-    keeps = keeps_of(slices, [keep for _, keep in parts], sizes_of(model))
+    keeps = entries_left(model, parts)
     if plan.traced and keeps:
         fault = derive(model, plan.input_shape).fault(model, keeps)
         if fault is not None:
@@ -48,5 +50,13 @@ def cut(model: M, plan: PrunePlan, *, hollow: bool = False) -> M:
         if selection is not None:
             left = selection.index.tolist()
             selection.select([left[position] for position in keep])
+    empty = {group.branch: None for group, keep in parts if not keep}
+    for branch in empty:
+        small.drop_branch_(branch)  # type: ignore[operator]
     small.plan = plan  # type: ignore[assignment]
     return small
+
+
+def entries_left(model: nn.Module, parts: Sequence[tuple[ChannelGroup, Sequence[int]]]) -> dict[Place, Tensor]:
+    """Per dimension of a parameter or buffer that loses entries, the indices that stay (see `planned`)."""
+    return keeps_of([slices_of(model, group) for group, _ in parts], [keep for _, keep in parts], sizes_of(model))

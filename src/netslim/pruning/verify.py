@@ -45,37 +45,45 @@ def verify(model: nn.Module, small: nn.Module, images: Tensor) -> Agreement:
     plan = plan_of(small)
     reference = model if plan is None else masked(model, plan)
     with evaluation_mode(reference), evaluation_mode(small), torch.inference_mode():
-        expected, found = _flat(reference(images)), _flat(small(images))
+        expected, found = flat_outputs(reference(images)), flat_outputs(small(images))
     return Agreement(max_difference=float((expected - found).abs().max()), scale=max(1.0, float(expected.abs().max())))
 
 
-def masked(model: M, plan: PrunePlan) -> M:
+def masked(model: M, plan: PrunePlan, *, shift: bool = False) -> M:
     """A full-size copy in which the channels that `plan` removes give zero and contribute nothing.
 
     Their BatchNorm scales and shifts are zero; in a traced network all weights and biases that give the channel are.
+
+    Args:
+        model: left unchanged.
+        plan: which channels stay.
+        shift: whether the BatchNorm shifts stay, so that a removed channel still gives what does not depend on the
+            input.
     """
     copied = copy.deepcopy(model)
     for group, keep in planned(model, plan):
         channels = scale_channels(copied, group)
         gone = sorted(set(channels) - {channels[position] for position in keep})
         with torch.no_grad():
-            _silence_(copied, group, gone)
+            _silence_(copied, group, gone, shift)
     return copied
 
 
-def _silence_(model: nn.Module, group: ChannelGroup, gone: list[int]) -> None:
+def _silence_(model: nn.Module, group: ChannelGroup, gone: list[int], shift: bool) -> None:
     if not group.slices:
         for norm in scales_of(model, group):
             norm.weight[gone] = 0
-            norm.bias[gone] = 0
+            if not shift:
+                norm.bias[gone] = 0
+    shifts = {f"{name}.bias" for name in group.scales} if shift else set()
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for part in group.slices:
         entries = [position for channel in gone for position in part.positions[channel]]
-        if part.gives and entries:
+        if part.gives and entries and part.tensor not in shifts:
             tensor = tensors[part.tensor]
             tensor.index_fill_(part.dim, torch.tensor(entries, device=tensor.device), 0)
 
 
-def _flat(outputs: Any) -> Tensor:
+def flat_outputs(outputs: Any) -> Tensor:
     """All numbers of a network's outputs in one row."""
     return torch.cat([leaf.flatten() for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from torch import Tensor
@@ -19,7 +19,12 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def calibration_images(dataset: ImageDataset, count: int, seed: int) -> list[Tensor]:
-    """Up to `count` batches of 128 normalised training images, as they are, in an order that the seed gives.
+    """The images of `calibration_batches`."""
+    return [images for images, _ in calibration_batches(dataset, count, seed)]
+
+
+def calibration_batches(dataset: ImageDataset, count: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Up to `count` batches of 128 normalised training images and labels, unaltered, in an order that the seed gives.
 
     A last batch that is not full is left out, since its statistics would count as much as a full one's; fewer than
     128 images are one batch.
@@ -27,7 +32,7 @@ def calibration_images(dataset: ImageDataset, count: int, seed: int) -> list[Ten
     plain = dataclasses.replace(dataset, augmentation=Augmentation(pad=0, flip=False))
     batches = TrainBatches(dataset.train, plain, batch_size=BATCH_SIZE, seed=seed, device="cpu")
     whole = max(1, len(dataset.train) // BATCH_SIZE)
-    return [images for images, _ in islice(batches.epoch(0), min(count, whole))]
+    return islice(batches.epoch(0), min(count, whole))
 
 
 def recalibrate(model: PrunableModel, batches: Sequence[Tensor], report: TransferReport, name: str) -> TransferReport:

@@ -1,6 +1,8 @@
 """`netslim prune`: removes the channels with the smallest scales; proves that the rebuilt network is the masked one."""
 
+import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -10,13 +12,15 @@ from netslim.core.protocols import PrunableModel, PrunePlan
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.data import ImageDataset, evaluation_batches
 from netslim.network import describe, restore
-from netslim.pruning import apply, masked, plan, verify
-from netslim.pruning.plan import check_percent
+from netslim.pruning import apply, masked, verify
 from netslim.report.console import say
 from netslim.report.tables import percent, print_table
 from netslim.stages.configs import PruneConfig
 from netslim.stages.evaluate import check_fits
 from netslim.stages.inputs import dataset_name, example_input, open_dataset, pick_device
+from netslim.stages.planning import check_budget, decide, say_budget
+from netslim.stages.repair import Repair, repair_, repair_images
+from netslim.stages.rounds import as_asked, carried_optimizer, check_rounds, last_round
 from netslim.training.evaluate import evaluate
 
 PRUNED, PLAN, TEXT = "pruned.pth.tar", "plan.json", "prune.txt"
@@ -30,17 +34,23 @@ def run(config: PruneConfig) -> dict[str, Any]:
         CheckpointError: the file, or a network of another depth.
         DataError: the data set for the accuracy.
     """
-    check_percent(config.percent)
+    check_budget(config)
+    check_rounds(config)
     with RunDirectory(
         config.save, "prune", config, parents={"model": config.model}, writes=(PRUNED, PLAN, TEXT)
     ) as directory:
         if directory.status is RunStatus.FINISHED:
             say(f"{config.save / PRUNED} is finished ({_summary(directory.result)}); nothing to do")
             return directory.result
-        return _prune(config, directory)
+        if config.steps == 1:
+            return _prune(config, directory)
+        last, first = last_round(config, directory, run)
+        return _prune(last, directory, lambda decided: as_asked(decided, config, first))
 
 
-def _prune(config: PruneConfig, directory: RunDirectory) -> dict[str, Any]:
+def _prune(
+    config: PruneConfig, directory: RunDirectory, stated: Callable[[PrunePlan], PrunePlan] = lambda decided: decided
+) -> dict[str, Any]:
     start = time.perf_counter()
     device = pick_device(config.device)
     checkpoint = read_checkpoint(config.model)
@@ -49,32 +59,40 @@ def _prune(config: PruneConfig, directory: RunDirectory) -> dict[str, Any]:
     dataset = _dataset(config, checkpoint)
     if dataset:
         check_fits(model, dataset, str(config.model))
+    images = repair_images(config, dataset)
     facts = checkpoint.dataset or ({"image_size": dataset.image_size} if dataset else None)
     example = example_input(model, facts).to(device)
-    directory.begin()
-    decided = plan(model, example, percent=config.percent, criterion=config.criterion, min_channels=config.min_channels)
+    decided = stated(decide(config, model, example, dataset))
+    directory.begin()  # not before: a budget that can't be met leaves the folder free
     small = apply(model, decided)
     agreement = verify(model, small, example)
     if not agreement.holds:
         raise NetslimError(
             f"the rebuilt network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
         )
+    repair = repair_(
+        small, model, example, absorb=config.absorb, images=images, dataset=dataset.name if dataset else ""
+    )
     accuracy = _accuracies(config, dataset, model, small, decided)
-    _print(decided, accuracy, agreement.max_difference)
+    _print(decided, accuracy, agreement.max_difference, repair)
     result = {
         "file": str(config.save / PRUNED),
-        "percent": config.percent,
+        "percent": decided.percent,
+        "budget": dataclasses.asdict(decided.budget) if decided.budget else None,
         "channels": decided.total,
         "kept": decided.kept,
         "clamped": list(decided.clamped),
+        "unrounded": list(decided.unrounded),
         "params_before": decided.before.params,
         "params": decided.after.params,
         "macs_before": decided.before.macs,
         "macs": decided.after.macs,
         "max_difference": agreement.max_difference,
+        **repair.to_dict(),
         **accuracy,
         "seconds": time.perf_counter() - start,
     }
+    checkpoint.optimizer = carried_optimizer(config, checkpoint, model, small)
     _write(config, directory, checkpoint, small, result)
     say(f"wrote {config.save / PRUNED}, {config.save / PLAN}, {config.save / TEXT}")
     return result
@@ -100,7 +118,7 @@ def _dataset(config: PruneConfig, checkpoint: Checkpoint) -> ImageDataset | None
 def _accuracies(
     config: PruneConfig, dataset: ImageDataset | None, model: PrunableModel, small: PrunableModel, decided: PrunePlan
 ) -> dict[str, float]:
-    """Top-1 on the test set of the network as it was, masked, and rebuilt."""
+    """Top-1 on the test set of the network as it was, masked (the original's rule), and as it is written."""
     if dataset is None:
         return {}
     device = next(model.parameters()).device
@@ -113,20 +131,21 @@ def _accuracies(
     }
 
 
-def _print(decided: PrunePlan, accuracy: dict[str, float], difference: float) -> None:
+def _print(decided: PrunePlan, accuracy: dict[str, float], difference: float, repair: Repair) -> None:
     rows = [(group.name, f"{len(group.keep)}/{group.total}") for group in decided.groups]
     print_table(["layer", "kept"], rows)
-    if decided.clamped:
-        say(f"held at --min-channels {decided.min_channels}: {', '.join(decided.clamped)}")
+    say_budget(decided)
     before, after = decided.before, decided.after
     say(f"channels   {decided.total:,} -> {decided.kept:,} ({percent(decided.kept / decided.total, 1)})")
     say(f"parameters {before.params:,} -> {after.params:,} ({percent(after.params / before.params, 1)})")
     say(f"MACs       {before.macs:,} -> {after.macs:,} ({percent(after.macs / before.macs, 1)})")
     say(f"largest difference of a logit, masked to rebuilt: {difference:.1e}")
+    for line in repair.lines():
+        say(line)
     if accuracy:
         say(
             f"test top-1 {percent(accuracy['top1_before'])} before, {percent(accuracy['top1_masked'])} masked, "
-            f"{percent(accuracy['top1'])} rebuilt (no fine-tuning yet)"
+            f"{percent(accuracy['top1'])} {repair.title} (no fine-tuning yet)"
         )
 
 
@@ -139,6 +158,7 @@ def _write(
 ) -> None:
     checkpoint = describe(small)
     checkpoint.dataset = parent.dataset
+    checkpoint.optimizer = parent.optimizer
     checkpoint.best_prec1 = result.get("top1", 0.0)
     checkpoint.training = {"selected_on": "test"}
     checkpoint.provenance = directory.provenance(config)

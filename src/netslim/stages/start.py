@@ -2,13 +2,19 @@
 
 from typing import Any
 
+import torch
+
+from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import CheckpointError, UsageError
 from netslim.core.protocols import PrunableModel
 from netslim.core.seeding import seed_torch
 from netslim.data import ImageDataset
-from netslim.models import create_model
+from netslim.models import build, create_model
 from netslim.network import load
+from netslim.pruning import apply
+from netslim.report.console import say
 from netslim.stages.configs import TrainConfig
+from netslim.training.optimizer import momentum_of, set_momentum_
 
 
 def is_library(arch: str) -> bool:
@@ -48,6 +54,8 @@ def start_model(config: TrainConfig, dataset: ImageDataset) -> PrunableModel:
         model = load(config.refine)
         if model.plan is None and "cfg" not in model.arch.arguments:
             raise UsageError(f"--refine {config.refine}: the network in it is not pruned; type --resume for it")
+        if config.reinitialize:
+            reinitialize_(model, config.seed)
     elif config.resume:
         model = load(config.resume)
     else:
@@ -56,6 +64,26 @@ def start_model(config: TrainConfig, dataset: ImageDataset) -> PrunableModel:
         return fresh_model(config.arch, config.depth, config.stem, **shape)
     _check(model, config, dataset)
     return model
+
+
+def reinitialize_(model: PrunableModel, seed: int) -> None:
+    """Gives a pruned network the weights of a new one of its shape; what its selections choose stays.
+
+    They are those that `create_model` draws for this seed with these widths. Where no list of widths can be given (a
+    library's network, coupled streams) they are those of the unpruned network, without the removed channels.
+    """
+    seed_torch(seed, "init")
+    chosen = {key: value for key, value in model.state_dict().items() if key.endswith(".indexes")}
+    model.load_state_dict({**_fresh_of_shape(model).state_dict(), **chosen})
+
+
+def _fresh_of_shape(model: PrunableModel) -> PrunableModel:
+    plan, arch = model.plan, model.arch
+    if plan is None:
+        return build(arch)
+    if plan.traced or is_library(arch.name):
+        return apply(build(arch), plan)
+    return create_model(arch.name, **{**arch.arguments, "cfg": [*model.cfg]})
 
 
 def _check(model: PrunableModel, config: TrainConfig, dataset: ImageDataset) -> None:
@@ -72,3 +100,14 @@ def _check(model: PrunableModel, config: TrainConfig, dataset: ImageDataset) -> 
             here = f" (main.py: type --arch {name})" if argument == "depth" else ""
             raise CheckpointError(f"{origin} holds a {name}, which has no {argument}: leave --{argument} out{here}")
         raise CheckpointError(f"{origin} holds a {name} with {argument} {found[argument]}, not {wanted}; {hint}")
+
+
+def take_up_momentum_(config: TrainConfig, model: PrunableModel, optimizer: torch.optim.Optimizer) -> None:
+    """Gives the optimizer the momentum that pruning carried over into the file of `--refine`, if it did."""
+    if config.refine is None or config.reinitialize or not config.momentum:
+        return
+    exported = read_checkpoint(config.refine).optimizer
+    momentum = momentum_of(exported, model) if exported else {}
+    if momentum:
+        set_momentum_(optimizer, model, momentum)
+        say(f"going on with the momentum that {config.refine} holds of the channels that stayed")

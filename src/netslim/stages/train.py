@@ -1,5 +1,6 @@
 """`netslim train`: one phase of training, from scratch, from a file's weights, or of a pruned network."""
 
+import functools
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -7,30 +8,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from netslim.core.errors import CheckpointError, InterruptedRunError, UsageError
-from netslim.core.protocols import PrunableModel
-from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.core.checkpoint import Checkpoint
+from netslim.core.distributed import World, join
+from netslim.core.errors import CheckpointError, InterruptedRunError, LostProcessError, UsageError
+from netslim.core.runlog import RunStatus
 from netslim.cost import measure
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, split_validation
 from netslim.network import describe, restore
 from netslim.report.console import say
 from netslim.report.progress import TrainingProgress
-from netslim.report.tables import percent, size
 from netslim.stages.configs import TrainConfig
 from netslim.stages.inputs import dataset_facts, open_dataset, pick_device
-from netslim.stages.start import fresh_model, start_model
+from netslim.stages.recipe import build_step, check_recipe, open_teacher
+from netslim.stages.start import fresh_model, start_model, take_up_momentum_
+from netslim.stages.train_files import BEST, CHECKPOINT, TrainFiles
+from netslim.stages.train_lines import BY_ACCURACY, BY_OBJECTIVE, arguments, processes, summary
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.interrupt import Interrupt
 from netslim.training.loop import StopRequested, Training, TrainState
-from netslim.training.optimizer import build_sgd, export_state, import_state
+from netslim.training.optimizer import export_state, import_state
 from netslim.training.precision import Precision, choose_precision
 from netslim.training.schedule import rate_factor
-from netslim.training.sparsity import ScalePenalty
-from netslim.training.step import TrainStep
-
-CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
-BY_ACCURACY, BY_OBJECTIVE = "top-1", "loss + penalty"
 
 
 def run(config: TrainConfig) -> dict[str, Any]:
@@ -42,14 +40,21 @@ def run(config: TrainConfig) -> dict[str, Any]:
         DataError: the data set.
         DivergedError: NaN or infinite loss.
         InterruptedRunError: Ctrl-C or SIGTERM; the state was saved.
+        LostProcessError: several processes trained, and one of them is gone.
     """
     check(config)
-    parents = {name: path for name in ("resume", "refine") if (path := getattr(config, name)) is not None}
-    with RunDirectory(config.save, "train", config, parents=parents, writes=(CHECKPOINT, BEST)) as directory:
-        if directory.status is RunStatus.FINISHED:
-            say(f"{config.save} is finished ({_summary(directory.result)}); nothing to do")
-            return directory.result
-        return Phase(config, directory).run()
+    device = pick_device(config.device)
+    try:
+        with join(device) as world, TrainFiles(config, world) as files:
+            if files.status is RunStatus.FINISHED:
+                say(f"{config.save} is finished ({summary(files.result)}); nothing to do")
+                return files.result
+            return Phase(config, files, world, device).run()
+    except LostProcessError as error:
+        raise LostProcessError(
+            f"{error}; type the same command again to go on from the last state in {config.save}, or let "
+            f"torchrun --max-restarts 3 do it"
+        ) from error
 
 
 def check(config: TrainConfig) -> None:
@@ -62,6 +67,7 @@ def check(config: TrainConfig) -> None:
         raise UsageError(f"--select-on {config.select_on}: type val (held out of the training set) or test")
     if config.start_epoch >= config.epochs:
         raise UsageError(f"--start-epoch {config.start_epoch} leaves no epoch of --epochs {config.epochs}")
+    check_recipe(config)
     if config.nesterov and not config.momentum:
         raise UsageError("--nesterov needs momentum: type --momentum 0.9, or leave --nesterov out")
     rate_factor(config.schedule, 0, 1, 0.0)
@@ -84,28 +90,41 @@ class Phase:
 
     Args:
         config: checked settings.
-        directory: the run's directory, new or cut off.
+        files: the run's folder, new or cut off.
+        world: the processes that train.
+        device: this process's.
     """
 
-    def __init__(self, config: TrainConfig, directory: RunDirectory) -> None:
+    def __init__(self, config: TrainConfig, files: TrainFiles, world: World, device: torch.device) -> None:
         self.config = config
-        self.directory = directory
-        self.device = pick_device(config.device)
-        self.dataset = open_dataset(config.dataset, config)
+        self.files = files
+        self.world = world
+        self.device = device
+        _check_world(config, world)
+        self.dataset = world.one_after_the_first(lambda: open_dataset(config.dataset, config))
         self.splits = _splits(self.dataset, config)
         self.facts = dataset_facts(self.dataset, config)
-        previous = self._previous()
+        teacher = open_teacher(config, self.dataset, self.device)
+        previous = files.previous()
         model = restore(previous, config.save / CHECKPOINT) if previous else start_model(config, self.dataset)
         self.model = model.to(self.device)
         self.batches = TrainBatches(
-            self.splits.train, self.dataset, batch_size=config.batch_size, seed=config.seed, device=self.device
+            self.splits.train,
+            self.dataset,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            device=self.device,
+            share=functools.partial(world.share, parts=config.accumulate),
         )
         self.precision = self._precision()
         self.precision.arrange_(self.model)
-        self.step = self._step()
+        self.step = build_step(config, self.model, self.precision, self.dataset, teacher)
+        self.step.share_with(world, sync_bn=config.sync_bn)
         self.state = TrainState(epoch=config.start_epoch)
         if previous:
             self._restore_state(previous)
+        else:
+            take_up_momentum_(config, self.model, self.step.optimizer)
 
     @property
     def chosen_by(self) -> str:
@@ -115,13 +134,12 @@ class Phase:
 
     def run(self) -> dict[str, Any]:
         """Trains to the end and records the result."""
-        self.directory.rewind(self.state.epoch)
-        self.directory.begin()
+        self.files.begin(self.state.epoch)
         config = self.config
         say(
-            f"training {self.model.arch.name} {_arguments(self.model)} on {self.dataset.name}: "
+            f"training {self.model.arch.name} {arguments(self.model)} on {self.dataset.name}: "
             f"{len(self.splits.train):,} images, {config.select_on} set of {len(self.splits.select):,} chooses the "
-            f"model; {self.precision} on {self.device}"
+            f"model; {self.precision} on {self.device}{processes(config, self.world)}"
         )
         with ExitStack() as stack:
             interrupt = stack.enter_context(Interrupt())
@@ -133,35 +151,15 @@ class Phase:
                     sparse=config.sparsity_regularization,
                 )
             )
-            training = self._training(interrupt, reporter)
             try:
-                training.run()
+                self._training(interrupt, reporter).run()
             except StopRequested:
                 raise InterruptedRunError(
                     f"stopped in epoch {self.state.epoch + 1} after batch {self.state.batch}; the state is in "
                     f"{config.save / CHECKPOINT}: type the same command again to go on",
-                    interrupt.signal or 0,
+                    self.world.largest(interrupt.signal or 0),
                 ) from None
         return self._finish()
-
-    def _step(self) -> TrainStep:
-        config = self.config
-        optimizer = build_sgd(
-            self.model,
-            lr=config.lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=config.nesterov,
-        )
-        return TrainStep(
-            self.model,
-            optimizer,
-            precision=self.precision,
-            penalty=ScalePenalty(self.model, config.s if config.sparsity_regularization else 0.0),
-            label_smoothing=config.label_smoothing,
-            clip_grad_norm=config.clip_grad_norm,
-            accumulate=config.accumulate,
-        )
 
     def _training(self, interrupt: Interrupt, reporter: TrainingProgress) -> Training:
         config = self.config
@@ -174,7 +172,7 @@ class Phase:
             schedule=config.schedule,
             seed=config.seed,
             by_objective=self.chosen_by == BY_OBJECTIVE,
-            stop=lambda: interrupt.signal is not None,
+            stop=lambda: self.world.largest(interrupt.signal or 0) > 0,  # all stop after the same batch
             save=self._save,
             reporter=reporter,
             state=self.state,
@@ -182,12 +180,18 @@ class Phase:
         return training
 
     def _evaluate(self, split: Split, training: Training | None = None) -> Evaluation:
-        batches = evaluation_batches(split, self.dataset, batch_size=self.config.test_batch_size, device=self.device)
-        return evaluate(self.model, batches, between=training.check_stop if training else None)
+        self.world.copy_first_(self.model.buffers())
+        batches = evaluation_batches(
+            split,
+            self.dataset,
+            batch_size=self.config.test_batch_size,
+            device=self.device,
+            share=self.world.share,
+        )
+        return evaluate(self.model, batches, between=training.check_stop if training else None, world=self.world)
 
     def _finish(self) -> dict[str, Any]:
-        best = read_checkpoint(self.config.save / BEST)
-        self.model = restore(best, self.config.save / BEST).to(self.device)
+        self.model = restore(self.files.best(), self.config.save / BEST).to(self.device)
         on_test = self.config.select_on == "test"
         test_top1 = self.state.best if on_test else self._evaluate(self.splits.test).top1
         cost = measure(self.model, torch.zeros(1, *self.splits.test.images.shape[1:], device=self.device))
@@ -202,41 +206,31 @@ class Phase:
             "params": cost.params,
             "macs": cost.macs,
             "precision": str(self.precision),
-            "seconds": sum(row["seconds"] for row in self.directory.metrics()),
+            "seconds": self.files.seconds(),
         }
-        self.directory.finish(result)
-        say(f"finished: {_summary(result)}; {self.config.save / BEST}")
+        self.files.finish(result)
+        say(f"finished: {summary(result)}; {self.config.save / BEST}")
         return result
-
-    def _previous(self) -> Checkpoint | None:
-        """The checkpoint to go on from, if this run was cut off after it wrote one."""
-        path = self.config.save / CHECKPOINT
-        if self.directory.status is not RunStatus.RUNNING or not path.exists():
-            return None
-        checkpoint = read_checkpoint(path)
-        if checkpoint.provenance.get("run_id") != self.directory.run_id:
-            raise CheckpointError(f"{path} was not written by the run in this folder; give another --save")
-        return checkpoint
 
     def _precision(self) -> Precision:
         """Chosen once per run: a continued run must not choose another one."""
-        images, labels = next(iter(self.batches.epoch(0)))
-        if self.directory.status is RunStatus.RUNNING:
-            chosen = self.directory.remember("precision", ["fp32", False])
-        else:
+
+        def choose() -> tuple[str, bool]:
+            images, labels = next(iter(self.batches.epoch(0)))
             found = choose_precision(self.config.precision, self.model, images, labels)
-            chosen = self.directory.remember("precision", [found.name, found.channels_last])
-        return Precision(str(chosen[0]), bool(chosen[1]))
+            return found.name, found.channels_last
+
+        name, channels_last = self.files.remember("precision", choose, default=("fp32", False))
+        return Precision(name, channels_last)
 
     def _save(self, state: TrainState, row: dict[str, Any] | None, best: bool) -> None:
-        """Metrics, best model, checkpoint, in this order: cut off in between, the epoch runs again to the same end."""
-        if row is not None:
-            self.directory.log({**row, "selected_on": self.config.select_on})
+        self.files.save(functools.partial(self._checkpoint, state), row, best)
+
+    def _checkpoint(self, state: TrainState, momentum: bool) -> Checkpoint:
         checkpoint = describe(self.model)
         checkpoint.epoch = state.epoch
         checkpoint.best_prec1 = state.best
         checkpoint.dataset = self.facts
-        checkpoint.provenance = self.directory.provenance(self.config)
         checkpoint.training = {
             "selected_on": self.config.select_on,
             "chosen_by": self.chosen_by,
@@ -250,11 +244,8 @@ class Phase:
             "rng": state.rng,
             "scaler": self.step.scaler.state_dict(),
         }
-        if best:
-            checkpoint.optimizer = export_state(self.step.optimizer, self.model, momentum=False)
-            write_checkpoint(self.config.save / BEST, checkpoint)
-        checkpoint.optimizer = export_state(self.step.optimizer, self.model)
-        write_checkpoint(self.config.save / CHECKPOINT, checkpoint)
+        checkpoint.optimizer = export_state(self.step.optimizer, self.model, momentum=momentum)
+        return checkpoint
 
     def _restore_state(self, checkpoint: Checkpoint) -> None:
         path, saved = self.config.save / CHECKPOINT, checkpoint.training
@@ -277,23 +268,16 @@ class Phase:
         say(f"going on with {path}: epoch {self.state.epoch + 1}, batch {self.state.batch + 1}")
 
 
+def _check_world(config: TrainConfig, world: World) -> None:
+    if config.batch_size < world.size * config.accumulate:
+        raise UsageError(
+            f"--batch-size {config.batch_size} has no image for each of {world.size} processes in each of "
+            f"{config.accumulate} parts: type --batch-size {world.size * config.accumulate} or more"
+        )
+
+
 def _splits(dataset: ImageDataset, config: TrainConfig) -> Splits:
     if config.select_on == "test":
         return Splits(train=dataset.train, select=dataset.test, test=dataset.test)
     train, val = split_validation(dataset.train, config.val_share, config.seed)
     return Splits(train=train, select=val, test=dataset.test)
-
-
-def _arguments(model: PrunableModel) -> str:
-    cost = f"{size(sum(p.numel() for p in model.parameters()))} parameters"
-    depth = model.arch.arguments.get("depth")
-    return f"({f'depth {depth}, ' if depth is not None else ''}{cost}{', pruned' if model.plan else ''})"
-
-
-def _summary(result: dict[str, Any]) -> str:
-    text = f"best {result['selected_on']} top-1 {percent(result['best_top1'])} in epoch {result['best_epoch']}"
-    if result["chosen_by"] == BY_OBJECTIVE:
-        text = text.removeprefix("best ") + f" (lowest {BY_OBJECTIVE})"
-    if result["selected_on"] == "test":
-        return text + ", chosen on the test set"
-    return f"{text}, test top-1 {percent(result['test_top1'])}"

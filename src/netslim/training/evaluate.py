@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netslim.core.distributed import ALONE, World
 from netslim.core.errors import DataError
 from netslim.core.modes import evaluation_mode
 
@@ -28,7 +29,11 @@ class Evaluation:
 
 
 def evaluate(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, between: Callable[[], None] | None = None
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    between: Callable[[], None] | None = None,
+    world: World = ALONE,
 ) -> Evaluation:
     """Runs the network in eval mode, in the precision of its weights, over batches of normalised images and labels.
 
@@ -36,6 +41,7 @@ def evaluate(
         model: its mode is restored after.
         batches: (images (N, C, H, W), labels (N,)) on the model's device.
         between: called after every batch; may raise to stop.
+        world: processes that see a part of every batch each; the result is that of the whole.
 
     Raises:
         DataError: there are no images.
@@ -50,6 +56,7 @@ def evaluate(
             images += len(labels)
             if between is not None:
                 between()
-    if not images:
+    total, right, count = world.sum(float(loss), float(correct), images)
+    if not count:
         raise DataError("there are no images to evaluate on")
-    return Evaluation(top1=float(correct) / images, loss=float(loss) / images, correct=int(correct), images=images)
+    return Evaluation(top1=right / count, loss=total / count, correct=int(right), images=int(count))

@@ -4,9 +4,14 @@ import signal
 from types import FrameType
 from typing import Any
 
+from netslim.core.launch import launched
+
 
 class Interrupt:
     """Context in which the first SIGINT or SIGTERM is remembered, and the second one acts as usual.
+
+    Under `torchrun` the second one is passed over, too: it sends every signal on to processes that may have got it, and
+    kills what still runs after 30 seconds.
 
     Attributes:
         signal: number of the signal that came, or None.
@@ -21,12 +26,14 @@ class Interrupt:
             self._previous[number] = signal.signal(number, self._remember)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._restore()
+    def __exit__(self, error: object, *_: object) -> None:
+        if not (error and launched()):  # torchrun's next signal must not cut the last words short
+            self._restore()
 
     def _remember(self, number: int, _: FrameType | None) -> None:
         self.signal = number
-        self._restore()
+        if not launched():
+            self._restore()
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

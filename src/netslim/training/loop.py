@@ -12,6 +12,7 @@ from torch import Tensor
 from netslim.core.errors import DivergedError
 from netslim.core.seeding import seed_torch
 from netslim.training.evaluate import Evaluation
+from netslim.training.penalties.strength import Progress
 from netslim.training.schedule import rate_factor
 from netslim.training.step import TrainStep
 
@@ -25,8 +26,12 @@ class Batches(Protocol):
         """Batches per epoch."""
         ...
 
+    def count(self, number: int) -> int:
+        """Images of batch `number` of an epoch, those of other processes included."""
+        ...
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """The epoch's batches from number `start` on."""
+        """The epoch's batches from number `start` on: this process's part of them."""
         ...
 
 
@@ -77,8 +82,8 @@ class Training:
         lr: base learning rate.
         schedule: name of the schedule.
         seed: everything random is keyed on it.
-        by_objective: choose the epoch with the lowest loss plus penalty instead of the highest top-1: under a penalty
-            the most accurate epoch is often the first one, in which nothing is sparse yet.
+        by_objective: choose the epoch with the lowest loss plus penalty (at full strength) instead of highest top-1:
+            under a penalty the most accurate epoch is often the first one, in which nothing is sparse yet.
         stop: asked after every batch; True ends the training after its state was saved.
         save: called with the state; `best` says whether the model is the best so far.
         reporter: shows progress.
@@ -116,25 +121,40 @@ class Training:
 
     def _epoch(self) -> None:
         state, total = self.state, len(self.batches)
-        if state.rng is None:
-            seed_torch(self.seed, "epoch", state.epoch)
-        else:
+        if state.rng is not None and self.step.replica.world.size == 1:
             torch.set_rng_state(state.rng)
+        else:
+            seed_torch(self.seed, "epoch", state.epoch)
         self.step.model.train()
+        self._set_rates(max(0, state.batch - 1) / total)  # for the row, where no batch is left
         clock, done = time.perf_counter(), 0
         for images, labels in self.batches.epoch(state.epoch, state.batch):
-            rate = self.lr * rate_factor(self.schedule, state.epoch, self.epochs, state.batch / total)
-            for group in self.step.optimizer.param_groups:
-                group["lr"] = rate
-            result = self.step(images, labels)
+            self._set_rates(state.batch / total)
+            count = self.batches.count(state.batch)
+            self._seed_batch()
+            result = self.step(images, labels, count)
             state.batch += 1
-            done += len(labels)
-            self._pending.append((result.loss, result.correct, len(labels)))
+            done += count
+            self._pending.append((result.loss, result.correct, count))
             waits = images.device.type != "cpu" and state.images and state.batch < total
             if not waits or len(self._pending) >= CHECK_EVERY:
                 self._settle()
-            self._show(done / max(time.perf_counter() - clock, 1e-9), len(labels))
+            self._show(done / max(time.perf_counter() - clock, 1e-9), count)
             self.check_stop()
+
+    def _set_rates(self, within: float) -> None:
+        """Learning rate and strength of the penalty: they depend on where the training stands and on nothing else."""
+        epoch = self.state.epoch
+        rate = rate_factor(self.schedule, epoch, self.epochs, within)
+        for group in self.step.optimizer.param_groups:
+            group["lr"] = self.lr * rate
+        self.step.penalty.advance(Progress(done=epoch + within, epochs=self.epochs, rate=rate))
+
+    def _seed_batch(self) -> None:
+        """Of several processes each draws its own numbers (dropout), the same ones after a resumption."""
+        world = self.step.replica.world
+        if world.size > 1:
+            seed_torch(self.seed, "batch", self.state.epoch, self.state.batch, world.rank)
 
     def check_stop(self) -> None:
         """Saves the state and raises StopRequested if a stop was asked for."""
@@ -149,10 +169,11 @@ class Training:
         if not self._pending:
             return
         losses, corrects, counts = zip(*self._pending, strict=True)
-        loss = float(torch.stack(losses).sum())
+        found = float(torch.stack(losses).sum()), float(torch.stack(corrects).sum())
+        loss, correct = self.step.replica.world.sum(*found)
         self._check_finite(loss)
         self.state.loss_sum += loss
-        self.state.correct += int(torch.stack(corrects).sum())
+        self.state.correct += int(correct)
         self.state.images += sum(counts)
         self._pending.clear()
 
@@ -180,7 +201,9 @@ class Training:
             "lr": self.step.optimizer.param_groups[0]["lr"],
             "loss": state.loss_sum / state.images,
             "penalty": penalty,
+            "penalty_strength": self.step.penalty.strength * self.step.penalty.factor,
             "near_zero_scales": self.step.penalty.near_zero(),
+            "zero_scales": self.step.penalty.zeros(),
             "train_top1": state.correct / state.images,
             "top1": found.top1,
             "eval_loss": found.loss,

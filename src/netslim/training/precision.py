@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import unknown_name
-from netslim.training.sparsity import ScalePenalty
+from netslim.training.penalties import no_penalty
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PROBE_STEPS = 3
@@ -83,7 +83,7 @@ def _time_step(precision: Precision, model: nn.Module, images: Tensor, labels: T
     trial = copy.deepcopy(model).train()
     precision.arrange_(trial)
     optimizer = torch.optim.SGD(trial.parameters(), lr=1e-3, momentum=0.9, fused=True)
-    step = TrainStep(trial, optimizer, precision=precision, penalty=ScalePenalty(trial, 0.0))
+    step = TrainStep(trial, optimizer, precision=precision, penalty=no_penalty(trial))
     best = float("inf")
     for number in range(PROBE_STEPS + 1):
         start = time.perf_counter()

@@ -20,7 +20,10 @@ def cosine(epoch: int, epochs: int, within: float) -> float:
 
 
 def onecycle(epoch: int, epochs: int, within: float) -> float:
-    """Up to the full rate in the first 30 %, then down to almost nothing, both along a cosine (Smith & Topin 2018)."""
+    """Up to the full rate in the first 30 %, then down to almost nothing, both along a cosine (Smith & Topin 2018).
+
+    The curve of torch's `OneCycleLR` at its defaults. The momentum, which Smith (2018) lowers meanwhile, stays.
+    """
     progress = (epoch + within) / epochs
     if progress < WARMUP:
         return _anneal(1 / START, 1.0, progress / WARMUP)

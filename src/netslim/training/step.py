@@ -6,13 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netslim.core.distributed import World
+from netslim.training.optimizer import step_size
+from netslim.training.penalties import Penalty
 from netslim.training.precision import Precision
-from netslim.training.sparsity import ScalePenalty
+from netslim.training.replica import Replica
+from netslim.training.teacher import Teacher
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """What a step found, summed over its images; on the device, so that nothing has to wait."""
+    """What a step found, summed over this process's images; on the device, so that nothing has to wait."""
 
     loss: Tensor
     correct: Tensor
@@ -25,10 +29,11 @@ class TrainStep:
         model: in train mode when called.
         optimizer: over the model's parameters.
         precision: dtype of the computation and memory layout.
-        penalty: added to the real gradients right before the optimizer's step.
+        penalty: on BatchNorm scales; acts on the real gradients right before the optimizer's step, or after it.
         label_smoothing: of the cross-entropy (Szegedy et al. 2016).
         clip_grad_norm: largest norm of all gradients together, or None.
         accumulate: a batch is worked off in this many parts, to save memory.
+        teacher: whose logits count in the loss, or None; it is put into this precision's memory layout.
     """
 
     def __init__(
@@ -37,41 +42,74 @@ class TrainStep:
         optimizer: torch.optim.Optimizer,
         *,
         precision: Precision,
-        penalty: ScalePenalty,
+        penalty: Penalty,
         label_smoothing: float = 0.0,
         clip_grad_norm: float | None = None,
         accumulate: int = 1,
+        teacher: Teacher | None = None,
     ) -> None:
         self.model = model
+        self.replica = Replica(model)
         self.optimizer = optimizer
         self.precision = precision
         self.penalty = penalty
         self.label_smoothing = label_smoothing
         self.clip_grad_norm = clip_grad_norm
         self.accumulate = accumulate
+        self.teacher = teacher
+        if teacher is not None:
+            precision.arrange_(teacher.model)
         device = next(model.parameters()).device.type
         self.scaler = torch.amp.GradScaler(device, enabled=precision.dtype == torch.float16)
 
-    def __call__(self, images: Tensor, labels: Tensor) -> StepResult:
-        """Takes a step on images (N, C, H, W) and labels (N,)."""
+    def share_with(self, world: World, *, sync_bn: bool) -> None:
+        """From now on every step is taken together with the other processes, each on its part of the batch.
+
+        Args:
+            world: the processes.
+            sync_bn: BatchNorm statistics over all processes instead of one each.
+        """
+        self.replica = Replica(self.model, world, sync_bn=sync_bn)
+
+    def __call__(self, images: Tensor, labels: Tensor, total: int | None = None) -> StepResult:
+        """Takes a step on images (N, C, H, W) and labels (N,).
+
+        Args:
+            images: this process's part of the batch, see `netslim.core.distributed.World.shares`.
+            labels: its classes.
+            total: images of the whole batch, over all processes; None: these are all.
+        """
         self.optimizer.zero_grad(set_to_none=True)
-        parts = [
-            self._backward(part, target, len(labels))
-            for part, target in zip(images.chunk(self.accumulate), labels.chunk(self.accumulate), strict=True)
-        ]
+        total = len(labels) if total is None else total
+        sizes = self.replica.world.shares(total, self.accumulate)
+        pairs = list(zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True))
+        parts = [self._backward(*pair, total, last=number == len(pairs)) for number, pair in enumerate(pairs, 1)]
         self.scaler.unscale_(self.optimizer)
         if self.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
-        self.penalty.add_gradient_()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        self._update()
         return StepResult(loss=sum_of([p.loss for p in parts]), correct=sum_of([p.correct for p in parts]))
 
-    def _backward(self, images: Tensor, labels: Tensor, total: int) -> StepResult:
-        with self.precision.autocast(images.device):
-            logits = self.model(self.precision.arrange(images))
-        loss = F.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=self.label_smoothing)
-        torch.autograd.backward(self.scaler.scale(loss / total))
+    def _update(self) -> None:
+        """The optimizer's step, with the penalty on either side of it."""
+        self.penalty.before_step_()
+        before = self.scaler.get_scale() if self.penalty.shrinks else 0.0  # to look makes a device wait
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.penalty.shrinks and self.scaler.get_scale() >= before:  # else a gradient overflowed: no step was taken
+            self.penalty.after_step_(step_size(self.optimizer))
+
+    def _backward(self, images: Tensor, labels: Tensor, total: int, *, last: bool) -> StepResult:
+        with self.replica.part(last=last):
+            with self.precision.autocast(images.device):
+                arranged = self.precision.arrange(images)
+                logits = self.replica(arranged)
+                said = self.teacher.logits(arranged) if self.teacher else None
+            loss = F.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=self.label_smoothing)
+            if self.teacher and said is not None:
+                loss = self.teacher.mixed(loss, logits.float(), said)
+            # The gradients are averaged over the processes; their sum is that of the mean over the whole batch.
+            torch.autograd.backward(self.scaler.scale(loss / (total / self.replica.world.size)))
         return StepResult(loss=loss.detach(), correct=(logits.detach().argmax(1) == labels).sum())
 
 

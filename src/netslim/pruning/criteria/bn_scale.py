@@ -8,7 +8,9 @@ from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.groups import gammas_of
 
 
-@CRITERIA.register("bn_scale")
 def bn_scale(model: nn.Module, group: ChannelGroup) -> Tensor:
     """Mean |gamma| over the group's BatchNorms, shape (channels,), float32."""
     return torch.stack([gammas.abs().float().mean(1) for gammas in gammas_of(model, group)]).mean(0)
+
+
+CRITERIA.register("bn_scale")(bn_scale)

@@ -1,0 +1,53 @@
+"""What `torchrun` says of this process in its environment. Light: the command line asks before it imports torch."""
+
+import os
+from typing import Protocol
+
+from netslim.core.errors import UsageError
+
+
+class Counter(Protocol):
+    """What all processes can count in together: torch's `Store`."""
+
+    def add(self, key: str, amount: int, /) -> int:
+        """The sum after adding `amount`."""
+        ...
+
+
+_shared: list[Counter] = []  # of the processes that were joined last
+
+
+def launched() -> bool:
+    """Whether `torchrun` (or a launcher that sets the same variables) started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def local_rank() -> int:
+    """This process's number on its machine, which is the number of its GPU, too."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if launched() else 0
+
+
+def is_first() -> bool:
+    """Whether this process is the only one or the first of several."""
+    return not launched() or os.environ.get("RANK", "0") == "0"
+
+
+def check_alone(verb: str) -> None:
+    """Raises UsageError in one of several processes, for what only one process can do."""
+    if launched():
+        raise UsageError(f"netslim {verb} is one process: type it without torchrun (netslim train can be several)")
+
+
+def share(counter: Counter) -> None:
+    """Lets `may_speak` count in `counter`."""
+    _shared[:] = [counter]
+
+
+def may_speak() -> bool:
+    """Whether this process prints the error that it ends with: of several that end, the first one that asks."""
+    if not launched() or not _shared:
+        return is_first()
+    try:
+        return _shared[0].add("ended", 1) == 1
+    except RuntimeError:  # whoever kept the counter is gone
+        return is_first()

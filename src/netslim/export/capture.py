@@ -1,0 +1,178 @@
+"""A network as a flat graph of layers and functions, which the other modules of this room rewrite."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+
+from netslim.core.errors import NetslimError
+
+_RESHAPES = ("view", "reshape", "flatten")
+_NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.AlphaDropout)
+
+
+class UntraceableError(NetslimError):
+    """The network's Python code decides on values, so that it has no fixed graph."""
+
+
+class _Tracer(fx.Tracer):
+    """Layers of torch.nn stay whole, and so does every layer that passes on some of its channels."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether `m` becomes one node."""
+        return _chosen(m) is not None or super().is_leaf_module(m, module_qualified_name)
+
+
+def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
+    """A copy of the network in eval mode as a graph; what does nothing in eval mode is gone.
+
+    Every layer is an attribute of the graph module itself. A selection is an `index_select` in dimension 1, with its
+    index as a buffer. Reshaping (N, C, H, W) to (N, CHW) is a `flatten`, so that no batch size is written in it.
+
+    Args:
+        model: left unchanged.
+        example: an input (N, C, H, W) with N >= 2.
+
+    Raises:
+        UntraceableError: the network has no fixed graph.
+    """
+    copied = copy.deepcopy(model).eval().requires_grad_(False)
+    _split_activations_(copied)
+    try:
+        graph = _Tracer().trace(copied)
+    except Exception as error:  # whatever the network's own code raised at a symbol
+        raise UntraceableError(f"{type(model).__name__} has no fixed graph ({str(error).splitlines()[0]})") from error
+    traced = fx.GraphModule(copied, graph, "Network")
+    for node in list(graph.nodes):
+        if node.op == "call_module":
+            _plain_(traced, node)
+    annotate(traced, example)
+    for node in list(graph.nodes):
+        if name_of(node) in _RESHAPES and _flattens(node):
+            with graph.inserting_before(node):
+                replace(node, graph.call_function(torch.flatten, (node.args[0], 1)))
+    return _flat(traced, example)
+
+
+def annotate(network: fx.GraphModule, example: Tensor) -> None:
+    """Writes the shape of every node's value into its `meta["shape"]` (of tensors only)."""
+    with torch.no_grad():
+        ShapeProp(network).propagate(example)
+    for node in network.graph.nodes:
+        found = node.meta.get("tensor_meta")
+        node.meta["shape"] = tuple(found.shape) if hasattr(found, "shape") else None
+
+
+def clean(network: fx.GraphModule) -> None:
+    """Removes nodes, layers and tensors that nothing reads any more, and makes the code of the graph."""
+    network.graph.eliminate_dead_code()
+    network.delete_all_unused_submodules()
+    used = {str(node.target) for node in network.graph.nodes if node.op == "get_attr"}
+    for name in [name for name, _ in network.named_buffers(recurse=False) if name not in used]:
+        delattr(network, name)
+    network.graph.lint()
+    network.recompile()
+
+
+def name_of(node: fx.Node) -> str:
+    """What a node calls: the layer's class, the function's or the method's name without a trailing underscore."""
+    if node.op == "call_module":
+        return type(layer_of(node)).__name__
+    if node.op == "call_function":
+        return cast(str, getattr(node.target, "__name__", str(node.target))).rstrip("_")
+    return str(node.target).rstrip("_") if node.op == "call_method" else node.op
+
+
+def layer_of(node: fx.Node) -> nn.Module:
+    """The layer that a `call_module` node calls."""
+    owner = node.graph.owning_module
+    return cast(nn.Module, owner).get_submodule(str(node.target))
+
+
+def index_of(node: fx.Node) -> Tensor | None:
+    """The channels that an `index_select` in dimension 1 passes on, or None for any other node."""
+    if name_of(node) != "index_select" or len(node.args) != 3 or node.args[1] != 1:
+        return None
+    holder = cast(fx.Node, node.args[2])
+    return cast(Tensor, getattr(node.graph.owning_module, str(holder.target))) if holder.op == "get_attr" else None
+
+
+def replace(node: fx.Node, other: fx.Node) -> None:
+    """Lets everything that reads `node` read `other`, and removes `node`."""
+    node.replace_all_uses_with(other)
+    node.graph.erase_node(node)
+
+
+def sources(node: fx.Node) -> list[fx.Node]:
+    """The values that a node reads, apart from parameters and buffers."""
+    return [other for other in node.all_input_nodes if other.op != "get_attr"]
+
+
+def _split_activations_(model: nn.Module) -> None:
+    """BatchNorm layers with a built-in activation (timm's) become a BatchNorm and its activation."""
+    for name, child in list(model.named_children()):
+        act = getattr(child, "act", None)
+        if isinstance(child, nn.BatchNorm2d) and type(child) is not nn.BatchNorm2d and isinstance(act, nn.Module):
+            norm = nn.BatchNorm2d(child.num_features, child.eps, affine=child.affine)
+            norm.load_state_dict({key: value for key, value in child.state_dict().items() if key in norm.state_dict()})
+            setattr(model, name, nn.Sequential(norm, act).eval().requires_grad_(False))
+        else:
+            _split_activations_(child)
+
+
+def _chosen(module: nn.Module) -> Tensor | None:
+    """The index of a selection layer: one with buffers `indexes` (the original's) and `index`."""
+    index = getattr(module, "index", None)
+    return index if isinstance(index, Tensor) and hasattr(module, "indexes") else None
+
+
+def _plain_(network: fx.GraphModule, node: fx.Node) -> None:
+    layer = layer_of(node)
+    index = _chosen(layer)
+    if isinstance(layer, _NOTHING) or (index is not None and len(index) == layer.channels):
+        replace(node, cast(fx.Node, node.args[0]))
+    elif index is not None:
+        name = f"{str(node.target).replace('.', '_')}_index"
+        network.register_buffer(name, index.clone())
+        with network.graph.inserting_before(node):
+            holder = network.graph.get_attr(name)
+            replace(node, network.graph.call_method("index_select", (node.args[0], 1, holder)))
+
+
+def _flattens(node: fx.Node) -> bool:
+    shape = node.meta["shape"]
+    before = cast(fx.Node, node.args[0]).meta["shape"]
+    return len(before) > 2 and shape == (before[0], math.prod(before[1:]))
+
+
+def _flat(traced: fx.GraphModule, example: Tensor) -> fx.GraphModule:
+    """The same graph with all layers and tensors directly in the graph module; a shared layer becomes several."""
+    root: dict[str, Any] = {}
+    traced.graph.eliminate_dead_code()
+    for node in traced.graph.nodes:
+        if node.op == "call_module":
+            layer, node.target = layer_of(node), _free(str(node.target).replace(".", "_"), root)
+            root[node.target] = copy.deepcopy(layer)
+        elif node.op == "get_attr":
+            value, node.target = _tensor(traced, str(node.target)), _free(str(node.target).replace(".", "_"), root)
+            root[node.target] = value.detach().clone()
+    network = fx.GraphModule(root, traced.graph, "Network").eval()
+    annotate(network, example)
+    return network
+
+
+def _free(name: str, taken: dict[str, Any]) -> str:
+    number = 0
+    while (found := f"{name}_{number}" if number else name) in taken:
+        number += 1
+    return found
+
+
+def _tensor(network: fx.GraphModule, path: str) -> Tensor:
+    owner, _, name = path.rpartition(".")
+    return cast(Tensor, getattr(network.get_submodule(owner), name))

@@ -1,0 +1,37 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netslim.core.errors import CheckpointError
+
+
+def onnx_session(model: bytes, threads: int) -> Any:
+    """A session for an ONNX model. Its threads stop as soon as a run ends: they don't disturb what runs next.
+
+    Raises:
+        CheckpointError: ONNX Runtime can't read the model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common base but this
+        raise CheckpointError(f"ONNX Runtime can't read the model: {str(error).splitlines()[0]}") from error
+
+
+def run_session(session: Any, images: Tensor) -> Tensor:
+    """The first output for a batch (N, C, H, W)."""
+    (source, *_) = session.get_inputs()
+    (output, *_) = session.run(None, {source.name: images.detach().cpu().numpy()})
+    return torch.from_numpy(cast("np.ndarray[Any, Any]", output))

@@ -1,0 +1,84 @@
+"""Budgets as they are typed: a share of the channels, or what should remain of parameters, MACs or latency."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netslim.core.errors import UsageError, one_of
+
+_COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_PERCENT_LIKE = 100
+
+
+@dataclass(frozen=True)
+class Request:
+    """A budget that was asked for.
+
+    Attributes:
+        kind: "percent", "params", "macs" or "latency".
+        asked: as it was given.
+        value: a share of the channels that goes (percent), a share of the unpruned network's cost, or the cost.
+        relative: whether `value` is a share.
+    """
+
+    kind: str
+    asked: str
+    value: float
+    relative: bool = True
+
+    @property
+    def flag(self) -> str:
+        """What sets it on the command line."""
+        return "--percent" if self.kind == "percent" else f"--target-{self.kind}"
+
+    def __str__(self) -> str:
+        return f"{self.flag} {self.asked}"
+
+
+def requested(percent: float | None, targets: Mapping[str, float | str | None]) -> Request:
+    """The one budget that was given.
+
+    Args:
+        percent: the share of the channels that goes.
+        targets: by kind ("params", "macs", "latency"), what should remain.
+
+    Raises:
+        UsageError: there are several or none, or what was typed is no budget.
+    """
+    given = [_percent(percent)] if percent is not None else []
+    given += [_target(kind, value) for kind, value in targets.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{one_of(str(request) for request in given)}: a plan has one budget; type one of them")
+    if not given:
+        flags = ["--percent", *(f"--target-{kind}" for kind in targets)]
+        raise UsageError(f"there is no budget; type one of {one_of(flags)}")
+    return given[0]
+
+
+def _percent(percent: float) -> Request:
+    if not 0 <= percent < 1:
+        hint = f"; type {percent / 100:g}?" if 1 < percent < _PERCENT_LIKE else ""
+        raise UsageError(
+            f"--percent {percent:g}: the share of channels to remove, from 0 up to but not including 1{hint}"
+        )
+    return Request("percent", f"{percent:g}", percent)
+
+
+def _target(kind: str, given: float | str) -> Request:
+    asked = f"{given:.15g}" if isinstance(given, float | int) else given.strip()
+    units = _SECONDS if kind == "latency" else _COUNTS
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)(?:e([+-]?\d+))?\s*([a-zµ]*)", asked.lower())
+    number = float(f"{match[1]}e{match[2] or 0}") if match else 0.0
+    unit = match[3].replace("µ", "u") if match else ""
+    if 0 < number < 1 and not unit:
+        return Request(kind, asked, number)
+    if unit not in units or not 0 < number < float("inf") or (not unit and number <= _PERCENT_LIKE):
+        raise UsageError(f"--target-{kind} {asked}: {_allowed(kind, number, unit)}")
+    return Request(kind, asked, number * units[unit], relative=False)
+
+
+def _allowed(kind: str, number: float, unit: str) -> str:
+    example = "a time with us, ms or s (3ms)" if kind == "latency" else "a number with K, M or G (120M)"
+    hint = f"; for {number:g} % type {number / 100:g}" if 1 < number < _PERCENT_LIKE and not unit else ""
+    return f"what should remain, as a share of the unpruned network's between 0 and 1 (0.5), or as {example}{hint}"

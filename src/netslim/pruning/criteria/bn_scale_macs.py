@@ -1,0 +1,29 @@
+"""|gamma| per MAC: of equally small scales, the one whose channel costs most goes first."""
+
+from torch import Tensor, nn
+
+from netslim.core.protocols import ChannelGroup, Criterion, Evidence
+from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criteria.bn_scale import bn_scale
+from netslim.pruning.groups import channels_of
+
+
+class ScalePerMac:
+    """|gamma| x (mean MACs per channel over all channels) / (MACs that go with one channel of the group).
+
+    Keeping the channels with the highest scores is the greedy solution of a knapsack whose values are the scales and
+    whose weights are the MACs (Dantzig 1957).
+    """
+
+    def prepare(self, model: nn.Module, evidence: Evidence) -> Criterion:
+        """Scores of shape (channels,), float32."""
+        counts = {group.name: channels_of(model, group) for group in evidence.groups}
+        mean = sum(evidence.macs[name] * count for name, count in counts.items()) / sum(counts.values())
+
+        def score(model: nn.Module, group: ChannelGroup) -> Tensor:
+            return bn_scale(model, group) * (mean / max(evidence.macs[group.name], 1.0))
+
+        return score
+
+
+CRITERIA.register("bn_scale_macs")(ScalePerMac())

@@ -1,0 +1,28 @@
+"""A random order: the baseline that every criterion has to beat."""
+
+import zlib
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.protocols import ChannelGroup, Criterion, Evidence
+from netslim.pruning.criteria import CRITERIA, SCALELESS
+from netslim.pruning.groups import channels_of
+
+SCALELESS.add("random")
+
+
+class Random:
+    """Uniform scores, drawn from the plan's seed and the group's name: the same whatever other groups there are."""
+
+    def prepare(self, model: nn.Module, evidence: Evidence) -> Criterion:  # noqa: ARG002
+        """Scores of shape (channels,), float32, in [0, 1)."""
+
+        def score(model: nn.Module, group: ChannelGroup) -> Tensor:
+            generator = torch.Generator().manual_seed(zlib.crc32(f"{evidence.seed} {group.name}".encode()))
+            return torch.rand(channels_of(model, group), generator=generator)
+
+        return score
+
+
+CRITERIA.register("random")(Random())

@@ -1,0 +1,65 @@
+"""First-order Taylor expansion of the loss in the BatchNorm scales (Molchanov et al. 2019, section 3, equation 8)."""
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from netslim.core.errors import UsageError
+from netslim.core.modes import evaluation_mode
+from netslim.core.protocols import ChannelGroup, Criterion, Evidence
+from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.groups import by_channel
+
+
+class Taylor:
+    """|gamma x dL/dgamma|, averaged over batches: how much the loss moves, to first order, if the scale becomes zero.
+
+    L is the cross-entropy, in eval mode. Over the scales of a channel gamma x dL/dgamma is summed before the magnitude
+    is taken: they become zero together.
+    """
+
+    def prepare(self, model: nn.Module, evidence: Evidence) -> Criterion:
+        """Scores of shape (channels,), float32. Raises UsageError without images, or if the loss is no number."""
+        if evidence.batches is None:
+            raise UsageError(
+                "criterion 'taylor' needs images with labels: pass plan(..., batches=...), "
+                "or type --dataset NAME on the command line"
+            )
+        names = [f"{scale}.weight" for group in evidence.groups for scale in group.scales]
+        slopes = _slopes(model, dict.fromkeys(names), evidence.batches)
+
+        def score(model: nn.Module, group: ChannelGroup) -> Tensor:  # noqa: ARG001
+            norms = by_channel(group, [slopes[f"{name}.weight"] for name in group.scales])
+            return torch.stack([norm.float().sum(-1) for norm in norms]).sum(0).abs().mean(0)
+
+        return score
+
+
+def _slopes(model: nn.Module, names: Iterable[str], batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """By parameter, gamma x dL/dgamma of every batch, shape (batches, features)."""
+    gammas = {name: model.get_parameter(name).detach().clone().requires_grad_() for name in names}
+    found: list[tuple[Tensor, ...]] = []
+    with evaluation_mode(model), torch.enable_grad():
+        for images, labels in batches:
+            loss = F.cross_entropy(_logits(functional_call(model, gammas, (images,))), labels)
+            found.append(torch.autograd.grad(loss, [*gammas.values()], allow_unused=True, materialize_grads=True))
+    if not found:
+        raise UsageError("criterion 'taylor' needs images with labels, and there are no batches of them")
+    return {
+        name: gamma.detach() * torch.stack(slopes)
+        for (name, gamma), slopes in zip(gammas.items(), zip(*found, strict=True), strict=True)
+    }
+
+
+def _logits(outputs: object) -> Tensor:
+    """What a network predicts; the first of its outputs where it has auxiliary ones."""
+    first = outputs[0] if isinstance(outputs, tuple) else outputs
+    if not isinstance(first, Tensor) or first.dim() != 2:
+        raise UsageError("criterion 'taylor' needs a network that gives logits of shape (images, classes)")
+    return first
+
+
+CRITERIA.register("taylor")(Taylor())

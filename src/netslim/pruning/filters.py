@@ -1,0 +1,34 @@
+"""The weights that belong to a group's channels, for criteria that need no BatchNorm."""
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.protocols import ChannelGroup
+from netslim.pruning.groups import channels_of, scale_channels, slices_of
+
+
+def filters_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
+    """Per layer that gives the group's channels (that reads them, where a selection picks them), their weights.
+
+    Returns:
+        Tensors of shape (channels still in use, weights per channel), float32. A group without such layers has none.
+    """
+    tensors = dict(model.named_parameters())
+    slices = [part for part in slices_of(model, group) if part.tensor in tensors and tensors[part.tensor].dim() > 1]
+    filters = []
+    for part in [part for part in slices if part.gives] or slices:
+        weight = tensors[part.tensor].detach().float().transpose(0, part.dim).flatten(1)
+        filters.append(weight[torch.tensor(part.positions, device=weight.device)].flatten(1))
+    return filters
+
+
+def relative(model: nn.Module, group: ChannelGroup, scores: list[Tensor]) -> Tensor:
+    """The mean of several scores of the channels in use, each relative to its mean over the group.
+
+    So layers of another fan-in or scale are comparable. Channels that a selection no longer picks score zero.
+    """
+    tiny = torch.finfo(torch.float32).tiny
+    score = torch.stack([own / own.mean().clamp(min=tiny) for own in scores]).mean(0)
+    everything = score.new_zeros(channels_of(model, group))
+    everything[scale_channels(model, group)] = score
+    return everything

@@ -1,0 +1,125 @@
+"""What all penalties on BatchNorm scales share: which scales, how strong when, and what is logged of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.registry import Registry
+from netslim.training.penalties.strength import Progress, strength_factor
+
+NEAR_ZERO = 0.01
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PenaltyOptions:
+    """What a penalty can be told beside its strength.
+
+    Attributes:
+        weights: per BatchNorm (dotted name) one factor for each of its scales, or None: all 1.
+        warmup: epochs in which the strength rises from 0 in a straight line.
+        schedule: how the strength goes on; see `PENALTY_SCHEDULES`.
+        polarity: t of the polarisation penalty.
+    """
+
+    weights: Mapping[str, Tensor] | None = None
+    warmup: float = 0.0
+    schedule: str = "constant"
+    polarity: float = 1.2
+
+
+class Penalty:
+    """`strength` times a sum over all BatchNorm scales.
+
+    It acts on the parameters alone, after the gradients were unscaled, accumulated, averaged over processes and
+    clipped: on the real gradients right before the optimizer's step (`before_step_`) or on the scales right after it
+    (`after_step_`). So mixed precision, accumulation, clipping and several processes leave it as it is.
+
+    Args:
+        model: whose BatchNorm2d scales are penalised; not wrapped for several processes.
+        strength: its full strength, which it has from the end of the warm-up on if the schedule is constant.
+        options: the rest.
+
+    Attributes:
+        shrinks: whether `after_step_` does something.
+        factor: what the strength is multiplied with at this point of the training, `progress`.
+    """
+
+    shrinks = False
+
+    def __init__(self, model: nn.Module, strength: float, options: PenaltyOptions | None = None) -> None:
+        self.strength = strength
+        self.options = options or PenaltyOptions()
+        self.factor = 1.0
+        self.progress = Progress(done=0.0, epochs=1)
+        norms = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) and module.affine
+        }
+        self._scales: list[Tensor] = [norm.weight for norm in norms.values()]
+        self._weights = self._aligned(norms, self.options.weights)
+
+    def advance(self, progress: Progress) -> None:
+        """Sets the strength for the next step, from where the training stands."""
+        self.progress = progress
+        self.factor = strength_factor(self.options.schedule, self.options.warmup, progress)
+
+    def before_step_(self) -> None:
+        """Changes the scales' gradients, in place."""
+
+    def after_step_(self, step_size: float) -> None:
+        """Changes the scales after the optimizer's step; not called if that was skipped.
+
+        Args:
+            step_size: see `netslim.training.optimizer.step_size`.
+        """
+
+    def value(self) -> float:
+        """The penalty at its full strength, so that epochs under different strengths can be compared."""
+        if not self._scales or not self.strength:
+            return 0.0
+        return self.strength * float(self._total(self._magnitudes(), self._flat_weights()))
+
+    def near_zero(self) -> float:
+        """Share of the scales with |gamma| under 0.01."""
+        return float((self._magnitudes() < NEAR_ZERO).float().mean())
+
+    def zeros(self) -> float:
+        """Share of the scales that are exactly zero."""
+        return float((self._magnitudes() == 0).float().mean())
+
+    def _total(self, sizes: Tensor, weights: Tensor | None) -> Tensor:
+        """The sum that the strength is multiplied with: of weights times |gamma|."""
+        return sizes.sum() if weights is None else (weights * sizes).sum()
+
+    def _trained(self) -> list[int]:
+        """Positions of the scales that learn: a frozen one has no gradient and stays as it is."""
+        return [position for position, scale in enumerate(self._scales) if scale.grad is not None]
+
+    def _magnitudes(self) -> Tensor:
+        if not self._scales:
+            return torch.ones(1)
+        return torch.cat([scale.detach().abs() for scale in self._scales])
+
+    def _flat_weights(self) -> Tensor | None:
+        return None if self._weights is None else torch.cat(self._weights)
+
+    @staticmethod
+    def _aligned(norms: Mapping[str, nn.Module], weights: Mapping[str, Tensor] | None) -> list[Tensor] | None:
+        """The weights in the order of the scales, on their device; a BatchNorm that is not named has zeros."""
+        if weights is None:
+            return None
+        return [
+            weights[name].to(norm.weight) if name in weights else torch.zeros_like(norm.weight)  # type: ignore[arg-type]
+            for name, norm in norms.items()
+        ]
+
+
+PENALTIES: Registry[type[Penalty]] = Registry("penalty", "netslim.training.penalties")
+
+
+def no_penalty(model: nn.Module) -> Penalty:
+    """What leaves every scale alone and still counts the small ones."""
+    return Penalty(model, 0.0)

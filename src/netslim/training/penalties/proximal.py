@@ -1,0 +1,65 @@
+"""The L1 penalty as a proximal step: the same minimum as the subgradient's, reached with exact zeros."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from netslim.training.penalties.penalty import PENALTIES, Penalty
+
+HOLD_FROM = 0.5  # share of the training after which a falling penalty gives no channel back
+
+
+@PENALTIES.register("proximal")
+class ProximalPenalty(Penalty):
+    """`strength` x sum of weight x |gamma|, by soft-thresholding after the optimizer's step.
+
+    A step of ISTA (Daubechies et al. 2004; Beck & Teboulle 2009; Parikh & Boyd 2014, section 4.2):
+
+        gamma <- sign(gamma) max(|gamma| - threshold, 0),   threshold = lr / (1 - momentum) x strength x weight
+
+    Why the momentum: under a constant gradient g, SGD's buffer becomes g / (1 - momentum), so a step is
+    lr / (1 - momentum) x g long. A scale then rests at zero where |g| <= strength x weight, and elsewhere where
+    g = -strength x weight x sign(gamma): the optimality conditions of loss + penalty. With a threshold of lr alone the
+    penalty would be (1 - momentum) times as strong as the subgradient's.
+
+    With a schedule that falls, scales that are zero stay so in the second half of the training: what is lifted from the
+    others must not bring removed channels back (as in the relaxed lasso, Meinshausen 2007).
+    """
+
+    shrinks = True
+    _alive: Sequence[Tensor] = ()
+
+    def before_step_(self) -> None:
+        """Remembers which scales are zero, if those are to stay."""
+        held = self._scales if self._holds else []
+        self._alive = [scale.detach().sign().abs() for scale in held]
+
+    def after_step_(self, step_size: float) -> None:
+        """Soft-thresholds the scales that have a gradient."""
+        threshold = step_size * self.strength * self.factor
+        trained = self._trained()
+        if not self.strength or not trained:
+            return
+        with torch.no_grad():
+            scales = [self._scales[position] for position in trained]
+            slopes = self._slopes()
+            sizes = torch._foreach_abs(scales)
+            if slopes is None:
+                torch._foreach_sub_(sizes, threshold)
+            else:
+                torch._foreach_sub_(sizes, [slopes[position] for position in trained], alpha=threshold)
+            torch._foreach_clamp_min_(sizes, 0.0)
+            torch._foreach_mul_(sizes, torch._foreach_sign(scales))
+            torch._foreach_copy_(scales, sizes)
+            if self._alive:
+                torch._foreach_mul_(scales, [self._alive[position] for position in trained])
+
+    def _slopes(self) -> list[Tensor] | None:
+        """What the threshold of each scale is multiplied with, or None: 1."""
+        return self._weights
+
+    @property
+    def _holds(self) -> bool:
+        falls = self.options.schedule != "constant"
+        return falls and self.progress.done >= HOLD_FROM * self.progress.epochs

@@ -1,0 +1,43 @@
+"""A trained network as teacher of another one: knowledge distillation (Hinton et al. 2015)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Teacher:
+    """Gives a network softened targets beside the labels.
+
+    The loss of an image becomes (1 - weight) x cross-entropy + weight x T^2 x KL(p || q), where p and q are the softmax
+    of the teacher's and the network's logits over T. T^2 keeps the size of the gradients whatever T (Hinton et al.
+    2015, section 2).
+
+    Args:
+        model: the teacher; put into eval mode, and its parameters take no gradient.
+        weight: share of the teacher in the loss, 0 to 1.
+        temperature: T.
+    """
+
+    def __init__(self, model: nn.Module, *, weight: float = 0.5, temperature: float = 4.0) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.weight = weight
+        self.temperature = temperature
+
+    def logits(self, images: Tensor) -> Tensor:
+        """What the teacher says of images (N, C, H, W): logits (N, classes)."""
+        with torch.no_grad():
+            said: Tensor = self.model(images)
+        return said
+
+    def mixed(self, loss: Tensor, logits: Tensor, said: Tensor) -> Tensor:
+        """The loss with the teacher's part, summed over the images.
+
+        Args:
+            loss: cross-entropy summed over the images.
+            logits: the network's, (N, classes), in float32.
+            said: the teacher's.
+        """
+        wanted = F.log_softmax(said.float() / self.temperature, dim=1)
+        given = F.log_softmax(logits / self.temperature, dim=1)
+        divergence = F.kl_div(given, wanted, reduction="sum", log_target=True)
+        return (1 - self.weight) * loss + self.weight * self.temperature**2 * divergence

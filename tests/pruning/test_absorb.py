@@ -1,0 +1,249 @@
+"""Constants of removed channels: where they go, to which number, and what is left where they are none."""
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+from networks import EXAMPLE, Coupled, Flattened, randomised, resnet, same, state_of
+from torch import Tensor, nn
+
+from netslim.core.errors import UsageError
+from netslim.core.protocols import PrunePlan
+from netslim.models import create_model
+from netslim.pruning import absorb_, apply, masked, plan, verify
+
+
+class Chain(nn.Module):
+    """conv, BatchNorm, ReLU, a convolution whose padding and bias are to choose, perhaps BatchNorm, mean."""
+
+    def __init__(self, padding: int = 0, bias: bool = False, norm: bool = True) -> None:
+        super().__init__()
+        self.first, self.bn = nn.Conv2d(1, 2, 1, bias=False), nn.BatchNorm2d(2)
+        self.second = nn.Conv2d(2, 1, 3, padding=padding, bias=bias)
+        self.last = nn.BatchNorm2d(1) if norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.second(torch.relu(self.bn(self.first(x))))).mean((2, 3))
+
+
+def chain(**given: bool | int) -> tuple[Chain, PrunePlan]:
+    """Channel 0, of shift 3, goes; the second convolution reads it with weights 1 to 9."""
+    model = Chain(**given).eval()
+    with torch.no_grad():
+        model.bn.weight.copy_(torch.tensor([0.0, 1.0]))
+        model.bn.bias.copy_(torch.tensor([3.0, 0.5]))
+        model.second.weight[0, 0] = torch.arange(1.0, 10.0).view(3, 3)
+        if isinstance(model.last, nn.BatchNorm2d):
+            assert model.last.running_mean is not None
+            model.last.running_mean.fill_(0.25)
+    decided = plan(model, torch.zeros(1, 1, 6, 6), percent=0.4, only=["bn"])
+    assert decided.groups[0].keep == (1,)
+    return model, decided
+
+
+def test_the_mean_of_the_next_batchnorm_takes_the_constant_off() -> None:
+    model, decided = chain()
+    small = apply(model, decided)
+    found = absorb_(small, model, torch.zeros(1, 1, 6, 6))
+    assert isinstance(small.last, nn.BatchNorm2d)
+    torch.testing.assert_close(small.last.running_mean, torch.tensor([0.25 - 3 * 45]))
+    (layer,) = found.layers
+    assert (layer.name, layer.constant) == ("last", pytest.approx(135, rel=1e-6))
+    assert layer.border < 1e-4
+    assert found.left == ()
+    assert found.before == pytest.approx(135 / (1 + 1e-5) ** 0.5, rel=1e-5)
+    assert found.after < 1e-4
+
+
+def test_the_next_bias_takes_the_constant_on() -> None:
+    model, decided = chain(bias=True)
+    small = apply(model, decided)
+    found = absorb_(small, model, torch.zeros(1, 1, 6, 6))
+    torch.testing.assert_close(small.second.bias, model.second.bias + 135)
+    assert [layer.name for layer in found.layers] == ["second"]
+
+
+def test_no_bias_is_created_and_what_nothing_takes_in_is_said() -> None:
+    model, decided = chain(norm=False)
+    small = apply(model, decided)
+    before = state_of(small)
+    found = absorb_(small, model, torch.zeros(1, 1, 6, 6))
+    assert same(small.state_dict(), before)
+    assert found.layers == ()
+    assert found.before == found.after == pytest.approx(135, rel=1e-5)
+
+
+def test_zero_padding_keeps_the_constant_of_the_interior_and_states_the_border() -> None:
+    model, decided = chain(padding=1)
+    small = apply(model, decided)
+    found = absorb_(small, model, torch.zeros(1, 1, 8, 8))
+    (layer,) = found.layers
+    assert layer.constant == pytest.approx(135, rel=1e-6)
+    # the corner at the top left reads weights 5, 6, 8 and 9 only, that at the bottom right 1, 2, 4 and 5
+    assert layer.border == pytest.approx(135 - 3 * (1 + 2 + 4 + 5), rel=1e-5)
+    assert found.border == layer.border
+    assert found.after < found.before / 3
+
+
+def test_a_negative_shift_is_cut_off_by_the_activation() -> None:
+    model, decided = chain()
+    with torch.no_grad():
+        model.bn.bias[0] = -3
+    small = apply(model, decided)
+    before = state_of(small)
+    found = absorb_(small, model, torch.zeros(1, 1, 6, 6))
+    assert same(small.state_dict(), before)
+    assert found.layers == ()
+
+
+def test_nothing_removed_changes_nothing() -> None:
+    model = resnet()
+    small = apply(model, plan(model, EXAMPLE, percent=0))
+    assert absorb_(small, model, EXAMPLE).layers == ()
+    assert same(small.state_dict(), model.state_dict())
+
+
+@pytest.mark.parametrize("residual", ["select", "couple"])
+def test_a_stream_of_1x1_convolutions_is_exact(residual: str) -> None:
+    """Without padding (one pixel in the last stages) the whole residual network is the reference's."""
+    model = resnet(20).double()
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+            module.padding_mode = "circular"
+    example = torch.zeros(1, 1, 8, 8, dtype=torch.float64)
+    small = apply(model, plan(model, example, percent=0.5, residual=residual))
+    reference = masked(model, small.plan, shift=True)
+    found = absorb_(small, model, example)
+    assert found.before > 0.1
+    assert found.after < 1e-12
+    images = torch.randn(3, 1, 8, 8, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(small(images), reference(images), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("resnet", {"depth": 11}),
+        ("vgg", {"depth": 11, "cfg": [6, "M", 8, "M", 12, 9, "M", 16, 10, "M", 12, 20]}),
+        ("densenet", {"depth": 10}),
+        ("torchvision/resnet18", {"stem": "cifar"}),
+    ],
+)
+def test_every_family_comes_nearer(name: str, arguments: dict[str, object]) -> None:
+    torch.manual_seed(0)
+    model = randomised(create_model(name, num_classes=3, in_channels=1, **arguments))
+    example = torch.zeros(1, 1, 16, 16)
+    small = apply(model, plan(model, example, percent=0.5))
+    keys = list(small.state_dict())
+    found = absorb_(small, model, example)
+    assert found.left == ()
+    assert found.after < 0.75 * found.before  # borders are all there is in the last, smallest stages
+    assert list(small.state_dict()) == keys
+    assert not verify(model, small, torch.randn(2, 1, 16, 16)).holds  # it is no longer the masked network
+
+
+@pytest.mark.parametrize(("model", "side"), [(Flattened(), 4), (Coupled(), 6)])
+def test_networks_without_padding_after_the_shift_are_exact(model: nn.Module, side: int) -> None:
+    torch.manual_seed(0)
+    model = randomised(copy.deepcopy(model))
+    example = torch.zeros(1, 1, side, side)
+    small = apply(model, plan(model, example, percent=0.5))
+    found = absorb_(small, model, example)
+    assert found.before > 1e-2
+    assert found.after < 1e-5
+
+
+class Twice(nn.Module):
+    """One BatchNorm that is used on two tensors, only the first of which loses a constant; one that is never used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.bn = nn.Conv2d(1, 4, 1, bias=False), nn.BatchNorm2d(4)
+        self.narrow, self.other = nn.Conv2d(4, 3, 1, bias=False), nn.Conv2d(1, 3, 1, bias=False)
+        self.shared, self.unused = nn.BatchNorm2d(3), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.shared(self.narrow(torch.relu(self.bn(self.first(x))))) + self.shared(self.other(x))).mean((2, 3))
+
+
+def test_a_layer_that_would_need_two_constants_is_left_and_listed() -> None:
+    torch.manual_seed(0)
+    model = Twice().eval()
+    nn.init.constant_(model.bn.bias, 1)
+    example = torch.zeros(1, 1, 4, 4)
+    small = apply(model, plan(model, example, percent=0.3, only=["bn"]))
+    before = state_of(small)
+    found = absorb_(small, model, example)
+    assert same(small.state_dict(), before)
+    assert [(part.name, part.channels) for part in found.left] == [("shared", 3)]
+    assert found.left[0].reason == "differ between images, or between calls"
+
+
+class Gated(nn.Module):
+    """Every channel is multiplied by what the network makes of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.bn, self.gate = nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4), nn.Linear(1, 1)
+        self.second, self.last = nn.Conv2d(4, 3, 1, bias=False), nn.BatchNorm2d(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = torch.sigmoid(self.gate(x.mean((2, 3))))[:, :, None, None]
+        return self.last(self.second(torch.relu(self.bn(self.first(x))) * gate)).mean((2, 3))
+
+
+def test_what_depends_on_the_image_is_left_and_listed() -> None:
+    torch.manual_seed(0)
+    model = Gated().eval()
+    nn.init.constant_(model.bn.bias, 1)
+    nn.init.constant_(model.gate.weight, 5)
+    example = torch.zeros(1, 1, 4, 4)
+    small = apply(model, plan(model, example, percent=0.3, only=["bn"]))
+    before = state_of(small)
+    found = absorb_(small, model, example)
+    assert same(small.state_dict(), before)
+    assert [(part.name, part.channels) for part in found.left] == [("last", 3)]
+
+
+def test_pruned_twice_absorbs_twice() -> None:
+    model = resnet(seed=3)
+    once = apply(model, plan(model, EXAMPLE, percent=0.3))
+    absorb_(once, model, EXAMPLE)
+    twice = apply(once, plan(once, EXAMPLE, percent=0.3))
+    assert verify(once, twice, torch.randn(2, 1, 8, 8)).holds
+    found = absorb_(twice, once, EXAMPLE)
+    assert found.after < found.before
+
+
+def test_modes_hooks_and_the_full_network_are_left_as_they_were() -> None:
+    model = resnet().train()
+    before = state_of(model)
+    small = apply(model, plan(model, EXAMPLE, percent=0.5)).train()
+    small.layer1.eval()
+    modes = [module.training for module in small.modules()]
+    absorb_(small, model, EXAMPLE)
+    assert [module.training for module in small.modules()] == modes
+    assert same(model.state_dict(), before)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in [*small.modules(), *model.modules()])
+
+
+def test_refusals() -> None:
+    model = resnet()
+    with pytest.raises(UsageError) as caught:
+        absorb_(model, model, EXAMPLE)
+    assert (
+        str(caught.value)
+        == "this network was not pruned, so that there is nothing to absorb; give what apply() returned"
+    )
+    small = apply(model, plan(model, EXAMPLE, percent=0.5))
+    with pytest.raises(UsageError, match=r"^the plan is for another network: "):
+        absorb_(small, resnet(20), EXAMPLE)
+
+
+def test_the_report_is_frozen() -> None:
+    model, decided = chain()
+    found = absorb_(apply(model, decided), model, torch.zeros(1, 1, 6, 6))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.after = 0  # type: ignore[misc]

@@ -1,0 +1,39 @@
+"""The same channels removed by Torch-Pruning leave the same parameters and the same outputs."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import structures
+import torch
+import torch_pruning
+from structures import SHAPE
+from torch import nn
+
+from netslim.core.protocols import GroupPlan
+from netslim.pruning import apply, plan
+
+GONE = {
+    structures.Residual: ("bn0", "stem", [1, 3]),
+    structures.Concatenated: ("right", "right", [0, 2]),
+    structures.Flattened: ("body.1", "body.0", [0, 3]),
+}
+
+
+@pytest.mark.parametrize("network", GONE, ids=lambda network: network.__name__)
+def test_the_same_parameters_and_outputs_are_left(network: type[nn.Module]) -> None:
+    name, producer, gone = GONE[network]
+    torch.manual_seed(0)
+    model, images = network().eval(), torch.randn(2, *SHAPE[1:])
+    whole = plan(model, images, percent=0.5, criterion="random")
+    total = next(part.total for part in whole.groups if part.name == name)
+    keep = tuple(channel for channel in range(total) if channel not in gone)
+    ours = apply(model, replace(whole, groups=(GroupPlan(name=name, total=total, keep=keep),)))
+    theirs = copy.deepcopy(model)
+    graph = torch_pruning.DependencyGraph().build_dependency(theirs, example_inputs=images)
+    layer = theirs.get_submodule(producer)
+    graph.get_pruning_group(layer, torch_pruning.prune_conv_out_channels, gone).prune()
+    assert {key: value.shape for key, value in ours.state_dict().items()} == {
+        key: value.shape for key, value in theirs.state_dict().items()
+    }
+    torch.testing.assert_close(ours(images), theirs(images))

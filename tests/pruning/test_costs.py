@@ -1,0 +1,92 @@
+"""The cost as a function of widths, against a count on the network that is cut for real."""
+
+from dataclasses import replace
+
+import pytest
+import structures
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import EXAMPLE, Flattened, randomised, resnet
+from torch import nn
+from torchvision import models
+
+from netslim.core.protocols import GroupPlan
+from netslim.cost import count_places, measure
+from netslim.models import create_model
+from netslim.pruning import apply, plan
+from netslim.pruning.costs import CostModel
+from netslim.pruning.groups import groups_of
+
+
+def check(model: nn.Module, example: torch.Tensor, seed: int = 0, residual: str | None = None) -> None:
+    """Some channels of every group gone."""
+    generator = torch.Generator().manual_seed(seed)
+    decided = plan(model, example, percent=0, criterion="l1_norm", residual=residual)
+    groups = {group.name: group for group in groups_of(model, example.shape, residual).groups}
+    costs = CostModel(model, [groups[part.name] for part in decided.groups], example)
+    assert costs.now == measure(model, example)
+    removed = [int(torch.randint(0, part.total, (), generator=generator)) for part in decided.groups]
+    parts = [
+        GroupPlan(name=part.name, total=part.total, keep=tuple(range(gone, part.total)))
+        for part, gone in zip(decided.groups, removed, strict=True)
+    ]
+    small = apply(model, replace(decided, groups=tuple(parts)))
+    assert costs.at(torch.tensor(removed)) == measure(small, example)
+
+
+@given(st.integers(0, 1000))
+@settings(deadline=None, max_examples=5)
+def test_networks_with_selections(seed: int) -> None:
+    check(resnet(), EXAMPLE, seed)
+
+
+@pytest.mark.parametrize("name", ["densenet", "vgg"])
+def test_declared_families(name: str) -> None:
+    check(create_model(name, depth={"densenet": 10, "vgg": 11}[name], in_channels=1), torch.zeros(1, 1, 16, 16))
+
+
+def test_flattened_inputs() -> None:
+    check(Flattened(side=4, channels=6), torch.zeros(1, 1, 4, 4))
+
+
+@pytest.mark.parametrize("structure", [structures.Residual, structures.Grouped])
+def test_traced_structures(structure: type[nn.Module]) -> None:
+    check(randomised(structure()), torch.zeros(structures.SHAPE))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "resnet18"])
+def test_networks_of_a_library(name: str) -> None:
+    check(getattr(models, name)(num_classes=4), torch.zeros(1, 3, 32, 32))
+
+
+def test_the_coupled_form_of_a_network_with_selections() -> None:
+    check(resnet(), EXAMPLE, residual="couple")
+
+
+def test_a_pruned_network() -> None:
+    model = resnet()
+    small = apply(model, plan(model, EXAMPLE, percent=0.5))
+    costs = CostModel(small, small.channel_groups(), EXAMPLE)
+    assert costs.now == measure(small, EXAMPLE)
+
+
+def test_macs_that_go_with_a_channel() -> None:
+    """conv 1 -> 6, 3 x 3, on 4 x 4, and its 16 inputs of a linear layer with three outputs."""
+    model = Flattened(side=4, channels=6)
+    costs = CostModel(model, model.channel_groups(), torch.zeros(1, 1, 4, 4))
+    assert costs.macs_per_channel() == [9 * 16 + 16 * 3]
+
+
+def test_a_layer_that_is_used_twice_counts_twice() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv(self.conv(x))
+
+    image = torch.zeros(2, 3, 5, 5)
+    assert count_places(Twice(), image) == {"conv": 2 * 2 * 25}
+    assert measure(Twice(), image).macs == 2 * 25 * 81
