@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/transfer.md", "docs/any_network.md")
+DOCUMENTS = ("README.md", "docs/transfer.md", "docs/any_network.md", "docs/pruning.md")
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -151,9 +151,9 @@ def any_network() -> str:
             "plan and surgery, most seconds")  # fmt: skip
     families = len({(row["library"], row["family"]) for row in rows})
     failed = "; ".join(
-        f"{row['model']} at {100 * float(row['percent']):.0f} % ({row['ok']}: {row['reason']})"
-        for row in rows
-        if row["ok"] != "yes"
+        dict.fromkeys(
+            f"{row['model']} ({row['ok']}: {row['reason'].partition(';')[0]})" for row in rows if row["ok"] != "yes"
+        )
     )
     return f"{markdown(head, lines)}\n\n{families} families. Not passed: {failed or 'none'}. {origin(rows[0])}"
 
@@ -189,6 +189,38 @@ def torch_pruning() -> str:
     return f"{summary}\n\n{networks} networks. {origin(rows[0])}\n\n{markdown(head, differ)}"
 
 
+def pruning_after() -> str:
+    """Accuracy right after pruning, a column for each share of the channels."""
+    return by_budget("pruning_after", ("data", "depth", "method"), "percent", lambda p: f"{100 * float(p):.0f} % gone")
+
+
+def pruning_tuned() -> str:
+    """Accuracy after equal fine-tuning, a column for each share of the MACs."""
+    keys = ("data", "depth", "images", "epochs", "method")
+    return by_budget("pruning_tuned", keys, "share", lambda share: f"{100 * float(share):.0f} % of the MACs")
+
+
+def by_budget(name: str, keys: tuple[str, ...], budget: str, title: Callable[[str], str]) -> str:
+    """A row for each method, a column for each budget; the dense network has one accuracy."""
+    rows = read(name)
+    budgets = sorted({row[budget] for row in rows} - {"0"})
+    lines = []
+    for key in dict.fromkeys(tuple(row[k] for k in keys) for row in rows):
+        of = {row[budget]: row for row in rows if tuple(row[k] for k in keys) == key}
+        lines.append((*key, *(score(of.get(b) or of.get("0")) for b in budgets)))
+    seeds = {row["seeds"] for row in rows}
+    note = f"Test top-1 (%), mean and standard deviation over seeds {' or '.join(sorted(seeds))}."
+    return f"{markdown((*keys, *map(title, budgets)), lines)}\n\n{note} {origin(rows[0])}"
+
+
+def score(row: dict[str, str] | None) -> str:
+    """`mean ± standard deviation` in percent."""
+    if row is None:
+        return ""
+    mean = f"{100 * float(row['top1']):.2f}"
+    return f"{mean} ± {100 * float(row['sd']):.2f}" if row["sd"] else mean
+
+
 TABLES = {
     "demo": demo,
     "fashion-mnist": fashion_mnist,
@@ -196,6 +228,8 @@ TABLES = {
     "exact-transfer": exact_transfer,
     "transfer": transfer,
     "transfer-parts": transfer_parts,
+    "pruning-after": pruning_after,
+    "pruning-tuned": pruning_tuned,
     "any-network": any_network,
     "any-network-families": any_network_families,
     "torch-pruning": torch_pruning,

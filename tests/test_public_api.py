@@ -14,6 +14,7 @@ from netslim.stages import configs
 
 NAMES = [
     "PrunePlan",
+    "absorb_",
     "apply",
     "create_model",
     "evaluate",
@@ -22,6 +23,7 @@ NAMES = [
     "load_source",
     "measure",
     "plan",
+    "recalibrate_",
     "save",
     "transfer",
     "verify",

@@ -7,6 +7,7 @@ The public API on one page; everything is imported at its first use:
 - `transfer(source, target)`: weights of a source network into a prunable one, with a report.
 - `plan(model, example, percent=...)`: which channels of any network go. `apply(model, plan)`: the smaller network.
 - `verify(model, small, images)`: the masked original against the rebuilt network.
+- `absorb_(small, model, example)`, `recalibrate_(small, batches)`: what puts right what a pruning did.
 - `for_inference(model, example)`: the same function as a network made for speed.
 - `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
 """
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from netslim.pruning import apply as apply
     from netslim.pruning import plan as plan
     from netslim.pruning import verify as verify
+    from netslim.pruning.absorb import absorb_ as absorb_
     from netslim.training.evaluate import evaluate as evaluate
+    from netslim.training.recalibrate import recalibrate_ as recalibrate_
     from netslim.transfers import load_source as load_source
     from netslim.transfers import transfer as transfer
 
 _HOMES = {
     "PrunePlan": ("netslim.core.protocols", "PrunePlan"),
+    "absorb_": ("netslim.pruning.absorb", "absorb_"),
     "apply": ("netslim.pruning", "apply"),
     "create_model": ("netslim.models", "create_model"),
     "evaluate": ("netslim.training.evaluate", "evaluate"),
@@ -38,6 +42,7 @@ _HOMES = {
     "load_source": ("netslim.transfers", "load_source"),
     "measure": ("netslim.cost", "measure"),
     "plan": ("netslim.pruning", "plan"),
+    "recalibrate_": ("netslim.training.recalibrate", "recalibrate_"),
     "save": ("netslim.network", "save"),
     "transfer": ("netslim.transfers", "transfer"),
     "verify": ("netslim.pruning", "verify"),

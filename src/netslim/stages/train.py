@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from netslim.core.allocator import keep_freed_memory
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.distributed import World, join
 from netslim.core.errors import CheckpointError, InterruptedRunError, LostProcessError, UsageError
@@ -44,6 +45,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
     """
     check(config)
     device = pick_device(config.device)
+    keep_freed_memory()
     try:
         with join(device) as world, TrainFiles(config, world) as files:
             if files.status is RunStatus.FINISHED:
