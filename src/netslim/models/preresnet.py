@@ -167,8 +167,9 @@ def arch_of(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
         blocks, cfg = max(numbers) + 1, []
         for block in (f"layer{stage}.{block}" for stage in (1, 2, 3) for block in range(blocks)):
             if any(f"{block}.{name}.weight" in state_dict for name in BRANCH):
-                outputs, inputs = state_dict[f"{block}.conv1.weight"].shape[:2]
-                cfg += [inputs, outputs, state_dict[f"{block}.conv2.weight"].shape[0]]
+                needed = ("select.indexes", "conv1.weight", "conv2.weight")
+                _, first, second = (state_dict[f"{block}.{name}"].shape for name in needed)
+                cfg += [first[1], first[0], second[0]]
             else:
                 cfg += [0, 0, 0]
         classes, last = state_dict["fc.weight"].shape
