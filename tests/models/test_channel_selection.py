@@ -46,6 +46,23 @@ def test_gradients_reach_the_chosen_channels_only() -> None:
     assert stream.grad[0, :, 0, 0].tolist() == [1, 0, 0, 1]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_channels_last_images_keep_their_layout_and_their_bits(dtype: torch.dtype) -> None:
+    selection = ChannelSelection(6)
+    selection.select([0, 3, 4])
+    stream = torch.randn(2, 6, 5, 4, dtype=dtype)
+    last = stream.to(memory_format=torch.channels_last).requires_grad_()
+    found = selection(last)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(found, selection(stream))
+    wanted = torch.randn(2, 3, 5, 4, dtype=dtype)
+    found.backward(wanted)
+    gradient = torch.zeros_like(stream)
+    gradient[:, [0, 3, 4]] = wanted
+    assert last.grad is not None
+    assert torch.equal(last.grad, gradient)
+
+
 @given(masks)
 def test_loaded_weights_bring_the_choice(mask: list[bool]) -> None:
     saved, fresh = ChannelSelection(len(mask)), ChannelSelection(len(mask))
