@@ -129,7 +129,7 @@ def _check_pattern(flag: str, pattern: str, names: Sequence[set[str]]) -> None:
     """Raises UsageError, with the nearest names, if nothing matches."""
     if any(_matches(pattern, own) for own in names):
         return
-    known = sorted(set().union(*names))
+    known = sorted(set().union(*names) - {""})  # the network itself
     near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.4) or known[:3]
     raise UsageError(
         f"{flag} {pattern} matches no layer from which channels can go; names are for example {one_of(near)}"
