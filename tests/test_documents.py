@@ -6,6 +6,7 @@ import shlex
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -39,11 +40,12 @@ def accepts(arguments: list[str]) -> configs.StageConfig:
     """The configuration that `netslim ARGUMENTS` runs with; raises if the command line would refuse it."""
     verb, *rest = arguments
     config_class = getattr(configs, VERBS[verb][0])
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
-            values[VERBS[verb][1][0]] = word
+            positional = VERBS[verb][1][0]
+            values[positional] = [*values.get(positional, []), word] if positional == "files" else word
             continue
         name = {"-sr": "sparsity_regularization"}.get(word, word.removeprefix("--").replace("-", "_"))
         value: object = True
