@@ -55,6 +55,14 @@ def test_three_lines(tmp_path: Path) -> None:
     assert read_checkpoint(path).arch is None
 
 
+def test_three_lines_in_inference_mode(tmp_path: Path) -> None:
+    with torch.inference_mode():
+        model, path = trained(), tmp_path / "small.pth.tar"
+        small = netslim.apply(model, netslim.plan(model, IMAGES, percent=0.5))
+        netslim.save(path, small)
+        assert torch.equal(netslim.load(path, model=MyNet())(IMAGES), small(IMAGES))
+
+
 def test_an_unpruned_network_of_ones_own(tmp_path: Path) -> None:
     model = trained()
     netslim.save(tmp_path / "n", model)

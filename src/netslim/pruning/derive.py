@@ -43,7 +43,8 @@ class Derivation:
 
     def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:
         """The operation that a network cut like this would do otherwise than `model`; None if there is none."""
-        return fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs)
+        with torch.inference_mode(False):
+            return fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs)
 
 
 _known: weakref.WeakKeyDictionary[nn.Module, tuple[object, Derivation]] = weakref.WeakKeyDictionary()
@@ -58,7 +59,8 @@ def derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
     state = [(name, tensor.shape) for name, tensor in [*model.named_parameters(), *model.named_buffers()]]
     key = (tuple(input_shape[1:]), tuple(state))
     if model not in _known or _known[model][0] != key:
-        _known[model] = (key, _derive(model, input_shape))
+        with torch.inference_mode(False):  # in it, operations reach the tracer undivided
+            _known[model] = (key, _derive(model, input_shape))
     return _known[model][1]
 
 
