@@ -26,7 +26,7 @@ def draw_speed(rows: Sequence[Mapping[str, Any]], target: Path) -> None:
     files = list(dict.fromkeys(row["file"] for row in rows))
     columns = min(4, len({batch for _, _, batch in places}))
     lines = -(-len(places) // columns)
-    figure = Figure(figsize=(1.5 + 3.6 * columns, lines * (1.1 + 0.42 * len(files))), layout="constrained")
+    figure = Figure(figsize=(1.5 + 3.6 * columns, lines * (1.4 + 0.42 * len(files))), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat[len(places) :]:
         axes.set_visible(False)
