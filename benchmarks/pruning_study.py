@@ -35,6 +35,7 @@ from netslim.stages.adapt import calibration_images
 from netslim.training.evaluate import evaluate
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import no_penalty
+from netslim.training.penalties.strength import Progress
 from netslim.training.precision import Precision
 from netslim.training.schedule import rate_factor
 from netslim.training.step import TrainStep
@@ -232,16 +233,22 @@ def fit(case: Case, recipe: Recipe, macs: float, epochs: int) -> nn.Module:
     teacher = Teacher(copy.deepcopy(case.model), weight=recipe.teacher) if recipe.teacher else None
     optimizer = build_sgd(model, lr=recipe.lr, momentum=0.9, weight_decay=WEIGHT_DECAY)
     step = TrainStep(model, optimizer, precision=precision, penalty=no_penalty(model), teacher=teacher)
-    batches = TrainBatches(
-        case.dataset.train, case.dataset, batch_size=BATCH_SIZE, seed=case.name["seed"], device="cpu"
-    )
-    model.train()
+    run_epochs(step, case.dataset, recipe.schedule, lr=recipe.lr, epochs=epochs, seed=case.name["seed"])
+    return model
+
+
+def run_epochs(step: TrainStep, dataset: ImageDataset, schedule: str, *, lr: float, epochs: int, seed: int) -> None:
+    """Trains on the data set's training images, from the first epoch to the last."""
+    batches = TrainBatches(dataset.train, dataset, batch_size=BATCH_SIZE, seed=seed, device="cpu")
+    step.model.train()
     for epoch in range(epochs):
         for number, (images, labels) in enumerate(batches.epoch(epoch)):
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.lr * rate_factor(recipe.schedule, epoch, epochs, number / len(batches))
+            part = number / len(batches)
+            rate = rate_factor(schedule, epoch, epochs, part)
+            for group in step.optimizer.param_groups:
+                group["lr"] = lr * rate
+            step.penalty.advance(Progress(done=epoch + part, epochs=epochs, rate=rate))
             step(images, labels)
-    return model
 
 
 # Rows

@@ -5,7 +5,7 @@
 
 Speed alone: weights and BatchNorm scales, shifts and statistics are random. Per network, engine and batch size, the
 dense network and all pruned ones are timed in turns, each in the form that `netslim export` would choose for it
-(chosen at batch 16 where the batch is larger). `residual` is how residual streams are pruned (`select` or `couple`;
+(chosen at batch 64 where the batch is larger). `residual` is how residual streams are pruned (`select` or `couple`;
 - for networks that have no choice), `round_to` what widths are multiples of.
 
 `macs` are those of the network, without padding or zero columns; `mac_ratio` and `speed_up` are over the dense network,
@@ -34,7 +34,7 @@ from table import write_rows
 
 ENGINES = ("eager", "onnxruntime")
 ROUND_TO = (1, 8, 16)
-SEARCH_BATCH = 16
+SEARCH_BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True)

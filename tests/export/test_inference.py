@@ -166,7 +166,7 @@ def test_a_layer_that_is_used_twice_is_folded_apart() -> None:
 
 
 def test_the_fastest_form_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = {"gather/1/nchw": 3, "gather/8/nchw": 2, "zeros/1/nchw": 4, "zeros/8/nchw": 5, "gather/8/nhwc": 1}
+    times = {"gather/1/nchw": 3, "zeros/1/nchw": 4, "zeros/1/nhwc": 2, "zeros/8/nhwc": 1, "gather/8/nchw": 2}
 
     def measured(calls: dict[str, object], **_: object) -> dict[str, Latency]:
         quartiles = {name: times.get(name, 9) for name in calls}
@@ -175,7 +175,14 @@ def test_the_fastest_form_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("netslim.export.inference.measure_latency", measured)
     network = simplified(NETWORKS["resnet"](), IMAGES)
     found = choose(network, IMAGES, lambda candidate: lambda: candidate(IMAGES), LAYOUTS, Search())
-    assert found.form == Form(selection="gather", multiple=8, layout="nhwc")
+    assert found.form == Form(selection="zeros", multiple=8, layout="nhwc")
+    assert {str(form) for form in found.measured} == {*times, "zeros/16/nhwc"} - {"gather/8/nchw"}
+
+    def fastest(layouts: tuple[str, ...]) -> str:
+        search = Search(selection="gather")
+        return str(choose(network, IMAGES, lambda candidate: lambda: candidate(IMAGES), layouts, search).form)
+
+    assert (fastest(LAYOUTS), fastest(("nhwc",))) == ("gather/8/nchw", "gather/1/nhwc")
     only = choose(network, IMAGES, lambda candidate: lambda: None, ("nchw",), Search(selection="zeros", multiple=1))
     assert only.form == Form(selection="zeros", multiple=1)
     assert only.measured == {}

@@ -27,9 +27,9 @@ class Chain(nn.Module):
         return self.last(self.second(torch.relu(self.bn(self.first(x))))).mean((2, 3))
 
 
-def chain(**given: bool | int) -> tuple[Chain, PrunePlan]:
+def chain(kind: type[Chain] = Chain, **given: bool | int) -> tuple[Chain, PrunePlan]:
     """Channel 0, of shift 3, goes; the second convolution reads it with weights 1 to 9."""
-    model = Chain(**given).eval()
+    model = kind(**given).eval()
     with torch.no_grad():
         model.bn.weight.copy_(torch.tensor([0.0, 1.0]))
         model.bn.bias.copy_(torch.tensor([3.0, 0.5]))
@@ -54,6 +54,17 @@ def test_the_mean_of_the_next_batchnorm_takes_the_constant_off() -> None:
     assert found.left == ()
     assert found.before == pytest.approx(135 / (1 + 1e-5) ** 0.5, rel=1e-5)
     assert found.after < 1e-4
+
+
+class ByName(Chain):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(input=self.second(torch.relu(self.bn(input=self.first(x))))).mean((2, 3))
+
+
+def test_a_batchnorm_may_be_called_with_its_arguments_name() -> None:
+    model, decided = chain(ByName)
+    small = apply(model, decided)
+    assert [layer.name for layer in absorb_(small, model, torch.zeros(1, 1, 6, 6)).layers] == ["last"]
 
 
 def test_the_next_bias_takes_the_constant_on() -> None:

@@ -139,8 +139,9 @@ def choose(
 ) -> Choice:
     """Times the forms of a simplified network on this machine, side by side, and takes the fastest.
 
-    First selections and widths, then the layout of the fastest. Lower quartiles decide: what else the machine does
-    only ever adds time.
+    First selections and layouts together, because which selection is fast depends on the layout (picking channels of
+    channels_last copies single numbers, so this is not tried by itself); then widths. Lower quartiles decide: what else
+    the machine does only ever adds time.
 
     Args:
         network: from `simplified`.
@@ -151,17 +152,19 @@ def choose(
     """
     gathers = any(index_of(node) is not None for node in network.graph.nodes)
     selections = [search.selection] if search.selection else SELECTIONS if gathers else ("zeros",)
-    forms = [
-        Form(selection=how, multiple=width, layout=layouts[0])
-        for how, width in product(selections, [search.multiple] if search.multiple else MULTIPLES)
-    ]
-    measured = _timed(_distinct(network, example, forms), call_of, search.seconds)
-    best = min(measured, key=lambda form: measured[form].lower_quartile, default=forms[0])
-    if len(layouts) > 1:
-        last = [replace(best, layout=layout) for layout in layouts]
-        again = _timed({form: shaped(network, example, form) for form in last}, call_of, search.seconds)
-        measured, best = {**measured, **again}, min(again, key=lambda form: again[form].lower_quartile)
-    return Choice(form=best, measured=measured)
+    multiples = [search.multiple] if search.multiple else MULTIPLES
+    pairs = [pair for pair in product(selections, layouts) if pair != ("gather", "nhwc")] or [("gather", "nhwc")]
+    first = [Form(selection=how, multiple=multiples[0], layout=layout) for how, layout in pairs]
+    measured = _timed(_distinct(network, example, first), call_of, search.seconds)
+    best = _fastest(measured, first[0])
+    again = _timed(
+        _distinct(network, example, [replace(best, multiple=width) for width in multiples]), call_of, search.seconds
+    )
+    return Choice(form=_fastest(again, best), measured={**measured, **again})
+
+
+def _fastest(measured: Mapping[Form, Latency], otherwise: Form) -> Form:
+    return min(measured, key=lambda form: measured[form].lower_quartile, default=otherwise)
 
 
 def _timed(
@@ -177,10 +180,10 @@ def _timed(
 def _distinct(network: fx.GraphModule, example: Tensor, forms: Iterable[Form]) -> dict[Form, fx.GraphModule]:
     """The forms that differ: rounding changes nothing where widths are multiples already."""
     found: dict[Form, fx.GraphModule] = {}
-    seen: set[tuple[str, int]] = set()
+    seen: set[tuple[str, str, int]] = set()
     for form in forms:
         candidate = shaped(network, example, form)
-        key = (form.selection, count_params(candidate))
+        key = (form.selection, form.layout, count_params(candidate))
         if key not in seen:
             seen.add(key)
             found[form] = candidate

@@ -79,6 +79,9 @@ def absorb_(small: nn.Module, model: nn.Module, example: Tensor) -> Absorption:
     values. A channel whose difference is not the same in both images is left. No bias is created, and no data is
     needed; where there is data, `recalibrate_` after this measures the means better than the border allows.
 
+    Behind gates (squeeze-excitation) "constant" is meant at the unpruned network's gates: what a removed channel still
+    changes in a gate is taken in at the gate's own biases, where it is a constant, and left where it is not.
+
     Args:
         small: what `apply(model, plan)` returned, before any training; changed in place.
         model: the network before this pruning, left unchanged.
@@ -164,7 +167,7 @@ def _watching(network: nn.Module, sites: Sequence[_Site], act: Callable[[_Site, 
         for site in sites:
             module = network.get_submodule(site.name)
             if site.is_norm:
-                hooks.append(module.register_forward_pre_hook(partial(_at_input, site, act)))
+                hooks.append(module.register_forward_pre_hook(partial(_at_input, site, act), with_kwargs=True))
             else:
                 hooks.append(module.register_forward_hook(partial(_at_output, site, act)))
         yield
@@ -173,8 +176,11 @@ def _watching(network: nn.Module, sites: Sequence[_Site], act: Callable[[_Site, 
             hook.remove()
 
 
-def _at_input(site: _Site, act: Callable[[_Site, Tensor], Tensor], _: nn.Module, args: tuple[Any, ...]) -> Any:
-    return (act(site, args[0]), *args[1:])
+def _at_input(
+    site: _Site, act: Callable[[_Site, Tensor], Tensor], _: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    (values,) = (*args, *keywords.values())  # a BatchNorm has one argument, under whatever name
+    return (act(site, values),), {}
 
 
 def _at_output(site: _Site, act: Callable[[_Site, Tensor], Tensor], _: nn.Module, __: Any, output: Tensor) -> Tensor:

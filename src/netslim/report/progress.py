@@ -55,6 +55,7 @@ class TrainingProgress:
         sparse = (
             f"  penalty {row['penalty']:.4f}  near zero {percent(row['near_zero_scales'], 1)}" if self._sparse else ""
         )
+        sparse += f"  zero {percent(row['zero_scales'], 1)}" if self._sparse and row.get("zero_scales") else ""
         line = (
             f"epoch {row['epoch'] + 1}/{self._epochs}  lr {row['lr']:.4g}  loss {row['loss']:.4f}{sparse}  "
             f"train top-1 {percent(row['train_top1'])}  {self._selected_on} top-1 {percent(row['top1'])} "

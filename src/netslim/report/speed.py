@@ -26,7 +26,9 @@ def draw_speed(rows: Sequence[Mapping[str, Any]], target: Path) -> None:
     files = list(dict.fromkeys(row["file"] for row in rows))
     columns = min(4, len({batch for _, _, batch in places}))
     lines = -(-len(places) // columns)
-    figure = Figure(figsize=(1.5 + 3.6 * columns, lines * (1.4 + 0.42 * len(files))), layout="constrained")
+    names = _short(files)
+    width = 0.5 + 0.09 * max(map(len, names)) + 3.6 * columns
+    figure = Figure(figsize=(width, lines * (1.4 + 0.42 * len(files))), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat[len(places) :]:
         axes.set_visible(False)
@@ -36,7 +38,7 @@ def draw_speed(rows: Sequence[Mapping[str, Any]], target: Path) -> None:
         engine, threads, batch = place
         axes.set_title(f"{engine}, batch {batch}, {threads} thread{'s' if threads > 1 else ''}", fontsize=10)
     for line in grid:
-        line[0].set_yticks(range(len(files)), _short(files))
+        line[0].set_yticks(range(len(files)), names)
     for axes in grid[-1]:
         axes.set_xlabel("images per second (bars: quartiles)")
     picture = io.BytesIO()
