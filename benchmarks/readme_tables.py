@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/transfer.md", "docs/any_network.md", "docs/pruning.md")
+DOCUMENTS = ("README.md", "docs/transfer.md", "docs/any_network.md", "docs/pruning.md", "docs/training.md", "docs/speed.md")
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -200,6 +200,76 @@ def pruning_tuned() -> str:
     return by_budget("pruning_tuned", keys, "share", lambda share: f"{100 * float(share):.0f} % of the MACs")
 
 
+def penalties() -> str:
+    """What each way of training for pruning costs, and what is left after it."""
+    rows = read("penalties")
+    shares = [name for name in rows[0] if name.startswith("top1_0")]
+    lines = []
+    for name in dict.fromkeys(row["penalty"] for row in rows):
+        of = [row for row in rows if row["penalty"] == name]
+        columns = ("near_zero", "zero", "top1", *shares, "top1_tuned")
+        lines.append((name, *(spread([100 * float(row[c]) for row in of], 1) for c in columns)))
+    left = [f"{100 * float(name.removeprefix('top1_')):.0f} % of the MACs" for name in shares]
+    head = ("penalty", "scales under 0.01 (%)", "exactly zero (%)", "unpruned", *left, f"{left[-1]}, fine-tuned")
+    first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
+    about = (
+        f"{first['data']}, depth {first['depth']}, {int(first['images']):,} images, {first['epochs']} epochs, s "
+        f"{first['s']}; fine-tuning {first['fine_tuning']} epochs. Test top-1 (%), mean and standard deviation over "
+        f"seeds {seeds}."
+    )
+    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+
+
+def small_network() -> str:
+    """How much faster pruned networks are than the dense one, and which part of the MAC ratio that is."""
+    rows = [row for row in read("small_network") if row["code"] == "netslim"]
+    lines = []
+    for key in dict.fromkeys(tuple(row[k] for k in ("network", "pruned", "residual", "round_to")) for row in rows):
+        of = [row for row in rows if tuple(row[k] for k in ("network", "pruned", "residual", "round_to")) == key]
+        if key[1] != "dense":
+            lines.append((*key, f"{float(of[0]['mac_ratio']):.2f}", *map(speed_up, in_four(of))))
+    head = ("network", "pruned", "residual", "rounded to", "MAC ratio", *FOUR)
+    batches = {row["network"]: row["batch"] for row in rows}  # the last one is the larger
+    large = ", ".join(f"{network} {batch}" for network, batch in batches.items())
+    return f"{markdown(head, lines)}\n\nLarge batch: {large}. {origin(rows[0])}"
+
+
+def small_network_original() -> str:
+    """Pruned networks in netslim's forms and in the original's own code, on the same weights."""
+    rows = read("small_network")
+    lines = []
+    for row in rows:
+        if row["code"] == "original":
+            same = [r for r in rows if all(r[k] == row[k] for k in SAME_NETWORK) and r["code"] == "netslim"]
+            ours = {r["engine"]: r for r in same}
+            lines.append(
+                (row["network"], row["pruned"], row["batch"], milliseconds(row),
+                 *(f"{milliseconds(ours[e])} ({float(row['ms']) / float(ours[e]['ms']):.2f}x)" for e in ENGINES))
+            )  # fmt: skip
+    head = ("network", "pruned", "batch", "the original's code (ms)", "netslim, eager (ms)", "ONNX Runtime (ms)")
+    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+
+
+ENGINES = ("eager", "onnxruntime")
+SAME_NETWORK = ("network", "batch", "pruned", "residual", "round_to")
+FOUR = ("eager, batch 1", "eager, large batch", "ONNX Runtime, batch 1", "ONNX Runtime, large batch")
+
+
+def in_four(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows of a network in the order of `FOUR`."""
+    return sorted(rows, key=lambda row: (ENGINES.index(row["engine"]), int(row["batch"])))
+
+
+def speed_up(row: dict[str, str]) -> str:
+    """`times the dense network (share of the MAC ratio)`."""
+    return f"{float(row['speed_up']):.2f}x ({100 * float(row['share']):.0f} %)"
+
+
+def milliseconds(row: dict[str, str]) -> str:
+    """The median with three digits."""
+    return f"{float(row['ms']):.3g}"
+
+
 def by_budget(name: str, keys: tuple[str, ...], budget: str, title: Callable[[str], str]) -> str:
     """A row for each method, a column for each budget; the dense network has one accuracy."""
     rows = read(name)
@@ -230,6 +300,9 @@ TABLES = {
     "transfer-parts": transfer_parts,
     "pruning-after": pruning_after,
     "pruning-tuned": pruning_tuned,
+    "penalties": penalties,
+    "small-network": small_network,
+    "small-network-original": small_network_original,
     "any-network": any_network,
     "any-network-families": any_network_families,
     "torch-pruning": torch_pruning,

@@ -84,7 +84,7 @@ def test_recipes_are_valid(recipe: Path) -> None:
     assert config.model_dump(include=set(tomllib.loads(recipe.read_text()))) == tomllib.loads(recipe.read_text())
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/transfer.md", "docs/any_network.md", "docs/pruning.md"])
+@pytest.mark.parametrize("document", load_program("readme_tables").DOCUMENTS)
 def test_tables_are_made_from_the_results(document: str) -> None:
     text = (ROOT / document).read_text()
     assert load_program("readme_tables").with_tables(text) == text
