@@ -4,7 +4,12 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint lock clean
+# `make bench` measures on the CPU what results/ says of speed, start-up and memory, in about 25 minutes on two cores that
+# do nothing else. With ORIGINAL=DIR, a checkout of the original scripts, it also measures those.
+ORIGINAL ?=
+BENCH := $(BIN)/python benchmarks
+
+.PHONY: demo test lint bench lock clean
 
 demo: $(STAMP)
 	rm -rf runs/demo
@@ -18,6 +23,12 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+bench: $(STAMP)
+	$(BENCH)/startup.py
+	$(BENCH)/cost.py $(if $(ORIGINAL),--original $(ORIGINAL))
+	$(BENCH)/small_network.py --networks 'resnet-56|vgg' --seconds 0.5
+	$(if $(ORIGINAL),$(BENCH)/training_step.py $(ORIGINAL) --rounds 5 --steps 3)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "netslim needs Python 3.11 or newer: make PYTHON=python3.12 ...")'

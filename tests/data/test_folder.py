@@ -1,5 +1,7 @@
 import struct
+import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,11 @@ import torch
 from PIL import Image
 
 from netslim.core.errors import DataError
-from netslim.data import load_dataset
+from netslim.data import ImageDataset, TrainBatches, evaluation_batches, load_dataset, split_validation
+from netslim.data import folder as folder_module
 from netslim.data import memory as memory_module
+from netslim.data.decode import THREADS
+from netslim.data.streamed import StreamedSplit
 
 
 def colour(width: int = 8, height: int = 8, value: tuple[int, int, int] = (10, 20, 30)) -> Image.Image:
@@ -201,7 +206,95 @@ def test_a_class_in_one_part_only(root: Path, part: str, other: str) -> None:
         load_dataset("folder", root)
 
 
-def test_too_many_images_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_module, "available_memory", lambda: 10**9)
-    with pytest.raises(DataError, match=r"^6 images of 9999x9999 pixels need 1.8 GB of memory and 1.0 GB are free"):
-        load_dataset("folder", root, image_size=9999)
+def in_files(root: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> ImageDataset:
+    """The data set on a machine without memory for it."""
+    with monkeypatch.context() as small:
+        small.setattr(memory_module, "available_memory", lambda: 0)
+        return load_dataset("folder", root, **options)
+
+
+def noise(root: Path, train: int, test: int, size: tuple[int, int] = (8, 8)) -> Path:
+    generator = np.random.default_rng(0)
+    for index in range(train + test):
+        pixels = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+        part, label = "train" if index < train else "test", "ab"[index % 2]
+        save(Image.fromarray(pixels), root / part / label / f"{index:03}.png")
+    return root
+
+
+@pytest.mark.parametrize("image_size", [None, 6])
+def test_what_does_not_fit_stays_in_its_files_and_trains_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image_size: int | None
+) -> None:
+    """The same splits, batches and augmentation, to the bit."""
+    resident = load_dataset("folder", noise(tmp_path, 90, 20), image_size=image_size)
+    streamed = in_files(tmp_path, monkeypatch, image_size=image_size)
+    assert isinstance(streamed.train, StreamedSplit)
+    assert not isinstance(resident.train, StreamedSplit)
+    assert (streamed.mean, streamed.std) == (resident.mean, resident.std)
+    assert (streamed.in_channels, streamed.image_size) == (resident.in_channels, resident.image_size)
+    batches = []
+    for dataset in (resident, streamed):
+        train, val = split_validation(dataset.train, 0.2, 1)
+        made = TrainBatches(train, dataset, batch_size=16, seed=3, device="cpu")
+        batches.append([*made.epoch(0), *made.epoch(1, start=2)])
+        for split in (val, dataset.test):
+            batches[-1] += evaluation_batches(split, dataset, batch_size=7, device="cpu")
+    assert len(batches[0]) == len(batches[1]) == 5 + 3 + 3 + 3
+    for (images, labels), (again, same) in zip(*batches, strict=True):
+        assert torch.equal(images, again)
+        assert torch.equal(labels, same)
+
+
+def test_no_more_batches_are_in_memory_than_there_are_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, asked = in_files(noise(tmp_path, 60, 2), monkeypatch), 0
+
+    def wanted() -> Iterator[torch.Tensor]:
+        nonlocal asked
+        for index in range(len(dataset.train)):
+            asked += 1
+            yield torch.tensor([index])
+
+    rows = dataset.train.rows(wanted())
+    for done in range(1, 20):
+        next(rows)
+        assert asked == min(done + THREADS, 60)
+    rows.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if "ThreadPoolExecutor" in thread.name]
+
+
+def test_mean_and_deviation_of_images_in_files_are_of_some_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "_SAMPLE", 30 * 3 * 64)
+    dataset = in_files(noise(tmp_path, 90, 2), monkeypatch)
+    assert dataset.mean == pytest.approx((0.5, 0.5, 0.5), abs=0.02)
+    assert dataset.std == pytest.approx((0.2887,) * 3, abs=0.01)
+
+
+def test_one_colour_image_in_files_makes_all_of_them_colour(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ant", "bee"):
+        for file in (root / "train" / name / "0.png", root / "train" / name / "1.png", root / "test" / name / "0.png"):
+            save(Image.new("L", (8, 8), 66), file)
+    assert in_files(root, monkeypatch).in_channels == 1
+    save(colour(), root / "test" / "bee" / "9.png")
+    assert in_files(root, monkeypatch).in_channels == 3
+
+
+def test_sizes_and_headers_of_images_in_files_are_looked_at_first(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = save(colour(9, 7), root / "test" / "bee" / "1.png")
+    with pytest.raises(DataError, match=rf"the images differ in size .*{other} is 9x7.*type --image-size N"):
+        in_files(root, monkeypatch)
+    other.write_text("<html>no image</html>")
+    with pytest.raises(DataError, match=rf"^cannot read image {other} \(no image format is recognised\): repair it"):
+        in_files(root, monkeypatch, image_size=8)
+
+
+def test_damage_that_a_header_hides_is_named_when_the_image_is_wanted(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = root / "test" / "bee" / "0.png"
+    png_without_end(damaged)
+    dataset = in_files(root, monkeypatch)
+    with pytest.raises(DataError, match=rf"^cannot read image {damaged} .*: repair it or remove it$"):
+        list(evaluation_batches(dataset.test, dataset, batch_size=2, device="cpu"))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from netslim.core.errors import UsageError
 from netslim.data import Augmentation, ImageDataset, Split, TrainBatches, evaluation_batches
+from netslim.data import dataset as dataset_module
 from netslim.data.resident import crop_and_flip, draw
 
 
@@ -153,3 +154,11 @@ def test_a_batch_size_below_one_is_refused_at_once() -> None:
 def test_a_negative_start_is_refused() -> None:
     with pytest.raises(ValueError, match="start must not be negative, got -1"):
         next(batches(numbered(4)).epoch(0, -1))
+
+
+def test_images_that_would_fill_a_device_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset_module, "fits_on", lambda device, needed: needed < 60)
+    small, large = (Split(torch.zeros(n, 3, 2, 2, dtype=torch.uint8), torch.zeros(n)) for n in (2, 3))
+    assert small.on("meta").images.device.type == "meta"
+    assert large.on("meta").images is large.images
+    assert large.on("meta").labels.device.type == "meta"

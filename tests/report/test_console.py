@@ -19,6 +19,7 @@ ROW: dict[str, Any] = {
     "top1": 0.5,
     "best_top1": 0.625,
     "images_per_second": 1234.5,
+    "waiting": 0.0499,
 }
 
 
@@ -58,6 +59,14 @@ def test_an_epochs_line(sparse: bool, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == (
         f"epoch 5/10  lr 0.01  loss 0.5000{middle}  train top-1 75.00 %  val top-1 50.00 % (best 62.50 %)  "
         f"1234 images/s\n"
+    )
+
+
+def test_an_epoch_that_waited_says_what_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as shown:
+        shown.epoch({**ROW, "waiting": 0.05})
+    assert capsys.readouterr().out.endswith(
+        "1234 images/s  5 % waiting for images: a larger --batch-size, a smaller --image-size or more cores help\n"
     )
 
 

@@ -18,7 +18,7 @@ CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
 
 def metrics(save: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in (save / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
+    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second", "waiting")} for row in rows]
 
 
 def state(path: Path) -> dict[str, torch.Tensor]:

@@ -24,7 +24,7 @@ from netslim.training.teacher import Teacher
 
 IMAGES, BATCH_SIZE, EPOCHS = 13, 4, 4  # the last batch has one image
 BATCHES = 4
-TIMES = ("seconds", "images_per_second")
+TIMES = ("seconds", "images_per_second", "waiting")
 
 
 def dataset() -> ImageDataset:
@@ -318,6 +318,52 @@ def test_sums_are_complete_wherever_a_device_is_stopped(stop_after: int) -> None
     assert (state.batch, state.images, state.correct) == (stop_after, 2 * stop_after, stop_after)
     assert state.loss_sum == pytest.approx(3.0 * stop_after)
     assert all(numbers["loss"] == pytest.approx(1.5) for _, _, _, numbers in reporter.shown)
+
+
+def test_the_share_of_the_time_that_is_spent_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch takes 3 seconds to come, its step 1, and the end of the epoch is known after 4 more."""
+    from netslim.training.step import StepResult
+
+    now = 0.0
+
+    class SlowImages(SlowDevice):
+        def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+            nonlocal now
+            for _ in range(self.batches):
+                now += 3
+                yield torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64)
+            now += 4
+
+    class SlowStep(TrainStep):
+        def __call__(self, images: Tensor, labels: Tensor, total: int | None = None) -> StepResult:
+            nonlocal now
+            now += 1
+            return StepResult(loss=torch.tensor(3.0), correct=torch.tensor(1))
+
+    def evaluation() -> Evaluation:
+        nonlocal now
+        now += 100
+        return Evaluation(top1=0.5, loss=1.0, correct=1, images=2)
+
+    model, rows = nn.Linear(1, 1), list[dict[str, Any] | None]()
+    optimizer = build_sgd(model, lr=0.1, momentum=0.0, weight_decay=0.0)
+    monkeypatch.setattr("netslim.training.loop.time.perf_counter", lambda: now)
+    Training(
+        step=SlowStep(model, optimizer, precision=Precision(), penalty=L1Penalty(model, 0.0)),
+        batches=SlowImages(5),
+        evaluate=evaluation,
+        epochs=2,
+        lr=0.1,
+        schedule="step",
+        seed=1,
+        by_objective=False,
+        stop=lambda: False,
+        save=lambda state, row, best: rows.append(row),
+        reporter=Silent(),
+    ).run()
+    assert [row and (row["waiting"], row["images_per_second"], row["seconds"]) for row in rows] == [
+        (pytest.approx(19 / 24), pytest.approx(10 / 24), 124)
+    ] * 2
 
 
 @pytest.mark.parametrize(("by_objective", "best"), [(False, [1, 4]), (True, [1, 2, 3])])

@@ -1,5 +1,6 @@
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,20 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[Tenso
 
 def sgd(model: nn.Module) -> torch.optim.SGD:
     return build_sgd(model, lr=0.1, momentum=0.9, weight_decay=1e-4)
+
+
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
+def test_a_step_is_torchs(
+    make_tiny: Callable[[], nn.Module], batch: tuple[Tensor, Tensor], momentum: float, nesterov: bool
+) -> None:
+    """To the bit, and without a gradient of its own."""
+    settings: dict[str, Any] = {"lr": 0.1, "momentum": momentum, "weight_decay": 1e-2, "nesterov": nesterov}
+    ours, theirs = make_tiny(), make_tiny()
+    train(ours, build_sgd(ours, **settings), batch, 5)
+    train(theirs, torch.optim.SGD(theirs.parameters(), fused=True, **settings), batch, 5)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine, other)
+        assert mine.is_leaf
 
 
 def test_numbers_are_the_originals(make_tiny: Callable[[], nn.Module], batch: tuple[Tensor, Tensor]) -> None:

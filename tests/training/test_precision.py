@@ -1,4 +1,5 @@
 import copy
+import time
 from collections.abc import Callable
 
 import pytest
@@ -21,6 +22,25 @@ def test_the_probe_returns_a_candidate_and_leaves_everything_alone(
     assert all(parameter.grad is None for parameter in model.parameters())
     assert model.training
     assert torch.equal(rng, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(("seconds", "images"), [(0.0, {8, 40}), (0.1, {8, 16}), (0.5, {8})])
+def test_a_slow_network_is_probed_on_a_part_of_the_batch(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, images: set[int]
+) -> None:
+    """The clock goes on by `seconds` for every 8 images: as many are taken as 0.2 seconds last."""
+    now, seen = 0.0, set()
+
+    class Slow(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            nonlocal now
+            now += max(seconds, 1e-6) * len(x) / 8
+            seen.add(len(x))
+            return super().forward(x.flatten(1))
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    choose_precision("auto", Slow(4, 3), torch.randn(40, 1, 2, 2), torch.zeros(40, dtype=torch.int64))
+    assert seen == images
 
 
 def test_fp32_is_plain_and_needs_no_probe() -> None:

@@ -2,14 +2,16 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from netslim.core.errors import UsageError
 from netslim.core.registry import Registry
+from netslim.data.memory import fits_on
 from netslim.data.resize import resize
 
 
@@ -28,6 +30,20 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def part(self, chosen: Tensor | slice) -> "Split":
+        """Some of the images: by index, int64 (M,), by a bool mask (N,), or a slice of them."""
+        return Split(self.images[chosen], self.labels[chosen])
+
+    def on(self, device: torch.device | str) -> "Split":
+        """The same on a device; the images stay where they are if they would fill more than half of a GPU."""
+        images = self.images.to(device) if fits_on(device, 2 * self.images.numel()) else self.images
+        return Split(images.contiguous(), self.labels.to(device))
+
+    def rows(self, wanted: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each of several batches of indices, int64 (B,): the indices, and their images, uint8 (B, C, H, W)."""
+        at = self.images.device
+        return ((chosen, self.images.index_select(0, chosen.to(at)).to(chosen.device)) for chosen in wanted)
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -44,7 +60,7 @@ class Augmentation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageDataset:
-    """A data set in memory.
+    """A data set: in memory, but for images of the user's own that don't fit there.
 
     Attributes:
         name: the name it is registered under.
@@ -120,7 +136,7 @@ def at_hand(name: str, data_dir: Path) -> bool:
 
 
 def load_dataset(name: str, data_dir: Path, *, image_size: int | None = None, unverified: bool = False) -> ImageDataset:
-    """Loads a data set into memory; one with published files is downloaded into `data_dir` if it is not there.
+    """Loads a data set; one with published files is downloaded into `data_dir` if it is not there.
 
     Args:
         name: one of `dataset_names()`.

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from netslim.core.errors import DataError
-from netslim.data.memory import require_memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Pixels: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+T = TypeVar("T")
+
+THREADS = min(8, os.cpu_count() or 1)
 _CHUNK = 64
 _GREY = ("1", "L", "LA", "I", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -29,8 +32,15 @@ class _ColourError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Form:
-    """What every image is brought to; `resized` says whether it may be scaled and cut for that."""
+class Form:
+    """What every image is brought to.
+
+    Attributes:
+        mode: PIL's name of the pixels: `L` for grey ones, else `RGB`.
+        height, width: in pixels.
+        resized: whether an image may be scaled and cut for that.
+        first: the file that `height` and `width` are of if nothing is resized.
+    """
 
     mode: str
     height: int
@@ -53,35 +63,66 @@ def decode_images(files: Sequence[Path], size: int | None) -> Tensor:
         uint8, shape (N, C, H, W); one channel if all images are grey, else three.
 
     Raises:
-        DataError: for a file that cannot be decoded, images of several sizes without `size`, or too many of them.
+        DataError: for a file that cannot be decoded, or images of several sizes without `size`.
     """
-    mode, width, height = _probe(files[0])
+    form = first_form(files[0], size)
+    with suppress(_ColourError):
+        return _decode_all(files, form)
+    return _decode_all(files, replace(form, mode="RGB"))
+
+
+def first_form(file: Path, size: int | None) -> Form:
+    """What all images are brought to if they are like the first one. Raises DataError if its header is damaged."""
+    mode, width, height = _probe(file)
     if size is not None:
         width = height = size
-    if mode in _GREY:
-        with suppress(_ColourError):
-            form = _Form(mode="L", height=height, width=width, resized=size is not None, first=files[0])
-            return _decode_all(files, form)
-    return _decode_all(files, _Form(mode="RGB", height=height, width=width, resized=size is not None, first=files[0]))
+    mode = "L" if mode in _GREY else "RGB"
+    return Form(mode=mode, height=height, width=width, resized=size is not None, first=file)
 
 
-def _decode_all(files: Sequence[Path], form: _Form) -> Tensor:
-    shape = (len(files), form.height, form.width, len(form.mode))
-    require_memory(int(np.prod(shape, dtype=object)), f"{len(files)} images of {form.width}x{form.height} pixels")
-    images = np.empty((shape[0], shape[3], *shape[1:3]), np.uint8)
+def common_form(files: Sequence[Path], size: int | None) -> Form:
+    """What all images are brought to, from their headers alone.
+
+    Raises:
+        DataError: for a damaged header, or images of several sizes without `size`.
+    """
+    form, modes = first_form(files[0], size), set()
+
+    def look(file: Path) -> None:
+        mode, width, height = _probe(file)
+        if not form.resized and (width, height) != (form.width, form.height):
+            raise _another_size(file, (width, height), form)
+        modes.add(mode in _GREY)
+
+    _in_threads(look, files)
+    return replace(form, mode="L" if all(modes) else "RGB")
+
+
+def decode_into(images: Pixels, files: Sequence[Path], form: Form) -> None:
+    """Decodes files into `images`, uint8 (N, C, H, W). Raises DataError for one that cannot be decoded."""
+    for image, file in zip(images, files, strict=True):
+        pixels = _decode(file, form)
+        image[:] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _decode_all(files: Sequence[Path], form: Form) -> Tensor:
+    images = np.empty((len(files), len(form.mode), form.height, form.width), np.uint8)
 
     def fill(start: int) -> None:
-        for index in range(start, min(start + _CHUNK, len(files))):
-            pixels = _decode(files[index], form)
-            images[index] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        decode_into(images[start : start + _CHUNK], files[start : start + _CHUNK], form)
 
-    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    _in_threads(fill, range(0, len(files), _CHUNK))
+    return torch.from_numpy(images)
+
+
+def _in_threads(act: Callable[[T], None], items: Iterable[T]) -> None:
+    """Acts on all items; the first error ends it."""
+    pool = ThreadPoolExecutor(THREADS)
     try:
-        for _ in pool.map(fill, range(0, len(files), _CHUNK)):
+        for _ in pool.map(act, items):
             pass
     finally:
         pool.shutdown(cancel_futures=True)
-    return torch.from_numpy(images)
 
 
 def _probe(file: Path) -> tuple[str, int, int]:
@@ -95,7 +136,7 @@ def _probe(file: Path) -> tuple[str, int, int]:
         raise _unreadable(file, error) from error
 
 
-def _decode(file: Path, form: _Form) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _decode(file: Path, form: Form) -> Pixels:
     """One image, uint8, shape (H, W) or (H, W, 3)."""
     from PIL import Image
 
@@ -124,7 +165,7 @@ def _as_mode(image: Image, mode: str) -> Image:
     return image.convert(mode)
 
 
-def _square(image: Image, form: _Form) -> Image:
+def _square(image: Image, form: Form) -> Image:
     """The middle square of the image at the form's size; PIL scales just the part in `box`."""
     from PIL import Image
 
@@ -136,7 +177,7 @@ def _square(image: Image, form: _Form) -> Image:
     return image.resize((form.width, form.height), Image.Resampling.BILINEAR, box=box)
 
 
-def _another_size(file: Path, size: tuple[int, int], form: _Form) -> DataError:
+def _another_size(file: Path, size: tuple[int, int], form: Form) -> DataError:
     return DataError(
         f"the images differ in size ({form.first} is {form.width}x{form.height}, {file} is {size[0]}x{size[1]}): "
         "type --image-size N to bring all of them to NxN pixels"

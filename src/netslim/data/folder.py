@@ -3,14 +3,18 @@
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from netslim.core.errors import DataError
 from netslim.data.dataset import AT_HAND, DATASETS, Augmentation, ImageDataset, Source, Split
-from netslim.data.decode import decode_images
+from netslim.data.decode import common_form, decode_images, first_form
+from netslim.data.memory import fits
 from netslim.data.statistics import channel_statistics
+from netslim.data.streamed import StreamedSplit, streamed
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
+_SAMPLE = 256 * 1024 * 1024  # bytes of images in files that are decoded for the mean and the standard deviation
 _TRAIN, _TEST = ("train",), ("test", "val")
 
 ClassFiles = dict[str, list[Path]]
@@ -21,24 +25,26 @@ def load_folder(source: Source) -> ImageDataset:
     """The images under `data_dir`; classes are the sorted names of the class folders.
 
     `test` is taken where both `test` and `val` exist. Hidden files and files that are no images by their suffix are
-    passed over. The images are grey if all of them are, else colour.
+    passed over. The images are grey if all of them are, else colour. They are decoded into memory if they fit there
+    twice (a validation part is cut out by copying), else whenever they are needed.
     """
     train = _class_files(source.data_dir, _TRAIN)
     test = _class_files(source.data_dir, _TEST)
     _check_same_classes(source.data_dir, train, test)
     files = [file for part in (train, test) for group in part.values() for file in group]
-    images = decode_images(files, source.image_size)
     labels = torch.tensor([label for part in (train, test) for label, group in enumerate(part.values()) for _ in group])
+    images = _images(files, labels, source.image_size)
     count = sum(len(group) for group in train.values())
-    mean, std = channel_statistics(images[:count])
+    shown = images.part(slice(count))
+    mean, std = channel_statistics(_sample(shown))
     return ImageDataset(
         name="folder",
-        train=Split(images[:count], labels[:count]),
-        test=Split(images[count:], labels[count:]),
+        train=shown,
+        test=images.part(slice(count, None)),
         class_names=tuple(train),
         mean=mean,
         std=std,
-        augmentation=Augmentation(pad=images.shape[3] // 8, flip=True),
+        augmentation=Augmentation(pad=images.images.shape[3] // 8, flip=True),
     )
 
 
@@ -46,6 +52,22 @@ def load_folder(source: Source) -> ImageDataset:
 def has_folder(data_dir: Path) -> bool:
     """Whether both parts are there."""
     return all(_part(data_dir, parts) is not None for parts in (_TRAIN, _TEST))
+
+
+def _images(files: list[Path], labels: Tensor, size: int | None) -> Split:
+    form = first_form(files[0], size)
+    if fits(2 * len(files) * len(form.mode) * form.height * form.width):
+        return Split(decode_images(files, size), labels)
+    return streamed(tuple(files), labels, common_form(files, size))
+
+
+def _sample(split: Split) -> Tensor:
+    """The images that mean and standard deviation are taken from: all of them, or some MB of those in files."""
+    if not isinstance(split, StreamedSplit):
+        return split.images
+    count = min(len(split), max(1, _SAMPLE // split.images[0].numel()))
+    spread = torch.linspace(0, len(split) - 1, count).long()
+    return torch.cat([images for _, images in split.rows(torch.split(spread, 64))])
 
 
 def _part(root: Path, parts: tuple[str, ...]) -> Path | None:

@@ -1,6 +1,8 @@
-"""Refusing what would not fit in memory, before the machine starts to swap."""
+"""What would not fit in memory, known before the machine starts to swap."""
 
 from pathlib import Path
+
+import torch
 
 from netslim.core.errors import DataError
 
@@ -13,6 +15,17 @@ def require_memory(needed: int, what: str) -> None:
             f"{what} need {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: "
             "type a smaller --image-size or use a part of the images"
         )
+
+
+def fits(needed: int) -> bool:
+    """Whether this machine has `needed` bytes free, or can't say."""
+    free = available_memory()
+    return free is None or needed <= free
+
+
+def fits_on(device: torch.device | str, needed: int) -> bool:
+    """Whether a device has `needed` bytes of its own free."""
+    return torch.device(device).type != "cuda" or needed <= torch.cuda.mem_get_info(device)[0]
 
 
 def available_memory() -> int | None:

@@ -1,4 +1,4 @@
-"""Batches from images that stay in memory: uint8 on the device, cut, flipped and normalised a batch at a time.
+"""Batches from images that are uint8 in memory, best on the device: cut, flipped and normalised a batch at a time.
 
 Order and augmentation are keyed on (seed, epoch, index in the split), see `counter`.
 """
@@ -76,8 +76,7 @@ class TrainBatches:
         share: Share | None = None,
     ) -> None:
         _check_batch_size(batch_size)
-        self._images = split.images.to(device).contiguous()
-        self._labels = split.labels.to(device)
+        self._split = split.on(device)
         self._augmentation = dataset.augmentation
         self._normalise = Normalise(dataset, device)
         self._batch_size = batch_size
@@ -86,27 +85,24 @@ class TrainBatches:
 
     def __len__(self) -> int:
         """Batches per epoch, a smaller last one included."""
-        return -(-len(self._labels) // self._batch_size)
+        return -(-len(self._split) // self._batch_size)
 
     def count(self, number: int) -> int:
         """Images of batch `number` of an epoch, those of other processes included."""
-        return min(self._batch_size, len(self._labels) - number * self._batch_size)
+        return min(self._batch_size, len(self._split) - number * self._batch_size)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from batch number `start` on: float32 (B, C, H, W) and int64 (B,)."""
         if start < 0:
             raise ValueError(f"start must not be negative, got {start}")
-        draws = draw(len(self._labels), self._augmentation, seed=self._seed, epoch=epoch).to(self._images.device)
-        for number in range(start, len(self)):
-            chosen = self._share(draws.order[number * self._batch_size : (number + 1) * self._batch_size])
-            images = crop_and_flip(
-                self._images.index_select(0, chosen),
-                draws.top[chosen],
-                draws.left[chosen],
-                draws.flip[chosen],
-                self._augmentation.pad,
+        labels, size = self._split.labels, self._batch_size
+        draws = draw(len(labels), self._augmentation, seed=self._seed, epoch=epoch).to(labels.device)
+        wanted = (self._share(draws.order[i * size : (i + 1) * size]) for i in range(start, len(self)))
+        for chosen, images in self._split.rows(wanted):
+            augmented = crop_and_flip(
+                images, draws.top[chosen], draws.left[chosen], draws.flip[chosen], self._augmentation.pad
             )
-            yield self._normalise(images), self._labels[chosen]
+            yield self._normalise(augmented), labels[chosen]
 
 
 def evaluation_batches(
@@ -127,8 +123,10 @@ def evaluation_batches(
     _check_batch_size(batch_size)
     normalise = Normalise(dataset, device)
     mine = share or _all
-    pairs = zip(torch.split(split.images, batch_size), torch.split(split.labels, batch_size), strict=True)
-    return ((normalise(mine(images).to(device)), mine(labels).to(device)) for images, labels in pairs)
+    wanted = (
+        mine(indices) for indices in torch.split(torch.arange(len(split), device=split.labels.device), batch_size)
+    )
+    return ((normalise(images.to(device)), split.labels[chosen].to(device)) for chosen, images in split.rows(wanted))
 
 
 class Normalise:

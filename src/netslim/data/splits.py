@@ -31,7 +31,7 @@ def split_validation(split: Split, share: float, seed: int) -> tuple[Split, Spli
         raise UsageError(f"cannot hold out a share of {share}: it must be above 0 and below 1 (0.1 is a tenth)")
     held_out = _held_out(split.labels.cpu(), share, seed).to(split.labels.device)
     keep = ~held_out
-    return Split(split.images[keep], split.labels[keep]), Split(split.images[held_out], split.labels[held_out])
+    return split.part(keep), split.part(held_out)
 
 
 def _held_out(labels: Tensor, share: float, seed: int) -> Tensor:

@@ -63,6 +63,8 @@ def arch_spec(name: str, depth: int, shape: tuple[int, int], cfg: list[Any], den
 
 def initialise_(network: nn.Module) -> None:
     """The original's start: normal convolutions with the variance of He et al. 2015 (fan-out), small scales."""
+    if any(parameter.is_meta for parameter in network.parameters()):
+        return  # there is nothing to fill, and torch would load its compiler for that: seconds
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels

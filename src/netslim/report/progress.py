@@ -8,6 +8,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from netslim.report.console import console, say
 from netslim.report.tables import percent
 
+WAITING = 0.05  # share of the time that is worth a word
+
 
 class TrainingProgress:
     """Shows every batch on a bar if standard output is a terminal, else one line in `log_interval` batches.
@@ -59,7 +61,7 @@ class TrainingProgress:
         line = (
             f"epoch {row['epoch'] + 1}/{self._epochs}  lr {row['lr']:.4g}  loss {row['loss']:.4f}{sparse}  "
             f"train top-1 {percent(row['train_top1'])}  {self._selected_on} top-1 {percent(row['top1'])} "
-            f"(best {percent(row['best_top1'])})  {row['images_per_second']:.0f} images/s"
+            f"(best {percent(row['best_top1'])})  {row['images_per_second']:.0f} images/s{_waiting(row)}"
         )
         if self._bar:
             self._bar.console.print(line, soft_wrap=True)
@@ -73,3 +75,11 @@ def _line(numbers: dict[str, float]) -> str:
         f"loss {numbers['loss']:.4f}  top-1 {percent(numbers['top1'], 1)}  "
         f"{numbers['images_per_second']:.0f} images/s  {left} left"
     )
+
+
+def _waiting(row: dict[str, Any]) -> str:
+    """What to do where training waits for its images."""
+    if row["waiting"] < WAITING:
+        return ""
+    helps = "a larger --batch-size, a smaller --image-size or more cores help"
+    return f"  {percent(row['waiting'], 0)} waiting for images: {helps}"

@@ -93,6 +93,9 @@ class TrainConfig(DataConfig):
     select_on: str = Setting("val", "split that chooses model_best.pth.tar: val (held out of the training set) or test")
     val_share: float = Setting(0.1, "share of the training set held out for --select-on val", gt=0, lt=1)
     precision: str = Setting("auto", "fp32 (exact), bf16, fp16, or auto: the fastest in a short probe")
+    capture: str = Setting(
+        "auto", "on a GPU: graphs (recorded steps), compile (and compiled), off, or auto: graphs", free=True
+    )
     seed: int = Setting(1, "seed of everything random")
     log_interval: int = Setting(100, "batches between plain log lines", ge=1, free=True)
     save: Path = Setting(Path("logs"), "folder of this run", free=True)

@@ -1,18 +1,22 @@
-"""How a phase trains: optimizer, penalty, teacher and step, from the configuration."""
+"""How a phase trains: optimizer, penalty, teacher, step and its recording, from the configuration."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.distributed import World
+from netslim.core.errors import CheckpointError, UsageError, unknown_name
 from netslim.core.protocols import PrunableModel
 from netslim.data import ImageDataset
 from netslim.network import restore
 from netslim.pruning.freed import freed_macs
+from netslim.report.console import say
 from netslim.stages.configs import TrainConfig
 from netslim.stages.inputs import dataset_name
+from netslim.training.capture import CudaRecorder, Graphs, Recorder
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import PENALTIES, Penalty, PenaltyOptions, no_penalty
 from netslim.training.penalties.strength import check_schedule
@@ -21,6 +25,7 @@ from netslim.training.step import TrainStep
 from netslim.training.teacher import Teacher
 
 WEIGHTS = ("equal", "macs")
+CAPTURES = ("auto", "off", "graphs", "compile")
 PENALTY_FLAGS = ("penalty", "penalty_warmup", "penalty_schedule", "penalty_weights", "polarity")
 TEACHER_FLAGS = ("teacher_weight", "temperature")
 
@@ -29,6 +34,8 @@ def check_recipe(config: TrainConfig) -> None:
     """Raises UsageError for settings of penalty and teacher that contradict each other, before anything is opened."""
     if config.reinitialize and config.refine is None:
         raise UsageError("--reinitialize keeps the shape of a pruned network: type --refine FILE with it")
+    if config.capture not in CAPTURES:
+        raise unknown_name("capture", config.capture, CAPTURES)
     PENALTIES.get(config.penalty)
     check_schedule(config.penalty_schedule, config.penalty_warmup, config.epochs)
     if config.penalty_weights not in WEIGHTS:
@@ -67,6 +74,42 @@ def build_step(
     )
 
 
+def record_step(
+    config: TrainConfig, step: TrainStep, device: torch.device, first_batch: Callable[[], tuple[Tensor, Tensor]]
+) -> Graphs | None:
+    """Has the step recorded, and the network compiled before, if the configuration says so and it is possible.
+
+    What is asked for and can't be is said in one line; so is what fails later.
+
+    Args:
+        config: of the run.
+        step: complete: with its processes, and with the momentum that it starts from.
+        device: that it works on.
+        first_batch: makes a batch as in training, for the compiler, which looks at its shape.
+
+    Returns:
+        What evaluations can be recorded with, too; None if nothing is recorded.
+    """
+    if config.capture == "off" or (config.capture == "auto" and device.type == "cpu"):
+        return None
+    fp16 = "in fp16 the host looks at every step's gradients; type --precision bf16" if step.scaler.is_enabled() else ""
+    if reason := _unrecordable(device, step.replica.world) or fp16:
+        say(f"graphs are off: {reason}")
+        return None
+    if config.capture == "compile":
+        _compile(step, first_batch())
+    graphs = Graphs(CudaRecorder(device), say)
+    step.record_with(graphs)
+    return graphs
+
+
+def recorder_for(config: TrainConfig, device: torch.device, world: World) -> Callable[[], Recorder] | None:
+    """What makes a recorder for a run whose steps will be recorded, or None."""
+    if config.capture == "off" or _unrecordable(device, world):
+        return None
+    return lambda: CudaRecorder(device)
+
+
 def decays_scales(config: TrainConfig) -> bool:
     """Whether weight decay is on BatchNorm scales, too: as in the original, unless the penalty is another one."""
     if config.scale_decay is not None:
@@ -92,6 +135,20 @@ def open_teacher(config: TrainConfig, dataset: ImageDataset, device: torch.devic
     model = restore(checkpoint, config.teacher).to(device).eval()
     _check_teacher(model, config.teacher, dataset, device)
     return Teacher(model, weight=config.teacher_weight, temperature=config.temperature)
+
+
+def _unrecordable(device: torch.device, world: World) -> str:
+    """Why steps can't be recorded on a device; empty if they can."""
+    if device.type != "cuda":
+        return f"they need a GPU, and this runs on {device}"
+    return "several processes train together" if world.size > 1 else ""
+
+
+def _compile(step: TrainStep, batch: tuple[Tensor, Tensor]) -> None:
+    try:
+        step.compile_for(*batch)
+    except Exception as error:  # the compiler raises whatever its parts raise
+        say(f"the network is not compiled: {(str(error) or type(error).__name__).splitlines()[0]}")
 
 
 def _penalty(config: TrainConfig, model: PrunableModel, dataset: ImageDataset) -> Penalty:

@@ -20,7 +20,7 @@ from netslim.report.console import say
 from netslim.report.progress import TrainingProgress
 from netslim.stages.configs import TrainConfig
 from netslim.stages.inputs import dataset_facts, open_dataset, pick_device
-from netslim.stages.recipe import build_step, check_recipe, open_teacher
+from netslim.stages.recipe import build_step, check_recipe, open_teacher, record_step, recorder_for
 from netslim.stages.start import fresh_model, start_model, take_up_momentum_
 from netslim.stages.train_files import BEST, CHECKPOINT, TrainFiles
 from netslim.stages.train_lines import BY_ACCURACY, BY_OBJECTIVE, arguments, processes, summary
@@ -104,7 +104,7 @@ class Phase:
         self.device = device
         _check_world(config, world)
         self.dataset = world.one_after_the_first(lambda: open_dataset(config.dataset, config))
-        self.splits = _splits(self.dataset, config)
+        self.splits = _splits(self.dataset, config, device)
         self.facts = dataset_facts(self.dataset, config)
         teacher = open_teacher(config, self.dataset, self.device)
         previous = files.previous()
@@ -127,6 +127,7 @@ class Phase:
             self._restore_state(previous)
         else:
             take_up_momentum_(config, self.model, self.step.optimizer)
+        self.graphs = record_step(config, self.step, self.device, self._first_batch)
 
     @property
     def chosen_by(self) -> str:
@@ -141,7 +142,8 @@ class Phase:
         say(
             f"training {self.model.arch.name} {arguments(self.model)} on {self.dataset.name}: "
             f"{len(self.splits.train):,} images, {config.select_on} set of {len(self.splits.select):,} chooses the "
-            f"model; {self.precision} on {self.device}{processes(config, self.world)}"
+            f"model; {self.precision} on {self.device}{', steps recorded' if self.graphs else ''}"
+            f"{processes(config, self.world)}"
         )
         with ExitStack() as stack:
             interrupt = stack.enter_context(Interrupt())
@@ -190,7 +192,9 @@ class Phase:
             device=self.device,
             share=self.world.share,
         )
-        return evaluate(self.model, batches, between=training.check_stop if training else None, world=self.world)
+        if training is None:
+            return evaluate(self.model, batches, world=self.world)
+        return evaluate(self.model, batches, between=training.check_stop, world=self.world, graphs=self.graphs)
 
     def _finish(self) -> dict[str, Any]:
         self.model = restore(self.files.best(), self.config.save / BEST).to(self.device)
@@ -218,12 +222,15 @@ class Phase:
         """Chosen once per run: a continued run must not choose another one."""
 
         def choose() -> tuple[str, bool]:
-            images, labels = next(iter(self.batches.epoch(0)))
-            found = choose_precision(self.config.precision, self.model, images, labels)
+            recorder = recorder_for(self.config, self.device, self.world)
+            found = choose_precision(self.config.precision, self.model, *self._first_batch(), recorder)
             return found.name, found.channels_last
 
         name, channels_last = self.files.remember("precision", choose, default=("fp32", False))
         return Precision(name, channels_last)
+
+    def _first_batch(self) -> tuple[Tensor, Tensor]:
+        return next(iter(self.batches.epoch(0)))
 
     def _save(self, state: TrainState, row: dict[str, Any] | None, best: bool) -> None:
         self.files.save(functools.partial(self._checkpoint, state), row, best)
@@ -278,8 +285,9 @@ def _check_world(config: TrainConfig, world: World) -> None:
         )
 
 
-def _splits(dataset: ImageDataset, config: TrainConfig) -> Splits:
+def _splits(dataset: ImageDataset, config: TrainConfig, device: torch.device) -> Splits:
+    """The splits; what every epoch is judged on is on the device."""
     if config.select_on == "test":
-        return Splits(train=dataset.train, select=dataset.test, test=dataset.test)
+        return Splits(train=dataset.train, select=dataset.test.on(device), test=dataset.test)
     train, val = split_validation(dataset.train, config.val_share, config.seed)
-    return Splits(train=train, select=val, test=dataset.test)
+    return Splits(train=train, select=val.on(device), test=dataset.test)

@@ -149,7 +149,7 @@ def _held_out(checkpoint: Checkpoint, dataset: ImageDataset) -> tuple[ImageDatas
 def _drawn(images: Split, count: int) -> Split:
     generator = torch.Generator().manual_seed(derive_seed("trial", count))
     chosen = torch.randperm(len(images), generator=generator)[:count].sort().values
-    return Split(images.images[chosen], images.labels[chosen])
+    return images.part(chosen)
 
 
 class Series:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from netslim.core.distributed import ALONE, World
 from netslim.core.errors import DataError
 from netslim.core.modes import evaluation_mode
+from netslim.training.capture import Graphs, Pair, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ def evaluate(
     *,
     between: Callable[[], None] | None = None,
     world: World = ALONE,
+    graphs: Graphs | None = None,
 ) -> Evaluation:
     """Runs the network in eval mode, in the precision of its weights, over batches of normalised images and labels.
 
@@ -42,17 +44,23 @@ def evaluate(
         batches: (images (N, C, H, W), labels (N,)) on the model's device.
         between: called after every batch; may raise to stop.
         world: processes that see a part of every batch each; the result is that of the whole.
+        graphs: records the network, and replays it also in later calls: as long as its tensors are the same ones.
 
     Raises:
         DataError: there are no images.
     """
+
+    def act(inputs: Tensor, labels: Tensor) -> Pair:
+        logits = model(inputs).float()
+        return F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()
+
+    work = Work(form=("evaluate", id(model)), act=act)
     loss = correct = torch.zeros(())
     images = 0
     with evaluation_mode(model), torch.inference_mode():
         for inputs, labels in batches:
-            logits = model(inputs).float()
-            loss = loss + F.cross_entropy(logits, labels, reduction="sum").cpu()
-            correct = correct + (logits.argmax(1) == labels).sum().cpu()
+            found = work.act(inputs, labels) if graphs is None else graphs.run(work, inputs, labels)
+            loss, correct = loss + found[0], correct + found[1]  # on the device: nothing waits
             images += len(labels)
             if between is not None:
                 between()

@@ -103,6 +103,7 @@ class Training:
     reporter: Reporter
     state: TrainState = field(default_factory=TrainState)
     _pending: list[tuple[Tensor, Tensor, int]] = field(default_factory=list, init=False)
+    _waited: float = field(default=0.0, init=False)  # seconds of the current epoch
 
     def run(self) -> None:
         """Trains to the last epoch.
@@ -114,10 +115,11 @@ class Training:
         while self.state.epoch < self.epochs:
             start, before = time.perf_counter(), self.state.images
             self._epoch()
-            speed = (self.state.images - before) / max(time.perf_counter() - start, 1e-9)
+            trained = max(time.perf_counter() - start, 1e-9)
             found = self.evaluate()
             self._check_finite(found.loss)
-            self._finish_epoch(found, time.perf_counter() - start, speed)
+            pace = {"images_per_second": (self.state.images - before) / trained, "waiting": self._waited / trained}
+            self._finish_epoch(found, time.perf_counter() - start, pace)
 
     def _epoch(self) -> None:
         state, total = self.state, len(self.batches)
@@ -128,7 +130,7 @@ class Training:
         self.step.model.train()
         self._set_rates(max(0, state.batch - 1) / total)  # for the row, where no batch is left
         clock, done = time.perf_counter(), 0
-        for images, labels in self.batches.epoch(state.epoch, state.batch):
+        for images, labels in self._timed(self.batches.epoch(state.epoch, state.batch)):
             self._set_rates(state.batch / total)
             count = self.batches.count(state.batch)
             self._seed_batch()
@@ -141,6 +143,17 @@ class Training:
                 self._settle()
             self._show(done / max(time.perf_counter() - clock, 1e-9), count)
             self.check_stop()
+
+    def _timed(self, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches, with a clock on how long the step has to wait for each (on a GPU: how long the host takes)."""
+        self._waited = 0.0
+        while True:
+            start = time.perf_counter()
+            batch = next(batches, None)
+            self._waited += time.perf_counter() - start
+            if batch is None:
+                return
+            yield batch
 
     def _set_rates(self, within: float) -> None:
         """Learning rate and strength of the penalty: they depend on where the training stands and on nothing else."""
@@ -188,7 +201,7 @@ class Training:
         }
         self.reporter.batch(state.epoch + 1, state.batch, total, numbers)
 
-    def _finish_epoch(self, found: Evaluation, seconds: float, speed: float) -> None:
+    def _finish_epoch(self, found: Evaluation, seconds: float, pace: dict[str, float]) -> None:
         state = self.state
         penalty = self.step.penalty.value()
         objective = found.loss + penalty
@@ -208,7 +221,7 @@ class Training:
             "top1": found.top1,
             "eval_loss": found.loss,
             "best_top1": state.best,
-            "images_per_second": speed,
+            **pace,
             "seconds": seconds,
         }
         state.epoch += 1

@@ -1,5 +1,6 @@
 """SGD, and its state in the numbering of the original scripts, so that either side can go on from the other's file."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from netslim.core.errors import CheckpointError
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+class _SGD(torch.optim.SGD):
+    """torch's SGD, never compiled.
+
+    torch wraps these methods to keep its compiler out of them, and for that imports the compiler: seconds at every
+    start. Without the wrapper they are the same code; what it does besides is to switch gradients off for a step.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.SGD.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
 
 
 def build_sgd(
@@ -29,18 +42,20 @@ def build_sgd(
     is skipped because a gradient overflowed in fp16.
     """
     groups = [{"params": list(model.parameters())}] if scale_decay else _without_scale_decay(model)
-    optimizer = torch.optim.SGD(
-        groups, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True
-    )
+    optimizer = _SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
     for parameter in model.parameters() if momentum else ():
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
 
 
-def step_size(optimizer: torch.optim.Optimizer) -> float:
-    """How far a gradient that stays 1 moves a parameter per step of SGD: lr / (1 - momentum)."""
+def step_size(optimizer: torch.optim.Optimizer) -> float | Tensor:
+    """How far a gradient that stays 1 moves a parameter per step of SGD: lr / (1 - momentum).
+
+    A tensor where the learning rate is one, so that nothing waits for its value.
+    """
     group = optimizer.param_groups[0]
-    return float(group["lr"] / (1 - group["momentum"]))
+    size: float | Tensor = group["lr"] / (1 - group["momentum"])
+    return size
 
 
 def export_state(optimizer: torch.optim.Optimizer, model: nn.Module, *, momentum: bool = True) -> dict[str, Any]:

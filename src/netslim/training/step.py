@@ -1,5 +1,6 @@
 """One training step: forward, loss, backward, penalty, optimizer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.core.distributed import World
+from netslim.training.capture import Graphs, Pair, Work, unchanged
+from netslim.training.dials import Dials
 from netslim.training.optimizer import step_size
 from netslim.training.penalties import Penalty
 from netslim.training.precision import Precision
@@ -59,8 +62,11 @@ class TrainStep:
         self.teacher = teacher
         if teacher is not None:
             precision.arrange_(teacher.model)
-        device = next(model.parameters()).device.type
-        self.scaler = torch.amp.GradScaler(device, enabled=precision.dtype == torch.float16)
+        device = next(model.parameters()).device
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision.dtype == torch.float16)
+        self._compiled: dict[int, Callable[[Tensor], Tensor]] = {}  # by number of images
+        self._graphs: Graphs | None = None
+        self._dials = Dials(optimizer, penalty, device)
 
     def share_with(self, world: World, *, sync_bn: bool) -> None:
         """From now on every step is taken together with the other processes, each on its part of the batch.
@@ -71,6 +77,37 @@ class TrainStep:
         """
         self.replica = Replica(self.model, world, sync_bn=sync_bn)
 
+    def record_with(self, graphs: Graphs) -> None:
+        """From now on steps are recorded and replayed. The optimizer must keep its momentum buffers from here on."""
+        self._graphs = graphs
+
+    def compile_for(self, images: Tensor, labels: Tensor) -> None:
+        """From now on batches of this size go through the compiled network; it is compiled here, for minutes.
+
+        Args:
+            images, labels: a batch as in training; a step on it is tried and taken back.
+
+        Raises:
+            Exception: it can't be compiled, for whatever reason the compiler has; nothing has changed.
+        """
+        training = self.model.training
+        with unchanged(self.state()):
+            try:
+                part = -(-len(images) // self.accumulate)
+                self._compiled[part] = torch.compile(self.model.train(), dynamic=False)
+                self._take(images, labels, len(labels))
+            except Exception:
+                self._compiled.clear()
+                raise
+            finally:
+                self.model.train(training)
+
+    def state(self) -> tuple[list[Tensor], ...]:
+        """What a step changes: parameters, BatchNorm statistics, momentum."""
+        momentum = [each.get("momentum_buffer") for each in self.optimizer.state.values()]
+        parameters = [parameter.detach() for parameter in self.model.parameters()]
+        return parameters, [*self.model.buffers()], [each for each in momentum if each is not None]
+
     def __call__(self, images: Tensor, labels: Tensor, total: int | None = None) -> StepResult:
         """Takes a step on images (N, C, H, W) and labels (N,).
 
@@ -79,8 +116,27 @@ class TrainStep:
             labels: its classes.
             total: images of the whole batch, over all processes; None: these are all.
         """
-        self.optimizer.zero_grad(set_to_none=True)
         total = len(labels) if total is None else total
+        if self._graphs is None:
+            return self._take(images, labels, total)
+        loss, correct = self._graphs.run(self._work(total), images, labels)
+        return StepResult(loss=loss, correct=correct)
+
+    def _work(self, total: int) -> Work:
+        def act(images: Tensor, labels: Tensor) -> Pair:
+            result = self._take(images, labels, total)
+            return result.loss, result.correct
+
+        return Work(
+            form=("step", total, self.penalty.form),
+            act=act,
+            state=self.state,
+            recording=self._dials.read,
+            prepare=self._dials.turn,
+        )
+
+    def _take(self, images: Tensor, labels: Tensor, total: int) -> StepResult:
+        self.optimizer.zero_grad(set_to_none=True)
         sizes = self.replica.world.shares(total, self.accumulate)
         pairs = list(zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True))
         parts = [self._backward(*pair, total, last=number == len(pairs)) for number, pair in enumerate(pairs, 1)]
@@ -103,7 +159,7 @@ class TrainStep:
         with self.replica.part(last=last):
             with self.precision.autocast(images.device):
                 arranged = self.precision.arrange(images)
-                logits = self.replica(arranged)
+                logits = self._compiled.get(len(images), self.replica)(arranged)
                 said = self.teacher.logits(arranged) if self.teacher else None
             loss = F.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=self.label_smoothing)
             if self.teacher and said is not None:

@@ -11,14 +11,13 @@ class L1Penalty(Penalty):
 
     def before_step_(self) -> None:
         """Adds strength x weight x sign(gamma) to the scales' gradients. Scales without a gradient are left out."""
-        strength = self.strength * self.factor
         trained = self._trained()
-        if not strength or not trained:
+        if not self.strength * self.factor or not trained:
             return
         with torch.no_grad():
             scales = [self._scales[position] for position in trained]
             signs = torch._foreach_sign(scales)
             if self._weights is not None:
                 torch._foreach_mul_(signs, [self._weights[position] for position in trained])
-            gradients = [scale.grad for scale in scales if scale.grad is not None]
-            torch._foreach_add_(gradients, signs, alpha=strength)
+            torch._foreach_mul_(signs, self._scaled(1.0))
+            torch._foreach_add_([scale.grad for scale in scales if scale.grad is not None], signs)

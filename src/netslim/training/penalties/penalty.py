@@ -44,6 +44,7 @@ class Penalty:
     Attributes:
         shrinks: whether `after_step_` does something.
         factor: what the strength is multiplied with at this point of the training, `progress`.
+        dial: a tensor of one value that is read instead of `factor`, while a step is recorded to be replayed.
     """
 
     shrinks = False
@@ -52,6 +53,7 @@ class Penalty:
         self.strength = strength
         self.options = options or PenaltyOptions()
         self.factor = 1.0
+        self.dial: Tensor | None = None
         self.progress = Progress(done=0.0, epochs=1)
         norms = {
             name: module
@@ -66,10 +68,15 @@ class Penalty:
         self.progress = progress
         self.factor = strength_factor(self.options.schedule, self.options.warmup, progress)
 
+    @property
+    def form(self) -> tuple[bool, ...]:
+        """What is decided in Python: as long as this is the same, only numbers differ from step to step."""
+        return (bool(self.strength * self.factor),)
+
     def before_step_(self) -> None:
         """Changes the scales' gradients, in place."""
 
-    def after_step_(self, step_size: float) -> None:
+    def after_step_(self, step_size: float | Tensor) -> None:
         """Changes the scales after the optimizer's step; not called if that was skipped.
 
         Args:
@@ -93,6 +100,12 @@ class Penalty:
     def _total(self, sizes: Tensor, weights: Tensor | None) -> Tensor:
         """The sum that the strength is multiplied with: of weights times |gamma|."""
         return sizes.sum() if weights is None else (weights * sizes).sum()
+
+    def _scaled(self, number: float | Tensor) -> Tensor:
+        """`number` times the strength of now: one value, with the scales' dtype and device."""
+        scaled = number * self.strength * (self.factor if self.dial is None else self.dial)
+        like = self._scales[0]
+        return scaled.to(like.dtype) if isinstance(scaled, Tensor) else like.new_full((), scaled)
 
     def _trained(self) -> list[int]:
         """Positions of the scales that learn: a frozen one has no gradient and stays as it is."""

@@ -35,20 +35,25 @@ class ProximalPenalty(Penalty):
         held = self._scales if self._holds else []
         self._alive = [scale.detach().sign().abs() for scale in held]
 
-    def after_step_(self, step_size: float) -> None:
+    @property
+    def form(self) -> tuple[bool, ...]:
+        """With whether scales that are zero stay so."""
+        return (*super().form, self._holds)
+
+    def after_step_(self, step_size: float | Tensor) -> None:
         """Soft-thresholds the scales that have a gradient."""
-        threshold = step_size * self.strength * self.factor
         trained = self._trained()
         if not self.strength or not trained:
             return
         with torch.no_grad():
             scales = [self._scales[position] for position in trained]
+            threshold = self._scaled(step_size)
             slopes = self._slopes()
             sizes = torch._foreach_abs(scales)
             if slopes is None:
-                torch._foreach_sub_(sizes, threshold)
+                torch._foreach_add_(sizes, threshold, alpha=-1)  # without alpha torch would look at its value
             else:
-                torch._foreach_sub_(sizes, [slopes[position] for position in trained], alpha=threshold)
+                torch._foreach_sub_(sizes, torch._foreach_mul([slopes[position] for position in trained], threshold))
             torch._foreach_clamp_min_(sizes, 0.0)
             torch._foreach_mul_(sizes, torch._foreach_sign(scales))
             torch._foreach_copy_(scales, sizes)

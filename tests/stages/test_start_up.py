@@ -1,0 +1,26 @@
+"""What a training must not wait for before its first step."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+WATCHED = """
+import sys
+from netslim.cli.app import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("loaded:", *(name for name in ("torch._dynamo", "sympy", "onnx", "timm", "torchvision", "matplotlib")
+                       if name in sys.modules))
+"""
+
+
+def test_a_training_loads_neither_torchs_compiler_nor_what_other_stages_use(tmp_path: Path) -> None:
+    """Each of them takes a second or several."""
+    command = [sys.executable, "-c", WATCHED, "train", "--dataset", "digits", "--depth", "11", "--epochs", "1"]
+    command += ["--batch-size", "600", "--device", "cpu", "--save", str(tmp_path / "run")]
+    command += ["-sr", "--penalty", "proximal", "--nesterov", "--clip-grad-norm", "1", "--accumulate", "2"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    finished, loaded = found.stdout.splitlines()[-2:]
+    assert finished.startswith("finished: val top-1")
+    assert loaded == "loaded:"
