@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/transfer.md", "docs/any_network.md", "docs/pruning.md", "docs/training.md", "docs/speed.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/transfer.md",
+    "docs/any_network.md",
+    "docs/pruning.md",
+    "docs/training.md",
+    "docs/speed.md",
+)
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -210,6 +210,28 @@ def test_a_network_that_decides_on_values_has_no_graph() -> None:
         for_inference(Deciding(), IMAGES)
 
 
+def test_sums_are_written_over_what_nothing_else_reads() -> None:
+    class Sums(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            first = self.one(x)
+            alone = first.relu() + self.two(x)
+            return (first + alone) + self.two(alone).mean((2, 3), keepdim=True)
+
+    found = for_inference(Sums(), IMAGES)
+    written = [node for node in found.graph.nodes if node.target == "add_"]
+    assert [str(node.args[0]) for node in written] == ["two"]
+    network = Sums()
+    torch.testing.assert_close(for_inference(network, IMAGES)(IMAGES), network(IMAGES))
+    before = IMAGES.clone()
+    resnet = NETWORKS["resnet18"]()
+    torch.testing.assert_close(outputs(for_inference(resnet, IMAGES), IMAGES), outputs(resnet, IMAGES))
+    assert torch.equal(IMAGES, before)
+
+
 def test_layers_of_a_graph_are_its_own() -> None:
     network = for_inference(NETWORKS["resnet18"](), IMAGES)
     for node in network.graph.nodes:

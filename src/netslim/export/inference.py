@@ -15,6 +15,7 @@ from netslim.cost import Latency, measure_latency
 from netslim.cost.params import count_params
 from netslim.export.capture import annotate, capture, clean, index_of
 from netslim.export.rewriting import (
+    add_in_place,
     drop_dead_branches,
     drop_full_selections,
     drop_unread,
@@ -100,6 +101,7 @@ def shaped(network: fx.GraphModule, example: Tensor, form: Form) -> fx.GraphModu
     pad(copied, form.multiple)
     if form.layout == "nhwc":
         _channels_last_(copied)
+    add_in_place(copied)
     clean(copied)
     annotate(copied, example)
     return copied
