@@ -15,6 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
+    *(f"docs/{name}.md" for name in ("transfer", "any_network", "pruning", "training", "speed")),
+)
+    "README.md",
     "docs/transfer.md",
     "docs/any_network.md",
     "docs/pruning.md",
