@@ -17,13 +17,6 @@ DOCUMENTS = (
     "README.md",
     *(f"docs/{name}.md" for name in ("transfer", "any_network", "pruning", "training", "speed")),
 )
-    "README.md",
-    "docs/transfer.md",
-    "docs/any_network.md",
-    "docs/pruning.md",
-    "docs/training.md",
-    "docs/speed.md",
-)
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
