@@ -134,6 +134,7 @@ def randomised(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.05, 1)
+            module.weight.data[::5] *= -1  # in trained networks some are negative, which costs a bound more
             nn.init.normal_(module.bias, std=0.1)
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 2)
