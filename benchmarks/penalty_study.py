@@ -35,7 +35,6 @@ PENALTIES: dict[str, dict[str, Any]] = {
     "l1, weighted by MACs": {"penalty_weights": "macs"},
     "l1, no decay of scales": {"scale_decay": False},
     "proximal": {"penalty": "proximal"},
-    "proximal, with decay of scales": {"penalty": "proximal", "scale_decay": True},
     "proximal, warm-up, falling": {"penalty": "proximal", **FALLING},
     "polarization": {"penalty": "polarization"},
 }
@@ -59,8 +58,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dataset", default="fashion-mnist")
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     parser.add_argument("--depth", type=int, default=20)
-    parser.add_argument("--images", type=int, default=10_000, help="training images")
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--images", type=int, default=5_000, help="training images")
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--s", type=float, default=1e-3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
