@@ -9,7 +9,6 @@ are on 5,000 test images, which choose nothing; the strength is the same for all
 """
 
 import argparse
-import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ def parse() -> argparse.Namespace:
 def row(
     args: argparse.Namespace, seed: int, name: str, settings: dict[str, Any], dataset: ImageDataset
 ) -> dict[str, Any]:
-    """Trains, prunes and fine-tunes with one penalty."""
+    """Trains and prunes with one penalty."""
     common = {"sparsity_regularization": True, "s": args.s, "lr": args.lr, "epochs": args.epochs}
     config = TrainConfig(**{**common, **settings})
     seed_torch(seed, "init")
@@ -86,7 +85,7 @@ def row(
         f"top1_{share:.2f}": accuracy(ours(case, share * case.macs(model)), case, dataset.test) for share in SHARES
     }
     found = {
-        "top1": accuracy(copy.deepcopy(model), case, dataset.test),
+        "top1": accuracy(model, case, dataset.test),
         "near_zero": step.penalty.near_zero(),
         "zero": step.penalty.zeros(),
         **after,
