@@ -180,6 +180,7 @@ class Recipe:
     schedule: str = "onecycle"
     lr: float = 0.1
     teacher: float = 0.5
+    rounds: int = 1
 
 
 BEST: dict[str, Any] = {"criterion": "bn_scale_macs"}
@@ -199,6 +200,7 @@ ABLATION = {
     "netslim, statistics not re-estimated": Recipe(partial(ours, recalibrate=False, **BEST)),
     "netslim, scale alone": Recipe(ours),
     "netslim, coupled": Recipe(partial(ours, residual="couple", **BEST)),
+    "netslim, two rounds": Recipe(partial(ours, **BEST), rounds=2),
     "original rule, fine-tuned as netslim": Recipe(original),
     "from scratch, netslim's shape": Recipe(lambda case, macs: fresh(ours(case, macs, **BEST), case)),
 }
@@ -227,14 +229,22 @@ def tuned(args: argparse.Namespace) -> None:
 
 
 def fit(case: Case, recipe: Recipe, macs: float, epochs: int) -> nn.Module:
-    model = recipe.prune(case, macs)
+    """Prunes and fine-tunes, in rounds that keep the same share of what they have and the same number of epochs."""
+    model, dense = case.model, case.macs(case.model)
+    for number in range(1, recipe.rounds + 1):
+        target = dense * (macs / dense) ** (number / recipe.rounds)
+        model = recipe.prune(replace(case, model=model), target)
+        fine_tune(model, case, recipe, epochs // recipe.rounds)
+    return model
+
+
+def fine_tune(model: nn.Module, case: Case, recipe: Recipe, epochs: int) -> None:
     precision = Precision("bf16", channels_last=True)
     precision.arrange_(model)
     teacher = Teacher(copy.deepcopy(case.model), weight=recipe.teacher) if recipe.teacher else None
     optimizer = build_sgd(model, lr=recipe.lr, momentum=0.9, weight_decay=WEIGHT_DECAY)
     step = TrainStep(model, optimizer, precision=precision, penalty=no_penalty(model), teacher=teacher)
     run_epochs(step, case.dataset, recipe.schedule, lr=recipe.lr, epochs=epochs, seed=case.name["seed"])
-    return model
 
 
 def run_epochs(step: TrainStep, dataset: ImageDataset, schedule: str, *, lr: float, epochs: int, seed: int) -> None:

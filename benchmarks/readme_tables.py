@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/transfer.md", "docs/any_network.md", "docs/pruning.md", "docs/training.md", "docs/speed.md")
+DOCUMENTS = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("transfer", "any_network", "pruning", "training", "speed")),
+)
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -207,15 +210,14 @@ def penalties() -> str:
     lines = []
     for name in dict.fromkeys(row["penalty"] for row in rows):
         of = [row for row in rows if row["penalty"] == name]
-        columns = ("near_zero", "zero", "top1", *shares, "top1_tuned")
+        columns = ("near_zero", "zero", "top1", *shares)
         lines.append((name, *(spread([100 * float(row[c]) for row in of], 1) for c in columns)))
     left = [f"{100 * float(name.removeprefix('top1_')):.0f} % of the MACs" for name in shares]
-    head = ("penalty", "scales under 0.01 (%)", "exactly zero (%)", "unpruned", *left, f"{left[-1]}, fine-tuned")
+    head = ("penalty", "scales under 0.01 (%)", "exactly zero (%)", "unpruned", *left)
     first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
     about = (
         f"{first['data']}, depth {first['depth']}, {int(first['images']):,} images, {first['epochs']} epochs, s "
-        f"{first['s']}; fine-tuning {first['fine_tuning']} epochs. Test top-1 (%), mean and standard deviation over "
-        f"seeds {seeds}."
+        f"{first['s']}, no fine-tuning. Test top-1 (%), mean and standard deviation over seeds {seeds}."
     )
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 

@@ -37,6 +37,13 @@ def test_unknown_name_offers_the_nearest_and_lists_all() -> None:
     )
 
 
+def test_unknown_name_of_a_list_that_nobody_reads() -> None:
+    names = [f"model{number}" for number in range(1200)]
+    assert str(unknown_name("network", "model77x", names)) == (
+        "unknown network 'model77x'; did you mean model77 or model977 or model877? (known: 1,200 names)"
+    )
+
+
 def test_unknown_name_without_a_near_one() -> None:
     assert str(unknown_name("criterion", "zzz", ["b", "a"])) == "unknown criterion 'zzz' (known: a, b)"
 

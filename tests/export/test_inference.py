@@ -56,7 +56,7 @@ def test_selections_are_gathers_before_the_norm_or_nothing() -> None:
     zeros = for_inference(model, IMAGES, Form(selection="zeros"))
     picked = [node for node in gathers.graph.nodes if name_of(node) == "index_select"]
     assert picked
-    assert all(name_of(user) == "BatchNorm2d" for node in picked for user in node.users)
+    assert all(name_of(user) in ("BatchNorm2d", "clamp") for node in picked for user in node.users)
     assert kinds(zeros)["index_select"] == 0
     assert not [name for name, _ in zeros.named_buffers() if name.endswith("index")]
 
@@ -210,8 +210,68 @@ def test_a_network_that_decides_on_values_has_no_graph() -> None:
         for_inference(Deciding(), IMAGES)
 
 
+def test_sums_are_written_over_what_nothing_else_reads() -> None:
+    class Sums(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            first = self.one(x)
+            alone = first.relu() + self.two(x)
+            return (first + alone) + self.two(alone).mean((2, 3), keepdim=True)
+
+    found = for_inference(Sums(), IMAGES)
+    written = [node for node in found.graph.nodes if node.target == "add_"]
+    assert [str(node.args[0]) for node in written] == ["two"]
+    network = Sums()
+    torch.testing.assert_close(for_inference(network, IMAGES)(IMAGES), network(IMAGES))
+    before = IMAGES.clone()
+    resnet = NETWORKS["resnet18"]()
+    torch.testing.assert_close(outputs(for_inference(resnet, IMAGES), IMAGES), outputs(resnet, IMAGES))
+    assert torch.equal(IMAGES, before)
+
+
 def test_layers_of_a_graph_are_its_own() -> None:
     network = for_inference(NETWORKS["resnet18"](), IMAGES)
     for node in network.graph.nodes:
         if node.op == "call_module":
             assert dict(network.named_children())[str(node.target)] is layer_of(node)
+
+
+class PreActivation(nn.Module):
+    """BatchNorm, ReLU and convolutions on a stream that is read again."""
+
+    def __init__(self, padding: int = 0, groups: int = 1) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(4)
+        self.one = nn.Conv2d(4, 4, 3, padding=padding, groups=groups)
+        self.two = nn.Conv2d(4, 2, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([x, x[:, :1]], 1)
+        read = torch.relu(self.bn(x))
+        return self.one(read).sum((1, 2, 3)) + self.two(read).sum((1, 2, 3)) + x.sum((1, 2, 3))
+
+
+def test_bounds_stand_for_batchnorm_and_relu() -> None:
+    """Factors of both signs, none at all, and one too small for float32's range of quotients."""
+    model = randomised(PreActivation())
+    with torch.no_grad():
+        model.bn.weight.copy_(torch.tensor([0.5, -0.7, 0.0, 1e-30]))
+        model.bn.bias.copy_(torch.tensor([0.1, 0.2, 0.3, -0.4]))
+    found = for_inference(model, IMAGES)
+    assert kinds(found)["BatchNorm2d"] == 0
+    assert [node.target for node in found.graph.nodes].count(torch.clamp) == 1
+    low, high = found.bn_low.flatten(), found.bn_high.flatten()
+    assert low.isinf().tolist() == [False, True, False, False]
+    assert high.isinf().tolist() == [True, False, True, True]
+    torch.testing.assert_close(outputs(found, IMAGES), outputs(model, IMAGES))
+
+
+@pytest.mark.parametrize("given", [{"padding": 1}, {"groups": 2}])
+def test_convolutions_that_see_a_border_or_groups_keep_their_batchnorm(given: dict[str, int]) -> None:
+    model = randomised(PreActivation(**given))
+    found = for_inference(model, IMAGES)
+    assert kinds(found)["BatchNorm2d"] == 1
+    torch.testing.assert_close(outputs(found, IMAGES), outputs(model, IMAGES))

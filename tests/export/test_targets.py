@@ -53,7 +53,7 @@ def test_onnx_with_gathers(tmp_path: Path) -> None:
     found = exported(NETWORKS["resnet"](), tmp_path / "net.onnx", "onnx", Search(selection="gather", multiple=8))
     kinds = Counter(node.op_type for node in onnx.load(found.path).graph.node)
     assert kinds["Gather"] > 0
-    assert kinds["Gather"] <= kinds["BatchNormalization"]
+    assert kinds["Gather"] <= kinds["BatchNormalization"] + kinds["Max"]
 
 
 def test_onnx_says_what_it_is(tmp_path: Path) -> None:

@@ -269,20 +269,7 @@ def refusal(name: str, **arguments: object) -> str:
         ("torchvison/resnet50", "unknown library 'torchvison'; did you mean torchvision? (known: timm, torchvision)"),
         (
             "torchvision/resnet51",
-            "unknown torchvision ResNet 'resnet51'; did you mean resnet50 or resnet18 or resnet152? (known: resnet101, "
-            "resnet152, resnet18, resnet34, resnet50, resnext101_32x8d, resnext101_64x4d, resnext50_32x4d, "
-            "wide_resnet101_2, wide_resnet50_2)",
-        ),
-        (
-            "torchvision/vgg16",
-            "torchvision model 'vgg16' is not a ResNet that netslim knows: the families that work are resnet, resnext, "
-            "wide_resnet (for example torchvision/resnet50)",
-        ),
-        (
-            "timm/resnet50_gn",
-            "timm model 'resnet50_gn' has no BatchNorm, whose scales say which channels can go: the families that work "
-            "are resnet, resnext, wide_resnet, resnetaa, resnetblur, resnetrs, seresnet, ecaresnet, senet, resnetv2, "
-            "legacy_seresnet (for example timm/resnet50)",
+            "unknown torchvision network 'resnet51'; did you mean resnet50 or resnet18 or resnet152? (known: alexnet, ",
         ),
         (
             "timm/resnet50.a1_in1k",
@@ -291,14 +278,22 @@ def refusal(name: str, **arguments: object) -> str:
     ],
 )
 def test_names_that_are_refused(name: str, message: str) -> None:
-    assert refusal(name) == message
+    assert refusal(name).startswith(message)
     with pytest.raises(UsageError):
         check_known(name)
 
 
+@pytest.mark.parametrize(("library", "model"), [("torchvision", "vgg11"), ("timm", "resnet50_gn")])
+def test_networks_without_batchnorm(library: str, model: str) -> None:
+    assert refusal(f"{library}/{model}") == (
+        f"{library} model '{model}' has no BatchNorm, whose scales say which channels can go; prune such a network "
+        "from Python with another criterion (netslim.plan(model, example, percent=0.5, criterion='l1_norm'))"
+    )
+
+
 def test_an_unknown_timm_network_gets_the_nearest_names() -> None:
-    assert refusal("timm/resnt50").startswith("unknown timm ResNet 'resnt50'; did you mean resnet50 or ")
-    assert refusal("timm/").startswith("unknown timm ResNet '' (known: ")
+    assert refusal("timm/resnt50").startswith("unknown timm network 'resnt50'; did you mean resnet50 or ")
+    assert refusal("timm/").startswith("unknown timm network '' (known: ")
 
 
 @pytest.mark.parametrize(
@@ -309,7 +304,7 @@ def test_an_unknown_timm_network_gets_the_nearest_names() -> None:
         ({"in_channels": 0}, "num_classes 1000 and in_channels 0: both are at least 1"),
         (
             {"depth": 50},
-            "architecture 'torchvision/resnet18': library_resnet() got an unexpected keyword argument 'depth'",
+            "architecture 'torchvision/resnet18': library_network() got an unexpected keyword argument 'depth'",
         ),
     ],
 )

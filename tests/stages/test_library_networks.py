@@ -54,7 +54,7 @@ def test_the_whole_way(run_train: Train, folder: Path, tmp_path: Path, capsys: p
             "--stem cifar: only torchvision/NAME and timm/NAME have one; leave --stem out",
         ),
         ({"arch": ARCH, "depth": None, "stem": "big"}, "unknown stem 'big' (known: cifar, imagenet)"),
-        ({"arch": "timm/test_resnte", "depth": None}, "unknown timm ResNet 'test_resnte'; did you mean test_resnet"),
+        ({"arch": "timm/test_resnte", "depth": None}, "unknown timm network 'test_resnte'; did you mean test_resnet"),
     ],
 )
 def test_flags_that_the_architecture_has_not(

@@ -12,6 +12,8 @@ from netslim.models import create_model
 from netslim.transfers import TransferReport
 from netslim.transfers.kernels import fit_inputs, resample
 from netslim.transfers.protocol import KeyFate
+from netslim.transfers.sources import load_source
+from netslim.transfers.strategies.exact import same_network
 
 KINDS = [
     ("torchvision", "resnet18"),
@@ -213,3 +215,14 @@ def test_any_architecture_is_copied_into_itself() -> None:
     copied, report = netslim.transfer(source.state_dict(), create_model("resnet", depth=11, num_classes=4), "exact")
     assert report.mapped == len(source.state_dict())
     assert all(torch.equal(value, source.state_dict()[key]) for key, value in copied.state_dict().items())
+
+
+def test_a_classifier_that_is_no_resnet_goes_over_whole_but_for_its_heads() -> None:
+    source = load_source("torchvision", "googlenet", pretrained=False)
+    target = create_model("torchvision/googlenet", num_classes=3, stem="cifar")
+    proposal = same_network(source.state_dict, target)
+    left = {fate.key for fate in proposal.fates if fate.fate != "mapped"}
+    assert left == {f"{head}.{part}" for head in ("fc", "aux1.fc2", "aux2.fc2") for part in ("weight", "bias")}
+    assert {fate.key: fate.role for fate in proposal.fates}["conv1.conv.weight"] == "stem"
+    assert proposal.tensors["conv1.conv.weight"].shape == (64, 3, 3, 3)
+    assert torch.equal(proposal.tensors["conv2.conv.weight"], source.state_dict["conv2.conv.weight"])

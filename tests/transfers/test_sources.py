@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from netslim.core.errors import CheckpointError, UsageError
+from netslim.models.imagenet_names import check_resnet
 from netslim.transfers import load_source, timm_resnets, torchvision_resnets
 from netslim.transfers.weight_files import sha256_of
 
@@ -59,6 +60,13 @@ def message(error: type[Exception], source: str, name: str, **options: object) -
     return str(caught.value)
 
 
+def no_resnet(library: str, name: str) -> str:
+    """What is said where only a ResNet's weights have a place."""
+    with pytest.raises(UsageError) as caught:
+        check_resnet(library, name, "--model-name resnet50")
+    return str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"])
 @pytest.mark.parametrize("library", [torchvision_resnets, timm_resnets])
 def test_the_guides_networks_are_known(library: object, name: str) -> None:
@@ -72,13 +80,13 @@ def test_an_unknown_library() -> None:
 
 def test_an_unknown_torchvision_model() -> None:
     assert message(UsageError, "torchvision", "resnet51").startswith(
-        "unknown torchvision ResNet 'resnet51'; did you mean resnet50 or resnet18 or resnet152? (known: resnet101, "
+        "unknown torchvision network 'resnet51'; did you mean resnet50 or resnet18 or resnet152? (known: alexnet, "
     )
 
 
 def test_an_unknown_timm_model() -> None:
     found = message(UsageError, "timm", "resnt50")
-    assert found.startswith("unknown timm ResNet 'resnt50'; did you mean resnet50 or ")
+    assert found.startswith("unknown timm network 'resnt50'; did you mean resnet50 or ")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +97,7 @@ def test_an_unknown_timm_model() -> None:
     ],
 )
 def test_a_model_that_is_no_resnet(library: str, name: str, families: str) -> None:
-    found = message(UsageError, library, name)
+    found = no_resnet(library, name)
     assert found.startswith(
         f"{library} model '{name}' is not a ResNet that netslim knows: the families that work are {families}"
     )
@@ -100,7 +108,7 @@ def test_a_model_that_is_no_resnet(library: str, name: str, families: str) -> No
     "name", ["resnet50_gn", "resnetv2_50x1_bit", "resnetv2_50d_evos", "resnetv2_50d_frn.untrained"]
 )
 def test_a_resnet_without_batchnorm(name: str) -> None:
-    assert message(UsageError, "timm", name) == (
+    assert no_resnet("timm", name.partition(".")[0]) == (
         f"timm model '{name.partition('.')[0]}' has no BatchNorm, whose scales say which channels can go: the families "
         "that work are resnet, resnext, wide_resnet, resnetaa, resnetblur, resnetrs, seresnet, ecaresnet, senet, "
         "resnetv2, legacy_seresnet (for example --model-name resnet50)"

@@ -45,9 +45,13 @@ def one_of(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
+READABLE = 150
+
+
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> UsageError:
-    """The error for a name that is not in a list, with the nearest names first."""
+    """The error for a name that is not in a list, with the nearest names first; a list too long to read is counted."""
     names = sorted(allowed)
     near = difflib.get_close_matches(given.lower(), names, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    return UsageError(f"unknown {kind} '{given}'{hint} (known: {one_of(names)})")
+    known = one_of(names) if len(names) <= READABLE else f"{len(names):,} names"
+    return UsageError(f"unknown {kind} '{given}'{hint} (known: {known})")

@@ -13,8 +13,10 @@ from torch import Tensor, fx, nn
 from netslim.core.errors import unknown_name
 from netslim.cost import Latency, measure_latency
 from netslim.cost.params import count_params
+from netslim.export.bounds import bound
 from netslim.export.capture import annotate, capture, clean, index_of
 from netslim.export.rewriting import (
+    add_in_place,
     drop_dead_branches,
     drop_full_selections,
     drop_unread,
@@ -56,8 +58,9 @@ class Form:
 def for_inference(model: nn.Module, example: Tensor, form: Form | None = None) -> fx.GraphModule:
     """The network for inference: same outputs in eval mode, no gradients, any batch size.
 
-    BatchNorm is folded into the convolution before it; channels that are constant or that nothing reads are gone, and
-    with them residual branches that give nothing; selections, widths and memory layout are as `form` says.
+    BatchNorm is folded into the convolution before it, or with its ReLU into the one behind it; channels that are
+    constant or that nothing reads are gone, and with them residual branches that give nothing; selections, widths and
+    memory layout are as `form` says.
 
     Args:
         model: left unchanged.
@@ -98,8 +101,10 @@ def shaped(network: fx.GraphModule, example: Tensor, form: Form) -> fx.GraphModu
     copied.recompile()
     annotate(copied, example)
     pad(copied, form.multiple)
+    bound(copied)
     if form.layout == "nhwc":
         _channels_last_(copied)
+    add_in_place(copied)
     clean(copied)
     annotate(copied, example)
     return copied

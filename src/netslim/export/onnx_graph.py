@@ -125,6 +125,17 @@ class _Writer:
         index = self._tensor(str(holder.target), cast(Tensor, getattr(self._network, str(holder.target))))
         self._add("Gather", [sources(node)[0].name, index], node.name, axis=dim)
 
+    def clamp(self, node: fx.Node) -> None:
+        """Bounds per channel; those that are infinite everywhere are left out."""
+        found = sources(node)[0].name
+        for kind, holder in zip(("Max", "Min"), cast(tuple[fx.Node, fx.Node], node.args[1:]), strict=True):
+            bound = cast(Tensor, getattr(self._network, str(holder.target)))
+            if bool(bound.isfinite().any()):
+                side = self._tensor(str(holder.target), bound)
+                self._add(kind, [found, side], f"{node.name}.{kind}")
+                found = f"{node.name}.{kind}"
+        self._add("Identity", [found], node.name)
+
     def renamed(self, node: fx.Node) -> None:
         """An elementwise operation that ONNX has, too; numbers become tensors."""
         operands = []
@@ -215,6 +226,7 @@ _RULES: dict[str, Callable[[_Writer, fx.Node], None]] = {
     "BatchNorm2d": _Writer.norm,
     "Linear": _Writer.linear,
     "index_select": _Writer.gather,
+    "clamp": _Writer.clamp,
     "mean": _Writer.mean,
     "contiguous": _Writer.same,
 }

@@ -206,6 +206,18 @@ def _absorb(node: fx.Node, constant: Tensor, value: Tensor) -> None:
         layer.bias = nn.Parameter(bias, requires_grad=False)
 
 
+def add_in_place(network: fx.GraphModule) -> None:
+    """Sums are written over the convolution's output that they alone read: one large tensor less at a time."""
+    for node in list(network.graph.nodes):
+        if name_of(node) != "add" or node.kwargs or len(node.args) != 2 or len(sources(node)) != 2:
+            continue
+        for first, second in (node.args, node.args[::-1]):
+            alone = isinstance(_layer(first), nn.Conv2d) and len(first.users) == 1
+            if alone and first is not second and first.meta["shape"] == node.meta["shape"]:
+                node.op, node.target, node.args = "call_method", "add_", (first, second)
+                break
+
+
 def _out_of_place(node: fx.Node) -> None:
     layer: Any = _layer(node)
     if layer is not None and getattr(layer, "inplace", False):

@@ -1,6 +1,7 @@
-"""torchvision's and timm's ResNets as prunable networks: the library's own network, keys, forward and class included.
+"""torchvision's and timm's classifiers as prunable networks: the library's own network, keys and class included.
 
-`torchvision/NAME` and `timm/NAME` are architectures for every ResNet of the two libraries that has BatchNorm.
+`torchvision/NAME` and `timm/NAME` are architectures for every classifier of the two libraries that has BatchNorm.
+ResNets declare their channel groups; those of the others are derived from a run on shapes.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, unknown_name
 from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer, PrunableModel
-from netslim.models.imagenet_names import check_resnet
+from netslim.models.imagenet_names import check_classifier, resnets
 from netslim.models.imagenet_stems import (
     STEMS,
+    adapt_first_,
     adapt_stem_,
     blocks_of,
     can_do_without_branch,
@@ -24,6 +26,8 @@ from netslim.models.imagenet_stems import (
     drop_branch_,
 )
 from netslim.models.registry import LIBRARIES
+
+_SLOW_TO_DRAW = ("googlenet", "inception_v3")  # their own start, truncated normals, takes half a minute and a warning
 
 
 class LibraryResNet(PrunableModel):
@@ -62,35 +66,59 @@ class LibraryResNet(PrunableModel):
         drop_branch_(self.get_submodule(name))
 
 
+class LibraryNetwork(PrunableModel):
+    """What any other classifier of a library gets to become an architecture; it declares no channel groups.
+
+    In train mode the outputs of auxiliary heads (googlenet, inception_v3) are left out.
+    """
+
+    @property
+    def cfg(self) -> list[int]:
+        """The widths of the BatchNorm layers, in network order."""
+        return [module.num_features for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+
+    def channel_groups(self) -> list[ChannelGroup]:
+        """None: they are derived from a run."""
+        return []
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) -> logits (N, num_classes)."""
+        found = super().forward(x)
+        logits: Tensor = found[0] if isinstance(found, tuple) else found
+        return logits
+
+
 @LIBRARIES.register("torchvision")
-def torchvision_resnet(model: str) -> Callable[..., PrunableModel]:
-    """The function that builds torchvision's ResNet called `model`. Raises UsageError if there is none."""
-    check_resnet("torchvision", model, "torchvision/resnet50")
-    return functools.partial(library_resnet, f"torchvision/{model}", functools.partial(_from_torchvision, model))
+def torchvision_network(model: str) -> Callable[..., PrunableModel]:
+    """The function that builds torchvision's classifier called `model`. Raises UsageError if there is none."""
+    check_classifier("torchvision", model)
+    return functools.partial(library_network, "torchvision", model, functools.partial(from_torchvision, model))
 
 
 @LIBRARIES.register("timm")
-def timm_resnet(model: str) -> Callable[..., PrunableModel]:
-    """The function that builds timm's ResNet called `model`. Raises UsageError if there is none."""
+def timm_network(model: str) -> Callable[..., PrunableModel]:
+    """The function that builds timm's classifier called `model`. Raises UsageError if there is none."""
     name, dot, tag = model.partition(".")
     if dot:
         raise UsageError(f"timm/{model}: the tag '{tag}' names weights, not a network; type timm/{name}")
-    check_resnet("timm", model, "timm/resnet50")
-    return functools.partial(library_resnet, f"timm/{model}", functools.partial(_from_timm, model))
+    check_classifier("timm", model)
+    return functools.partial(library_network, "timm", model, functools.partial(_from_timm, model))
 
 
-def library_resnet(
-    name: str,
+def library_network(
+    library: str,
+    model: str,
     construct: Callable[[int, int], nn.Module],
     /,
     num_classes: int = 1000,
     in_channels: int = 3,
     stem: str = "imagenet",
 ) -> PrunableModel:
-    """A library's ResNet, randomly initialised and prunable.
+    """A library's classifier, randomly initialised and prunable.
 
     Args:
-        name: the architecture's name ("torchvision/resnet50").
+        library: "torchvision" or "timm".
+        model: the library's name of it.
         construct: builds the library's network from numbers of classes and input channels.
         num_classes: size of the output.
         in_channels: 1 (grey), 3 (colour) or any other number.
@@ -99,29 +127,37 @@ def library_resnet(
     Shape: (N, in_channels, H, W) -> (N, num_classes).
 
     Raises:
-        UsageError: no such stem, or no classes or no input channels.
+        UsageError: no such stem, no classes or no input channels, or a network without BatchNorm.
     """
     if min(num_classes, in_channels) < 1:
         raise UsageError(f"num_classes {num_classes} and in_channels {in_channels}: both are at least 1")
     if stem not in STEMS:
         raise unknown_name("stem", str(stem), STEMS)
     network: Any = construct(num_classes, in_channels)
-    adapt_stem_(network, in_channels, stem)
-    network.__class__ = _prunable_class(network.__class__)
+    if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        raise UsageError(
+            f"{library} model '{model}' has no BatchNorm, whose scales say which channels can go; prune such a network "
+            f"from Python with another criterion (netslim.plan(model, example, percent=0.5, criterion='l1_norm'))"
+        )
+    resnet = model in resnets(library)
+    (adapt_stem_ if resnet else adapt_first_)(network, in_channels, stem)
+    network.__class__ = _prunable_class(LibraryResNet if resnet else LibraryNetwork, network.__class__)
     arguments = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem}
-    network.arch = ArchSpec(name=name, arguments=arguments)
+    network.arch = ArchSpec(name=f"{library}/{model}", arguments=arguments)
     return cast(PrunableModel, network)
 
 
 @functools.cache
-def _prunable_class(base: type[nn.Module]) -> type[nn.Module]:
-    return type(f"Prunable{base.__name__}", (LibraryResNet, base), {})
+def _prunable_class(kind: type[PrunableModel], base: type[nn.Module]) -> type[nn.Module]:
+    return type(f"Prunable{base.__name__}", (kind, base), {})
 
 
-def _from_torchvision(model: str, num_classes: int, _: int) -> nn.Module:
+def from_torchvision(model: str, num_classes: int = 1000, _: int = 3) -> nn.Module:
+    """torchvision's own network, randomly initialised."""
     from torchvision import models
 
-    network: nn.Module = models.get_model(model, weights=None, num_classes=num_classes)  # type: ignore[attr-defined]
+    options = {"init_weights": False} if model in _SLOW_TO_DRAW else {}
+    network: nn.Module = models.get_model(model, weights=None, num_classes=num_classes, **options)  # type: ignore[attr-defined]
     return network
 
 

@@ -1,6 +1,8 @@
-"""Which networks of torchvision and timm can be pruned: their ResNets that have BatchNorm."""
+"""Names of the networks of torchvision and timm, and which of them are ResNets with BatchNorm."""
 
 from __future__ import annotations
+
+import functools
 
 from netslim.core.errors import UsageError, one_of, unknown_name
 
@@ -19,7 +21,7 @@ _TIMM_MODULES = ["resnet", "resnetv2", "senet"]
 def resnets(library: str) -> list[str]:
     """Names of the ResNets with BatchNorm in "timm" or "torchvision"."""
     if library == "torchvision":
-        return [name for name in _classifiers(library) if name.startswith(FAMILIES[library])]
+        return [name for name in classifiers(library) if name.startswith(FAMILIES[library])]
     import timm
 
     names: list[str] = timm.list_models(module=_TIMM_MODULES)
@@ -31,7 +33,7 @@ def check_resnet(library: str, model: str, example: str) -> None:
     known = resnets(library)
     if model in known:
         return
-    if model not in _classifiers(library):
+    if model not in classifiers(library):
         raise unknown_name(f"{library} ResNet", model, known)
     fault = "is not a ResNet that netslim knows"
     if model.endswith(WITHOUT_BATCHNORM):
@@ -42,8 +44,16 @@ def check_resnet(library: str, model: str, example: str) -> None:
     )
 
 
-def _classifiers(library: str) -> list[str]:
-    """Names of all networks of a library."""
+def check_classifier(library: str, model: str) -> None:
+    """Raises UsageError with the nearest names unless "timm" or "torchvision" has a classifier called `model`."""
+    known = classifiers(library)
+    if model not in known:
+        raise unknown_name(f"{library} network", model, known)
+
+
+@functools.cache
+def classifiers(library: str) -> list[str]:
+    """Names of all classifiers of "timm" or "torchvision"."""
     if library == "torchvision":
         from torchvision import models
 

@@ -1,9 +1,9 @@
-"""The parts of a library's ResNet: the stem before the first stage, its adaptation to small images, and the blocks."""
+"""The first layers of a library's network and their adaptation to small images; the blocks of its ResNets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -26,6 +26,22 @@ def adapt_stem_(network: nn.Module, in_channels: int, stem: str) -> None:
             network.set_submodule(name, _convolution(module, inputs, small=stem == "cifar"))
         elif stem == "cifar":  # what has a stride and is no convolution is a pooling
             network.set_submodule(name, nn.Identity())
+
+
+def adapt_first_(network: nn.Module, in_channels: int, stem: str) -> None:
+    """The same for a network of which only the order of its layers is known.
+
+    At stem "cifar" the first convolution becomes one of 3x3 at most with stride 1, and if that halved the image, a
+    pooling between it and the second convolution goes.
+    """
+    layers = [(name, module) for name, module in network.named_modules() if hasattr(module, "stride")]
+    first = next(number for number, (_, module) in enumerate(layers) if isinstance(module, nn.Conv2d))
+    name, conv = layers[first]
+    halves = cast(nn.Conv2d, conv).stride[0] > 1
+    network.set_submodule(name, _convolution(cast(nn.Conv2d, conv), in_channels, small=stem == "cifar"))
+    following = layers[first + 1][1] if len(layers) > first + 1 else None
+    if stem == "cifar" and halves and isinstance(following, nn.MaxPool2d | nn.AvgPool2d):
+        network.set_submodule(layers[first + 1][0], nn.Identity())
 
 
 def blocks_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain, compress
 from typing import TypeVar
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from netslim.core.protocols import Slice
+from netslim.pruning.skeleton import duplicate
 from netslim.pruning.skeleton import hollow as without_values
 from netslim.pruning.trace import Place
 
@@ -32,12 +33,13 @@ def keeps_of(
     gone: dict[Place, list[int]] = defaultdict(list)
     for parts, keep in zip(slices, kept, strict=True):
         stays = set(keep)
+        goes = [channel not in stays for channel in range(max((len(part.positions) for part in parts), default=0))]
         for part in parts:
-            for channel, positions in enumerate(part.positions):
-                if channel not in stays:
-                    gone[part.tensor, part.dim] += positions
+            gone[part.tensor, part.dim] += chain.from_iterable(compress(part.positions, goes))
     keeps = {}
     for place, entries in gone.items():
+        if not entries:
+            continue
         mask = torch.ones(sizes[place], dtype=torch.bool)
         mask[entries] = False
         keeps[place] = mask.nonzero().flatten()
@@ -73,7 +75,7 @@ def rebuilt(model: M, keeps: Mapping[Place, Tensor], *, hollow: bool = False) ->
         copies[id(tensor)] = nn.Parameter(values, requires_grad=tensor.requires_grad) if parameter else values
         if cut:
             changed.add(id(copies[id(tensor)]))
-    small = copy.deepcopy(model, copies)
+    small = duplicate(model, copies)
     for module in small.modules():
         own = [*module._parameters.values(), *module._buffers.values()]
         if any(id(tensor) in changed for tensor in own):

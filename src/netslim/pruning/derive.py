@@ -6,7 +6,7 @@ import itertools
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -34,17 +34,25 @@ class Derivation:
         groups: in network order.
         left_alone: the channels in none of them.
         trace, runs: what they were derived from.
+        sound: cuts that were proven already; deciding on a plan and applying it asks twice.
     """
 
     groups: tuple[ChannelGroup, ...]
     left_alone: tuple[LeftAlone, ...]
     trace: Trace
     runs: Runs
+    sound: set[tuple[object, ...]] = field(default_factory=set, compare=False)
 
     def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:
         """The operation that a network cut like this would do otherwise than `model`; None if there is none."""
+        cut = tuple(sorted((place, tuple(keep.tolist())) for place, keep in keeps.items()))
+        if cut in self.sound:
+            return None
         with torch.inference_mode(False):
-            return fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs)
+            found = fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs)
+        if found is None:
+            self.sound.add(cut)
+        return found
 
 
 _known: weakref.WeakKeyDictionary[nn.Module, tuple[object, Derivation]] = weakref.WeakKeyDictionary()
@@ -126,13 +134,13 @@ def _alike(trace: Trace) -> Iterator[dict[Place, Positions]]:
     free = (~torch.isin(everything, torch.tensor([*trace.labels.frozen()], dtype=torch.int64))).nonzero().flatten()
     order = free[torch.argsort(everything[free], stable=True)]
     ends = torch.unique_consecutive(everything[order], return_counts=True)[1].cumsum(0).tolist()
+    lengths = torch.tensor([len(own) for own in roots])
     entries = order.tolist()
-    numbers = [number for number, own in enumerate(roots) for _ in range(len(own))]
-    positions = [position for own in roots for position in range(len(own))]
+    numbers = torch.arange(len(roots)).repeat_interleave(lengths)[order].tolist()
+    positions = torch.cat([torch.empty(0, dtype=torch.int64), *map(torch.arange, lengths.tolist())])[order].tolist()
     alike: dict[tuple[int, ...], list[list[int]]] = defaultdict(list)
     for start, end in sorted(zip([0, *ends], ends, strict=False), key=lambda channel: entries[channel[0]]):
-        held = entries[start:end]
-        alike[tuple([numbers[entry] for entry in held])].append([positions[entry] for entry in held])
+        alike[tuple(numbers[start:end])].append(positions[start:end])
     places = list(trace.dims)
     for held_by, channels in alike.items():
         columns = zip(*channels, strict=True)

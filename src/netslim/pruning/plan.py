@@ -30,7 +30,7 @@ from netslim.pruning.groups import channels_of, groups_of, scale_channels, slice
 from netslim.pruning.meeting import Limits, Outcome, by_cost, by_percent, outcome_of, search_of
 from netslim.pruning.ranking import Ranking, ranked
 from netslim.pruning.skeleton import cost_of
-from netslim.pruning.surgery import cut
+from netslim.pruning.surgery import entries_that_work
 from netslim.pruning.timing import Stopwatch, within
 
 
@@ -110,7 +110,7 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
         left_alone=groups.left_alone,
         round_to=round_to,
     )
-    draft = partial(_draft, model, example, blank, groups, ranking, limits)
+    draft = partial(_draft, model, costs, blank, groups, ranking, limits)
     if request.kind == "percent":
         return draft(by_percent(request, ranking, limits, per_layer))
     if request.kind == "latency":
@@ -125,7 +125,7 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
 
 def _draft(
     model: nn.Module,
-    example: Tensor,
+    costs: CostModel,
     blank: PrunePlan,
     groups: Candidates,
     ranking: Ranking,
@@ -145,7 +145,8 @@ def _draft(
         budget=outcome.budget,
         unrounded=tuple(name for name, count, multiple in rounded if count % multiple),
     )
-    return replace(plan, after=cost_of(cut(model, plan, hollow=True), example))
+    entries_that_work(model, plan)
+    return replace(plan, after=costs.at(torch.tensor(outcome.removed)))
 
 
 def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:

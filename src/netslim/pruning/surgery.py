@@ -28,23 +28,9 @@ def apply(model: M, plan: PrunePlan) -> M:
     Raises:
         UsageError: the plan is for another network, or was edited into something impossible.
     """
-    return cut(model, plan)
-
-
-def cut(model: M, plan: PrunePlan, *, hollow: bool = False) -> M:
-    """`apply`, or the same on shapes alone."""
-    if not isinstance(model, PrunableModel) and plan_of(model) is None and hasattr(model, "plan"):
-        raise UsageError(f"{type(model).__name__} has an attribute 'plan' of its own, where the prune plan would go")
     plan = with_whole_branches(model, plan)
     parts = planned(model, plan)
-    keeps = entries_left(model, parts)
-    if plan.traced and keeps:
-        fault = derive(model, plan.input_shape).fault(model, keeps)
-        if fault is not None:
-            raise UsageError(
-                f"{title(model)} would not run as planned: {fault.name} at {fault.where} would do something else"
-            )
-    small = rebuilt(model, keeps, hollow=hollow)
+    small = rebuilt(model, entries_that_work(model, plan))
     for group, keep in parts:
         selection = selection_of(small, group)
         if selection is not None:
@@ -55,6 +41,24 @@ def cut(model: M, plan: PrunePlan, *, hollow: bool = False) -> M:
         small.drop_branch_(branch)  # type: ignore[operator]
     small.plan = plan  # type: ignore[assignment]
     return small
+
+
+def entries_that_work(model: nn.Module, plan: PrunePlan) -> dict[Place, Tensor]:
+    """Per dimension that loses entries, the indices that stay; proven to work where groups were derived.
+
+    Raises:
+        UsageError: see `apply`.
+    """
+    if not isinstance(model, PrunableModel) and plan_of(model) is None and hasattr(model, "plan"):
+        raise UsageError(f"{type(model).__name__} has an attribute 'plan' of its own, where the prune plan would go")
+    keeps = entries_left(model, planned(model, with_whole_branches(model, plan)))
+    if plan.traced and keeps:
+        fault = derive(model, plan.input_shape).fault(model, keeps)
+        if fault is not None:
+            raise UsageError(
+                f"{title(model)} would not run as planned: {fault.name} at {fault.where} would do something else"
+            )
+    return keeps
 
 
 def entries_left(model: nn.Module, parts: Sequence[tuple[ChannelGroup, Sequence[int]]]) -> dict[Place, Tensor]:

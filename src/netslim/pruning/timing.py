@@ -16,7 +16,7 @@ from netslim.cost import measure_latency
 from netslim.models import build
 from netslim.pruning.budget import Request
 from netslim.pruning.fit import Search, State
-from netslim.pruning.surgery import cut
+from netslim.pruning.surgery import apply
 
 TOLERANCE = 0.03  # what is faster than the target by less than this is near enough: timings scatter as much
 _ROUNDS = 8
@@ -67,7 +67,7 @@ class Stopwatch:
 
     def time(self, state: State, plan: PrunePlan) -> Probe:
         """Runs what `plan` makes of the network."""
-        networks = {"dense": self._dense, "pruned": cut(self._model, plan)}
+        networks = {"dense": self._dense, "pruned": apply(self._model, plan)}
         with evaluation_mode(networks["dense"]), evaluation_mode(networks["pruned"]), torch.inference_mode():
             times = measure_latency(
                 {name: partial(network, self._images) for name, network in networks.items()}, seconds=_SECONDS

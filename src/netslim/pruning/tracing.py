@@ -22,12 +22,11 @@ from netslim.core.errors import NetslimError, UsageError
 from netslim.core.modes import evaluation_mode
 from netslim.pruning.labels import Carried
 from netslim.pruning.operators import SAME, UNPREDICTABLE, rule_of
-from netslim.pruning.skeleton import META, Mode, on_meta
+from netslim.pruning.skeleton import META, Mode, on_meta, shapes_of
 from netslim.pruning.trace import Call, Event, Trace, Weight
 
 _TORCH = str(Path(torch.__file__).parent)
 _ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
-_NORMALISED = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
 _HERE = str(Path(__file__).parent)
 
 
@@ -82,7 +81,7 @@ class Tracer(Mode):  # type: ignore[no-untyped-call]
                 f"{self._where()}: what {type(self.model).__name__} does depends on the values that it computes "
                 f"({name}), so its channel groups can't be derived; a forward that depends on shapes alone can be"
             )
-        result = _shapes(name, func, on_meta(args), on_meta(kwargs))
+        result = shapes_of(func, on_meta(args), on_meta(kwargs))
         out = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         if out:
             inputs = [state for tensor in tensors if isinstance(state := self._state_at(tensor), Carried)]
@@ -174,13 +173,6 @@ class Tracer(Mode):  # type: ignore[no-untyped-call]
                 module = self._modules[id(frame.f_locals["self"])]
             frame = frame.f_back
         return f"module '{module}'"
-
-
-def _shapes(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What an operation gives on shapes. BatchNorm keeps its input's, which takes torch a millisecond to find out."""
-    if name in _NORMALISED:
-        return torch.empty_like(args[0]), args[0].new_empty(0), args[0].new_empty(0)
-    return func(*args, **kwargs)
 
 
 def _given(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from netslim.core.allocator import keep_freed_memory
 from netslim.core.environment import commit, hardware, versions
 from netslim.core.errors import UsageError
 from netslim.core.files import atomic_write, check_writable
@@ -41,6 +42,7 @@ def run(config: BenchConfig) -> dict[str, Any]:
     threads = _numbers("threads", config.threads) if config.threads else [torch.get_num_threads()]
     for name in (TABLE, PICTURE):
         check_writable(config.save / name)
+    keep_freed_memory()  # else large batches time the clearing of pages
     files = [open_file(path, load) for path in config.files]
     shape = _shape(config, files)
     rows = []

@@ -13,12 +13,14 @@ from netslim.core.errors import UsageError
 from netslim.core.files import check_writable
 from netslim.core.protocols import PrunableModel
 from netslim.data import at_hand, fixed_shape
+from netslim.models.imagenet_names import check_resnet
 from netslim.report.mapping import picture_format
 from netslim.stages.configs import DEFAULT_STRATEGY, TransferConfig
 from netslim.stages.inputs import data_directory
 from netslim.stages.start import fresh_model, is_library
 from netslim.transfers import STRATEGIES, Strategy
 from netslim.transfers.head import classifier
+from netslim.transfers.sources import LIBRARIES
 from netslim.transfers.strategies.select import SelectOptions, select
 
 DEFAULT_DATASET = "cifar10"  # of arch resnet: the guide's
@@ -71,7 +73,10 @@ def choose(config: TransferConfig) -> Choices:
         NetslimError: an output can't be written.
     """
     _check_flags(config)
-    arch = f"{config.source}/{config.model_name.partition('.')[0]}" if config.arch == "same" else config.arch
+    name = config.model_name.partition(".")[0] if config.source == "timm" else config.model_name
+    arch = f"{config.source}/{name}" if config.arch == "same" else config.arch
+    if not is_library(arch) and config.source in LIBRARIES:
+        check_resnet(config.source, name, "--model-name resnet50")
     dataset = config.dataset or (None if is_library(arch) else DEFAULT_DATASET)
     classes, channels = _shape(config, dataset)
     images = dataset is not None and at_hand(dataset, data_directory(config))

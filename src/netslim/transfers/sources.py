@@ -1,4 +1,4 @@
-"""Source networks: the ResNets of torchvision and timm, with pretrained weights, with a file's, or without any."""
+"""Source networks: the classifiers of torchvision and timm, with pretrained weights, a file's, or without any."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, unknown_name
-from netslim.models.imagenet_names import check_resnet
+from netslim.models.imagenet_names import check_classifier
 from netslim.transfers.weight_files import Shapes, check_fits, read_weights, sha256_of
 
 LIBRARIES = ("timm", "torchvision")
@@ -77,7 +77,7 @@ def load_source(source: str, model_name: str, *, pretrained: bool = True, weight
         weights: a `.pth`, `.pth.tar` or `.safetensors` file of that network instead (plain or nested state dict).
 
     Raises:
-        UsageError: unknown library or model, a model that is no ResNet or has no BatchNorm, or contradicting arguments.
+        UsageError: unknown library or model, or contradicting arguments.
         CheckpointError: the weights cannot be had, are damaged, unsafe, or belong to another network.
     """
     library = _library(source)
@@ -116,7 +116,7 @@ def _library(source: str) -> Library:
 
 def _check_name(source: str, model_name: str) -> None:
     architecture = model_name.partition(".")[0] if source == "timm" else model_name
-    check_resnet(source, architecture, "--model-name resnet50")
+    check_classifier(source, architecture)
 
 
 def _in_network_order(state: Mapping[str, Tensor], network: Shapes) -> dict[str, Tensor]:

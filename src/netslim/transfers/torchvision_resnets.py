@@ -16,6 +16,7 @@ from torchvision import models as torchvision_models
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
+from netslim.models.imagenet import from_torchvision
 from netslim.models.imagenet_names import resnets
 from netslim.transfers.weight_files import sha256_of, unavailable, wrong_hash
 
@@ -29,8 +30,7 @@ def resnet_names() -> list[str]:
 
 def build(name: str) -> nn.Module:
     """The network, randomly initialised, 1000 classes."""
-    network: nn.Module = models.get_model(name, weights=None)
-    return network
+    return from_torchvision(name)
 
 
 def default_url(name: str) -> str:

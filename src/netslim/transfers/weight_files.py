@@ -21,7 +21,7 @@ _NESTS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "mode
 # What DataParallel and torch.compile put before every key.
 _PREFIXES = ("module.", "_orig_mod.")
 # Classifiers: of most ResNets, of timm's resnetv2, of timm's legacy SE-ResNets.
-_HEADS = ("fc.", "head.fc.", "last_linear.")
+_HEADS = ("fc.", "head.", "last_linear.", "classifier.")
 _LISTED = 10
 
 

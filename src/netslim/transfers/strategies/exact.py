@@ -7,7 +7,7 @@ images), which is resampled, and the head (other classes), which starts anew. Ev
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from torch import Tensor, nn
 
@@ -31,9 +31,10 @@ def same_network(source: Mapping[str, Tensor], target: PrunableModel) -> Proposa
     """
     state = target.state_dict()
     stem, head = _ends(target)
-    _check_same(source, state, f"{stem}.weight", target.arch.name)
-    roles = _roles(state, head)
-    whole_head = all(key in source and source[key].shape == state[key].shape for key in state if _layer(key) == head)
+    heads = {head, *_other_heads(source, state, target.arch.arguments.get("num_classes"))}
+    _check_same(source, state, f"{stem}.weight", target.arch.name, heads)
+    roles = _roles(state, stem, heads)
+    whole_head = all(key in source and source[key].shape == state[key].shape for key in state if _layer(key) in heads)
     fates: list[KeyFate] = []
     tensors: dict[str, Tensor] = {}
     for (key, tensor), role in zip(state.items(), roles, strict=True):
@@ -52,9 +53,20 @@ def _ends(model: nn.Module) -> tuple[str, str]:
     return stem, layers[-1][0]
 
 
-def _check_same(source: Mapping[str, Tensor], state: Mapping[str, Tensor], stem: str, name: str) -> None:
-    """Raises UsageError unless the networks agree in everything but head, stem kernel and input channels."""
-    given, expected = ({key: tuple(t.shape) for key, t in tensors.items()} for tensors in (source, state))
+def _other_heads(source: Mapping[str, Tensor], state: Mapping[str, Tensor], classes: object) -> set[str]:
+    """Layers that have as many outputs as there are classes, and another number in the source (auxiliary heads)."""
+    pairs = {key: (source[key].shape, tensor.shape) for key, tensor in state.items() if key in source and tensor.dim()}
+    differ = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+    return {_layer(key) for key, (there, here) in differ.items() if here[0] == classes and there[1:] == here[1:]}
+
+
+def _check_same(
+    source: Mapping[str, Tensor], state: Mapping[str, Tensor], stem: str, name: str, heads: Collection[str]
+) -> None:
+    """Raises UsageError unless the networks agree in everything but heads, stem kernel and input channels."""
+    given, expected = (
+        {key: tuple(t.shape) for key, t in tensors.items() if _layer(key) not in heads} for tensors in (source, state)
+    )
     if stem in given and len(given[stem]) == 4 and given[stem][0] == expected[stem][0]:
         given[stem] = expected[stem]
     found = mismatches(given, expected)
@@ -99,16 +111,21 @@ def _left(key: str, tensor: Tensor, given: Tensor | None, role: str) -> KeyFate:
     return KeyFate(key=key, fate="skipped", operation="new", reason=reason, source_key=key, role=role)
 
 
-def _roles(state: Mapping[str, Tensor], head: str) -> Iterator[str]:
-    """What each tensor does: "stem", "layer1.0 conv2", "head", or the name of a layer between blocks and head."""
-    in_stem = True
+def _roles(state: Mapping[str, Tensor], stem: str, heads: Collection[str]) -> Iterator[str]:
+    """What each tensor does: "stem", "layer1.0 conv2", "head", or the name of a layer between blocks and head.
+
+    Of a network without such blocks the stem is the first convolution.
+    """
+    in_stem = any(_BLOCK.fullmatch(_layer(key)) for key in state)
     for key in state:
         layer = _layer(key)
         if match := _BLOCK.fullmatch(layer):
             in_stem = False
             yield f"{match[1]} {match[2]}"
+        elif layer in heads:
+            yield "head"
         else:
-            yield "stem" if in_stem else "head" if layer == head else layer
+            yield "stem" if in_stem or layer == stem else layer
 
 
 def _layer(key: str) -> str:
