@@ -316,7 +316,10 @@ def test_a_file_that_can_not_be_written_is_known_before_the_work(tmp_path: Path,
             "--arch vgg: a ResNet's weights have no place in it; type resnet, same, torchvision/NAME or timm/NAME",
         ),
         ({"arch": "densenet"}, "--arch densenet: a ResNet's weights have no place in it; type resnet, same, "),
-        ({"model_name": "efficientnet_b0"}, "timm model 'efficientnet_b0' is not a ResNet that netslim knows"),
+        (
+            {"model_name": "efficientnet_b0", "arch": "resnet"},
+            "timm model 'efficientnet_b0' is not a ResNet that netslim knows",
+        ),
         ({"strategy": "magic"}, "unknown transfer strategy 'magic'"),
     ],
 )
