@@ -27,7 +27,7 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BENCH)/startup.py
 	$(BENCH)/cost.py $(if $(ORIGINAL),--original $(ORIGINAL))
-	$(BENCH)/small_network.py --networks 'resnet-56|vgg' --seconds 0.5
+	$(BENCH)/small_network.py --networks 'resnet-164|vgg' --seconds 0.5
 	$(if $(ORIGINAL),$(BENCH)/training_step.py $(ORIGINAL) --rounds 5 --steps 3)
 
 $(STAMP): requirements.lock pyproject.toml
