@@ -16,7 +16,7 @@ from typing import Any
 import netslim
 from netslim.core.seeding import seed_torch
 from netslim.data import ImageDataset, load_dataset
-from netslim.stages.adapt import calibration_images
+from netslim.stages.adapt import training_images
 from netslim.stages.configs import TrainConfig
 from netslim.stages.recipe import build_step
 from netslim.training.precision import Precision
@@ -80,7 +80,7 @@ def row(
     run_epochs(step, dataset, "onecycle", lr=args.lr, epochs=args.epochs, seed=seed)
     model.eval()
     about = {"data": args.dataset, "depth": args.depth, "seed": seed}
-    case = Case(model, dataset, dataset.test, calibration_images(dataset, CALIBRATION, seed), about)
+    case = Case(model, dataset, dataset.test, training_images(dataset, CALIBRATION, seed), about)
     after = {
         f"top1_{share:.2f}": accuracy(ours(case, share * case.macs(model)), case, dataset.test) for share in SHARES
     }

@@ -31,7 +31,7 @@ from netslim.core.checkpoint import read_checkpoint
 from netslim.core.protocols import PrunableModel
 from netslim.core.seeding import seed_torch
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, load_dataset, split_validation
-from netslim.stages.adapt import calibration_images
+from netslim.stages.adapt import training_images
 from netslim.training.evaluate import evaluate
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import no_penalty
@@ -101,7 +101,7 @@ def cases(args: argparse.Namespace) -> Iterator[Case]:
         model = netslim.load(path)
         name = {"data": args.data_name or facts["name"], "depth": model.arch.arguments["depth"], "seed": seed}
         yield Case(
-            model, dataset, part_of(held_out, HELD_OUT_IMAGES), calibration_images(dataset, CALIBRATION, seed), name
+            model, dataset, part_of(held_out, HELD_OUT_IMAGES), training_images(dataset, CALIBRATION, seed), name
         )
 
 

@@ -12,7 +12,7 @@ from netslim.core.errors import UsageError
 from netslim.cost import count_params
 from netslim.data import ImageDataset
 from netslim.pruning import Absorption, absorb_
-from netslim.stages.adapt import calibration_images
+from netslim.stages.adapt import training_images
 from netslim.stages.configs import PruneConfig
 from netslim.training.recalibrate import recalibrate_
 
@@ -71,7 +71,7 @@ def repair_images(config: PruneConfig, dataset: ImageDataset | None) -> list[Ten
     if dataset is None and config.recalibrate:
         raise UsageError(f"--recalibrate {config.recalibrate} needs training images; type --dataset NAME")
     count = BATCHES if config.recalibrate is None else config.recalibrate
-    return calibration_images(dataset, count, SEED) if dataset and count else []
+    return training_images(dataset, count, SEED) if dataset and count else []
 
 
 def repair_(

@@ -20,7 +20,7 @@ from netslim.core.runlog import RunDirectory
 from netslim.core.seeding import derive_seed
 from netslim.data import ImageDataset, Split, evaluation_batches, split_validation
 from netslim.network import restore
-from netslim.stages.adapt import calibration_batches, calibration_images
+from netslim.stages.adapt import calibration_batches, training_images
 from netslim.stages.configs import TrainConfig, TrialConfig
 from netslim.stages.evaluate import check_fits
 from netslim.stages.inputs import dataset_name, open_dataset, pick_device
@@ -91,7 +91,7 @@ class Trial:
 
     @cached_property
     def _calibration(self) -> list[Tensor]:
-        return calibration_images(self.dataset, self.config.recalibrate, TrainConfig().seed)
+        return training_images(self.dataset, self.config.recalibrate, TrainConfig().seed)
 
 
 def check_split(split: str) -> None:
