@@ -26,13 +26,11 @@ from table import write_rows
 SHARES = (1 / 2, 1 / 3, 1 / 4)  # of the MACs
 FALLING = {"penalty_warmup": 1.0, "penalty_schedule": "linear"}
 PENALTIES: dict[str, dict[str, Any]] = {
-    "none": {"sparsity_regularization": False},
     "l1": {},
     "l1, warm-up, falling": FALLING,
     "l1, weighted by MACs": {"penalty_weights": "macs"},
     "l1, no decay of scales": {"scale_decay": False},
     "proximal": {"penalty": "proximal"},
-    "proximal, warm-up, falling": {"penalty": "proximal", **FALLING},
     "polarization": {"penalty": "polarization"},
 }
 
