@@ -298,6 +298,10 @@ def write_tables(args: argparse.Namespace) -> None:
     for study, out in zip(("after", "tuned"), args.out, strict=True):
         of = [row for row in rows if row["study"] == study]
         names = ("data", "depth", *(("percent",) if study == "after" else ("images", "epochs", "share")), "method")
+        order = ["dense", *(AFTER if study == "after" else {**TUNED, **ABLATION})]
+        of.sort(
+            key=lambda row: (-row["depth"], row.get("percent", 0), -row.get("share", 0), order.index(row["method"]))
+        )
         keys = dict.fromkeys(tuple(row.get(name) for name in names) for row in of)
         write_rows(out, [summary(names, key, [r for r in of if tuple(r.get(n) for n in names) == key]) for key in keys])
 
