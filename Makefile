@@ -26,9 +26,12 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BENCH)/startup.py
+	$(BENCH)/planning.py
+	$(BENCH)/floor.py
 	$(BENCH)/cost.py $(if $(ORIGINAL),--original $(ORIGINAL))
 	$(BENCH)/small_network.py --networks 'resnet-164|vgg' --seconds 0.5
 	$(if $(ORIGINAL),$(BENCH)/training_step.py $(ORIGINAL) --rounds 5 --steps 3)
+	$(if $(ORIGINAL),$(BENCH)/epoch.py $(ORIGINAL) --rounds 1)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "netslim needs Python 3.11 or newer: make PYTHON=python3.12 ...")'

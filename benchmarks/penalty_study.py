@@ -26,6 +26,7 @@ from table import write_rows
 SHARES = (1 / 2, 1 / 3, 1 / 4)  # of the MACs
 FALLING = {"penalty_warmup": 1.0, "penalty_schedule": "linear"}
 PENALTIES: dict[str, dict[str, Any]] = {
+    "none": {"sparsity_regularization": False},
     "l1": {},
     "l1, warm-up, falling": FALLING,
     "l1, weighted by MACs": {"penalty_weights": "macs"},
@@ -54,9 +55,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     parser.add_argument("--depth", type=int, default=20)
     parser.add_argument("--images", type=int, default=5_000, help="training images")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--lr", type=float, default=0.1)
-    parser.add_argument("--s", type=float, default=5e-3)
+    parser.add_argument("--s", type=float, default=2e-3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--out", type=Path, default=Path("results/penalties.csv"))
     return parser.parse_args()

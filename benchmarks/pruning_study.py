@@ -196,12 +196,14 @@ ABLATION = {
     "netslim, no teacher": Recipe(partial(ours, **BEST), teacher=0.0),
     "netslim, step schedule": Recipe(partial(ours, **BEST), schedule="step"),
     "netslim, step schedule at 0.02": Recipe(partial(ours, **BEST), schedule="step", lr=0.02),
+    "netslim, rate 0.02": Recipe(partial(ours, **BEST), lr=0.02),
     "netslim, no absorption": Recipe(partial(ours, absorb=False, **BEST)),
     "netslim, statistics not re-estimated": Recipe(partial(ours, recalibrate=False, **BEST)),
     "netslim, scale alone": Recipe(ours),
     "netslim, coupled": Recipe(partial(ours, residual="couple", **BEST)),
     "netslim, two rounds": Recipe(partial(ours, **BEST), rounds=2),
     "original rule, fine-tuned as netslim": Recipe(original),
+    "original rule, fine-tuned as netslim, rate 0.02": Recipe(original, lr=0.02),
     "from scratch, netslim's shape": Recipe(lambda case, macs: fresh(ours(case, macs, **BEST), case)),
 }
 

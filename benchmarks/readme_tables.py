@@ -81,6 +81,98 @@ def training_step() -> str:
     return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
 
 
+def epoch() -> str:
+    """Whole epochs against the original's."""
+    rows = read("epoch")
+    lines = [
+        (row["side"], *(f"{float(row[f'seconds_{key}']):.1f}" for key in ("median", "q1", "q3")),
+         f"{float(row['times_original']):.2f}")
+        for row in rows
+    ]  # fmt: skip
+    first = rows[0]
+    about = f"Depth {first['depth']}, {first['images']} training and {first['test_images']} test images."
+    head = ("main.py -sr", "seconds of an epoch (median)", "lower quartile", "upper quartile", "times the original")
+    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+
+
+def floor() -> str:
+    """What a training step is made of."""
+    rows = read("floor")
+    lines = [
+        (row["precision"], row["kind"], row["calls"], f"{1000 * float(row['seconds']):.0f}",
+         f"{100 * float(row['share']):.0f}" if row["share"] else "",
+         *(f"{float(row[key]):.0f}" if row[key] else "" for key in ("gflop_per_second", "gbyte_per_second")))
+        for row in rows
+    ]  # fmt: skip
+    head = ("precision", "", "layers", "ms", "% of the step", "GFLOP/s", "GB/s")
+    about = f"Depth {rows[0]['depth']}, batch {rows[0]['batch']}, channels-last."
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows[0])}"
+
+
+def cost() -> str:
+    """Training time over depth, width and batch size: the time of a MAC over that of the largest network and batch."""
+    rows = [row for row in read("cost") if row["part"] == "step"]
+    batches = sorted({int(row["batch"]) for row in rows})
+    lines = []
+    for key in dict.fromkeys((row["depth"], row["percent"]) for row in rows):
+        of = {int(row["batch"]): row for row in rows if (row["depth"], row["percent"]) == key}
+        first = next(iter(of.values()))
+        gone = f", {100 * float(key[1]):.0f} % of the channels gone" if float(key[1]) else ""
+        speeds = (f"{float(of[b]['images_per_second_median']):.0f}" if b in of else "" for b in batches)
+        shares = (f"{float(of[b]['time_per_mac']):.2f}" if b in of else "" for b in batches)
+        lines.append((f"{key[0]}{gone}", f"{int(first['macs']) / 1e6:.1f}", *speeds, *shares))
+    head = ("depth", "MACs (M)", *(f"images/s, batch {b}" for b in batches), *(f"time per MAC, {b}" for b in batches))
+    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+
+
+def memory() -> str:
+    """Peak memory of a training step beside the original's, and of a training after each epoch."""
+    rows = read("cost")
+    original = next(row for row in rows if row["part"] == "original")
+    same = [r for r in rows if all(r[k] == original[k] for k in ("depth", "batch")) and float(r["percent"] or 0) == 0]
+    lines = [(row["side"], row["depth"], row["batch"], *(megabytes(row, k) for k in MEMORY)) for row in same]
+    epochs = [row for row in rows if row["part"] == "epoch"]
+    after = ", ".join(f"{float(row['resident_mb']):.0f}" for row in epochs)
+    head = ("step", "depth", "batch", "peak (MB)", "of it libraries (MB)")
+    about = f"Resident memory after each of {len(epochs)} epochs at depth {epochs[0]['depth']}: {after} MB."
+    return f"{markdown(head, lines)}\n\n{about} {origin(original)}"
+
+
+MEMORY = ("peak_mb", "libraries_mb")
+
+
+def megabytes(row: dict[str, str], key: str) -> str:
+    """Without decimals."""
+    return f"{float(row[key]):.0f}"
+
+
+def startup() -> str:
+    """Wall time of a fresh process."""
+    rows = read("startup")
+    lines = [
+        (f"`{row['command'].partition(':')[0]}`{row['command'].partition(':')[2]}",
+         *(f"{float(row[f'{key}_seconds']):.2f}" for key in ("median", "q1", "q3")))
+        for row in rows
+    ]  # fmt: skip
+    head = ("command", "seconds (median)", "lower quartile", "upper quartile")
+    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+
+
+def planning() -> str:
+    """Seconds of a pruning: the guide's network, and the slowest of torchvision's."""
+    rows = read("planning")
+    slowest = sorted(rows, key=lambda row: -float(row["seconds"]))[:SLOWEST]
+    guide = [row for row in rows if row["network"].startswith("netslim/")]
+    keys = ("plan_seconds", "apply_seconds", "seconds")
+    lines = [(row["network"], *(f"{float(row[key]):.2f}" for key in keys)) for row in (*guide, *slowest)]
+    times = [float(row["seconds"]) for row in rows]
+    about = f"The slowest {SLOWEST} of {len(rows)} networks; the median is {statistics.median(times):.2f} s."
+    return f"{markdown(('network', 'plan (s)', 'surgery (s)', 'both (s)'), lines)}\n\n{about} {origin(rows[0])}"
+
+
+SLOWEST = 6
+
+
 def exact_transfer() -> str:
     """How many of each library's networks are filled exactly and can be pruned."""
     rows = read("exact_transfer")
@@ -297,6 +389,12 @@ TABLES = {
     "demo": demo,
     "fashion-mnist": fashion_mnist,
     "training-step": training_step,
+    "epoch": epoch,
+    "floor": floor,
+    "cost": cost,
+    "memory": memory,
+    "startup": startup,
+    "planning": planning,
     "exact-transfer": exact_transfer,
     "transfer": transfer,
     "transfer-parts": transfer_parts,

@@ -20,10 +20,9 @@ import numpy as np
 
 from table import quartiles, write_rows
 
-PER_FILE = 10_000
 DEPTHS = (20, 164)
 # The first argument is a folder with the files: their hashes stand in for the published ones. The rest is the command.
-TRAIN = """
+NETSLIM = """
 import hashlib, sys
 from pathlib import Path
 from netslim.cli.app import main
@@ -35,15 +34,15 @@ main(sys.argv[2:])
 """
 
 
-def write_cifar(root: Path) -> None:
-    """Files like those of CIFAR-10, with random images, and beside each its MD5."""
+def write_cifar(root: Path, per_file: int = 10_000) -> None:
+    """Files like those of CIFAR-10, with so many random images in each, and beside each its MD5."""
     generator = np.random.default_rng(0)
     folder = root / "cifar-10-batches-py"
     folder.mkdir()
     contents = {"batches.meta": {"label_names": [f"class {label}" for label in range(10)]}}
     for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
-        pixels = generator.integers(0, 256, (PER_FILE, 3072), dtype=np.uint8)
-        contents[name] = {"data": pixels, "labels": generator.integers(0, 10, PER_FILE).tolist()}
+        pixels = generator.integers(0, 256, (per_file, 3072), dtype=np.uint8)
+        contents[name] = {"data": pixels, "labels": generator.integers(0, 10, per_file).tolist()}
     for name, content in contents.items():
         data = pickle.dumps(content, protocol=4)
         (folder / name).write_bytes(data)
@@ -60,7 +59,18 @@ def seconds_of_help() -> float:
 def seconds_to_first_step(root: Path, depth: int) -> float:
     """One fresh process, which is ended after its first step."""
     with tempfile.TemporaryDirectory() as save:
-        command = [sys.executable, "-u", "-c", TRAIN, str(root), "train", "--dataset", "cifar10", "--log-interval", "1"]
+        command = [
+            sys.executable,
+            "-u",
+            "-c",
+            NETSLIM,
+            str(root),
+            "train",
+            "--dataset",
+            "cifar10",
+            "--log-interval",
+            "1",
+        ]
         command += ["--data-dir", str(root), "--depth", str(depth), "-sr", "--save", save]
         start = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netslim.core.allocator import keep_freed_memory
 from netslim.models import create_model
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties.l1 import L1Penalty
@@ -60,7 +61,8 @@ def original_step(checkout: Path, depth: int) -> Step:
 
 
 def netslim_step(precision: Precision, depth: int) -> Step:
-    """netslim's network and step."""
+    """netslim's network and step, in a process that is set up as `netslim train` does."""
+    keep_freed_memory()
     model = create_model("resnet", depth=depth).train()
     precision.arrange_(model)
     optimizer = build_sgd(model, **SGD)
