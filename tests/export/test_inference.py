@@ -30,7 +30,7 @@ def test_every_form_computes_the_same_at_any_batch_size(name: str) -> None:
     images = torch.randn(7, *IMAGES.shape[1:], generator=torch.Generator().manual_seed(2))
     expected = outputs(model, images)
     forms = [
-        Form(selection=s, multiple=m, layout=x)
+        Form(selection=s, multiple=m, layout=x, bounds=x == LAYOUTS[0] or m > 1)
         for s, m in zip(SELECTIONS * 2, MULTIPLES, strict=False)
         for x in LAYOUTS
     ]
@@ -166,7 +166,16 @@ def test_a_layer_that_is_used_twice_is_folded_apart() -> None:
 
 
 def test_the_fastest_form_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = {"gather/1/nchw": 3, "zeros/1/nchw": 4, "zeros/1/nhwc": 2, "zeros/8/nhwc": 1, "gather/8/nchw": 2}
+    times = {
+        "gather/1/nchw": 3,
+        "gather/1/nchw/norms": 4,
+        "zeros/1/nchw": 4,
+        "zeros/1/nchw/norms": 4,
+        "zeros/1/nhwc": 3,
+        "zeros/1/nhwc/norms": 2,
+        "zeros/8/nhwc/norms": 1,
+        "gather/8/nchw": 2,
+    }
 
     def measured(calls: dict[str, object], **_: object) -> dict[str, Latency]:
         quartiles = {name: times.get(name, 9) for name in calls}
@@ -175,15 +184,19 @@ def test_the_fastest_form_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("netslim.export.inference.measure_latency", measured)
     network = simplified(NETWORKS["resnet"](), IMAGES)
     found = choose(network, IMAGES, lambda candidate: lambda: candidate(IMAGES), LAYOUTS, Search())
-    assert found.form == Form(selection="zeros", multiple=8, layout="nhwc")
-    assert {str(form) for form in found.measured} == {*times, "zeros/16/nhwc"} - {"gather/8/nchw"}
+    assert found.form == Form(selection="zeros", multiple=8, layout="nhwc", bounds=False)
+    assert {str(form) for form in found.measured} == {*times, "zeros/16/nhwc/norms"} - {"gather/8/nchw"}
+    rest = choose(simplified(NETWORKS["vgg"](), IMAGES), IMAGES, lambda candidate: lambda: None, ("nchw",), Search())
+    assert all(form.bounds for form in rest.measured), "no BatchNorm is left that could be a bound"
 
     def fastest(layouts: tuple[str, ...]) -> str:
         search = Search(selection="gather")
         return str(choose(network, IMAGES, lambda candidate: lambda: candidate(IMAGES), layouts, search).form)
 
     assert (fastest(LAYOUTS), fastest(("nhwc",))) == ("gather/8/nchw", "gather/1/nhwc")
-    only = choose(network, IMAGES, lambda candidate: lambda: None, ("nchw",), Search(selection="zeros", multiple=1))
+    only = choose(
+        network, IMAGES, lambda candidate: lambda: None, ("nchw",), Search(selection="zeros", multiple=1, bounds=True)
+    )
     assert only.form == Form(selection="zeros", multiple=1)
     assert only.measured == {}
 

@@ -24,7 +24,7 @@ from netslim.export.target import Target
 from netslim.export.targets.eager import load_code
 from netslim.network import describe
 
-QUICK = Search(selection="zeros", multiple=1, layout="nchw")
+QUICK = Search(selection="zeros", multiple=1, layout="nchw", bounds=True)
 
 
 def exported(model: nn.Module, path: Path, target: str, search: Search = QUICK) -> Exported:
@@ -62,7 +62,7 @@ def test_onnx_says_what_it_is(tmp_path: Path) -> None:
     (facts,) = [json.loads(p.value) for p in onnx.load(found.path).metadata_props if p.key == "netslim"]
     assert facts["macs"] == netslim.measure(model, IMAGES).macs
     assert facts["input_shape"] == [3, 16, 16]
-    assert facts["form"] == {"selection": "zeros", "multiple": 1, "layout": "nchw"}
+    assert facts["form"] == {"selection": "zeros", "multiple": 1, "layout": "nchw", "bounds": True}
     assert facts["arch"]["name"] == "resnet"
 
 
@@ -222,3 +222,4 @@ def test_a_layout_that_a_target_has_not(tmp_path: Path) -> None:
 
 def test_forms_print_shortly() -> None:
     assert str(Form(selection="gather", multiple=8, layout="nhwc")) == "gather/8/nhwc"
+    assert str(Form(bounds=False)) == "zeros/1/nchw/norms"

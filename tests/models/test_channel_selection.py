@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -61,6 +61,45 @@ def test_channels_last_images_keep_their_layout_and_their_bits(dtype: torch.dtyp
     gradient[:, [0, 3, 4]] = wanted
     assert last.grad is not None
     assert torch.equal(last.grad, gradient)
+
+
+@settings(deadline=None)
+@given(masks, st.sampled_from([1, 3]), st.sampled_from([1, 2]), st.integers(1, 12))
+def test_what_a_learning_network_reads_is_the_convolution_of_the_chosen_channels(
+    mask: list[bool], size: int, stride: int, out: int
+) -> None:
+    selection = ChannelSelection(len(mask))
+    selection.select(chosen(mask))
+    convolution = nn.Conv2d(sum(mask), out, size, stride, size // 2).double()
+    images = torch.randn(2, len(mask), 5, 4, dtype=torch.float64)
+    found = {}
+    for layout in (torch.contiguous_format, torch.channels_last):
+        stream = images.clone().requires_grad_()
+        convolution.zero_grad()
+        laid_out = stream.clone().contiguous(memory_format=layout)
+        read = selection.read(convolution, laid_out)
+        read.square().sum().backward()
+        gradients = (
+            stream.grad,
+            convolution.weight.grad,
+            convolution.bias.grad if convolution.bias is not None else None,
+        )
+        found[layout] = (read, *(each.clone() for each in gradients if each is not None))
+    torch.testing.assert_close(*found.values())
+
+
+def test_channels_are_brought_together_only_where_that_is_less_work() -> None:
+    stream = torch.randn(2, 64, 4, 4).contiguous(memory_format=torch.channels_last)
+    calls = []
+    for selected, brought in ((60, False), (20, False), (4, True), (64, True)):
+        selection = ChannelSelection(64, selected)
+        convolution = nn.Conv2d(selected, 16, 1)
+        convolution.register_forward_hook(lambda *_: calls.append(True))
+        selection.read(convolution, stream.clone())
+        assert bool(calls) == brought
+        calls.clear()
+        selection.eval().read(convolution, stream.clone())
+        assert calls.pop()
 
 
 @given(masks)

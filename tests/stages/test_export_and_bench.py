@@ -48,8 +48,8 @@ def test_export_writes_beside_the_checkpoint(files: tuple[Path, Path]) -> None:
 def test_export_of_an_export(files: tuple[Path, Path], tmp_path: Path) -> None:
     """A safetensors folder is as good as the checkpoint."""
     exported(files[1], target="safetensors", output=tmp_path / "net")
-    found = exported(tmp_path / "net", target="eager", output=tmp_path / "code", pad=8, layout="nchw")
-    assert found["form"] == {"selection": "zeros", "multiple": 8, "layout": "nchw"}
+    found = exported(tmp_path / "net", target="eager", output=tmp_path / "code", pad=8, layout="nchw", bounds=False)
+    assert found["form"] == {"selection": "zeros", "multiple": 8, "layout": "nchw", "bounds": False}
     assert found["measured"] == {}
 
 
@@ -146,4 +146,4 @@ def test_memory_grows_with_the_batch(files: tuple[Path, Path]) -> None:
 
 def test_the_table_is_data_too(files: tuple[Path, Path], tmp_path: Path) -> None:
     found = measured([files[1]], tmp_path, engines="eager", batch_sizes="1")
-    assert json.loads(json.dumps(found))["rows"][0]["form"].count("/") == 2
+    assert json.loads(json.dumps(found))["rows"][0]["form"].split("/")[0] == "zeros"

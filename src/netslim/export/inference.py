@@ -41,16 +41,19 @@ class Form:
             the whole stream, with zero weights for what was not selected.
         multiple: widths are rounded up to a multiple of it with zero filters, where they can be; 1 leaves them.
         layout: of activations and weights in memory, `nchw` or `nhwc` (torch's channels_last).
+        bounds: whether BatchNorm and ReLU in front of convolutions become one bound per channel. That is half of the
+            passes over memory for torch; ONNX Runtime has kernels that do the two at once.
     """
 
     selection: str = "zeros"
     multiple: int = 1
     layout: str = "nchw"
+    bounds: bool = True
 
     def __str__(self) -> str:
-        return f"{self.selection}/{self.multiple}/{self.layout}"
+        return f"{self.selection}/{self.multiple}/{self.layout}{'' if self.bounds else '/norms'}"
 
-    def to_dict(self) -> dict[str, str | int]:
+    def to_dict(self) -> dict[str, str | int | bool]:
         """As plain data for JSON."""
         return asdict(self)
 
@@ -58,14 +61,14 @@ class Form:
 def for_inference(model: nn.Module, example: Tensor, form: Form | None = None) -> fx.GraphModule:
     """The network for inference: same outputs in eval mode, no gradients, any batch size.
 
-    BatchNorm is folded into the convolution before it, or with its ReLU into the one behind it; channels that are
-    constant or that nothing reads are gone, and with them residual branches that give nothing; selections, widths and
-    memory layout are as `form` says.
+    BatchNorm is folded into the convolution before it; channels that are constant or that nothing reads are gone, and
+    with them residual branches that give nothing; selections, widths, memory layout and the remaining BatchNorms are as
+    `form` says.
 
     Args:
         model: left unchanged.
         example: an input (N, C, H, W), N >= 2; the image size of the result.
-        form: default: no gathers, widths as they are, channels first.
+        form: default: no gathers, widths as they are, channels first, bounds.
 
     Raises:
         UsageError: an unknown form.
@@ -101,7 +104,8 @@ def shaped(network: fx.GraphModule, example: Tensor, form: Form) -> fx.GraphModu
     copied.recompile()
     annotate(copied, example)
     pad(copied, form.multiple)
-    bound(copied)
+    if form.bounds:
+        bound(copied)
     if form.layout == "nhwc":
         _channels_last_(copied)
     add_in_place(copied)
@@ -123,7 +127,7 @@ class Search:
     """Which forms are tried.
 
     Attributes:
-        selection, multiple, layout: the only one to try; None for all there are.
+        selection, multiple, layout, bounds: the only one to try; None for all there are.
         batch: images per call, at most as many as the example has; None for all of them.
         seconds: measured time per form.
     """
@@ -131,6 +135,7 @@ class Search:
     selection: str | None = None
     multiple: int | None = None
     layout: str | None = None
+    bounds: bool | None = None
     batch: int | None = None
     seconds: float = 0.3
 
@@ -144,9 +149,9 @@ def choose(
 ) -> Choice:
     """Times the forms of a simplified network on this machine, side by side, and takes the fastest.
 
-    First selections and layouts together, because which selection is fast depends on the layout (picking channels of
-    channels_last copies single numbers, so this is not tried by itself); then widths. Lower quartiles decide: what else
-    the machine does only ever adds time.
+    First selections, layouts and bounds together, because which selection is fast depends on the others (picking
+    channels of channels_last copies single numbers, so this is not tried by itself); then widths. Lower quartiles
+    decide: what else the machine does only ever adds time.
 
     Args:
         network: from `simplified`.
@@ -159,7 +164,10 @@ def choose(
     selections = [search.selection] if search.selection else SELECTIONS if gathers else ("zeros",)
     multiples = [search.multiple] if search.multiple else MULTIPLES
     pairs = [pair for pair in product(selections, layouts) if pair != ("gather", "nhwc")] or [("gather", "nhwc")]
-    first = [Form(selection=how, multiple=multiples[0], layout=layout) for how, layout in pairs]
+    first = [
+        Form(selection=how, multiple=multiples[0], layout=layout, bounds=bounds)
+        for (how, layout), bounds in product(pairs, (True, False) if search.bounds is None else (search.bounds,))
+    ]
     measured = _timed(_distinct(network, example, first), call_of, search.seconds)
     best = _fastest(measured, first[0])
     again = _timed(
@@ -183,12 +191,12 @@ def _timed(
 
 
 def _distinct(network: fx.GraphModule, example: Tensor, forms: Iterable[Form]) -> dict[Form, fx.GraphModule]:
-    """The forms that differ: rounding changes nothing where widths are multiples already."""
+    """The forms that differ: rounding changes nothing where widths are multiples, bounds where no BatchNorm is left."""
     found: dict[Form, fx.GraphModule] = {}
-    seen: set[tuple[str, str, int]] = set()
+    seen: set[tuple[str, str, int, int]] = set()
     for form in forms:
         candidate = shaped(network, example, form)
-        key = (form.selection, form.layout, count_params(candidate))
+        key = (form.selection, form.layout, count_params(candidate), len(candidate.graph.nodes))
         if key not in seen:
             seen.add(key)
             found[form] = candidate

@@ -57,6 +57,34 @@ class ChannelSelection(nn.Module):
             return self._select_by_convolution(stream)
         return stream.index_select(1, self.index)
 
+    def read(self, convolution: nn.Conv2d, stream: Tensor) -> Tensor:
+        """The convolution of the ReLU of the chosen channels; overwrites `stream`.
+
+        A network that learns on a CPU in channels-last layout reads all channels through a weight that is zero where
+        none is chosen, unless that is more work: to bring the chosen ones together, and their gradients back, costs
+        more than the convolution itself.
+
+        Args:
+            convolution: of `selected` input channels, without groups.
+            stream: (N, channels, H, W).
+
+        Returns:
+            (N, out_channels, H', W').
+        """
+        if not self._reads_all(convolution, stream):
+            return cast(Tensor, convolution(F.relu(self(stream), inplace=True)))
+        weight = convolution.weight
+        widened = weight.new_zeros(weight.shape[0], self.channels, *weight.shape[2:]).index_copy(1, self.index, weight)
+        images = F.relu(stream, inplace=True)
+        return F.conv2d(images, widened, convolution.bias, convolution.stride, convolution.padding)
+
+    def _reads_all(self, convolution: nn.Conv2d, stream: Tensor) -> bool:
+        learns = self.training and torch.is_grad_enabled() and self.selected < self.channels
+        if not learns or stream.device.type != "cpu" or not _is_channels_last(stream):
+            return False
+        per_channel = convolution.weight[:, 0].numel()  # multiplications per position
+        return self.channels * per_channel <= self.selected * (self.channels + per_channel)
+
     def _select_by_convolution(self, stream: Tensor) -> Tensor:
         """The same numbers from a 1x1 convolution with zeros and ones.
 

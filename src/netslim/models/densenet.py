@@ -38,8 +38,7 @@ class SelectedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inplanes, H, W) -> (N, outplanes, H, W)."""
-        out: Tensor = self.conv1(F.relu(self.select(self.bn1(x)), inplace=True))
-        return out
+        return self.select.read(self.conv1, self.bn1(x))
 
 
 class DenseLayer(SelectedConv):

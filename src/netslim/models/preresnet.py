@@ -56,7 +56,7 @@ class Bottleneck(nn.Module):
         stream: Tensor = x if self.downsample is None else self.downsample(x)
         if not self.has_branch:
             return stream
-        out = self.conv1(F.relu(self.select(self.bn1(x)), inplace=True))
+        out = self.select.read(self.conv1, self.bn1(x))
         out = self.conv2(F.relu(self.bn2(out), inplace=True))
         out = self.conv3(F.relu(self.bn3(out), inplace=True))
         return torch.add(out, stream)

@@ -212,6 +212,9 @@ class ExportConfig(StageConfig):
     selection: str | None = Setting(None, "channel selections as gather or zeros; default: the faster, measured")
     pad: int | None = Setting(None, "widths become multiples of this; default: the fastest of 1, 8, 16, measured", ge=1)
     layout: str | None = Setting(None, "memory layout, nchw or nhwc; default: the faster that the target has, measured")
+    bounds: bool | None = Setting(
+        None, "BatchNorm and ReLU before convolutions as one bound per channel; default: the faster, measured"
+    )
     batch_size: int = Setting(1, "images per call when forms are measured", ge=1)
     seconds: float = Setting(0.3, "measured time per form", gt=0)
 

@@ -52,6 +52,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
             selection=config.selection,
             multiple=config.pad,
             layout=config.layout,
+            bounds=config.bounds,
             batch=config.batch_size,
             seconds=config.seconds,
         ),
@@ -101,13 +102,14 @@ def _print(found: Exported, batch: int) -> None:
                 form.selection,
                 form.multiple,
                 form.layout,
+                "bounds" if form.bounds else "as it is",
                 f"{1e3 * time.median:.2f}",
                 "<-" if form == choice.form else "",
             )
             for form, time in choice.measured.items()
         ]
         if rows:
-            print_table(["selection", "multiple of", "layout", f"ms at batch {batch}", "chosen"], rows)
+            print_table(["selection", "multiple of", "layout", "BatchNorm", f"ms at batch {batch}", "chosen"], rows)
     say(
         f"wrote {found.path} ({_bytes(found.path):,} bytes, {size(found.params)} parameters); largest difference from "
         f"the trained network at batch 1, 2 and 7: {found.difference:.1e} of its largest output"
