@@ -160,6 +160,11 @@ def test_other_arguments_that_are_refused(arguments: dict[str, Any], message: st
     assert str(caught.value) == message
 
 
+def test_inputs_that_do_not_fit() -> None:
+    with pytest.raises(UsageError, match=r"PreResNet does not run on an input of 2 x 32 x 32: .* but got 2 channels"):
+        plan(MODEL, torch.zeros(1, 2, 32, 32), percent=0.5)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_scores_that_are_not_finite(value: float) -> None:
     model = resnet()

@@ -32,6 +32,7 @@ from netslim.pruning.ranking import Ranking, ranked
 from netslim.pruning.skeleton import cost_of
 from netslim.pruning.surgery import entries_that_work
 from netslim.pruning.timing import Stopwatch, within
+from netslim.pruning.tracing import running
 
 
 def plan(  # noqa: PLR0913 - a keyword for every flag
@@ -92,7 +93,8 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
     CRITERIA.get(criterion)
     found = groups_of(model, (1, *example.shape[1:]), residual)
     groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
-    costs = CostModel(model, groups.scored, example)
+    with running(model, example.shape):
+        costs = CostModel(model, groups.scored, example)
     ranking = ranked(_scores(model, groups.scored, criterion, _evidence(groups, costs, seed, batches)), per_layer)
     limits = _limits(model, found.groups, groups.scored, min_channels, round_to)
     before = _cost_before(model, example, costs)
