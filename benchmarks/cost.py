@@ -25,16 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import netslim
-from netslim.core.allocator import keep_freed_memory
-from netslim.training.optimizer import build_sgd
-from netslim.training.penalties.l1 import L1Penalty
 from netslim.training.precision import EXACT
-from netslim.training.step import TrainStep
 from table import quartiles, write_rows
-from training_step import SGD, SIZE, STRENGTH, WARM_UP, Step, original_step, random_batch
+from training_step import SIZE, WARM_UP, Step, netslim_step, original_step, random_batch
 
 DEPTHS, BATCHES = (20, 56, 110, 164), (32, 64, 128)
 PRUNED_DEPTH, PERCENTS, PRUNED_BATCH = 56, (0.3, 0.6), 64
@@ -57,28 +53,17 @@ def network(depth: int, percent: float) -> nn.Module:
     return netslim.apply(model, netslim.plan(model, torch.zeros(1, 3, SIZE, SIZE), percent=percent))
 
 
-def netslim_step(model: nn.Module) -> Step:
-    """netslim's training step on a network, in a process that is set up as `netslim train` does."""
-    keep_freed_memory()
-    EXACT.arrange_(model.train())
-    step = TrainStep(model, build_sgd(model, **SGD), precision=EXACT, penalty=L1Penalty(model, STRENGTH))
-
-    def act(images: Tensor, labels: Tensor) -> float:
-        return float(step(images, labels).loss)
-
-    return act
-
-
 def measure_step(asked: dict[str, Any]) -> dict[str, Any]:
     """What a fresh process measures for one row."""
     torch.nn.functional.conv2d(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 3, 3))  # what the first one allocates
     before = resident("VmHWM")
     if asked["original"]:
+        step: Step
         step, cost = original_step(Path(asked["original"]), asked["depth"]), None
     else:
         model = network(asked["depth"], asked["percent"])
         cost = netslim.measure(model, torch.zeros(1, 3, SIZE, SIZE))
-        step = netslim_step(model)
+        step = netslim_step(model, EXACT)
     images, labels = random_batch(asked["batch"])
     seconds = []
     for _ in range(WARM_UP + asked["steps"]):

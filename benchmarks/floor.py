@@ -22,12 +22,9 @@ from torch import Tensor, nn
 
 import netslim
 from netslim.core.allocator import keep_freed_memory
-from netslim.training.optimizer import build_sgd
-from netslim.training.penalties.l1 import L1Penalty
 from netslim.training.precision import DTYPES, Precision
-from netslim.training.step import TrainStep
 from table import write_rows
-from training_step import SGD, SIZE, STRENGTH, random_batch
+from training_step import SIZE, netslim_step, random_batch
 
 COPIES, REPEATS, STEPS = 8, 8, 5
 PRODUCT = 2048
@@ -131,11 +128,9 @@ def seconds(act: Kernel, repeats: int = REPEATS) -> float:
 
 def whole_step(precision: Precision, depth: int, batch: int) -> float:
     """Seconds of netslim's training step."""
-    model = netslim.create_model("resnet", depth=depth).train()
-    precision.arrange_(model)
-    step = TrainStep(model, build_sgd(model, **SGD), precision=precision, penalty=L1Penalty(model, STRENGTH))
+    step = netslim_step(netslim.create_model("resnet", depth=depth), precision)
     images, labels = random_batch(batch)
-    return seconds(lambda: float(step(images, labels).loss), STEPS)
+    return seconds(lambda: step(images, labels), STEPS)
 
 
 def rows_of(precision: Precision, depth: int, batch: int) -> list[dict[str, Any]]:

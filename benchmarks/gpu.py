@@ -32,12 +32,9 @@ from netslim.cost import measure_latency
 from netslim.data.dataset import DATASETS
 from netslim.models import create_model
 from netslim.training.capture import WARM_UP, CudaRecorder, Graphs
-from netslim.training.optimizer import build_sgd
-from netslim.training.penalties.l1 import L1Penalty
 from netslim.training.precision import EXACT, Precision
-from netslim.training.step import TrainStep
 from small_network import randomised
-from training_step import SGD, STRENGTH, original_commit, original_step
+from training_step import STRENGTH, netslim_step, original_commit, original_step
 
 GUIDE_EPOCHS = 160 + 40 + 160
 BF16 = Precision("bf16", channels_last=True)
@@ -72,9 +69,7 @@ class Side:
 
 def netslim_side(bench: Bench, precision: Precision, capture: str, batch: int | None = None) -> Side:
     """netslim's step, past its warm-up."""
-    model = create_model("resnet", depth=bench.sizes.depth).to(bench.device).train()
-    precision.arrange_(model)
-    step = TrainStep(model, build_sgd(model, **SGD), precision=precision, penalty=L1Penalty(model, STRENGTH))
+    step = netslim_step(create_model("resnet", depth=bench.sizes.depth).to(bench.device), precision)
     images, labels = random_batch(bench, batch or bench.sizes.batch)
     note, graphs = "", None
     if capture == "compile":

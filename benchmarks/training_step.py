@@ -60,14 +60,11 @@ def original_step(checkout: Path, depth: int) -> Step:
     return step
 
 
-def netslim_step(precision: Precision, depth: int) -> Step:
-    """netslim's network and step, in a process that is set up as `netslim train` does."""
+def netslim_step(model: nn.Module, precision: Precision) -> TrainStep:
+    """netslim's step on a network, in a process that is set up as `netslim train` does."""
     keep_freed_memory()
-    model = create_model("resnet", depth=depth).train()
-    precision.arrange_(model)
-    optimizer = build_sgd(model, **SGD)
-    step = TrainStep(model, optimizer, precision=precision, penalty=L1Penalty(model, STRENGTH))
-    return lambda images, labels: float(step(images, labels).loss)
+    precision.arrange_(model.train())
+    return TrainStep(model, build_sgd(model, **SGD), precision=precision, penalty=L1Penalty(model, STRENGTH))
 
 
 def seconds_per_step(step: Step, batch: int, steps: int) -> float:
@@ -95,7 +92,7 @@ def answer(arguments: argparse.Namespace) -> Any:
     name, dtype, channels_last = json.loads(side)
     if name == "original":
         return seconds_per_step(original_step(arguments.checkout, depth), arguments.batch, arguments.steps)
-    step = netslim_step(Precision(dtype, channels_last), depth)
+    step = netslim_step(create_model("resnet", depth=depth), Precision(dtype, channels_last))
     return seconds_per_step(step, arguments.batch, arguments.steps)
 
 

@@ -64,13 +64,13 @@ def test_channels_last_images_keep_their_layout_and_their_bits(dtype: torch.dtyp
 
 
 @settings(deadline=None)
-@given(masks, st.sampled_from([1, 3]), st.sampled_from([1, 2]), st.integers(1, 12))
+@given(masks, st.sampled_from([1, 3]), st.sampled_from([1, 2]), st.sampled_from([1, 2]), st.integers(1, 12))
 def test_what_a_learning_network_reads_is_the_convolution_of_the_chosen_channels(
-    mask: list[bool], size: int, stride: int, out: int
+    mask: list[bool], size: int, stride: int, dilation: int, out: int
 ) -> None:
     selection = ChannelSelection(len(mask))
     selection.select(chosen(mask))
-    convolution = nn.Conv2d(sum(mask), out, size, stride, size // 2).double()
+    convolution = nn.Conv2d(sum(mask), out, size, stride, dilation * (size // 2), dilation).double()
     images = torch.randn(2, len(mask), 5, 4, dtype=torch.float64)
     found = {}
     for layout in (torch.contiguous_format, torch.channels_last):

@@ -269,6 +269,22 @@ def test_weights_ruined_by_the_last_batch_are_seen_before_they_are_saved(make_ti
     assert run.saves == 0
 
 
+def training_of(step: TrainStep, **given: Any) -> Training:
+    """A training in which what a test does not name does nothing."""
+    settings: dict[str, Any] = {
+        "epochs": 1,
+        "lr": 0.1,
+        "schedule": "step",
+        "seed": 1,
+        "by_objective": False,
+        "evaluate": lambda: Evaluation(top1=0.5, loss=1.0, correct=1, images=2),
+        "stop": lambda: False,
+        "save": lambda state, row, best: None,
+        "reporter": Silent(),
+    }
+    return Training(step=step, **{**settings, **given})
+
+
 class SlowDevice:
     """Batches that claim to lie on a device where looking at a number makes everything wait."""
 
@@ -299,15 +315,9 @@ def test_sums_are_complete_wherever_a_device_is_stopped(stop_after: int) -> None
     optimizer = build_sgd(model, lr=0.1, momentum=0.0, weight_decay=0.0)
     saved: list[TrainState] = []
     reporter = Silent()
-    training = Training(
-        step=CountingStep(model, optimizer, precision=Precision(), penalty=L1Penalty(model, 0.0)),
+    training = training_of(
+        CountingStep(model, optimizer, precision=Precision(), penalty=L1Penalty(model, 0.0)),
         batches=SlowDevice(2 * CHECK_EVERY),
-        evaluate=lambda: Evaluation(top1=0.5, loss=1.0, correct=1, images=2),
-        epochs=1,
-        lr=0.1,
-        schedule="step",
-        seed=1,
-        by_objective=False,
         stop=lambda: training.state.batch == stop_after,
         save=lambda state, row, best: saved.append(replace(state)),
         reporter=reporter,
@@ -348,18 +358,12 @@ def test_the_share_of_the_time_that_is_spent_waiting(monkeypatch: pytest.MonkeyP
     model, rows = nn.Linear(1, 1), list[dict[str, Any] | None]()
     optimizer = build_sgd(model, lr=0.1, momentum=0.0, weight_decay=0.0)
     monkeypatch.setattr("netslim.training.loop.time.perf_counter", lambda: now)
-    Training(
-        step=SlowStep(model, optimizer, precision=Precision(), penalty=L1Penalty(model, 0.0)),
+    training_of(
+        SlowStep(model, optimizer, precision=Precision(), penalty=L1Penalty(model, 0.0)),
         batches=SlowImages(5),
         evaluate=evaluation,
         epochs=2,
-        lr=0.1,
-        schedule="step",
-        seed=1,
-        by_objective=False,
-        stop=lambda: False,
         save=lambda state, row, best: rows.append(row),
-        reporter=Silent(),
     ).run()
     assert [row and (row["waiting"], row["images_per_second"], row["seconds"]) for row in rows] == [
         (pytest.approx(19 / 24), pytest.approx(10 / 24), 124)
@@ -379,18 +383,13 @@ def test_the_best_epoch(by_objective: bool, best: list[int]) -> None:
         if best:
             bests.append(state.epoch)
 
-    training = Training(
-        step=TrainStep(model, optimizer, precision=Precision(), penalty=L1Penalty(nn.BatchNorm2d(2), 0.1)),
+    training = training_of(
+        TrainStep(model, optimizer, precision=Precision(), penalty=L1Penalty(nn.BatchNorm2d(2), 0.1)),
         batches=OneNumber(),
         evaluate=lambda: next(evaluations),
         epochs=4,
-        lr=0.1,
-        schedule="step",
-        seed=1,
         by_objective=by_objective,
-        stop=lambda: False,
         save=save,
-        reporter=Silent(),
     )
     training.run()
     assert bests == best

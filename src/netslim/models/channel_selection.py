@@ -65,7 +65,8 @@ class ChannelSelection(nn.Module):
         more than the convolution itself.
 
         Args:
-            convolution: of `selected` input channels, without groups.
+            convolution: of `selected` input channels, padded with zeros, without groups. Where the weight is widened
+                its own `forward`, and with it its hooks, are passed over.
             stream: (N, channels, H, W).
 
         Returns:
@@ -76,7 +77,9 @@ class ChannelSelection(nn.Module):
         weight = convolution.weight
         widened = weight.new_zeros(weight.shape[0], self.channels, *weight.shape[2:]).index_copy(1, self.index, weight)
         images = F.relu(stream, inplace=True)
-        return F.conv2d(images, widened, convolution.bias, convolution.stride, convolution.padding)
+        return F.conv2d(
+            images, widened, convolution.bias, convolution.stride, convolution.padding, convolution.dilation
+        )
 
     def _reads_all(self, convolution: nn.Conv2d, stream: Tensor) -> bool:
         learns = self.training and torch.is_grad_enabled() and self.selected < self.channels
