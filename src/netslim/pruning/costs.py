@@ -32,7 +32,7 @@ class CostModel:
             for part in slices_of(model, group):
                 if part.tensor in parameters:
                     place = places.setdefault((part.tensor, part.dim), len(places))
-                    taken.append((place, number, len(part.positions[0])))
+                    taken.append((place, number, part.positions.shape[1]))
         self._full = _numbers([parameters[name].shape[dim] for name, dim in places])
         self._taken = torch.zeros(len(places), len(groups), dtype=torch.float64)
         for place, number, entries in taken:

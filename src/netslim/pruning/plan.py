@@ -202,7 +202,7 @@ def _limits(
     for number in (number for own in removable for number in own):
         least[number] = min_channels
     widths = [len(scale_channels(model, group)) for group in groups]
-    entries = [len(slices_of(model, group)[0].positions[0]) for group in groups]
+    entries = [slices_of(model, group)[0].positions.shape[1] for group in groups]
     return Limits(
         floors=[min(floor, width) for floor, width in zip(least, widths, strict=True)],
         multiples=[round_to // math.gcd(round_to, entry) for entry in entries],
