@@ -27,8 +27,9 @@ class Settled(Labels):
 
     def __init__(self, labels: Labels) -> None:
         super().__init__()
-        self._parents = labels.roots(torch.arange(labels.count))
-        self._parents[torch.isin(self._parents, torch.tensor([*labels.frozen()], dtype=torch.int64))] = -1
+        names = torch.arange(labels.count)
+        names[[*labels.frozen()]] = -1
+        self._parents = torch.cat([names[labels.roots(torch.arange(labels.count))], torch.tensor([-1])])
 
     def fresh(self, count: int, reason: str | None = None) -> Tensor:
         """Labels that stay; the network's channels all have theirs already."""
@@ -38,7 +39,7 @@ class Settled(Labels):
 
     def roots(self, labels: Tensor) -> Tensor:
         """The name of each label's set, -1 for those that stay."""
-        return torch.where(labels < 0, labels, self._parents[labels.clamp(min=0)])
+        return self._parents[labels]  # the last of which is -1
 
     def unite(self, first: Tensor, second: Tensor) -> None:
         """Raises ContradictionError unless they are united."""
@@ -56,20 +57,16 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
 
     def __init__(self, model: nn.Module, original: Trace, keeps: Mapping[Place, Tensor]) -> None:
         settled = Settled(original.labels)
-        dims = {
-            place: settled.roots(labels)[keeps[place]] if place in keeps else settled.roots(labels)
-            for place, labels in original.dims.items()
-        }
-        super().__init__(model, Trace(labels=settled, dims=dims, axes=original.axes))
+        whole = {place: settled.roots(labels) for place, labels in original.dims.items()}
+        left = {place: whole[place][keep] for place, keep in keeps.items()}
+        super().__init__(model, Trace(labels=settled, dims=whole | left, axes=original.axes))
         self.original = original
         self.done = 0
-        gone = torch.zeros(len(settled._parents) + 1, dtype=torch.bool)
-        for place, keep in keeps.items():
-            names = settled.roots(original.dims[place])
-            gone[names] = True
-            gone[names[keep]] = False
-        gone[-1] = False
-        self._gone = gone
+        self._gone = torch.zeros(len(settled._parents), dtype=torch.bool)
+        for place, names in left.items():
+            self._gone[whole[place]] = True
+            self._gone[names] = False
+        self._gone[-1] = False
 
     def _note(self, call: Call, inputs: Sequence[Carried], states: Sequence[Carried | Weight | None]) -> None:
         """Keeps the axis of the original's channels in mind where only one of them is left."""
