@@ -126,17 +126,24 @@ def _alike(trace: Trace) -> Iterator[list[tuple[Place, Tensor]]]:
     """Per set of channels in the same places: the places, and in each the entries of every channel (see `Slice`).
 
     A dense block has hundreds of thousands of entries: they are sorted by channel all at once, and channels that have
-    as many entries are compared all at once.
+    as many entries are compared all at once. Places with the same channels in the same order count as one.
     """
-    places = list(trace.dims)
-    roots = [trace.labels.roots(labels) for labels in trace.dims.values()]
-    lengths = torch.tensor([len(own) for own in roots])
-    everything = torch.cat([torch.empty(0, dtype=torch.int64), *roots])
+    same: dict[bytes, list[tuple[int, Place]]] = defaultdict(list)
+    lines: list[Tensor] = []
+    for number, (place, labels) in enumerate(trace.dims.items()):
+        roots = trace.labels.roots(labels)
+        twins = same[roots.numpy().tobytes()]
+        if not twins:
+            lines.append(roots)
+        twins.append((number, place))
+    places = list(same.values())
+    lengths = torch.tensor([len(line) for line in lines])
+    everything = torch.cat([torch.empty(0, dtype=torch.int64), *lines])
     frozen = torch.zeros(trace.labels.count, dtype=torch.bool)
     frozen[[*trace.labels.frozen()]] = True
     free = (~frozen[everything]).nonzero().flatten()
     entries = free[torch.argsort(everything[free], stable=True)]  # channel by channel
-    numbers = torch.arange(len(roots)).repeat_interleave(lengths)[entries]
+    numbers = torch.arange(len(lines)).repeat_interleave(lengths)[entries]
     positions = entries - (lengths.cumsum(0) - lengths)[numbers]
     counts = torch.unique_consecutive(everything[entries], return_counts=True)[1]
     firsts = counts.cumsum(0) - counts
@@ -150,11 +157,9 @@ def _alike(trace: Trace) -> Iterator[list[tuple[Place, Tensor]]]:
     for held_by, rows in sorted(found, key=lambda alike: int(entries[alike[1][0, 0]])):
         own, widths = torch.unique_consecutive(held_by, return_counts=True)
         columns = torch.split(positions[rows], widths.tolist(), dim=1)
-        shared: dict[tuple[torch.Size, bytes], Tensor] = {}
-        yield [
-            (places[number], shared.setdefault((column.shape, column.numpy().tobytes()), column))
-            for number, column in zip(own.tolist(), columns, strict=True)
-        ]
+        shared = zip(own.tolist(), columns, strict=True)
+        spread = sorted((number, place, column) for line, column in shared for number, place in places[line])
+        yield [(place, column) for _, place, column in spread]
 
 
 def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: set[str]) -> str:
