@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
+from netslim.cost import counting_places
 from netslim.pruning.cutting import keeps_of, rebuilt
 from netslim.pruning.labels import Labels
 from netslim.pruning.proof import fault_of
@@ -32,6 +33,7 @@ class Derivation:
         groups: in network order.
         left_alone: the channels in none of them.
         trace, runs: what they were derived from.
+        places: where layers are applied in one image, in evaluation (see `count_places`).
         sound: cuts that were proven already; deciding on a plan and applying it asks twice.
     """
 
@@ -39,6 +41,7 @@ class Derivation:
     left_alone: tuple[LeftAlone, ...]
     trace: Trace
     runs: Runs
+    places: Mapping[str, float]
     sound: set[tuple[tuple[Place, bytes], ...]] = field(default_factory=set, compare=False)
 
     def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:
@@ -71,19 +74,19 @@ def derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
 
 
 def _derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
-    trace, runs = _traced(model, input_shape)
+    trace, runs, places = _traced(model, input_shape)
     generator = torch.Generator().manual_seed(0)
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
-        found = Derivation(groups, _left_alone(trace), trace, runs)
+        found = Derivation(groups, _left_alone(trace), trace, runs, places)
         fault = found.fault(model, _trial(trace, groups, generator)) if groups else None
         if fault is None:
             return found
         _freeze(trace, fault)
-    return Derivation((), _left_alone(trace), trace, runs)
+    return Derivation((), _left_alone(trace), trace, runs, places)
 
 
-def _traced(model: nn.Module, input_shape: Sequence[int]) -> tuple[Trace, Runs]:
+def _traced(model: nn.Module, input_shape: Sequence[int]) -> tuple[Trace, Runs, Mapping[str, float]]:
     """Runs the network as in evaluation, and as in training if parts of it have not taken part (auxiliary heads)."""
     hollow = skeleton(model).eval()
     trace = Trace(labels=Labels())
@@ -91,13 +94,14 @@ def _traced(model: nn.Module, input_shape: Sequence[int]) -> tuple[Trace, Runs]:
     shape = torch.Size([_BATCH, *input_shape[1:]])
     tracer = Tracer(hollow, trace)
     with running(model, shape):
-        tracer.run(shape, dtype)
+        with counting_places(hollow) as counts:
+            tracer.run(shape, dtype)
         runs: Runs = ((False, shape, dtype),)
         if any(name not in trace.used for name, _ in hollow.named_parameters()):
             hollow.train()
             tracer.run(shape, dtype)
             runs = (*runs, (True, shape, dtype))
-    return trace, runs
+    return trace, runs, {layer: count / _BATCH for layer, count in counts.items()}
 
 
 def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:

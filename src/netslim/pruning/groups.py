@@ -177,8 +177,10 @@ def removable(group: ChannelGroup) -> bool:
 
 def with_whole_branches(model: nn.Module, plan: PrunePlan) -> PrunePlan:
     """The plan with nothing left of any group in a residual branch of which it leaves nothing of one."""
-    groups = _groups_for(model, plan)
     empty = {part.name for part in plan.groups if not part.keep}
+    if not empty:
+        return plan
+    groups = _groups_for(model, plan)
     branches = {groups[name].branch for name in empty if name in groups} - {None}
     gone = {group.name for group in groups.values() if group.branch in branches}
     if gone <= empty:

@@ -94,7 +94,7 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
     found = groups_of(model, (1, *example.shape[1:]), residual)
     groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
     with running(model, example.shape):
-        costs = CostModel(model, groups.scored, example)
+        costs = CostModel(model, groups.scored, example, found.derivation.places if found.derivation else None)
     ranking = ranked(_scores(model, groups.scored, criterion, _evidence(groups, costs, seed, batches)), per_layer)
     limits = _limits(model, found.groups, groups.scored, min_channels, round_to)
     before = _cost_before(model, example, costs)

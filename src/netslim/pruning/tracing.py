@@ -140,7 +140,8 @@ class Tracer(Mode):  # type: ignore[no-untyped-call]
         """Ties a dimension of a parameter or buffer to channels."""
         self.trace.used.add(name)
         known = self.trace.dims.setdefault((name, dim), labels)
-        self.labels.unite(known, labels)
+        if known is not labels:
+            self.labels.unite(known, labels)
 
     def name_of(self, tensor: Any) -> str | None:
         """The name of a parameter or buffer."""
