@@ -141,7 +141,7 @@ def _alike(trace: Trace) -> Iterator[list[tuple[Place, Tensor]]]:
             lines.append(roots)
         twins.append((number, place))
     places = list(same.values())
-    lengths = torch.tensor([len(line) for line in lines])
+    lengths = torch.tensor([len(line) for line in lines], dtype=torch.int64)
     everything = torch.cat([torch.empty(0, dtype=torch.int64), *lines])
     frozen = torch.zeros(trace.labels.count, dtype=torch.bool)
     frozen[[*trace.labels.frozen()]] = True
