@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from netslim.core.modes import collection_paused
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.cost import counting_places
 from netslim.pruning.cutting import keeps_of, rebuilt
@@ -44,6 +45,7 @@ class Derivation:
     places: Mapping[str, float]
     sound: set[tuple[tuple[Place, bytes], ...]] = field(default_factory=set, compare=False)
 
+    @collection_paused()
     def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:
         """The operation that a network cut like this would do otherwise than `model`; None if there is none."""
         cut = tuple(sorted((place, keep.numpy().tobytes()) for place, keep in keeps.items()))
@@ -73,6 +75,7 @@ def derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
     return _known[model][1]
 
 
+@collection_paused()
 def _derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
     trace, runs, places = _traced(model, input_shape)
     generator = torch.Generator().manual_seed(0)
