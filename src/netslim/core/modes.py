@@ -24,7 +24,7 @@ def collection_paused() -> Iterator[None]:
     """Python does not look for unreachable cycles inside.
 
     For work of seconds that makes many objects, all of them in use: their number alone sets off searches through all
-    that is loaded, and each of them takes a third of a second.
+    that is loaded, a third of a second each.
     """
     was_enabled = gc.isenabled()
     gc.disable()
