@@ -17,7 +17,7 @@ import argparse
 import copy
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,12 @@ def compared(library: str, model: str) -> Iterator[Row]:
         yield head | said(of_a_left_layer(network, left.name, left.reason, images))
 
 
-def producer(network: nn.Module, group: ChannelGroup) -> tuple[str, Sequence[tuple[int, ...]]] | None:
+def producer(network: nn.Module, group: ChannelGroup) -> tuple[str, list[list[int]]] | None:
     """The first layer that gives the group's channels, and its outputs per channel."""
     for part in group.slices:
         name, _, tensor = part.tensor.rpartition(".")
         if tensor == "weight" and part.dim == 0 and isinstance(network.get_submodule(name), nn.Conv2d | nn.Linear):
-            return name, part.positions
+            return name, part.positions.tolist()
     return None
 
 

@@ -1,7 +1,9 @@
+import gc
+
 import pytest
 from torch import nn
 
-from netslim.core.modes import evaluation_mode
+from netslim.core.modes import collection_paused, evaluation_mode
 
 
 def mixed() -> nn.Module:
@@ -35,3 +37,14 @@ def test_nested_and_already_in_eval_mode() -> None:
     with evaluation_mode(model), evaluation_mode(model):
         assert not any(modes(model))
     assert not any(modes(model))
+
+
+def test_python_collects_again_after_a_pause_and_after_an_exception_in_it() -> None:
+    with collection_paused():
+        with collection_paused():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(KeyError), collection_paused():
+        raise KeyError
+    assert gc.isenabled()

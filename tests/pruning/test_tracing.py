@@ -22,9 +22,7 @@ NORM = ("weight", "bias", "running_mean", "running_var")
 def cuts(model: nn.Module) -> Cuts:
     """Per group, per `tensor@dimension`, the entries of each channel."""
     return {
-        group.name: {
-            f"{part.tensor}@{part.dim}": [list(positions) for positions in part.positions] for part in group.slices
-        }
+        group.name: {f"{part.tensor}@{part.dim}": part.positions.tolist() for part in group.slices}
         for group in derive(model, SHAPE).groups
     }
 

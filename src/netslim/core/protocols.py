@@ -27,21 +27,22 @@ class Consumer:
     repeat: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Slice:
     """Where a group's channels sit in one dimension of a parameter or buffer.
 
     Attributes:
         tensor: dotted name of the parameter or buffer.
         dim: its dimension.
-        positions: per channel of the group, the indices that are the channel's.
+        positions: per channel of the group, the indices that are the channel's; shape (channels, entries per channel),
+            int64, on the CPU.
         gives: whether the channel is silent when these entries are zero (weights and biases of what produces it), or
             else the entries only follow it (weights of what consumes it, running statistics).
     """
 
     tensor: str
     dim: int
-    positions: tuple[tuple[int, ...], ...]
+    positions: Tensor
     gives: bool = False
 
 

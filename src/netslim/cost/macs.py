@@ -1,6 +1,8 @@
 """Multiply-accumulate operations, counted while the network runs."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -31,6 +33,14 @@ def count_places(model: nn.Module, example: Tensor) -> dict[str, int]:
 
     Every number of the weight is one multiply-add at each place, so MACs are a weighted count of parameters.
     """
+    with counting_places(model) as places, evaluation_mode(model), torch.no_grad():
+        model(example)
+    return dict(places)
+
+
+@contextmanager
+def counting_places(model: nn.Module) -> Iterator[Mapping[str, int]]:
+    """Counts the places (see `count_places`) of all that the network is run on inside."""
     places: dict[str, int] = defaultdict(int)
 
     def add(name: str, module: nn.Module, _: Any, output: Tensor) -> None:
@@ -40,12 +50,10 @@ def count_places(model: nn.Module, example: Tensor) -> dict[str, int]:
     layers = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(partial(add, name)) for name, layer in layers]
     try:
-        with evaluation_mode(model), torch.no_grad():
-            model(example)
+        yield places
     finally:
         for hook in hooks:
             hook.remove()
-    return dict(places)
 
 
 def measure(model: nn.Module, example: Tensor) -> Cost:

@@ -1,6 +1,6 @@
 """What a network costs as a function of how many channels each group has: nothing is cut and nothing runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from netslim.core.protocols import ChannelGroup, Cost
 from netslim.cost import count_places
 from netslim.pruning.groups import scale_channels, slices_of
 from netslim.pruning.skeleton import counted
+from netslim.pruning.trace import Place
 
 
 class CostModel:
@@ -21,23 +22,33 @@ class CostModel:
         model: the network as it is now.
         groups: its channel groups.
         example: an input (N, C, H, W), whose shape alone is used.
+        places: where layers are applied in one such input (see `count_places`), if that was counted already.
     """
 
-    def __init__(self, model: nn.Module, groups: Sequence[ChannelGroup], example: Tensor) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        groups: Sequence[ChannelGroup],
+        example: Tensor,
+        places: Mapping[str, float] | None = None,
+    ) -> None:
         parameters = dict(model.named_parameters())
-        self._uses = _uses(model, parameters, example)
-        places: dict[tuple[str, int], int] = {}
+        if places is None:
+            counts = counted(count_places, model, example)
+            places = {layer: count / example.shape[0] for layer, count in counts.items()}
+        self._uses = _uses(model, parameters, places)
+        sides: dict[Place, int] = {}
         taken: list[tuple[int, int, int]] = []
         for number, group in enumerate(groups):
             for part in slices_of(model, group):
                 if part.tensor in parameters:
-                    place = places.setdefault((part.tensor, part.dim), len(places))
-                    taken.append((place, number, len(part.positions[0])))
-        self._full = _numbers([parameters[name].shape[dim] for name, dim in places])
-        self._taken = torch.zeros(len(places), len(groups), dtype=torch.float64)
-        for place, number, entries in taken:
-            self._taken[place, number] += entries
-        self._fixed, self._sides = _products(parameters, places)
+                    side = sides.setdefault((part.tensor, part.dim), len(sides))
+                    taken.append((side, number, part.positions.shape[1]))
+        self._full = _numbers([parameters[name].shape[dim] for name, dim in sides])
+        self._taken = torch.zeros(len(sides), len(groups), dtype=torch.float64)
+        for side, number, entries in taken:
+            self._taken[side, number] += entries
+        self._fixed, self._sides = _products(parameters, sides)
         self._selections = _selections(model, groups, [*parameters])
 
     @property
@@ -61,14 +72,14 @@ class CostModel:
         return [float(everything - self.at(single).macs) for single in singles]
 
 
-def _uses(model: nn.Module, parameters: dict[str, nn.Parameter], example: Tensor) -> Tensor:
+def _uses(model: nn.Module, parameters: dict[str, nn.Parameter], places: Mapping[str, float]) -> Tensor:
     """Per parameter, the multiply-adds of each of its numbers for one input."""
     names = {id(parameter): name for name, parameter in parameters.items()}
     uses = dict.fromkeys(parameters, 0.0)
-    for layer, count in counted(count_places, model, example).items():
+    for layer, count in places.items():
         name = names.get(id(model.get_submodule(layer).weight))
         if name is not None:  # else the weight is computed, and no group cuts it
-            uses[name] += count / example.shape[0]
+            uses[name] += count
     return _numbers([*uses.values()])
 
 
@@ -84,7 +95,7 @@ def _selections(
     return found
 
 
-def _products(parameters: dict[str, nn.Parameter], places: dict[tuple[str, int], int]) -> tuple[Tensor, Tensor]:
+def _products(parameters: dict[str, nn.Parameter], places: dict[Place, int]) -> tuple[Tensor, Tensor]:
     """Per parameter: the product of the sides that stay, and the places of the others (the last place is a one)."""
     fixed, sides = [], []
     for name, parameter in parameters.items():

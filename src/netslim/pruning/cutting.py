@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import chain, compress
 from typing import TypeVar
 
 import torch
@@ -30,20 +29,31 @@ def keeps_of(
         kept: per group, the channels that stay.
         sizes: the length of each dimension.
     """
-    gone: dict[Place, list[int]] = defaultdict(list)
+    gone: dict[Place, list[Tensor]] = defaultdict(list)
     for parts, keep in zip(slices, kept, strict=True):
-        stays = set(keep)
-        goes = [channel not in stays for channel in range(max((len(part.positions) for part in parts), default=0))]
+        stays = torch.tensor(keep, dtype=torch.int64)
+        taken: dict[int, Tensor] = {}  # most parts of a group share their positions
         for part in parts:
-            gone[part.tensor, part.dim] += chain.from_iterable(compress(part.positions, goes))
-    keeps = {}
+            own = id(part.positions)
+            if own not in taken:
+                taken[own] = part.positions[_others(stays, len(part.positions))].flatten()
+            gone[part.tensor, part.dim].append(taken[own])
+    keeps: dict[Place, Tensor] = {}
+    left: dict[tuple[int, ...], Tensor] = {}
     for place, entries in gone.items():
-        if not entries:
-            continue
-        mask = torch.ones(sizes[place], dtype=torch.bool)
-        mask[entries] = False
-        keeps[place] = mask.nonzero().flatten()
+        alike = (sizes[place], *map(id, entries))
+        if alike not in left:
+            left[alike] = _others(torch.cat(entries), sizes[place])
+        if len(left[alike]) < sizes[place]:
+            keeps[place] = left[alike]
     return keeps
+
+
+def _others(some: Tensor, count: int) -> Tensor:
+    """The numbers below `count` that are not among `some`."""
+    mask = torch.ones(count, dtype=torch.bool)
+    mask[some] = False
+    return mask.nonzero().flatten()
 
 
 def sizes_of(model: nn.Module) -> dict[Place, int]:

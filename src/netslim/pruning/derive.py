@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import weakref
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from netslim.core.modes import collection_paused
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
+from netslim.cost import counting_places
 from netslim.pruning.cutting import keeps_of, rebuilt
 from netslim.pruning.labels import Labels
 from netslim.pruning.proof import fault_of
@@ -22,7 +23,6 @@ from netslim.pruning.tracing import Tracer, running
 
 _BATCH = 2  # of the runs on shapes: one image could hide a reshape that mixes images and channels
 _ROUNDS = 60
-Positions = tuple[tuple[int, ...], ...]
 Runs = tuple[tuple[bool, torch.Size, torch.dtype], ...]
 
 
@@ -34,6 +34,7 @@ class Derivation:
         groups: in network order.
         left_alone: the channels in none of them.
         trace, runs: what they were derived from.
+        places: where layers are applied in one image, in evaluation (see `count_places`).
         sound: cuts that were proven already; deciding on a plan and applying it asks twice.
     """
 
@@ -41,11 +42,13 @@ class Derivation:
     left_alone: tuple[LeftAlone, ...]
     trace: Trace
     runs: Runs
-    sound: set[tuple[object, ...]] = field(default_factory=set, compare=False)
+    places: Mapping[str, float]
+    sound: set[tuple[tuple[Place, bytes], ...]] = field(default_factory=set, compare=False)
 
+    @collection_paused()
     def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:
         """The operation that a network cut like this would do otherwise than `model`; None if there is none."""
-        cut = tuple(sorted((place, tuple(keep.tolist())) for place, keep in keeps.items()))
+        cut = tuple(sorted((place, keep.numpy().tobytes()) for place, keep in keeps.items()))
         if cut in self.sound:
             return None
         with torch.inference_mode(False):
@@ -72,20 +75,21 @@ def derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
     return _known[model][1]
 
 
+@collection_paused()
 def _derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
-    trace, runs = _traced(model, input_shape)
+    trace, runs, places = _traced(model, input_shape)
     generator = torch.Generator().manual_seed(0)
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
-        found = Derivation(groups, _left_alone(trace), trace, runs)
+        found = Derivation(groups, _left_alone(trace), trace, runs, places)
         fault = found.fault(model, _trial(trace, groups, generator)) if groups else None
         if fault is None:
             return found
         _freeze(trace, fault)
-    return Derivation((), _left_alone(trace), trace, runs)
+    return Derivation((), _left_alone(trace), trace, runs, places)
 
 
-def _traced(model: nn.Module, input_shape: Sequence[int]) -> tuple[Trace, Runs]:
+def _traced(model: nn.Module, input_shape: Sequence[int]) -> tuple[Trace, Runs, Mapping[str, float]]:
     """Runs the network as in evaluation, and as in training if parts of it have not taken part (auxiliary heads)."""
     hollow = skeleton(model).eval()
     trace = Trace(labels=Labels())
@@ -93,13 +97,14 @@ def _traced(model: nn.Module, input_shape: Sequence[int]) -> tuple[Trace, Runs]:
     shape = torch.Size([_BATCH, *input_shape[1:]])
     tracer = Tracer(hollow, trace)
     with running(model, shape):
-        tracer.run(shape, dtype)
+        with counting_places(hollow) as counts:
+            tracer.run(shape, dtype)
         runs: Runs = ((False, shape, dtype),)
         if any(name not in trace.used for name, _ in hollow.named_parameters()):
             hollow.train()
             tracer.run(shape, dtype)
             runs = (*runs, (True, shape, dtype))
-    return trace, runs
+    return trace, runs, {layer: count / _BATCH for layer, count in counts.items()}
 
 
 def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
@@ -113,7 +118,7 @@ def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
                 positions=positions,
                 gives=place in trace.silenced,
             )
-            for place, positions in places.items()
+            for place, positions in places
         ]
         cut = {part.tensor for part in slices}
         scales = [scale.rpartition(".")[0] for scale in trace.scales if scale in cut]
@@ -124,33 +129,49 @@ def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
     return groups
 
 
-def _alike(trace: Trace) -> Iterator[dict[Place, Positions]]:
-    """Per set of channels in the same places: for each place the entries of every channel.
+def _alike(trace: Trace) -> Iterator[list[tuple[Place, Tensor]]]:
+    """Per set of channels in the same places: the places, and in each the entries of every channel (see `Slice`).
 
-    A dense block has hundreds of thousands of entries, so they are sorted by channel all at once.
+    A dense block has hundreds of thousands of entries: they are sorted by channel all at once, and channels that have
+    as many entries are compared all at once. Places with the same channels in the same order count as one.
     """
-    roots = [trace.labels.roots(labels) for labels in trace.dims.values()]
-    everything = torch.cat([torch.empty(0, dtype=torch.int64), *roots])
-    free = (~torch.isin(everything, torch.tensor([*trace.labels.frozen()], dtype=torch.int64))).nonzero().flatten()
-    order = free[torch.argsort(everything[free], stable=True)]
-    ends = torch.unique_consecutive(everything[order], return_counts=True)[1].cumsum(0).tolist()
-    lengths = torch.tensor([len(own) for own in roots])
-    entries = order.tolist()
-    numbers = torch.arange(len(roots)).repeat_interleave(lengths)[order].tolist()
-    positions = torch.cat([torch.empty(0, dtype=torch.int64), *map(torch.arange, lengths.tolist())])[order].tolist()
-    alike: dict[tuple[int, ...], list[list[int]]] = defaultdict(list)
-    for start, end in sorted(zip([0, *ends], ends, strict=False), key=lambda channel: entries[channel[0]]):
-        alike[tuple(numbers[start:end])].append(positions[start:end])
-    places = list(trace.dims)
-    for held_by, channels in alike.items():
-        columns = zip(*channels, strict=True)
-        widths = Counter(held_by)
-        yield {places[n]: tuple(zip(*itertools.islice(columns, width), strict=True)) for n, width in widths.items()}
+    same: dict[bytes, list[tuple[int, Place]]] = defaultdict(list)
+    lines: list[Tensor] = []
+    for number, (place, labels) in enumerate(trace.dims.items()):
+        roots = trace.labels.roots(labels)
+        twins = same[roots.numpy().tobytes()]
+        if not twins:
+            lines.append(roots)
+        twins.append((number, place))
+    places = list(same.values())
+    lengths = torch.tensor([len(line) for line in lines], dtype=torch.int64)
+    everything = torch.cat([torch.empty(0, dtype=torch.int64), *lines])
+    frozen = torch.zeros(trace.labels.count, dtype=torch.bool)
+    frozen[[*trace.labels.frozen()]] = True
+    free = (~frozen[everything]).nonzero().flatten()
+    entries = free[torch.argsort(everything[free], stable=True)]  # channel by channel
+    numbers = torch.arange(len(lines)).repeat_interleave(lengths)[entries]
+    positions = entries - (lengths.cumsum(0) - lengths)[numbers]
+    counts = torch.unique_consecutive(everything[entries], return_counts=True)[1]
+    firsts = counts.cumsum(0) - counts
+    found = []
+    for count in counts.unique().tolist():
+        channels = firsts[counts == count]
+        rows = channels[torch.argsort(entries[channels])][:, None] + torch.arange(count)
+        held_by, which, sizes = torch.unique(numbers[rows], dim=0, return_inverse=True, return_counts=True)
+        members = torch.split(rows[torch.argsort(which, stable=True)], sizes.tolist())
+        found += [*zip(held_by, members, strict=True)]
+    for held_by, rows in sorted(found, key=lambda alike: int(entries[alike[1][0, 0]])):
+        own, widths = torch.unique_consecutive(held_by, return_counts=True)
+        columns = torch.split(positions[rows], widths.tolist(), dim=1)
+        shared = zip(own.tolist(), columns, strict=True)
+        spread = sorted((number, place, column) for line, column in shared for number, place in places[line])
+        yield [(place, column) for _, place, column in spread]
 
 
 def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: set[str]) -> str:
     """The first BatchNorm of these channels alone, else the first layer that gives them; numbered where not unique."""
-    whole = {part.tensor for part in slices if _entries(part) == len(trace.dims[part.tensor, part.dim])}
+    whole = {part.tensor for part in slices if part.positions.numel() == len(trace.dims[part.tensor, part.dim])}
     first = next((scale for scale in scales if f"{scale}.weight" in whole), None)
     giving = next((part.tensor for part in slices if part.gives), slices[0].tensor)
     name = first or giving.rpartition(".")[0] or giving
@@ -158,10 +179,6 @@ def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: s
     while (numbered := name if name not in taken else f"{name}#{number}") in taken:
         number += 1
     return numbered
-
-
-def _entries(part: Slice) -> int:
-    return len(part.positions) * len(part.positions[0])  # every channel has as many
 
 
 def _left_alone(trace: Trace) -> tuple[LeftAlone, ...]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from netslim.pruning.labels import Carried
+from netslim.pruning.shapes import tensors_in
 from netslim.pruning.silence import silence
 from netslim.pruning.trace import Call, Results, Weight
 from netslim.pruning.unknown import unknown
@@ -23,7 +23,7 @@ def elementwise(tracer: Tracer, call: Call) -> Results:
     target = call.args[0] if call.func._schema.is_mutable else None
     if isinstance(target, Tensor) and tracer.state(target) is None:
         return unknown(tracer, call, f"is written into another tensor at {call.where}")
-    tensors = [leaf for leaf in tree_leaves((call.args, call.kwargs)) if isinstance(leaf, Tensor)]
+    tensors = tensors_in((call.args, call.kwargs))
     axes = _axes(tracer, tensors)
     if len(axes) > 1:
         return unknown(tracer, call, f"meets channels along another dimension in {call}")

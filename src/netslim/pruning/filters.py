@@ -18,7 +18,7 @@ def filters_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
     filters = []
     for part in [part for part in slices if part.gives] or slices:
         weight = tensors[part.tensor].detach().float().transpose(0, part.dim).flatten(1)
-        filters.append(weight[torch.tensor(part.positions, device=weight.device)].flatten(1))
+        filters.append(weight[part.positions.to(weight.device)].flatten(1))
     return filters
 
 

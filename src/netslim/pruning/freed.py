@@ -33,10 +33,10 @@ def freed_macs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Tensor
     costs = CostModel(model, groups, torch.zeros(*input_shape))
     for group, macs in zip(groups, costs.macs_per_channel(), strict=True):
         entries = _entries(model, group)
-        count = sum(len(of_one) for of_one, *_ in entries.values())
+        count = sum(positions.shape[1] for positions in entries.values())
         for name, positions in entries.items():
             if name in freed:
-                freed[name][[position for of_one in positions for position in of_one]] = macs / count
+                freed[name][positions] = macs / count
     mean = float(torch.cat([*freed.values()]).mean()) if freed else 0.0
     if not mean:
         raise UsageError(
@@ -45,9 +45,9 @@ def freed_macs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Tensor
     return {name: macs / mean for name, macs in freed.items()}
 
 
-def _entries(model: nn.Module, group: ChannelGroup) -> dict[str, Sequence[Sequence[int]]]:
-    """Per BatchNorm that scores the group, the positions of each channel's scales in it."""
+def _entries(model: nn.Module, group: ChannelGroup) -> dict[str, Tensor]:
+    """Per BatchNorm that scores the group, the positions of its scales in it, shape (channels, entries per channel)."""
     if group.slices:
         positions = {part.tensor: part.positions for part in group.slices}
         return {name: positions[f"{name}.weight"] for name in group.scales}
-    return {name: [(channel,) for channel in scale_channels(model, group)] for name in group.scales}
+    return {name: torch.tensor(scale_channels(model, group))[:, None] for name in group.scales}

@@ -104,16 +104,14 @@ def by_channel(group: ChannelGroup, values: Sequence[Tensor]) -> list[Tensor]:
     if not group.slices:
         return [value[..., None] for value in values]
     positions = {part.tensor: part.positions for part in group.slices}
-    return [
-        value[..., torch.tensor(positions[f"{name}.weight"])] for name, value in zip(group.scales, values, strict=True)
-    ]
+    return [value[..., positions[f"{name}.weight"]] for name, value in zip(group.scales, values, strict=True)]
 
 
 def slices_of(model: nn.Module, group: ChannelGroup) -> tuple[Slice, ...]:
     """Everything that the group cuts; what a declared group says of modules is spelt out."""
     if group.slices:
         return group.slices
-    single = tuple((channel,) for channel in range(len(scale_channels(model, group))))
+    single = torch.arange(len(scale_channels(model, group)))[:, None]
     found = []
     for name in group.producers:
         for tensor in _outputs(model.get_submodule(name)):
@@ -123,7 +121,7 @@ def slices_of(model: nn.Module, group: ChannelGroup) -> tuple[Slice, ...]:
         module, repeat = model.get_submodule(consumer.module), consumer.repeat
         if not (isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)):
             raise UsageError(f"inputs of a {type(module).__name__} can't be removed")
-        runs = tuple(tuple(range(channel * repeat, (channel + 1) * repeat)) for (channel,) in single)
+        runs = single * repeat + torch.arange(repeat)
         found.append(Slice(tensor=f"{consumer.module}.weight", dim=1, positions=runs))
     return tuple(found)
 
@@ -179,8 +177,10 @@ def removable(group: ChannelGroup) -> bool:
 
 def with_whole_branches(model: nn.Module, plan: PrunePlan) -> PrunePlan:
     """The plan with nothing left of any group in a residual branch of which it leaves nothing of one."""
-    groups = _groups_for(model, plan)
     empty = {part.name for part in plan.groups if not part.keep}
+    if not empty:
+        return plan
+    groups = _groups_for(model, plan)
     branches = {groups[name].branch for name in empty if name in groups} - {None}
     gone = {group.name for group in groups.values() if group.branch in branches}
     if gone <= empty:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from netslim.pruning.elementwise import elementwise
 from netslim.pruning.labels import Carried, condense
 from netslim.pruning.layers import LAYERS
+from netslim.pruning.shapes import tensors_in
 from netslim.pruning.trace import Call, Results, Weight
 from netslim.pruning.unknown import unknown
 
@@ -87,7 +87,7 @@ def _moved(tracer: Tracer, call: Call) -> Results:
         moved = codes.reshape(call.out[0].shape)
     else:
         moved = call.func(codes, *call.args[1:], **call.kwargs)
-    return [condense(leaf, tracer.labels) for leaf in tree_leaves(moved)]
+    return [condense(codes, tracer.labels) for codes in tensors_in(moved)]
 
 
 def _joined(tracer: Tracer, call: Call) -> Results:
@@ -154,7 +154,7 @@ def _indexed(tracer: Tracer, call: Call) -> Results:
         dims = [call.given.get("dim", call.given.get("dimension", 0)) % call.args[0].dim()]
     if carried.axis in dims:
         return unknown(tracer, call, f"is picked by its number at {call.where}")
-    if any(tracer.state(leaf) is not None for leaf in tree_leaves(call.args[1:]) if isinstance(leaf, Tensor)):
+    if any(tracer.state(tensor) is not None for tensor in tensors_in(call.args[1:])):
         return unknown(tracer, call)
     return _moved(tracer, call)
 
@@ -189,7 +189,7 @@ def _pooled(tracer: Tracer, call: Call) -> Results:
 def _reduced(tracer: Tracer, call: Call) -> Results:
     """Means, sums, extremes: within a channel they keep it, over channels they freeze them."""
     tensor, carried = call.args[0], tracer.carried(call.args[0])
-    if carried is None or sum(isinstance(leaf, Tensor) for leaf in tree_leaves((call.args, call.kwargs))) > 1:
+    if carried is None or len(tensors_in((call.args, call.kwargs))) > 1:
         return elementwise(tracer, call) if carried is None or call.name in ("max", "min") else unknown(tracer, call)
     dims = call.given.get("dim")
     dims = list(range(tensor.dim())) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims

@@ -94,7 +94,7 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
     found = groups_of(model, (1, *example.shape[1:]), residual)
     groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
     with running(model, example.shape):
-        costs = CostModel(model, groups.scored, example)
+        costs = CostModel(model, groups.scored, example, found.derivation.places if found.derivation else None)
     ranking = ranked(_scores(model, groups.scored, criterion, _evidence(groups, costs, seed, batches)), per_layer)
     limits = _limits(model, found.groups, groups.scored, min_channels, round_to)
     before = _cost_before(model, example, costs)
@@ -202,7 +202,7 @@ def _limits(
     for number in (number for own in removable for number in own):
         least[number] = min_channels
     widths = [len(scale_channels(model, group)) for group in groups]
-    entries = [len(slices_of(model, group)[0].positions[0]) for group in groups]
+    entries = [slices_of(model, group)[0].positions.shape[1] for group in groups]
     return Limits(
         floors=[min(floor, width) for floor, width in zip(least, widths, strict=True)],
         multiples=[round_to // math.gcd(round_to, entry) for entry in entries],

@@ -27,8 +27,13 @@ class Settled(Labels):
 
     def __init__(self, labels: Labels) -> None:
         super().__init__()
-        self._parents = labels.roots(torch.arange(labels.count))
-        self._parents[torch.isin(self._parents, torch.tensor([*labels.frozen()], dtype=torch.int64))] = -1
+        names = torch.arange(labels.count)
+        names[[*labels.frozen()]] = -1
+        self._names = names[labels.roots(torch.arange(labels.count))]
+
+    def named(self, labels: Tensor) -> Tensor:
+        """The names of the sets of the original's labels, -1 for those that stay: labels from here on."""
+        return self._names[labels]
 
     def fresh(self, count: int, reason: str | None = None) -> Tensor:
         """Labels that stay; the network's channels all have theirs already."""
@@ -37,17 +42,17 @@ class Settled(Labels):
         return torch.full((count,), -1)
 
     def roots(self, labels: Tensor) -> Tensor:
-        """The name of each label's set, -1 for those that stay."""
-        return torch.where(labels < 0, labels, self._parents[labels.clamp(min=0)])
+        """The names, which labels are here."""
+        return labels
 
     def unite(self, first: Tensor, second: Tensor) -> None:
         """Raises ContradictionError unless they are united."""
-        if not bool((self.roots(first) == self.roots(second)).all()):
+        if not bool((first == second).all()):
             raise ContradictionError
 
     def freeze(self, labels: Tensor, reason: str) -> None:  # noqa: ARG002
         """Raises ContradictionError unless they are frozen."""
-        if bool((self.roots(labels) >= 0).any()):
+        if bool((labels >= 0).any()):
             raise ContradictionError
 
 
@@ -55,21 +60,16 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
     """Runs a cut network and compares it with the original's trace, operation by operation."""
 
     def __init__(self, model: nn.Module, original: Trace, keeps: Mapping[Place, Tensor]) -> None:
-        settled = Settled(original.labels)
-        dims = {
-            place: settled.roots(labels)[keeps[place]] if place in keeps else settled.roots(labels)
-            for place, labels in original.dims.items()
-        }
-        super().__init__(model, Trace(labels=settled, dims=dims, axes=original.axes))
+        self.settled = settled = Settled(original.labels)
+        whole = {place: settled.named(labels) for place, labels in original.dims.items()}
+        left = {place: whole[place][keep] for place, keep in keeps.items()}
+        super().__init__(model, Trace(labels=settled, dims=whole | left, axes=original.axes))
         self.original = original
         self.done = 0
-        gone = torch.zeros(len(settled._parents) + 1, dtype=torch.bool)
-        for place, keep in keeps.items():
-            names = settled.roots(original.dims[place])
-            gone[names] = True
-            gone[names[keep]] = False
-        gone[-1] = False
-        self._gone = gone
+        none = torch.empty(0, dtype=torch.int64)
+        self._gone = torch.zeros(original.labels.count + 1, dtype=torch.bool)  # the last is for those that stay
+        self._gone[torch.cat([none, *(whole[place] for place in keeps)])] = True
+        self._gone[torch.cat([torch.tensor([-1]), *left.values()])] = False
 
     def _note(self, call: Call, inputs: Sequence[Carried], states: Sequence[Carried | Weight | None]) -> None:
         """Keeps the axis of the original's channels in mind where only one of them is left."""
@@ -101,14 +101,14 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
             if carried is not found:
                 raise ContradictionError
             return
-        names = self.labels.roots(carried.labels)
+        names = self.settled.named(carried.labels)
         left = names[~self._gone[names]]
         expected = list(shape)
         if carried.axis is not None:
             expected[carried.axis] = len(left)
         if tuple(expected) != found_shape:
             raise ContradictionError
-        here = self.labels.roots(found.labels)
+        here = found.labels
         if carried.axis == found.axis:
             same = bool(torch.equal(left, here))
         else:  # one of them has the same label all over, perhaps because all but one channel are gone

@@ -17,11 +17,12 @@ _SAMPLES = torch.tensor([-2.0, -0.3, 0.4, 1.7])
 
 def silence(call: Call, operands: Sequence[Tensor], silents: Sequence[Tensor]) -> Tensor:
     """Where the result is zero, given where each operand is; shape (channels,), bool."""
-    table = torch.stack(list(silents))
-    found = torch.zeros(table.shape[1], dtype=torch.bool)
-    for pattern in set(zip(*table.tolist(), strict=True)):
-        if any(pattern):
-            found[(table == torch.tensor(pattern)[:, None]).all(0)] = _vanishes(call, operands, pattern)
+    patterns = sum(silent.long() << place for place, silent in enumerate(silents))  # a bit for every operand
+    found = torch.zeros(len(silents[0]), dtype=torch.bool)
+    for pattern in torch.unique(patterns).tolist():
+        if pattern:
+            zero = [bool(pattern >> place & 1) for place in range(len(silents))]
+            found[patterns == pattern] = _vanishes(call, operands, zero)
     return found
 
 

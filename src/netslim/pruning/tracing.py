@@ -7,6 +7,7 @@ freezes what it touches. Labels that end up together can only go together.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ from netslim.core.errors import NetslimError, UsageError
 from netslim.core.modes import evaluation_mode
 from netslim.pruning.labels import Carried
 from netslim.pruning.operators import SAME, UNPREDICTABLE, rule_of
-from netslim.pruning.skeleton import META, Mode, on_meta, shapes_of
+from netslim.pruning.shapes import META, shapes_of, tensors_in
+from netslim.pruning.skeleton import Mode
 from netslim.pruning.trace import Call, Event, Trace, Weight
 
 _TORCH = str(Path(torch.__file__).parent)
@@ -71,18 +73,18 @@ class Tracer(Mode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Called by torch for every operation."""
         kwargs = kwargs or {}
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        tensors = tensors_in((args, kwargs))
         if not any(self.is_traced(tensor) for tensor in tensors):  # constants, computed as they are
-            hollow = any(tensor.device == META for tensor in tensors)
-            return func(*on_meta(args), **on_meta(kwargs)) if hollow else func(*args, **kwargs)
+            hollow = any(tensor.is_meta for tensor in tensors)
+            return shapes_of(func, args, kwargs) if hollow else func(*args, **kwargs)
         name = _ALIASES.get(func.overloadpacket.__name__, func.overloadpacket.__name__.removesuffix("_"))
         if name in UNPREDICTABLE:
             raise UsageError(
                 f"{self._where()}: what {type(self.model).__name__} does depends on the values that it computes "
                 f"({name}), so its channel groups can't be derived; a forward that depends on shapes alone can be"
             )
-        result = shapes_of(func, on_meta(args), on_meta(kwargs))
-        out = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        result = shapes_of(func, args, kwargs)
+        out = tensors_in(result)
         if out:
             inputs = [state for tensor in tensors if isinstance(state := self._state_at(tensor), Carried)]
             call = Call(name, func, args, kwargs, _given(func, args, kwargs), out, self._where())
@@ -138,7 +140,8 @@ class Tracer(Mode):  # type: ignore[no-untyped-call]
         """Ties a dimension of a parameter or buffer to channels."""
         self.trace.used.add(name)
         known = self.trace.dims.setdefault((name, dim), labels)
-        self.labels.unite(known, labels)
+        if known is not labels:
+            self.labels.unite(known, labels)
 
     def name_of(self, tensor: Any) -> str | None:
         """The name of a parameter or buffer."""
@@ -166,19 +169,32 @@ class Tracer(Mode):  # type: ignore[no-untyped-call]
         frame: Any = sys._getframe(2)
         module = ""
         while frame is not None and frame is not self._entered:
-            file = frame.f_code.co_filename
-            if not file.startswith((_TORCH, _HERE)):
-                return f"{Path(file).name}:{frame.f_lineno}"
+            file = _file_of_network(frame.f_code.co_filename)
+            if file is not None:
+                return f"{file}:{frame.f_lineno}"
             if not module and id(frame.f_locals.get("self")) in self._modules:
                 module = self._modules[id(frame.f_locals["self"])]
             frame = frame.f_back
         return f"module '{module}'"
 
 
+@functools.cache
+def _file_of_network(path: str) -> str | None:
+    """The name of a file of code, None if it is torch's or this room's."""
+    return None if path.startswith((_TORCH, _HERE)) else Path(path).name
+
+
 def _given(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    names, defaults = _schema(func)
+    return {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+
+
+@functools.cache
+def _schema(func: Any) -> tuple[list[str], dict[str, Any]]:
+    """The names of an operation's arguments, and the defaults."""
     arguments = func._schema.arguments
     defaults = {argument.name: argument.default_value for argument in arguments if argument.has_default_value()}
-    return defaults | {argument.name: value for argument, value in zip(arguments, args, strict=False)} | kwargs
+    return [argument.name for argument in arguments], defaults
 
 
 @contextmanager

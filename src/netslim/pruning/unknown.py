@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from netslim.pruning.labels import Carried
+from netslim.pruning.shapes import tensors_in
 from netslim.pruning.trace import Call, Results
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def unknown(tracer: Tracer, call: Call, reason: str | None = None) -> Results:
     """Freezes all channels that go in; what comes out can't be cut either."""
     reason = reason or f"passes {call}, which is not known to keep channels apart"
-    found = [tracer.carried(leaf) for leaf in tree_leaves((call.args, call.kwargs))]
+    found = [tracer.carried(tensor) for tensor in tensors_in((call.args, call.kwargs))]
     for carried in found:
         if carried is not None:
             tracer.labels.freeze(carried.labels, reason)

@@ -78,10 +78,9 @@ def _silence_(model: nn.Module, group: ChannelGroup, gone: list[int], shift: boo
     shifts = {f"{name}.bias" for name in group.scales} if shift else set()
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for part in group.slices:
-        entries = [position for channel in gone for position in part.positions[channel]]
-        if part.gives and entries and part.tensor not in shifts:
+        if part.gives and gone and part.tensor not in shifts:
             tensor = tensors[part.tensor]
-            tensor.index_fill_(part.dim, torch.tensor(entries, device=tensor.device), 0)
+            tensor.index_fill_(part.dim, part.positions[gone].flatten().to(tensor.device), 0)
 
 
 def flat_outputs(outputs: Any) -> Tensor:
