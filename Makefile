@@ -28,8 +28,10 @@ bench: $(STAMP)
 	$(BENCH)/startup.py
 	$(BENCH)/planning.py
 	$(BENCH)/floor.py
+	$(BENCH)/waiting.py --epochs 1
 	$(BENCH)/cost.py $(if $(ORIGINAL),--original $(ORIGINAL))
 	$(BENCH)/small_network.py --networks 'resnet-164|vgg' --seconds 0.5
+	$(BENCH)/small_network.py --one-by-one --threads 1 --out results/small_network_one_thread.csv
 	$(if $(ORIGINAL),$(BENCH)/training_step.py $(ORIGINAL) --rounds 5 --steps 3)
 	$(if $(ORIGINAL),$(BENCH)/epoch.py $(ORIGINAL) --rounds 1)
 

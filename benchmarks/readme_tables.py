@@ -158,6 +158,18 @@ def startup() -> str:
     return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
 
 
+def waiting() -> str:
+    """The share of a training's time in which it waits for images."""
+    rows = read("waiting")
+    lines = [
+        (row["network"], row["files"], row["side"], row["images"], f"{100 * float(row['waiting']):.1f}",
+         f"{float(row['images_per_second']):.0f}")
+        for row in rows
+    ]  # fmt: skip
+    head = ("network", "side of the files", "of the images", "images", "waiting (%)", "images/s")
+    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+
+
 def planning() -> str:
     """Seconds of a pruning: the guide's network, and the slowest of torchvision's."""
     rows = read("planning")
@@ -316,16 +328,27 @@ def penalties() -> str:
 
 def small_network() -> str:
     """How much faster pruned networks are than the dense one, and which part of the MAC ratio that is."""
-    rows = [row for row in read("small_network") if row["code"] == "netslim"]
-    lines = []
-    for key in dict.fromkeys(tuple(row[k] for k in ("network", "pruned", "residual", "round_to")) for row in rows):
-        of = [row for row in rows if tuple(row[k] for k in ("network", "pruned", "residual", "round_to")) == key]
-        if key[1] != "dense":
-            lines.append((*key, f"{float(of[0]['mac_ratio']):.2f}", *map(speed_up, in_four(of))))
-    head = ("network", "pruned", "residual", "rounded to", "MAC ratio", *FOUR)
+    rows = read("small_network")
     batches = {row["network"]: row["batch"] for row in rows}  # the last one is the larger
     large = ", ".join(f"{network} {batch}" for network, batch in batches.items())
-    return f"{markdown(head, lines)}\n\nLarge batch: {large}. {origin(rows[0])}"
+    return f"{speed_ups(rows, FOUR)}\n\nLarge batch: {large}. {origin(rows[0])}"
+
+
+def small_network_one_thread() -> str:
+    """The same at batch 1 on one thread."""
+    rows = read("small_network_one_thread")
+    return f"{speed_ups(rows, ENGINE_NAMES)}\n\n{origin(rows[0])}"
+
+
+def speed_ups(rows: list[dict[str, str]], columns: tuple[str, ...]) -> str:
+    """A line per pruned network."""
+    keys, lines = ("network", "pruned", "residual", "round_to"), []
+    ours = [row for row in rows if row["code"] == "netslim"]
+    for key in dict.fromkeys(tuple(row[k] for k in keys) for row in ours):
+        of = [row for row in ours if tuple(row[k] for k in keys) == key]
+        if key[1] != "dense":
+            lines.append((*key, f"{float(of[0]['mac_ratio']):.2f}", *map(speed_up, by_engine(of))))
+    return markdown(("network", "pruned", "residual", "rounded to", "MAC ratio", *columns), lines)
 
 
 def small_network_original() -> str:
@@ -345,12 +368,13 @@ def small_network_original() -> str:
 
 
 ENGINES = ("eager", "onnxruntime")
+ENGINE_NAMES = ("eager", "ONNX Runtime")
 SAME_NETWORK = ("network", "batch", "pruned", "residual", "round_to")
 FOUR = ("eager, batch 1", "eager, large batch", "ONNX Runtime, batch 1", "ONNX Runtime, large batch")
 
 
-def in_four(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The rows of a network in the order of `FOUR`."""
+def by_engine(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows of a network in the order of `ENGINES`, and of the batch sizes."""
     return sorted(rows, key=lambda row: (ENGINES.index(row["engine"]), int(row["batch"])))
 
 
@@ -394,6 +418,7 @@ TABLES = {
     "cost": cost,
     "memory": memory,
     "startup": startup,
+    "waiting": waiting,
     "planning": planning,
     "exact-transfer": exact_transfer,
     "transfer": transfer,
@@ -402,6 +427,7 @@ TABLES = {
     "pruning-tuned": pruning_tuned,
     "penalties": penalties,
     "small-network": small_network,
+    "small-network-one-thread": small_network_one_thread,
     "small-network-original": small_network_original,
     "any-network": any_network,
     "any-network-families": any_network_families,

@@ -1,12 +1,12 @@
 """How fast a pruned network is: dense against pruned, in every form, eager and with ONNX Runtime.
 
-    python benchmarks/small_network.py [--networks REGEX] [--seconds 1] [--threads N] [--original DIR]
+    python benchmarks/small_network.py [--networks REGEX] [--seconds 1] [--threads N] [--one-by-one] [--original DIR]
                                        [--out results/small_network.csv]
 
 Speed alone: weights and BatchNorm scales, shifts and statistics are random. Per network, engine and batch size, the
 dense network and all pruned ones are timed in turns, each in the form that `netslim export` would choose for it
-(chosen at batch 64 where the batch is larger). `residual` is how residual streams are pruned (`select` or `couple`;
-- for networks that have no choice), `round_to` what widths are multiples of.
+(chosen at batch 64 where the batch is larger). `--one-by-one` leaves large batches out. `residual` is how residual
+streams are pruned (`select` or `couple`; - for networks that have no choice), `round_to` what widths are multiples of.
 
 `macs` are those of the network, without padding or zero columns; `mac_ratio` and `speed_up` are over the dense network,
 `share` is speed_up / mac_ratio. `--original DIR` adds the original's code on the same weights, as it is: DIR is a
@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("--networks", type=re.compile, default=re.compile(""), help="only those whose name matches")
     parser.add_argument("--seconds", type=float, default=1.0, help="measured time per network, engine and batch size")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--one-by-one", action="store_true", help="batch 1 only")
     parser.add_argument("--original", type=Path, help="checkout of the original's code")
     parser.add_argument("--out", type=Path, default=Path("results/small_network.csv"))
     arguments = parser.parse_args()
@@ -86,7 +87,7 @@ def main() -> None:
         if arguments.networks.search(case.name):
             variants = list(variants_of(case, arguments.original))
             for engine in ENGINES:
-                for batch in case.batches:
+                for batch in case.batches[:1] if arguments.one_by_one else case.batches:
                     rows += measured(case, variants, engine, batch, arguments.seconds)
                     gc.collect()
             write_rows(arguments.out, rows, show=False)  # what was measured stays, whatever happens next
@@ -200,7 +201,7 @@ def best_call(network: nn.Module, engine: str, images: Tensor) -> tuple[Callable
     few = images[:SEARCH_BATCH]
     plain = simplified(network, example)
     layouts = ("nchw",) if engine == "onnxruntime" else LAYOUTS
-    form = choose(plain, example, lambda found: call(found, engine, few), layouts, Search(seconds=0.1)).form
+    form = choose(plain, example, lambda found: call(found, engine, few), layouts, Search()).form
     return call(shaped(plain, example, form), engine, images), str(form)
 
 
