@@ -162,11 +162,11 @@ def waiting() -> str:
     """The share of a training's time in which it waits for images."""
     rows = read("waiting")
     lines = [
-        (row["network"], row["files"], row["side"], row["images"], f"{100 * float(row['waiting']):.1f}",
+        (row["network"], row["count"], row["files"], row["side"], row["images"], f"{100 * float(row['waiting']):.1f}",
          f"{float(row['images_per_second']):.0f}")
         for row in rows
     ]  # fmt: skip
-    head = ("network", "side of the files", "of the images", "images", "waiting (%)", "images/s")
+    head = ("network", "files", "side of the files", "of the images", "images", "waiting (%)", "images/s")
     return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
 
 

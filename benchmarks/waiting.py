@@ -20,7 +20,7 @@ from PIL import Image
 
 from table import write_rows
 
-CLASSES, IMAGES, TEST_IMAGES = 4, 768, 64
+CLASSES, TEST_IMAGES = 4, 64
 NETSLIM = """
 import sys
 from netslim.data import folder
@@ -29,19 +29,19 @@ if sys.argv[1] == "streamed":
 from netslim.cli.app import main
 main(sys.argv[2:])
 """
-# architecture, side of the files, side of the network's images
+# architecture, training images, side of the files, side of the network's images
 CASES = (
-    (("--arch", "resnet", "--depth", "20"), 32, 32),
-    (("--arch", "resnet", "--depth", "56"), 96, 32),
-    (("--arch", "torchvision/resnet18"), 256, 224),
-    (("--arch", "torchvision/mobilenet_v2"), 256, 224),
+    (("--arch", "resnet", "--depth", "20"), 4096, 32, 32),
+    (("--arch", "resnet", "--depth", "56"), 4096, 96, 32),
+    (("--arch", "torchvision/resnet18"), 768, 256, 224),
+    (("--arch", "torchvision/mobilenet_v2"), 768, 256, 224),
 )
 
 
-def write_folder(root: Path, side: int) -> None:
+def write_folder(root: Path, images: int, side: int) -> None:
     """`train/<class>/*.jpg` and `test/<class>/*.jpg`."""
     generator = np.random.default_rng(0)
-    for part, count in (("train", IMAGES), ("test", TEST_IMAGES)):
+    for part, count in (("train", images), ("test", TEST_IMAGES)):
         for number in range(count):
             folder = root / part / f"class{number % CLASSES}"
             folder.mkdir(parents=True, exist_ok=True)
@@ -65,13 +65,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/waiting.csv"))
     arguments = parser.parse_args()
     rows = []
-    for arch, files, side in CASES:
+    for arch, count, files, side in CASES:
         with tempfile.TemporaryDirectory() as root:
-            write_folder(Path(root), files)
+            write_folder(Path(root), count, files)
             for images in ("resident", "streamed"):
                 found = trained(images, arch, Path(root), side, arguments.epochs)
-                about = {"network": " ".join(arch[1::2]), "files": files, "side": side, "images": images}
-                rows.append({**about, "epochs": arguments.epochs, "batch": 64, **found})
+                about = {"network": " ".join(arch[1::2]), "count": count, "files": files, "side": side}
+                rows.append({**about, "images": images, "epochs": arguments.epochs, "batch": 64, **found})
     write_rows(arguments.out, rows)
 
 
