@@ -167,14 +167,14 @@ def test_a_layer_that_is_used_twice_is_folded_apart() -> None:
 
 def test_the_fastest_form_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     times = {
-        "gather/1/nchw": 3,
+        "gather/1/nchw": 2,  # faster than any other at these widths, and slower at those that are multiples of 8
         "gather/1/nchw/norms": 4,
         "zeros/1/nchw": 4,
         "zeros/1/nchw/norms": 4,
-        "zeros/1/nhwc": 3,
-        "zeros/1/nhwc/norms": 2,
+        "zeros/1/nhwc": 4,
+        "zeros/1/nhwc/norms": 3,
         "zeros/8/nhwc/norms": 1,
-        "gather/8/nchw": 2,
+        "gather/8/nchw": 1.5,
     }
 
     def measured(calls: dict[str, object], **_: object) -> dict[str, Latency]:
@@ -185,7 +185,7 @@ def test_the_fastest_form_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     network = simplified(NETWORKS["resnet"](), IMAGES)
     found = choose(network, IMAGES, lambda candidate: lambda: candidate(IMAGES), LAYOUTS, Search())
     assert found.form == Form(selection="zeros", multiple=8, layout="nhwc", bounds=False)
-    assert {str(form) for form in found.measured} == {*times, "zeros/16/nhwc/norms"} - {"gather/8/nchw"}
+    assert {str(form) for form in found.measured} == {*times, "zeros/16/nhwc/norms", "gather/16/nchw"}
     rest = choose(simplified(NETWORKS["vgg"](), IMAGES), IMAGES, lambda candidate: lambda: None, ("nchw",), Search())
     assert all(form.bounds for form in rest.measured), "no BatchNorm is left that could be a bound"
 

@@ -150,8 +150,9 @@ def choose(
     """Times the forms of a simplified network on this machine, side by side, and takes the fastest.
 
     First selections, layouts and bounds together, because which selection is fast depends on the others (picking
-    channels of channels_last copies single numbers, so this is not tried by itself); then widths. Lower quartiles
-    decide: what else the machine does only ever adds time.
+    channels of channels_last copies single numbers, so this is not tried by itself); then widths, for the fastest form
+    of each selection: widths that kernels are made for can turn round which of them is faster. Lower quartiles decide:
+    what else the machine does only ever adds time.
 
     Args:
         network: from `simplified`.
@@ -169,11 +170,11 @@ def choose(
         for (how, layout), bounds in product(pairs, (True, False) if search.bounds is None else (search.bounds,))
     ]
     measured = _timed(_distinct(network, example, first), call_of, search.seconds)
-    best = _fastest(measured, first[0])
-    again = _timed(
-        _distinct(network, example, [replace(best, multiple=width) for width in multiples]), call_of, search.seconds
-    )
-    return Choice(form=_fastest(again, best), measured={**measured, **again})
+    kinds = [{form: time for form, time in measured.items() if form.selection == how} for how in selections]
+    best = [_fastest(kind, first[0]) for kind in kinds if kind] or [first[0]]
+    widened = [replace(form, multiple=width) for form in best for width in multiples]
+    again = _timed(_distinct(network, example, widened), call_of, search.seconds)
+    return Choice(form=_fastest(again, best[0]), measured={**measured, **again})
 
 
 def _fastest(measured: Mapping[Form, Latency], otherwise: Form) -> Form:
