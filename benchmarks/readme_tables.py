@@ -384,8 +384,9 @@ def speed_up(row: dict[str, str]) -> str:
 
 
 def milliseconds(row: dict[str, str]) -> str:
-    """The median with three digits."""
-    return f"{float(row['ms']):.3g}"
+    """The median with three digits or more."""
+    median = float(row["ms"])
+    return f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
 
 
 def by_budget(name: str, keys: tuple[str, ...], budget: str, title: Callable[[str], str]) -> str:
