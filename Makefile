@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-# `make bench` measures on the CPU what results/ says of speed, start-up and memory, in about 30 minutes on two cores that
+# `make bench` measures on the CPU what results/ says of speed, start-up and memory, in less than an hour on two cores that
 # do nothing else. With ORIGINAL=DIR, a checkout of the original scripts, it also measures those.
 ORIGINAL ?=
 BENCH := $(BIN)/python benchmarks

@@ -199,6 +199,9 @@ def test_the_fastest_form_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert only.form == Form(selection="zeros", multiple=1)
     assert only.measured == {}
+    odd = choose(network, IMAGES, lambda candidate: lambda: None, LAYOUTS, Search(multiple=1))
+    assert str(odd.form) == "gather/1/nchw"
+    assert len(odd.measured) == 6
 
 
 @pytest.mark.parametrize(

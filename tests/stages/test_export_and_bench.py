@@ -146,4 +146,4 @@ def test_memory_grows_with_the_batch(files: tuple[Path, Path]) -> None:
 
 def test_the_table_is_data_too(files: tuple[Path, Path], tmp_path: Path) -> None:
     found = measured([files[1]], tmp_path, engines="eager", batch_sizes="1")
-    assert json.loads(json.dumps(found))["rows"][0]["form"].split("/")[0] == "zeros"
+    assert json.loads(json.dumps(found))["rows"][0]["form"].count("/") == 2

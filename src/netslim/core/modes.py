@@ -21,10 +21,10 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Python does not look for unreachable cycles inside.
+    """Python does not look for unreachable cycles inside, and so frees none at a moment of its own choice.
 
-    For work of seconds that makes many objects, all of them in use: their number alone sets off searches through all
-    that is loaded, a third of a second each.
+    Also for work of seconds that makes many objects, all of them in use: their number alone sets off searches through
+    all that is loaded, a third of a second each.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -170,6 +170,8 @@ def choose(
         for (how, layout), bounds in product(pairs, (True, False) if search.bounds is None else (search.bounds,))
     ]
     measured = _timed(_distinct(network, example, first), call_of, search.seconds)
+    if len(multiples) == 1:
+        return Choice(form=_fastest(measured, first[0]), measured=measured)
     kinds = [{form: time for form, time in measured.items() if form.selection == how} for how in selections]
     best = [_fastest(kind, first[0]) for kind in kinds if kind] or [first[0]]
     widened = [replace(form, multiple=width) for form in best for width in multiples]

@@ -14,6 +14,8 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from netslim.core.modes import collection_paused
+
 T = TypeVar("T")
 Pair = tuple[Tensor, Tensor]
 
@@ -61,7 +63,8 @@ class CudaRecorder:
 
     def record(self, act: Callable[[], T]) -> Callable[[], T]:
         """See `Recorder`."""
-        with torch.cuda.stream(self._stream), _no_collection():  # the stream of before comes back, also after an error
+        gc.collect()  # to free an old graph is not allowed while a new one is recorded
+        with torch.cuda.stream(self._stream), collection_paused():  # the stream of before comes back, also after errors
             graph = torch.cuda.CUDAGraph()
             try:
                 with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
@@ -224,16 +227,3 @@ def _reason(error: BaseException) -> str:
     while error.__context__ is not None:
         error = error.__context__
     return (str(error) or type(error).__name__).splitlines()[0]
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """No garbage collection inside: to free an old graph is not allowed while a new one is recorded."""
-    gc.collect()
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
