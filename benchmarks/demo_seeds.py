@@ -6,8 +6,8 @@ python benchmarks/demo_seeds.py --seeds 1 2 3 4 5 --out results/demo.csv
 import argparse
 from pathlib import Path
 
-from netslim.stages import demo
-from netslim.stages.configs import DemoConfig
+from netslim.stages.demo import run as demo
+from netslim.stages.demo.config import DemoConfig
 from table import write_rows
 
 

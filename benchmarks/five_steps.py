@@ -8,8 +8,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from netslim.stages import evaluate, prune, train, transfer
-from netslim.stages.configs import EvaluateConfig, PruneConfig, TrainConfig, TransferConfig
+from netslim.stages.evaluate import run as evaluate
+from netslim.stages.evaluate.config import EvaluateConfig
+from netslim.stages.prune import run as prune
+from netslim.stages.prune.config import PruneConfig
+from netslim.stages.train import run as train
+from netslim.stages.train.config import TrainConfig
+from netslim.stages.transfer import run as transfer
+from netslim.stages.transfer.config import TransferConfig
 from table import write_rows
 
 

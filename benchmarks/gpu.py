@@ -31,7 +31,7 @@ from gpu_bench import SIDE, Bench, random_batch, synthetic
 from netslim.cost import measure_latency
 from netslim.data.dataset import DATASETS
 from netslim.models import create_model
-from netslim.training.capture import WARM_UP, CudaRecorder, Graphs
+from netslim.training.cuda_graphs import WARM_UP, CudaRecorder, Graphs
 from netslim.training.precision import EXACT, Precision
 from small_network import randomised
 from training_step import STRENGTH, netslim_step, original_commit, original_step

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from netslim.data.dataset import Augmentation, ImageDataset, Split
-from netslim.stages import train
-from netslim.stages.configs import TrainConfig
+from netslim.stages.train import run as train
+from netslim.stages.train.config import TrainConfig
 from table import write_rows
 
 SIDE = 32

@@ -31,7 +31,8 @@ from netslim.core.checkpoint import read_checkpoint
 from netslim.core.protocols import PrunableModel
 from netslim.core.seeding import seed_torch
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, load_dataset, split_validation
-from netslim.stages.adapt import training_images
+from netslim.stages.transfer.adapt import training_images
+from netslim.training.distillation import Teacher
 from netslim.training.evaluate import evaluate
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import no_penalty
@@ -39,7 +40,6 @@ from netslim.training.penalties.strength import Progress
 from netslim.training.precision import Precision
 from netslim.training.schedule import rate_factor
 from netslim.training.step import TrainStep
-from netslim.training.teacher import Teacher
 from table import write_rows
 
 PERCENTS = (0.4, 0.5, 0.6, 0.7)

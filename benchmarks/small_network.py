@@ -30,9 +30,9 @@ from torch import Tensor, nn
 import netslim
 from netslim.core.allocator import keep_freed_memory
 from netslim.cost import measure_latency
-from netslim.export.inference import LAYOUTS, Search, choose, shaped, simplified
-from netslim.export.runtime import onnx_session, run_session
-from netslim.export.targets.onnx import onnx_bytes
+from netslim.deploy.inference import LAYOUTS, Search, choose, shaped, simplified
+from netslim.deploy.onnx_runtime import onnx_session, run_session
+from netslim.deploy.targets.onnx import onnx_bytes
 from table import write_rows
 
 ENGINES = ("eager", "onnxruntime")

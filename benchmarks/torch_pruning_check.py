@@ -29,8 +29,8 @@ from torch import Tensor, nn
 import netslim
 from any_network import build, first, image_size, randomise_
 from netslim.core.protocols import ChannelGroup, GroupPlan, PrunePlan
+from netslim.dependency.find_groups import derive
 from netslim.pruning import masked
-from netslim.pruning.derive import derive
 from netslim.pruning.verify import TOLERANCE
 from table import rows_of_these_versions, write_rows
 

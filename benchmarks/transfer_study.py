@@ -26,14 +26,14 @@ import netslim
 from netslim.core.protocols import PrunableModel
 from netslim.core.seeding import seed_torch
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, load_dataset
-from netslim.stages import train
-from netslim.stages.adapt import calibration_images
-from netslim.stages.configs import TrainConfig
+from netslim.stages.train import run as train
+from netslim.stages.train.config import TrainConfig
+from netslim.stages.transfer.adapt import calibration_images
+from netslim.training.bn_statistics import recalibrate_
 from netslim.training.evaluate import evaluate
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import no_penalty
 from netslim.training.precision import Precision
-from netslim.training.recalibrate import recalibrate_
 from netslim.training.schedule import rate_factor
 from netslim.training.step import TrainStep
 from netslim.transfers.strategies.select import SelectOptions, select

@@ -12,8 +12,8 @@ import pytest
 
 from netslim.cli.app import VERBS
 from netslim.cli.scripts import translate
-from netslim.core.config import merge
-from netslim.stages import configs
+from netslim.core.config import StageConfig, merge
+from netslim.stages.train.config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
@@ -36,15 +36,15 @@ def commands_in(document: str) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines if line.strip()]
 
 
-def accepts(arguments: list[str]) -> configs.StageConfig:
+def accepts(arguments: list[str]) -> StageConfig:
     """The configuration that `netslim ARGUMENTS` runs with; raises if the command line would refuse it."""
     verb, *rest = arguments
-    config_class = getattr(configs, VERBS[verb][0])
+    config_class = VERBS[verb].settings()
     values: dict[str, Any] = {}
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
-            positional = VERBS[verb][1][0]
+            positional = VERBS[verb].positional[0]
             values[positional] = [*values.get(positional, []), word] if positional == "files" else word
             continue
         name = {"-sr": "sparsity_regularization"}.get(word, word.removeprefix("--").replace("-", "_"))
@@ -55,7 +55,7 @@ def accepts(arguments: list[str]) -> configs.StageConfig:
             value = rest.pop(0)
         if name != "json":
             values[name] = value
-    config: configs.StageConfig = config_class.build(values)
+    config: StageConfig = config_class.build(values)
     return config
 
 
@@ -80,7 +80,7 @@ def test_make_targets_of_the_readme_exist() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_recipes_are_valid(recipe: Path) -> None:
-    config = configs.TrainConfig.build(merge(recipe, [], {"save": "x"}))
+    config = TrainConfig.build(merge(recipe, [], {"save": "x"}))
     assert config.model_dump(include=set(tomllib.loads(recipe.read_text()))) == tomllib.loads(recipe.read_text())
 
 

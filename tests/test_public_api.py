@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import netslim
-from netslim.stages import configs
+from netslim.stages.transfer.config import DEFAULT_STRATEGY
 
 NAMES = [
     "PrunePlan",
@@ -53,7 +53,6 @@ def test_a_submodule_never_hides_a_name() -> None:
     script = """
 import importlib, pkgutil, sys, types
 import netslim
-from netslim.stages import configs
 modules = [module.name for module in pkgutil.walk_packages(netslim.__path__, "netslim.")]
 modules = [name for name in modules if not name.endswith(("__main__", "_resnets"))]  # one runs, two are slow
 namesakes = [name for name in modules if name.rpartition(".")[2] in netslim.__all__]
@@ -107,9 +106,7 @@ def test_three_lines_prune_a_network(tmp_path: Path) -> None:
     assert netslim.evaluate(again, [(images, torch.zeros(2, dtype=torch.int64))]).top1 in (0, 0.5, 1)
 
 
-@pytest.mark.parametrize(
-    ("arch", "strategy"), [("resnet", configs.DEFAULT_STRATEGY), ("torchvision/resnet18", "exact")]
-)
+@pytest.mark.parametrize(("arch", "strategy"), [("resnet", DEFAULT_STRATEGY), ("torchvision/resnet18", "exact")])
 def test_transfer_has_the_commands_default(arch: str, strategy: str) -> None:
     source = netslim.load_source("torchvision", "resnet18", pretrained=False)
     arguments = {"depth": 11} if arch == "resnet" else {}

@@ -18,31 +18,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netslim.core.protocols import PrunePlan as PrunePlan
     from netslim.cost import measure as measure
-    from netslim.export import for_inference as for_inference
+    from netslim.deploy import for_inference as for_inference
     from netslim.models import create_model as create_model
     from netslim.network import load as load
     from netslim.network import save as save
     from netslim.pruning import apply as apply
     from netslim.pruning import plan as plan
     from netslim.pruning import verify as verify
-    from netslim.pruning.absorb import absorb_ as absorb_
+    from netslim.pruning.bias_absorption import absorb_ as absorb_
+    from netslim.training.bn_statistics import recalibrate_ as recalibrate_
     from netslim.training.evaluate import evaluate as evaluate
-    from netslim.training.recalibrate import recalibrate_ as recalibrate_
     from netslim.transfers import load_source as load_source
     from netslim.transfers import transfer as transfer
 
 _HOMES = {
     "PrunePlan": ("netslim.core.protocols", "PrunePlan"),
-    "absorb_": ("netslim.pruning.absorb", "absorb_"),
+    "absorb_": ("netslim.pruning.bias_absorption", "absorb_"),
     "apply": ("netslim.pruning", "apply"),
     "create_model": ("netslim.models", "create_model"),
     "evaluate": ("netslim.training.evaluate", "evaluate"),
-    "for_inference": ("netslim.export", "for_inference"),
+    "for_inference": ("netslim.deploy", "for_inference"),
     "load": ("netslim.network", "load"),
     "load_source": ("netslim.transfers", "load_source"),
     "measure": ("netslim.cost", "measure"),
     "plan": ("netslim.pruning", "plan"),
-    "recalibrate_": ("netslim.training.recalibrate", "recalibrate_"),
+    "recalibrate_": ("netslim.training.bn_statistics", "recalibrate_"),
     "save": ("netslim.network", "save"),
     "transfer": ("netslim.transfers", "transfer"),
     "verify": ("netslim.pruning", "verify"),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
-from netslim.export.folder import is_folder, read_folder
+from netslim.core.safetensors_folder import is_folder, read_folder
 from netslim.models import build, check_known, recognise
 from netslim.pruning import apply, plan_from_dict
 

@@ -16,7 +16,10 @@ from netslim.cli.options import command
 from netslim.core.config import StageConfig
 from netslim.core.errors import UsageError
 from netslim.network import load
-from netslim.stages.configs import EvaluateConfig, PruneConfig, TrainConfig, TransferConfig
+from netslim.stages.evaluate.config import EvaluateConfig
+from netslim.stages.prune.config import PruneConfig
+from netslim.stages.train.config import TrainConfig
+from netslim.stages.transfer.config import TransferConfig
 
 Netslim = Callable[..., Any]
 TINY = ["--dataset", "folder", "--depth", 11, "--batch-size", 8, "--device", "cpu", "--precision", "fp32"]
@@ -32,13 +35,10 @@ def test_help_lists_every_verb(netslim: Netslim) -> None:
 
 @pytest.mark.parametrize("verb", list(VERBS))
 def test_help_of_a_verb_has_every_setting_with_its_default(netslim: Netslim, verb: str) -> None:
-    from netslim.stages import configs
-
     code, out, _ = netslim(verb, "-h")
     assert code == 0
-    name, positional, _ = VERBS[verb]
-    for field in getattr(configs, name).model_fields:
-        assert (field.upper() if field in positional else f"--{field.replace('_', '-')}") in out
+    for field in VERBS[verb].settings().model_fields:
+        assert (field.upper() if field in VERBS[verb].positional else f"--{field.replace('_', '-')}") in out
     assert all(flag in out for flag in ("--config", "--set", "--json", "--debug"))
 
 

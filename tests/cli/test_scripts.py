@@ -206,14 +206,13 @@ def test_every_command_of_the_guide_is_a_valid_new_command(block: str) -> None:
     """Down to the configuration: parsed and validated as if it ran, and nothing is run."""
     from netslim.cli.options import command
     from netslim.core.config import StageConfig
-    from netslim.stages import configs
 
     _, script, *arguments = shlex.split(block)
     verb, *rest = translate(script, arguments)
-    config_class, positional, _ = VERBS[verb]
+    settings, positional = VERBS[verb].settings(), VERBS[verb].positional
     seen: list[StageConfig] = []
     single = typer.Typer(pretty_exceptions_enable=False)
-    single.command()(command(getattr(configs, config_class), lambda build, *_: seen.append(build()), positional))
+    single.command()(command(settings, lambda build, *_: seen.append(build()), positional))
     with pytest.raises(SystemExit) as ended:
         single(rest)
     assert ended.value.code == 0

@@ -29,8 +29,8 @@ from netslim.core.errors import CheckpointError
 from netslim.core.protocols import PrunableModel, PrunePlan
 from netslim.cost import count_params
 from netslim.models import create_model
-from netslim.stages import train
-from netslim.stages.configs import TrainConfig
+from netslim.stages.train import run as train
+from netslim.stages.train.config import TrainConfig
 from netslim.training.optimizer import build_sgd, export_state, import_state
 
 CASES: list[dict[str, Any]] = json.loads(original.EXPECTATIONS.read_text())

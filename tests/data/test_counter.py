@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netslim.data.counter import keyed_hash, logical_shift, splitmix64, uniform
+from netslim.data.counter_rng import keyed_hash, logical_shift, splitmix64, uniform
 
 MASK = (1 << 64) - 1
 

@@ -8,7 +8,7 @@ import torch
 
 from netslim.core.errors import DataError, UsageError
 from netslim.data import dataset_names, load_dataset
-from netslim.data import memory as memory_module
+from netslim.data import host_memory as memory_module
 from netslim.data.resize import resize
 from netslim.data.statistics import channel_statistics
 

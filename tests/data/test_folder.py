@@ -13,7 +13,7 @@ from PIL import Image
 from netslim.core.errors import DataError
 from netslim.data import ImageDataset, TrainBatches, evaluation_batches, load_dataset, split_validation
 from netslim.data import folder as folder_module
-from netslim.data import memory as memory_module
+from netslim.data import host_memory as memory_module
 from netslim.data.decode import THREADS
 from netslim.data.streamed import StreamedSplit
 

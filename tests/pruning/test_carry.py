@@ -11,7 +11,7 @@ from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunableModel
 from netslim.models import create_model
 from netslim.pruning import apply, masked, plan
-from netslim.pruning.carry import carried
+from netslim.pruning.optimizer_state import carried
 from netslim.training.optimizer import build_sgd, export_state, momentum_of, set_momentum_, with_momentum
 
 IMAGES, LABELS = (

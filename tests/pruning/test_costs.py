@@ -13,10 +13,10 @@ from torchvision import models
 
 from netslim.core.protocols import GroupPlan
 from netslim.cost import count_places, measure
+from netslim.dependency.groups import groups_of
 from netslim.models import create_model
 from netslim.pruning import apply, plan
-from netslim.pruning.costs import CostModel
-from netslim.pruning.groups import groups_of
+from netslim.pruning.budget.cost_model import CostModel
 
 
 def check(model: nn.Module, example: torch.Tensor, seed: int = 0, residual: str | None = None) -> None:

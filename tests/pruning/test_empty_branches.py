@@ -11,10 +11,10 @@ from torch import nn
 import netslim
 from netslim.core.errors import UsageError
 from netslim.core.protocols import GroupPlan, PrunableModel, PrunePlan
+from netslim.dependency.groups import removable
 from netslim.models import build, create_model, recognise
 from netslim.network import load_weights
 from netslim.pruning import absorb_
-from netslim.pruning.groups import removable
 
 IMAGES = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 

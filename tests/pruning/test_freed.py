@@ -7,8 +7,8 @@ from torch import nn
 import netslim
 from netslim.core.errors import UsageError
 from netslim.models import create_model
-from netslim.pruning.freed import freed_macs
-from netslim.pruning.surgery import apply
+from netslim.pruning.apply import apply
+from netslim.pruning.freed_macs import freed_macs
 
 SHAPE = (1, 1, 16, 16)
 

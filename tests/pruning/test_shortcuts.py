@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from netslim.core.protocols import Slice
 from netslim.cost import count_places
-from netslim.pruning.cutting import keeps_of
-from netslim.pruning.derive import _alike, derive
-from netslim.pruning.labels import Labels
-from netslim.pruning.shapes import META, shapes_of
-from netslim.pruning.trace import Place, Trace
+from netslim.dependency.channel_sets import Labels
+from netslim.dependency.find_groups import _alike, derive
+from netslim.dependency.meta_ops import META, shapes_of
+from netslim.dependency.slicing import keeps_of
+from netslim.dependency.trace import Place, Trace
 
 ATEN = torch.ops.aten
 Lines = list[list[int]]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 import netslim
 from netslim.core.errors import UsageError
+from netslim.dependency.find_groups import derive
 from netslim.models import create_model
 from netslim.pruning import apply, masked, plan, verify
-from netslim.pruning.derive import derive
 
 Cuts = dict[str, dict[str, list[list[int]]]]
 NORM = ("weight", "bias", "running_mean", "running_var")

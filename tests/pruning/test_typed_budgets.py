@@ -3,7 +3,7 @@
 import pytest
 
 from netslim.core.errors import UsageError
-from netslim.pruning.budget import requested
+from netslim.pruning.budget.request import requested
 
 SHARES = "what should remain, as a share of the unpruned network's between 0 and 1 (0.5), or as "
 COUNT, TIME = SHARES + "a number with K, M or G (120M)", SHARES + "a time with us, ms or s (3ms)"

@@ -8,7 +8,7 @@ from PIL import Image
 
 from netslim.core.errors import NetslimError
 from netslim.report.csv_files import write_csv
-from netslim.report.curves import draw_sensitivity, draw_sweep
+from netslim.report.figures.tradeoff import draw_sensitivity, draw_sweep
 
 Row = dict[str, Any]
 

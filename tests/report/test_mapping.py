@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from netslim.core.errors import NetslimError, UsageError
-from netslim.report.mapping import STAGE_COLOURS, BlockLink, _colours, _heights, _source_order, draw_mapping
+from netslim.report.figures.mapping import STAGE_COLOURS, BlockLink, _colours, _heights, _source_order, draw_mapping
 
 START = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml", "pdf": b"%PDF-"}
 

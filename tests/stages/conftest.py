@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 from started_process import Started, command_line
 
-from netslim.stages import prune, train
-from netslim.stages.configs import PruneConfig, TrainConfig
+from netslim.stages.prune import run as prune
+from netslim.stages.prune.config import PruneConfig
+from netslim.stages.train import run as train
+from netslim.stages.train.config import TrainConfig
 
 Train = Callable[..., dict[str, Any]]
 
@@ -64,7 +66,7 @@ def start(tmp_path: Path) -> Callable[..., Started]:
     A server that has imported torch once forks these processes: everything in them is real but the start's cost.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["netslim.stages.train", "netslim.stages.prune", "torch._dynamo", "torchvision"])
+    context.set_forkserver_preload(["netslim.stages.demo.run", "torch._dynamo", "torchvision"])
     count = 0
 
     def run(*arguments: object, cwd: Path | None = None, largest_file: int | None = None) -> Started:

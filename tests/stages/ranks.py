@@ -14,7 +14,7 @@ _stores: list[TCPStore] = []  # a process may ask after the others have ended
 def start_ranks(arguments: list[object], log: Path, size: int = 2) -> list[Started]:
     """`netslim ARGUMENTS` in processes with the variables that torchrun sets."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["netslim.stages.train", "netslim.stages.prune", "torch._dynamo", "torchvision"])
+    context.set_forkserver_preload(["netslim.stages.demo.run", "torch._dynamo", "torchvision"])
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # kept by torchrun's own process, too
     _stores.append(store)
     shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}

@@ -10,11 +10,13 @@ import torch
 
 import netslim
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.export.inference import Form
-from netslim.export.memory import peak_memory
+from netslim.deploy.inference import Form
+from netslim.deploy.peak_memory import peak_memory
 from netslim.network import load
-from netslim.stages import bench, export
-from netslim.stages.configs import BenchConfig, ExportConfig
+from netslim.stages.bench import run as bench
+from netslim.stages.bench.config import BenchConfig
+from netslim.stages.export import run as export
+from netslim.stages.export.config import ExportConfig
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,12 @@ import pytest
 from netslim.core.errors import CheckpointError, UsageError
 from netslim.models import create_model
 from netslim.network import load, save
-from netslim.stages import evaluate, info, prune
-from netslim.stages.configs import EvaluateConfig, InfoConfig, PruneConfig
+from netslim.stages.evaluate import run as evaluate
+from netslim.stages.evaluate.config import EvaluateConfig
+from netslim.stages.info import run as info
+from netslim.stages.info.config import InfoConfig
+from netslim.stages.prune import run as prune
+from netslim.stages.prune.config import PruneConfig
 
 pytest.importorskip("timm")
 

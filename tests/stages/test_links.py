@@ -1,7 +1,7 @@
 """From fates of keys to links between blocks."""
 
-from netslim.report.mapping import BlockLink
-from netslim.stages.links import block_links
+from netslim.report.figures.mapping import BlockLink
+from netslim.stages.transfer.block_links import block_links
 from netslim.transfers import KeyFate
 
 

@@ -12,8 +12,12 @@ from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import CheckpointError, DataError, NetslimError, UsageError
 from netslim.models import create_model
 from netslim.network import load, save
-from netslim.stages import evaluate, info, transfer
-from netslim.stages.configs import EvaluateConfig, InfoConfig, TransferConfig
+from netslim.stages.evaluate import run as evaluate
+from netslim.stages.evaluate.config import EvaluateConfig
+from netslim.stages.info import run as info
+from netslim.stages.info.config import InfoConfig
+from netslim.stages.transfer import run as transfer
+from netslim.stages.transfer.config import TransferConfig
 
 BEST = "model_best.pth.tar"
 

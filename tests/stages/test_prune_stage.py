@@ -10,8 +10,8 @@ from netslim.core.errors import CheckpointError, UsageError
 from netslim.models import create_model
 from netslim.network import load
 from netslim.pruning import plan_from_dict
-from netslim.stages import prune
-from netslim.stages.configs import PruneConfig
+from netslim.stages.prune import run as prune
+from netslim.stages.prune.config import PruneConfig
 
 BEST = "model_best.pth.tar"
 

@@ -13,9 +13,9 @@ from netslim.core.checkpoint import read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, UsageError
 from netslim.core.seeding import seed_torch
 from netslim.models import ChannelSelection, create_model
-from netslim.stages.configs import TrainConfig
-from netslim.stages.recipe import check_recipe, decays_scales
-from netslim.stages.start import reinitialize_
+from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.recipe import check_recipe, decays_scales
+from netslim.stages.train.start import reinitialize_
 
 Train = Callable[..., dict[str, Any]]
 CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"

@@ -11,10 +11,10 @@ import torch
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.distributed import World
 from netslim.core.errors import InterruptedRunError, UsageError
-from netslim.stages import recipe
-from netslim.stages.configs import TrainConfig
-from netslim.training.interrupt import Interrupt
+from netslim.stages.train import recipe
+from netslim.stages.train.config import TrainConfig
 from netslim.training.precision import PROBE_STEPS, Precision
+from netslim.training.signals import Interrupt
 from netslim.training.step import TrainStep
 
 Train = Callable[..., dict[str, Any]]

@@ -20,11 +20,11 @@ from netslim.core.protocols import Budget, Cost, PrunePlan
 from netslim.models import create_model
 from netslim.network import load, save
 from netslim.pruning import plan_from_dict
-from netslim.pruning.budget import requested
+from netslim.pruning.budget.request import requested
 from netslim.report.progress import TrainingProgress
-from netslim.stages import prune
-from netslim.stages.configs import PruneConfig
-from netslim.stages.rounds import Course, final_channels
+from netslim.stages.prune import run as prune
+from netslim.stages.prune.config import PruneConfig
+from netslim.stages.prune.rounds import Course, final_channels
 from netslim.training.optimizer import momentum_of
 
 LAST, PRUNED = "checkpoint.pth.tar", "pruned.pth.tar"

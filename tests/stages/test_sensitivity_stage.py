@@ -13,8 +13,8 @@ from netslim.cost import measure
 from netslim.data import evaluation_batches, load_dataset
 from netslim.network import load
 from netslim.pruning import masked, plan
-from netslim.stages import sensitivity
-from netslim.stages.configs import SensitivityConfig
+from netslim.stages.analyze import sensitivity
+from netslim.stages.analyze.config import SensitivityConfig
 from netslim.training.evaluate import evaluate
 
 BEST = "model_best.pth.tar"

@@ -15,9 +15,13 @@ from netslim.cli.app import main
 from netslim.core.errors import CheckpointError, InterruptedRunError, UsageError
 from netslim.models import create_model
 from netslim.network import load, save
-from netslim.stages import evaluate, prune, sweep
-from netslim.stages.configs import EvaluateConfig, PruneConfig, SweepConfig
-from netslim.stages.trial import Trial
+from netslim.stages.analyze import sweep
+from netslim.stages.analyze.config import SweepConfig
+from netslim.stages.analyze.trial import Trial
+from netslim.stages.evaluate import run as evaluate
+from netslim.stages.evaluate.config import EvaluateConfig
+from netslim.stages.prune import run as prune
+from netslim.stages.prune.config import PruneConfig
 
 BEST = "model_best.pth.tar"
 

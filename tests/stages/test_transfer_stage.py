@@ -12,9 +12,9 @@ from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import NetslimError, UsageError
 from netslim.data import load_dataset
 from netslim.network import load
-from netslim.stages import transfer
-from netslim.stages.choices import choose, strategy_of
-from netslim.stages.configs import TransferConfig
+from netslim.stages.transfer import run as transfer
+from netslim.stages.transfer.choices import choose, strategy_of
+from netslim.stages.transfer.config import TransferConfig
 
 timm = pytest.importorskip("timm")
 

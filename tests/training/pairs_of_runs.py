@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.training.capture import Graphs, Recorder
+from netslim.training.cuda_graphs import Graphs, Recorder
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.loop import Training, TrainState
 from netslim.training.optimizer import build_sgd

@@ -12,12 +12,12 @@ from recording import Looks, TapeRecorder
 from torch import Tensor, nn
 
 from netslim.data import Augmentation, ImageDataset, Split, TrainBatches, evaluation_batches
-from netslim.training.capture import WARM_UP, CudaRecorder
+from netslim.training.cuda_graphs import WARM_UP, CudaRecorder
+from netslim.training.distillation import Teacher
 from netslim.training.evaluate import evaluate
 from netslim.training.loop import StopRequested
 from netslim.training.optimizer import export_state, import_state
 from netslim.training.precision import EXACT, Precision
-from netslim.training.teacher import Teacher
 
 WEIGHTS = {"bn": torch.tensor([0.3, 1.7, 0.0, 2.1])}
 TRAININGS: dict[str, dict[str, Any]] = {

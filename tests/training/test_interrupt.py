@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from netslim.training.interrupt import Interrupt
+from netslim.training.signals import Interrupt
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

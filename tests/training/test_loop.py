@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import DivergedError
 from netslim.data import Augmentation, ImageDataset, Split, TrainBatches, evaluation_batches
+from netslim.training.distillation import Teacher
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.loop import CHECK_EVERY, StopRequested, Training, TrainState
 from netslim.training.optimizer import build_sgd, export_state, import_state
@@ -20,7 +21,6 @@ from netslim.training.penalties import PENALTIES, PenaltyOptions
 from netslim.training.penalties.l1 import L1Penalty
 from netslim.training.precision import Precision
 from netslim.training.step import TrainStep
-from netslim.training.teacher import Teacher
 
 IMAGES, BATCH_SIZE, EPOCHS = 13, 4, 4  # the last batch has one image
 BATCHES = 4

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import DataError
-from netslim.training.recalibrate import recalibrate_
+from netslim.training.bn_statistics import recalibrate_
 
 
 def statistics(model: nn.Module) -> dict[str, Tensor]:

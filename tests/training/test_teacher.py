@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netslim.training.distillation import Teacher
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import no_penalty
 from netslim.training.precision import Precision
 from netslim.training.step import TrainStep
-from netslim.training.teacher import Teacher
 
 
 def make_step(

@@ -11,7 +11,7 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 from netslim.core.errors import UsageError
 from netslim.models import create_model
-from netslim.transfers.anatomy import Norm, read_anatomy
+from netslim.transfers.resnet_layout import Norm, read_anatomy
 
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 

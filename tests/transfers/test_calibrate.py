@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from netslim.core.protocols import PrunableModel
 from netslim.models import create_model
-from netslim.training.recalibrate import recalibrate_
+from netslim.training.bn_statistics import recalibrate_
 from netslim.transfers import transfer
-from netslim.transfers.calibrate import calibrate_
+from netslim.transfers.moment_matching import calibrate_
 from netslim.transfers.protocol import Moments
 
 IMAGES = torch.randn(24, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netslim.transfers.placement import Placement, evenly_spaced, in_order, interleaved, most_important, spread
+from netslim.transfers.layer_mapping import Placement, evenly_spaced, in_order, interleaved, most_important, spread
 
 counts = st.integers(1, 60)
 totals, wanteds = st.integers(1, 600), st.integers(1, 300)

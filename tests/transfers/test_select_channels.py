@@ -11,9 +11,9 @@ from torch import Tensor
 from netslim.core.protocols import PrunableModel
 from netslim.models import create_model
 from netslim.transfers import TransferReport, transfer
-from netslim.transfers.anatomy import read_anatomy
+from netslim.transfers.residual_channels import Streams
+from netslim.transfers.resnet_layout import read_anatomy
 from netslim.transfers.strategies.select import SelectOptions, select
-from netslim.transfers.streams import Streams
 
 PLANES, STEM = (24, 64, 96, 100), 40  # of the source; the target takes 16, 32 and 64 of them, and a stem of 16
 EPSILON = 1e-5

@@ -4,6 +4,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,20 +17,71 @@ from netslim.core.errors import NetslimError
 if TYPE_CHECKING:
     from netslim.core.config import StageConfig
 
+
+@dataclass(frozen=True)
+class Verb:
+    """A command, by the names of what it needs: nothing is imported before it is used.
+
+    Attributes:
+        folder: where in `stages/` it lives.
+        config_class: its settings, in that folder's `config`.
+        help: one line for `netslim --help`.
+        positional: settings that are given as arguments.
+        module: what runs it, in that folder.
+    """
+
+    folder: str
+    config_class: str
+    help: str
+    positional: tuple[str, ...] = ()
+    module: str = "run"
+
+    def settings(self) -> type["StageConfig"]:
+        """The class of its settings; loads no torch."""
+        found: type[StageConfig] = getattr(self._load("config"), self.config_class)
+        return found
+
+    def run(self, config: "StageConfig") -> dict[str, Any]:
+        """Runs the stage."""
+        found: dict[str, Any] = self._load(self.module).run(config)
+        return found
+
+    def _load(self, module: str) -> Any:
+        return importlib.import_module(f"netslim.stages.{self.folder}.{module}")
+
+
 VERBS = {
-    "transfer": ("TransferConfig", (), "Transfer a pretrained torchvision or timm ResNet into a prunable network."),
-    "train": ("TrainConfig", (), "Train one phase: from scratch, from a file's weights, or of a pruned network."),
-    "prune": ("PruneConfig", ("model",), "Remove the channels with the smallest scales and prove the result."),
-    "sweep": ("SweepConfig", ("model",), "Show accuracy, size and speed right after pruning, over many budgets."),
-    "sensitivity": ("SensitivityConfig", ("model",), "Show what each layer's channels are worth, one layer at a time."),
-    "evaluate": ("EvaluateConfig", ("model",), "Measure the accuracy of a checkpoint."),
-    "export": ("ExportConfig", ("model",), "Make a network for inference: onnx, pt2, eager or safetensors."),
-    "bench": ("BenchConfig", ("files",), "Measure speed and memory of networks side by side."),
-    "info": ("InfoConfig", ("model",), "Say what a checkpoint holds."),
-    "demo": ("DemoConfig", (), "Run the five steps on the embedded digits."),
+    "transfer": Verb(
+        "transfer", "TransferConfig", "Transfer a pretrained torchvision or timm ResNet into a prunable network."
+    ),
+    "train": Verb(
+        "train", "TrainConfig", "Train one phase: from scratch, from a file's weights, or of a pruned network."
+    ),
+    "prune": Verb(
+        "prune", "PruneConfig", "Remove the channels with the smallest scales and prove the result.", ("model",)
+    ),
+    "sweep": Verb(
+        "analyze",
+        "SweepConfig",
+        "Show accuracy, size and speed right after pruning, over many budgets.",
+        ("model",),
+        "sweep",
+    ),
+    "sensitivity": Verb(
+        "analyze",
+        "SensitivityConfig",
+        "Show what each layer's channels are worth, one layer at a time.",
+        ("model",),
+        "sensitivity",
+    ),
+    "evaluate": Verb("evaluate", "EvaluateConfig", "Measure the accuracy of a checkpoint.", ("model",)),
+    "export": Verb(
+        "export", "ExportConfig", "Make a network for inference: onnx, pt2, eager or safetensors.", ("model",)
+    ),
+    "bench": Verb("bench", "BenchConfig", "Measure speed and memory of networks side by side.", ("files",)),
+    "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),
+    "demo": Verb("demo", "DemoConfig", "Run the five steps on the embedded digits."),
 }
-
-
 TOGETHER = ("train",)  # several processes of torchrun work on one run; any other verb is one process
 
 
@@ -45,17 +97,16 @@ class Verbs(typer.core.TyperGroup):
         if cmd_name not in VERBS:
             return None
         from netslim.cli.options import command
-        from netslim.stages import configs
 
-        config_class, positional, help_text = VERBS[cmd_name]
+        verb = VERBS[cmd_name]
         single = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
-        single.command(cmd_name, help=help_text)(command(getattr(configs, config_class), _act(cmd_name), positional))
+        single.command(cmd_name, help=verb.help)(command(verb.settings(), _act(cmd_name), verb.positional))
         return typer.main.get_command(single)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """The list in `--help`."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, help_text) for name, (_, _, help_text) in VERBS.items()])
+            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
 
 
 app = typer.Typer(
@@ -86,12 +137,6 @@ def _options(
     pass
 
 
-def stage(verb: str) -> Callable[[Any], dict[str, Any]]:
-    """The `run` function of a verb's stage, imported only now."""
-    run: Callable[[Any], dict[str, Any]] = importlib.import_module(f"netslim.stages.{verb}").run
-    return run
-
-
 def _act(verb: str) -> Callable[[Callable[[], "StageConfig"], Path | None, bool], None]:
     def act(build: Callable[[], "StageConfig"], json_file: Path | None, debug: bool) -> None:
         with_errors(lambda: _run_stage(verb, build(), json_file), debug)
@@ -108,7 +153,7 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None) -> None
     json_file = json_file if is_first() else None
     if json_file:
         check_writable(json_file)
-    result = stage(verb)(config)
+    result = VERBS[verb].run(config)
     if json_file:
         write_json(json_file, result)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from netslim.core.errors import UsageError
 from netslim.core.registry import Registry
-from netslim.data.memory import fits_on
+from netslim.data.host_memory import fits_on
 from netslim.data.resize import resize
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from netslim.core.errors import DataError
 from netslim.data.dataset import AT_HAND, DATASETS, Augmentation, ImageDataset, Source, Split
 from netslim.data.decode import common_form, decode_images, first_form
-from netslim.data.memory import fits
+from netslim.data.host_memory import fits
 from netslim.data.statistics import channel_statistics
 from netslim.data.streamed import StreamedSplit, streamed
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from netslim.core.errors import UsageError
-from netslim.data.counter import keyed_hash, uniform
+from netslim.data.counter_rng import keyed_hash, uniform
 from netslim.data.dataset import Augmentation, ImageDataset, Split
 
 Batch = tuple[Tensor, Tensor]

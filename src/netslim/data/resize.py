@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from netslim.data.memory import require_memory
+from netslim.data.host_memory import require_memory
 
 _CHUNK = 1024
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import UsageError
-from netslim.data.counter import keyed_hash
+from netslim.data.counter_rng import keyed_hash
 from netslim.data.dataset import Split
 
 _HELD_OUT = 3  # see resident.py: what a random number is for is part of its key

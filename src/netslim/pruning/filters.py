@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.protocols import ChannelGroup
-from netslim.pruning.groups import channels_of, scale_channels, slices_of
+from netslim.dependency.groups import channels_of, scale_channels, slices_of
 
 
 def filters_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:

@@ -21,18 +21,18 @@ from netslim.core.protocols import (
     PrunePlan,
     plan_of,
 )
+from netslim.dependency.groups import channels_of, groups_of, scale_channels, slices_of
+from netslim.dependency.meta import cost_of
+from netslim.dependency.tracer import running
 from netslim.models import build
-from netslim.pruning.budget import requested
-from netslim.pruning.candidates import Candidates, candidates, pruned_before
-from netslim.pruning.costs import CostModel
+from netslim.pruning.apply import entries_that_work
+from netslim.pruning.budget.cost_model import CostModel
+from netslim.pruning.budget.latency import Stopwatch, within
+from netslim.pruning.budget.ranking import Ranking, ranked
+from netslim.pruning.budget.request import requested
+from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, outcome_of, search_of
 from netslim.pruning.criteria import CRITERIA
-from netslim.pruning.groups import channels_of, groups_of, scale_channels, slices_of
-from netslim.pruning.meeting import Limits, Outcome, by_cost, by_percent, outcome_of, search_of
-from netslim.pruning.ranking import Ranking, ranked
-from netslim.pruning.skeleton import cost_of
-from netslim.pruning.surgery import entries_that_work
-from netslim.pruning.timing import Stopwatch, within
-from netslim.pruning.tracing import running
+from netslim.pruning.scope import Candidates, candidates, pruned_before
 
 
 def plan(  # noqa: PLR0913 - a keyword for every flag

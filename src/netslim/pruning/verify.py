@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
-from netslim.pruning.groups import planned, scale_channels, scales_of
+from netslim.dependency.groups import planned, scale_channels, scales_of
 
 TOLERANCE = 1e-5
 M = TypeVar("M", bound=nn.Module)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from netslim.core.distributed import ALONE, World
 from netslim.core.errors import DataError
 from netslim.core.modes import evaluation_mode
-from netslim.training.capture import Graphs, Pair, Work
+from netslim.training.cuda_graphs import Graphs, Pair, Work
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.core.distributed import World
-from netslim.training.capture import Graphs, Pair, Work, unchanged
-from netslim.training.dials import Dials
+from netslim.training.cuda_graphs import Graphs, Pair, Work, unchanged
+from netslim.training.ddp import Replica
+from netslim.training.device_scalars import Dials
+from netslim.training.distillation import Teacher
 from netslim.training.optimizer import step_size
 from netslim.training.penalties import Penalty
 from netslim.training.precision import Precision
-from netslim.training.replica import Replica
-from netslim.training.teacher import Teacher
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from netslim.core.protocols import PrunableModel
-from netslim.transfers.calibrate import calibrate_
+from netslim.transfers.moment_matching import calibrate_
 from netslim.transfers.protocol import Proposal, Strategy
 from netslim.transfers.report import TransferReport, learnable_sizes
 from netslim.transfers.sources import Source

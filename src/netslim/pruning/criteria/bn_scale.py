@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.protocols import ChannelGroup
+from netslim.dependency.groups import gammas_of
 from netslim.pruning.criteria import CRITERIA
-from netslim.pruning.groups import gammas_of
 
 
 def bn_scale(model: nn.Module, group: ChannelGroup) -> Tensor:

@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 
 from netslim.core.protocols import ChannelGroup, Criterion, Evidence
+from netslim.dependency.groups import channels_of
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criteria.bn_scale import bn_scale
-from netslim.pruning.groups import channels_of
 
 
 class ScalePerMac:

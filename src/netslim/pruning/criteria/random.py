@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.protocols import ChannelGroup, Criterion, Evidence
+from netslim.dependency.groups import channels_of
 from netslim.pruning.criteria import CRITERIA, SCALELESS
-from netslim.pruning.groups import channels_of
 
 SCALELESS.add("random")
 

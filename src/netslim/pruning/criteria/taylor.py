@@ -10,8 +10,8 @@ from torch.func import functional_call
 from netslim.core.errors import UsageError
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import ChannelGroup, Criterion, Evidence
+from netslim.dependency.groups import by_channel
 from netslim.pruning.criteria import CRITERIA
-from netslim.pruning.groups import by_channel
 
 
 class Taylor:

@@ -17,13 +17,13 @@ from torch import Tensor
 from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunableModel
 from netslim.models.preresnet import PLANES, blocks_per_stage
-from netslim.transfers.anatomy import EPSILON, Anatomy, Block, Conv, Norm, read_anatomy
 from netslim.transfers.kernels import fit_inputs, resample
-from netslim.transfers.placement import Placement, evenly_spaced, in_order, interleaved, spread
+from netslim.transfers.layer_mapping import Placement, evenly_spaced, in_order, interleaved, spread
 from netslim.transfers.protocol import KeyFate, Moments, Proposal
+from netslim.transfers.residual_channels import Streams
+from netslim.transfers.resnet_layout import EPSILON, Anatomy, Block, Conv, Norm, read_anatomy
 from netslim.transfers.roles import role_of, why_new
 from netslim.transfers.strategies import STRATEGIES
-from netslim.transfers.streams import Streams
 
 # An inner BatchNorm that must not cut: its output lies so many standard deviations above zero.
 PASS_DEVIATIONS = 2.0

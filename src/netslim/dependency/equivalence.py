@@ -1,0 +1,138 @@
+"""The proof that a cut network is the cut original: it runs on shapes, and every label must be where it has to be.
+
+The cut network's layers get the labels that their channels had in the original. It then runs as the original ran, but
+nothing may be united any more: every operation must give what the original's gave, less the channels that are gone.
+What splits or reshapes to sizes of its own is found out here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from netslim.dependency.channel_sets import Carried, Labels
+from netslim.dependency.rules.table import SAME
+from netslim.dependency.trace import Call, Event, Place, Trace, Weight
+from netslim.dependency.tracer import Tracer
+
+
+class ContradictionError(Exception):
+    """An operation of the cut network does something else than the original's."""
+
+
+class Settled(Labels):
+    """Labels whose sets are final: all that are frozen count as one, and nothing new is united or frozen."""
+
+    def __init__(self, labels: Labels) -> None:
+        super().__init__()
+        names = torch.arange(labels.count)
+        names[[*labels.frozen()]] = -1
+        self._names = names[labels.roots(torch.arange(labels.count))]
+
+    def named(self, labels: Tensor) -> Tensor:
+        """The names of the sets of the original's labels, -1 for those that stay: labels from here on."""
+        return self._names[labels]
+
+    def fresh(self, count: int, reason: str | None = None) -> Tensor:
+        """Labels that stay; the network's channels all have theirs already."""
+        if reason is None:
+            raise ContradictionError
+        return torch.full((count,), -1)
+
+    def roots(self, labels: Tensor) -> Tensor:
+        """The names, which labels are here."""
+        return labels
+
+    def unite(self, first: Tensor, second: Tensor) -> None:
+        """Raises ContradictionError unless they are united."""
+        if not bool((first == second).all()):
+            raise ContradictionError
+
+    def freeze(self, labels: Tensor, reason: str) -> None:  # noqa: ARG002
+        """Raises ContradictionError unless they are frozen."""
+        if bool((labels >= 0).any()):
+            raise ContradictionError
+
+
+class Prover(Tracer):  # type: ignore[no-untyped-call]
+    """Runs a cut network and compares it with the original's trace, operation by operation."""
+
+    def __init__(self, model: nn.Module, original: Trace, keeps: Mapping[Place, Tensor]) -> None:
+        self.settled = settled = Settled(original.labels)
+        whole = {place: settled.named(labels) for place, labels in original.dims.items()}
+        left = {place: whole[place][keep] for place, keep in keeps.items()}
+        super().__init__(model, Trace(labels=settled, dims=whole | left, axes=original.axes))
+        self.original = original
+        self.done = 0
+        none = torch.empty(0, dtype=torch.int64)
+        self._gone = torch.zeros(original.labels.count + 1, dtype=torch.bool)  # the last is for those that stay
+        self._gone[torch.cat([none, *(whole[place] for place in keeps)])] = True
+        self._gone[torch.cat([torch.tensor([-1]), *left.values()])] = False
+
+    def _note(self, call: Call, inputs: Sequence[Carried], states: Sequence[Carried | Weight | None]) -> None:
+        """Keeps the axis of the original's channels in mind where only one of them is left."""
+        super()._note(call, inputs, states)
+        if call.name in SAME:
+            return
+        for tensor, (_, before) in zip(call.out, self.original.events[self.done - 1].outputs, strict=False):
+            found = self.carried(tensor)
+            if before is not None and before.axis is not None and found is not None and found.axis is None:
+                size = tensor.shape[before.axis]
+                known = Carried(before.axis, found.labels.expand(size), found.silent.expand(size))
+                self._states[id(tensor)] = (tensor, known)
+
+    def happened(self, event: Event) -> None:
+        """Compares an operation with the original's."""
+        if self.done >= len(self.original.events):
+            raise ContradictionError
+        before = self.original.events[self.done]
+        if (before.name, before.where) != (event.name, event.where) or len(before.outputs) != len(event.outputs):
+            raise ContradictionError
+        for (shape, carried), (found_shape, found) in zip(before.outputs, event.outputs, strict=True):
+            self._compare(shape, carried, found_shape, found)
+        self.done += 1
+
+    def _compare(
+        self, shape: tuple[int, ...], carried: Carried | None, found_shape: tuple[int, ...], found: Carried | None
+    ) -> None:
+        if carried is None or found is None:
+            if carried is not found:
+                raise ContradictionError
+            return
+        names = self.settled.named(carried.labels)
+        left = names[~self._gone[names]]
+        expected = list(shape)
+        if carried.axis is not None:
+            expected[carried.axis] = len(left)
+        if tuple(expected) != found_shape:
+            raise ContradictionError
+        here = found.labels
+        if carried.axis == found.axis:
+            same = bool(torch.equal(left, here))
+        else:  # one of them has the same label all over, perhaps because all but one channel are gone
+            same = bool((left == left[:1]).all()) and bool((here == left[0]).all())
+        if not same:
+            raise ContradictionError
+
+
+def fault_of(
+    cut: nn.Module, original: Trace, keeps: Mapping[Place, Tensor], runs: Sequence[tuple[bool, torch.Size, torch.dtype]]
+) -> Event | None:
+    """The original's operation that the cut network does not repeat, or None if it repeats all.
+
+    Args:
+        cut: a skeleton of the cut network.
+        original: what the original's runs left.
+        keeps: per dimension that was cut, the indices that are left.
+        runs: training mode, input shape and type of each run.
+    """
+    prover = Prover(cut, original, keeps)
+    try:
+        for training, shape, dtype in runs:
+            cut.train(training)
+            prover.run(shape, dtype)
+    except Exception:  # the cut network stops with any error where sizes don't fit
+        return original.events[min(prover.done, len(original.events) - 1)]
+    return None if prover.done == len(original.events) else original.events[prover.done]

@@ -1,0 +1,1 @@
+"""What operations do to channels: one rule for each kind of operation of torch's ATen set."""

@@ -1,0 +1,107 @@
+"""Cutting entries out of parameters and buffers, and making the modules say so."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from netslim.core.protocols import Slice
+from netslim.dependency.meta import duplicate
+from netslim.dependency.meta import hollow as without_values
+from netslim.dependency.trace import Place
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def keeps_of(
+    slices: Sequence[Sequence[Slice]], kept: Sequence[Sequence[int]], sizes: Mapping[Place, int]
+) -> dict[Place, Tensor]:
+    """Per dimension that loses entries, the indices that stay.
+
+    Args:
+        slices: per group, where its channels sit.
+        kept: per group, the channels that stay.
+        sizes: the length of each dimension.
+    """
+    gone: dict[Place, list[Tensor]] = defaultdict(list)
+    for parts, keep in zip(slices, kept, strict=True):
+        stays = torch.tensor(keep, dtype=torch.int64)
+        taken: dict[int, Tensor] = {}  # most parts of a group share their positions
+        for part in parts:
+            own = id(part.positions)
+            if own not in taken:
+                taken[own] = part.positions[_others(stays, len(part.positions))].flatten()
+            gone[part.tensor, part.dim].append(taken[own])
+    keeps: dict[Place, Tensor] = {}
+    left: dict[tuple[int, ...], Tensor] = {}
+    for place, entries in gone.items():
+        alike = (sizes[place], *map(id, entries))
+        if alike not in left:
+            left[alike] = _others(torch.cat(entries), sizes[place])
+        if len(left[alike]) < sizes[place]:
+            keeps[place] = left[alike]
+    return keeps
+
+
+def _others(some: Tensor, count: int) -> Tensor:
+    """The numbers below `count` that are not among `some`."""
+    mask = torch.ones(count, dtype=torch.bool)
+    mask[some] = False
+    return mask.nonzero().flatten()
+
+
+def sizes_of(model: nn.Module) -> dict[Place, int]:
+    """The length of every dimension of every parameter and buffer."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return {(name, dim): size for name, tensor in named for dim, size in enumerate(tensor.shape)}
+
+
+def rebuilt(model: M, keeps: Mapping[Place, Tensor], *, hollow: bool = False) -> M:
+    """A copy of the network that has only the entries in `keeps`, its modules' sizes adapted.
+
+    Args:
+        model: left unchanged.
+        keeps: per (name, dimension) the indices that stay; dimensions that are not named stay whole.
+        hollow: whether parameters have shapes only.
+    """
+    copies: dict[int, object] = {}
+    changed = set()
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        parameter = isinstance(tensor, nn.Parameter)
+        values = without_values(tensor).detach() if hollow and isinstance(tensor, nn.Parameter) else tensor.detach()
+        cut = False
+        for dim in range(tensor.dim()):
+            if (name, dim) in keeps:
+                values, cut = values.index_select(dim, keeps[name, dim].to(values.device)), True
+        if not cut and not parameter:
+            continue
+        values = values if cut or hollow else values.clone()
+        copies[id(tensor)] = nn.Parameter(values, requires_grad=tensor.requires_grad) if parameter else values
+        if cut:
+            changed.add(id(copies[id(tensor)]))
+    small = duplicate(model, copies)
+    for module in small.modules():
+        own = [*module._parameters.values(), *module._buffers.values()]
+        if any(id(tensor) in changed for tensor in own):
+            _adapt(module)
+    return small
+
+
+def _adapt(module: nn.Module) -> None:
+    """Makes a module's attributes say what its tensors are."""
+    if isinstance(module, nn.Linear):
+        module.out_features, module.in_features = module.weight.shape
+    elif isinstance(module, _BatchNorm):
+        module.num_features = next(len(t) for t in (module.weight, module.running_mean) if t is not None)
+    elif isinstance(module, _ConvTransposeNd):
+        module.in_channels, module.out_channels = module.weight.shape[:2]
+    elif isinstance(module, _ConvNd):
+        outputs, inputs = module.weight.shape[:2]
+        module.groups = module.groups * outputs // module.out_channels if module.groups > 1 else 1
+        module.out_channels, module.in_channels = outputs, inputs * module.groups

@@ -1,0 +1,92 @@
+"""What a run of a network on shapes leaves behind: labels of channels, and what happened to them in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from netslim.dependency.channel_sets import Carried, Labels
+
+Place = tuple[str, int]  # name of a parameter or buffer, and one of its dimensions
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A parameter of several dimensions, transposed perhaps: dimension i is dimension `dims[i]` of the parameter."""
+
+    name: str
+    dims: tuple[int, ...]
+
+
+Results = Sequence[Carried | Weight | None]  # what each tensor that an operation gives carries
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation at work.
+
+    Attributes:
+        name: "add" for aten.add.Tensor and aten.add_.Tensor.
+        func, args, kwargs: the operation and what it was given.
+        given: all arguments by their name in the operation's schema.
+        out: the tensors that it gave.
+        where: line of the network's code.
+    """
+
+    name: str
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    given: dict[str, Any]
+    out: list[Tensor]
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.where}"
+
+
+@dataclass(frozen=True)
+class Event:
+    """What one operation did to the labels.
+
+    Attributes:
+        name, where: as in `Call`.
+        inputs: what it read.
+        outputs: what it gave, with the shapes.
+    """
+
+    name: str
+    where: str
+    inputs: tuple[Carried, ...]
+    outputs: tuple[tuple[tuple[int, ...], Carried | None], ...]
+
+
+@dataclass
+class Trace:
+    """What is known of a network after it ran.
+
+    Attributes:
+        labels: the sets of channels.
+        dims: labels along the dimensions of parameters and buffers.
+        axes: the dimension of parameters and buffers that are vectors, None for those that are more.
+        silenced: dimensions of `dims` along which zeros silence a channel.
+        scales: names of BatchNorm weights, in the order of their use.
+        used: names of the parameters and buffers that took part.
+        events: everything that happened, in order.
+    """
+
+    labels: Labels
+    dims: dict[Place, Tensor] = field(default_factory=dict)
+    axes: dict[str, int | None] = field(default_factory=dict)
+    silenced: set[Place] = field(default_factory=set)
+    scales: list[str] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def sizes(self) -> dict[Place, int]:
+        """The length of every dimension that has labels."""
+        return {place: len(labels) for place, labels in self.dims.items()}

@@ -1,0 +1,84 @@
+"""Peak memory of a network, measured in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from netslim.deploy.inference import Form
+from netslim.deploy.opening import open_file
+
+RUNS = 3
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def peak_memory(
+    path: Path, load: Callable[[Path], nn.Module], engine: str, shape: tuple[int, ...], form: Form | None, threads: int
+) -> int:
+    """Bytes by which a fresh process grows at most while it runs a network.
+
+    The process opens the file and makes the network ready first; what counts is what it holds then (weights included)
+    and what three runs add, less what it held before. So the libraries themselves are not in it.
+
+    Args:
+        path: the file.
+        load: see `open_file`; a function of a module.
+        engine: what runs it.
+        shape: of the input (N, C, H, W).
+        form: of a checkpoint's network.
+        threads: of the processor.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(grown, path, load, engine, shape, form, threads).result()
+
+
+def grown(
+    path: Path, load: Callable[[Path], nn.Module], engine: str, shape: tuple[int, ...], form: Form | None, threads: int
+) -> int:
+    """What `peak_memory` says, for this process."""
+    torch.set_num_threads(threads)
+    images = torch.zeros(shape)
+    torch.nn.functional.conv2d(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 3, 3))  # what the first one allocates
+    before = _now()
+    with torch.inference_mode():
+        call = open_file(path, load).call(engine, images, form, threads)
+        _reset()
+        for _ in range(RUNS):
+            call()
+    return max(0, _peak() - before)
+
+
+def _now() -> int:
+    return _status("VmRSS") or _largest_ever()
+
+
+def _peak() -> int:
+    return _status("VmHWM") or _largest_ever()
+
+
+def _status(name: str) -> int:
+    """A field of Linux' account of this process, in bytes; 0 elsewhere."""
+    if not _STATUS.is_file():
+        return 0
+    lines = [line for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:")]
+    return int(lines[0].split()[1]) * 1024 if lines else 0
+
+
+def _largest_ever() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _reset() -> None:
+    """Lets Linux forget the peak so far, which loading caused."""
+    try:
+        _RESET.write_text("5")
+    except OSError:
+        return

@@ -1,0 +1,98 @@
+"""Target `eager`: plain PyTorch code and its weights, which need neither netslim nor any compiler."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import fx, nn
+
+from netslim.core.errors import NetslimError
+from netslim.core.files import atomic_write
+from netslim.core.safetensors_folder import write_folder
+from netslim.deploy.target import TARGETS, Bundle, Run, Target, without_gradients
+
+CODE = "network.py"
+
+_HEAD = '''"""A network made by netslim for inference. Needs torch and safetensors.
+
+    from network import load
+    logits = load()(images)  # images: (N, {shape})
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+{layers}
+
+{forward}
+
+def load(folder=Path(__file__).parent):
+    """The network with its weights, in eval mode on the CPU."""
+    network = Network().eval().requires_grad_(False)
+    network.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+    return network{layout}
+'''
+
+
+class EagerTarget(Target):
+    """A folder: `network.py`, `model.safetensors` and `config.json`."""
+
+    layouts = ("nchw", "nhwc")
+
+    def write(self, bundle: Bundle, path: Path) -> None:
+        """Writes the code and the weights."""
+        if not isinstance(bundle.network, fx.GraphModule):
+            raise NetslimError("target eager writes code, and this network has no fixed graph; type --target pt2")
+        write_folder(path, bundle.network.state_dict(), bundle.facts)
+        atomic_write(path / CODE, _code(bundle.network, bundle).encode())
+
+    def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
+        """Imports the code that was written."""
+        return without_gradients(load_code(path))
+
+
+def load_code(folder: Path) -> nn.Module:
+    """The network of a folder of target eager: runs the code in it."""
+    names: dict[str, Any] = {"__name__": "network", "__file__": str(folder / CODE)}
+    exec(compile((folder / CODE).read_text(), folder / CODE, "exec"), names)  # noqa: S102 - an import leaves __pycache__
+    network: nn.Module = names["load"]()
+    return network
+
+
+def _code(network: fx.GraphModule, bundle: Bundle) -> str:
+    layers = [f"        self.{name} = nn.{_call(layer)}" for name, layer in network.named_children()]
+    layers += [
+        f'        self.register_buffer("{name}", torch.zeros({tuple(value.shape)}, dtype={value.dtype}))'
+        for name, value in network.named_buffers(recurse=False)
+    ]
+    foreign = [name for name, layer in network.named_children() if not hasattr(nn, type(layer).__name__)]
+    source = network.graph.python_code("self")
+    foreign += [name for name in source.globals if name != "torch" and re.search(rf"\b{name}\b", source.src)]
+    if foreign:
+        raise NetslimError(
+            f"target eager writes torch's own layers and functions only, and {', '.join(foreign[:3])} is none; "
+            f"type --target pt2"
+        )
+    forward = "\n".join(f"    {line}".rstrip() for line in source.src.strip().splitlines())
+    last = bundle.facts["form"]["layout"] == "nhwc"
+    layout = ".to(memory_format=torch.channels_last)" if last else ""
+    shape = ", ".join(str(side) for side in bundle.example.shape[1:])
+    return _HEAD.format(shape=shape, layers="\n".join(layers), forward=forward, layout=layout)
+
+
+def _call(layer: nn.Module) -> str:
+    """The layer as code. BatchNorm's `bias` is an argument of recent versions of torch only."""
+    text = repr(layer)
+    return text.replace(", bias=True", "") if isinstance(layer, nn.BatchNorm2d) else text
+
+
+TARGETS.register("eager")(EagerTarget())

@@ -1,0 +1,101 @@
+"""Target `onnx`: for ONNX Runtime and everything else that reads ONNX."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from netslim.core.errors import NetslimError
+from netslim.core.files import atomic_write
+from netslim.deploy.onnx_graph import NotWrittenError, onnx_model
+from netslim.deploy.onnx_runtime import onnx_session, run_session
+from netslim.deploy.target import TARGETS, Bundle, Run, Target
+
+
+class OnnxTarget(Target):
+    """One file, weights included, with the facts in its metadata under `netslim`."""
+
+    suffix = ".onnx"
+    packages = ("onnx", "onnxruntime")
+
+    def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
+        """ONNX Runtime on as many threads as torch has; torch itself where only its slow exporter could write it."""
+        try:
+            model = onnx_model(network, {})
+        except NotWrittenError:
+            return super().caller(network, example)
+        session = onnx_session(model.SerializeToString(), torch.get_num_threads())
+        return lambda: run_session(session, example)
+
+    def write(self, bundle: Bundle, path: Path) -> None:
+        """Writes the model after ONNX's own checker has passed it."""
+        import onnx
+
+        model = _model(bundle.network, bundle.example, {"netslim": json.dumps(bundle.facts)})
+        try:
+            onnx.checker.check_model(model, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise NetslimError(f"ONNX's checker refused the model: {str(error).splitlines()[0]}") from error
+        atomic_write(path, model.SerializeToString())
+
+    def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
+        """Runs the file with ONNX Runtime."""
+        session = onnx_session(path.read_bytes(), torch.get_num_threads())
+        return lambda images: run_session(session, images)
+
+
+def onnx_bytes(network: nn.Module, example: Tensor) -> bytes:
+    """A network as an ONNX file's content."""
+    content: bytes = _model(network, example, {}).SerializeToString()
+    return content
+
+
+def _model(network: nn.Module, example: Tensor, facts: Mapping[str, str]) -> Any:
+    if isinstance(network, fx.GraphModule):
+        try:
+            return onnx_model(network, facts)
+        except NotWrittenError:
+            pass  # torch's exporter knows more kinds of nodes
+    return _by_torch(network, example, facts)
+
+
+def _by_torch(network: nn.Module, example: Tensor, facts: Mapping[str, str]) -> Any:
+    from onnx import helper
+
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program: Any = torch.onnx.export(
+                network.eval(),
+                (example[:2],),
+                dynamo=True,
+                verbose=False,
+                input_names=["input"],
+                output_names=["output"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+            )
+    except ImportError as error:
+        raise NetslimError(
+            f"this network has operations that only torch's exporter writes to ONNX, which needs onnxscript ({error}); "
+            f"type pip install 'netslim[export]'"
+        ) from error
+    except Exception as error:  # torch's exporter wraps whatever happened
+        raise NetslimError(f"torch can't write this network as ONNX: {str(error).strip().splitlines()[0]}") from error
+    finally:
+        logger.setLevel(level)
+    model = program.model_proto
+    helper.set_model_props(model, dict(facts))
+    return model
+
+
+TARGETS.register("onnx")(OnnxTarget())

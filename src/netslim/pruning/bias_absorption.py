@@ -1,0 +1,223 @@
+"""What removed channels still gave, as constants in the layers that follow.
+
+Where the penalty has brought a channel's BatchNorm scale to zero, the channel still gives its shift, through the
+activation, to everything that reads it. That is a constant: the mean of the next BatchNorm or the next bias can take it
+in, and the network computes on what it has learnt to compute on. (Liu et al. 2017 throw it away.) It is exact where
+every position reads the same: at the border of a convolution that pads with zeros a part of it is missing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+from netslim.core.errors import UsageError
+from netslim.core.modes import evaluation_mode
+from netslim.core.protocols import LeftAlone, plan_of
+from netslim.dependency.groups import planned
+from netslim.dependency.trace import Place
+from netslim.pruning.apply import entries_left
+from netslim.pruning.verify import flat_outputs, masked
+
+_ROUNDING = 32  # in units of the type's precision at a layer's largest value: what is as good as no difference
+_CONSTANT = 1000  # likewise: what a constant may differ by from image to image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Absorbed:
+    """What one layer took in.
+
+    Attributes:
+        name: of the BatchNorm, convolution or linear layer.
+        constant: the largest constant of a channel, as an absolute value.
+        border: the largest absolute error that stays at a position which zero padding reaches; 0 up to rounding where
+            none does.
+    """
+
+    name: str
+    constant: float
+    border: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Absorption:
+    """What became of the constants.
+
+    Attributes:
+        layers: those that took something in, in order of execution.
+        left: channels whose difference is no constant, and layers that can't take one in.
+        before, after: largest absolute difference of an output to the unpruned network whose removed channels have
+            scale zero and keep their shift; on random images.
+    """
+
+    layers: tuple[Absorbed, ...]
+    left: tuple[LeftAlone, ...]
+    before: float
+    after: float
+
+    @property
+    def border(self) -> float:
+        """The largest error that a layer keeps at the border of its input."""
+        return max((layer.border for layer in self.layers), default=0.0)
+
+
+def absorb_(small: nn.Module, model: nn.Module, example: Tensor) -> Absorption:
+    """Adds to means and biases of a pruned network what the removed channels' BatchNorm shifts contributed.
+
+    Both networks run once, in eval mode, on two random images. In order of execution, every BatchNorm's input and every
+    bias's output is held against that of the unpruned network whose removed channels have scale zero: the median over
+    all positions of the difference goes into the running mean or the bias, and what follows sees the unpruned network's
+    values. A channel whose difference is not the same in both images is left. No bias is created, and no data is
+    needed; where there is data, `recalibrate_` after this measures the means better than the border allows.
+
+    Behind gates (squeeze-excitation) "constant" is meant at the unpruned network's gates: what a removed channel still
+    changes in a gate is taken in at the gate's own biases, where it is a constant, and left where it is not.
+
+    Args:
+        small: what `apply(model, plan)` returned, before any training; changed in place.
+        model: the network before this pruning, left unchanged.
+        example: an input (N, C, H, W), whose shape alone is used: how far borders reach depends on it.
+
+    Raises:
+        UsageError: `small` was not pruned, or not from `model`.
+    """
+    plan = plan_of(small)
+    if plan is None:
+        raise UsageError("this network was not pruned, so that there is nothing to absorb; give what apply() returned")
+    parts = planned(model, plan)
+    sites = _sites(small, entries_left(model, parts))
+    reference = masked(model, plan, shift=True)
+    shape = (2, *example.shape[1:])
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(example)
+    with evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
+        before = flat_outputs(small(images))
+        with _watching(reference, sites, _Site.record):
+            expected = flat_outputs(reference(images))
+        with _watching(small, sites, _Site.compare):
+            small(images)
+        layers, left = _take_in_(sites)
+        after = flat_outputs(small(images))
+    return Absorption(
+        layers=tuple(layers), left=tuple(left), before=_apart(before, expected), after=_apart(after, expected)
+    )
+
+
+@dataclass
+class _Site:
+    """A layer that can take constants in.
+
+    Attributes:
+        name: of the module.
+        constant: the running mean or bias of the pruned network.
+        is_norm: whether it is a mean, and the difference one of inputs.
+        dim: the dimension of the channels.
+        keep: the channels that the pruned network has, None for all.
+        seen: what the unpruned network has there, call by call.
+        differences: per call, unpruned less pruned, shape (positions of both images, channels).
+        scale: the largest absolute value seen.
+    """
+
+    name: str
+    constant: Tensor
+    is_norm: bool
+    dim: int
+    keep: Tensor | None
+    seen: list[Tensor] = field(default_factory=list)
+    differences: list[Tensor] = field(default_factory=list)
+    scale: float = 0.0
+
+    def record(self, values: Tensor) -> Tensor:
+        """What the unpruned network has at this call."""
+        self.seen.append(values.clone() if self.keep is None else values.index_select(self.dim, self.keep))
+        return values
+
+    def compare(self, values: Tensor) -> Tensor:
+        """What the pruned network has; returns what the unpruned one had, so that later differences are their own."""
+        expected = self.seen.pop(0)
+        self.scale = max(self.scale, float(expected.abs().max()))
+        self.differences.append((expected - values).movedim(self.dim, -1).flatten(0, -2))
+        return expected
+
+
+def _sites(small: nn.Module, keeps: Mapping[Place, Tensor]) -> list[_Site]:
+    sites = []
+    for name, module in small.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is not None:
+            sites.append(_Site(name, module.running_mean, True, 1, keeps.get((f"{name}.running_mean", 0))))
+        elif isinstance(module, nn.Linear | _ConvNd) and isinstance(module.bias, nn.Parameter):
+            dim = -1 if isinstance(module, nn.Linear) else 1
+            sites.append(_Site(name, module.bias, False, dim, keeps.get((f"{name}.bias", 0))))
+    return sites
+
+
+@contextmanager
+def _watching(network: nn.Module, sites: Sequence[_Site], act: Callable[[_Site, Tensor], Tensor]) -> Iterator[None]:
+    """Calls `act` for every site when the network runs; what it returns is what the network goes on with."""
+    hooks = []
+    try:
+        for site in sites:
+            module = network.get_submodule(site.name)
+            if site.is_norm:
+                hooks.append(module.register_forward_pre_hook(partial(_at_input, site, act), with_kwargs=True))
+            else:
+                hooks.append(module.register_forward_hook(partial(_at_output, site, act)))
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _at_input(
+    site: _Site, act: Callable[[_Site, Tensor], Tensor], _: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    (values,) = (*args, *keywords.values())  # a BatchNorm has one argument, under whatever name
+    return (act(site, values),), {}
+
+
+def _at_output(site: _Site, act: Callable[[_Site, Tensor], Tensor], _: nn.Module, __: Any, output: Tensor) -> Tensor:
+    return act(site, output)
+
+
+def _take_in_(sites: Sequence[_Site]) -> tuple[list[Absorbed], list[LeftAlone]]:
+    """Moves means and biases; those that several modules share count as one."""
+    tied: dict[int, list[_Site]] = defaultdict(list)
+    for site in sites:
+        if site.differences:
+            tied[id(site.constant)].append(site)
+    layers, left = [], []
+    for first, *others in tied.values():
+        differences = [rows for site in (first, *others) for rows in site.differences]
+        unit = torch.finfo(first.constant.dtype).eps * max(site.scale for site in (first, *others))
+        if max(float(rows.abs().max()) for rows in differences) <= _ROUNDING * unit:
+            continue
+        constant, holds = _constant(differences, _CONSTANT * unit)
+        first.constant.add_(torch.where(holds, constant, 0), alpha=-1 if first.is_norm else 1)
+        if loose := int((~holds).sum()):
+            left.append(LeftAlone(name=first.name, channels=loose, reason="differ between images, or between calls"))
+        if bool(holds.any()):
+            border = max(float((rows - constant)[:, holds].abs().max()) for rows in differences)
+            layers.append(Absorbed(name=first.name, constant=float(constant[holds].abs().max()), border=border))
+    return layers, left
+
+
+def _constant(differences: Sequence[Tensor], tolerance: float) -> tuple[Tensor, Tensor]:
+    """Per channel the difference at most positions, and whether both images and all calls have the same."""
+    medians = torch.stack([rows.median(0).values for rows in differences])
+    holds = (medians - medians[0]).abs().amax(0) <= tolerance
+    for rows in differences:
+        first, second = rows.tensor_split(2) if len(rows) % 2 == 0 else (rows, medians[0])
+        holds &= (first - second).abs().amax(0) <= tolerance
+    return medians[0], holds
+
+
+def _apart(first: Tensor, second: Tensor) -> float:
+    return float((first - second).abs().max())

@@ -1,0 +1,1 @@
+"""From a budget to the number of channels that every group loses."""

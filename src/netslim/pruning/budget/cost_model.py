@@ -1,0 +1,116 @@
+"""What a network costs as a function of how many channels each group has: nothing is cut and nothing runs."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.protocols import ChannelGroup, Cost
+from netslim.cost import count_places
+from netslim.dependency.groups import scale_channels, slices_of
+from netslim.dependency.meta import counted
+from netslim.dependency.trace import Place
+
+
+class CostModel:
+    """Parameters and MACs of a network that loses channels.
+
+    A tensor has as many numbers as the product of its sides; a group takes entries off some sides. Parameters are the
+    sum of these products, and MACs the same sum with each layer's weight counted once for every place it is applied at.
+
+    Args:
+        model: the network as it is now.
+        groups: its channel groups.
+        example: an input (N, C, H, W), whose shape alone is used.
+        places: where layers are applied in one such input (see `count_places`), if that was counted already.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        groups: Sequence[ChannelGroup],
+        example: Tensor,
+        places: Mapping[str, float] | None = None,
+    ) -> None:
+        parameters = dict(model.named_parameters())
+        if places is None:
+            counts = counted(count_places, model, example)
+            places = {layer: count / example.shape[0] for layer, count in counts.items()}
+        self._uses = _uses(model, parameters, places)
+        sides: dict[Place, int] = {}
+        taken: list[tuple[int, int, int]] = []
+        for number, group in enumerate(groups):
+            for part in slices_of(model, group):
+                if part.tensor in parameters:
+                    side = sides.setdefault((part.tensor, part.dim), len(sides))
+                    taken.append((side, number, part.positions.shape[1]))
+        self._full = _numbers([parameters[name].shape[dim] for name, dim in sides])
+        self._taken = torch.zeros(len(sides), len(groups), dtype=torch.float64)
+        for side, number, entries in taken:
+            self._taken[side, number] += entries
+        self._fixed, self._sides = _products(parameters, sides)
+        self._selections = _selections(model, groups, [*parameters])
+
+    @property
+    def now(self) -> Cost:
+        """The cost of the network as it is."""
+        return self.at(torch.zeros(self._taken.shape[1]))
+
+    def at(self, removed: Tensor) -> Cost:
+        """The cost with `removed` channels of each group gone, shape (groups,)."""
+        sides = torch.cat([self._full - self._taken @ removed.double(), torch.ones(1, dtype=torch.float64)])
+        numbers = self._fixed * sides[self._sides].prod(1)
+        for group, channels, vectors in self._selections:
+            if removed[group] == channels:
+                numbers[vectors] = 0
+        return Cost(params=round(float(numbers.sum())), macs=round(float(numbers @ self._uses)))
+
+    def macs_per_channel(self) -> list[float]:
+        """Per group, the MACs of one input that go with the first of its channels."""
+        everything = self.now.macs
+        singles = torch.eye(self._taken.shape[1])
+        return [float(everything - self.at(single).macs) for single in singles]
+
+
+def _uses(model: nn.Module, parameters: dict[str, nn.Parameter], places: Mapping[str, float]) -> Tensor:
+    """Per parameter, the multiply-adds of each of its numbers for one input."""
+    names = {id(parameter): name for name, parameter in parameters.items()}
+    uses = dict.fromkeys(parameters, 0.0)
+    for layer, count in places.items():
+        name = names.get(id(model.get_submodule(layer).weight))
+        if name is not None:  # else the weight is computed, and no group cuts it
+            uses[name] += count
+    return _numbers([*uses.values()])
+
+
+def _selections(
+    model: nn.Module, groups: Sequence[ChannelGroup], names: Sequence[str]
+) -> list[tuple[int, int, list[int]]]:
+    """Groups whose BatchNorm is as wide as the stream until its branch goes: its number, channels and parameters."""
+    found = []
+    for number, group in enumerate(groups):
+        if group.selection is not None and group.branch is not None:
+            vectors = [index for index, name in enumerate(names) if name.rpartition(".")[0] in group.scales]
+            found.append((number, len(scale_channels(model, group)), vectors))
+    return found
+
+
+def _products(parameters: dict[str, nn.Parameter], places: dict[Place, int]) -> tuple[Tensor, Tensor]:
+    """Per parameter: the product of the sides that stay, and the places of the others (the last place is a one)."""
+    fixed, sides = [], []
+    for name, parameter in parameters.items():
+        product, cut = 1, []
+        for dim, size in enumerate(parameter.shape):
+            if (name, dim) in places:
+                cut.append(places[name, dim])
+            else:
+                product *= size
+        fixed.append(product)
+        sides.append(cut)
+    most = max((len(cut) for cut in sides), default=0)
+    filled = [cut + [len(places)] * (most - len(cut)) for cut in sides]
+    return _numbers(fixed), torch.tensor(filled, dtype=torch.long).view(len(fixed), most)
+
+
+def _numbers(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)

@@ -1,0 +1,126 @@
+"""A budget of time: candidates are built and run, in turns with the unpruned network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.errors import UsageError
+from netslim.core.modes import evaluation_mode
+from netslim.core.protocols import Budget, PrunePlan, plan_of
+from netslim.cost import measure_latency
+from netslim.models import build
+from netslim.pruning.apply import apply
+from netslim.pruning.budget.request import Request
+from netslim.pruning.budget.search import Search, State
+
+TOLERANCE = 0.03  # what is faster than the target by less than this is near enough: timings scatter as much
+_ROUNDS = 8
+_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A network that was run.
+
+    Attributes:
+        state: what is gone of it.
+        plan: its plan.
+        seconds: median time for a batch.
+        dense: that of the unpruned network, measured in turns with it.
+    """
+
+    state: State
+    plan: PrunePlan
+    seconds: float
+    dense: float
+
+
+class Stopwatch:
+    """Measures pruned candidates of a network against the unpruned one.
+
+    Args:
+        model: the network as it is now.
+        images: the batch that is timed.
+
+    Attributes:
+        pruned_before: whether that is another network than the unpruned one.
+    """
+
+    def __init__(self, model: nn.Module, images: Tensor) -> None:
+        self._model = model
+        self._images = images
+        done = plan_of(model)
+        self.pruned_before = done is not None
+        self._dense = model
+        if done is not None:
+            if done.arch is None:
+                raise UsageError(
+                    f"{type(model).__name__} was pruned before, and netslim can't build the unpruned one to compare "
+                    f"latencies with; type --target-macs"
+                )
+            self._dense = build(done.arch).to(images.device)
+
+    def time(self, state: State, plan: PrunePlan) -> Probe:
+        """Runs what `plan` makes of the network."""
+        networks = {"dense": self._dense, "pruned": apply(self._model, plan)}
+        with evaluation_mode(networks["dense"]), evaluation_mode(networks["pruned"]), torch.inference_mode():
+            times = measure_latency(
+                {name: partial(network, self._images) for name, network in networks.items()}, seconds=_SECONDS
+            )
+        return Probe(state, plan, times["pruned"].median, times["dense"].median)
+
+
+def within(
+    request: Request, search: Search, draft: Callable[[State], PrunePlan], stopwatch: Stopwatch, batch: int
+) -> PrunePlan:
+    """The plan of the largest network found whose measured latency is at most the target.
+
+    The number of steps is searched for, by interpolating latency in MACs.
+
+    Raises:
+        UsageError: the network is as fast already, or none is so fast: the fastest is named.
+    """
+
+    def probe(count: int) -> Probe:
+        state = search.after(count)
+        return stopwatch.time(state, draft(state))
+
+    fast = probe(search.length)
+    slow = probe(0) if stopwatch.pruned_before else replace(fast, state=search.after(0), seconds=fast.dense)
+    if slow.seconds <= _target(request, slow):
+        raise UsageError(f"{request}: the network takes {_shown(slow)} already; ask for less than that")
+    if fast.seconds > _target(request, fast):
+        raise UsageError(
+            f"{request}: the fastest that can be reached takes {_shown(fast)} on this machine at batch {batch}; "
+            f"type --target-latency {_milliseconds(fast.seconds * (1 + TOLERANCE))}"
+        )
+    for _ in range(_ROUNDS):
+        share = (_target(request, fast) - fast.seconds) / max(slow.seconds - fast.seconds, 1e-9)
+        wanted = fast.state.cost + min(max(share, 0.1), 0.9) * (slow.state.cost - fast.state.cost)
+        count = search.fewest(wanted)
+        if fast.seconds >= _target(request, fast) * (1 - TOLERANCE) or search.after(count).cost <= fast.state.cost:
+            break
+        tried = probe(count)
+        slow, fast = (slow, tried) if tried.seconds <= _target(request, tried) else (tried, fast)
+    target = _target(request, fast)
+    budget = Budget(
+        kind=request.kind, asked=request.asked, target=target, reached=fast.seconds, dense=fast.dense, batch=batch
+    )
+    return replace(fast.plan, budget=budget)
+
+
+def _target(request: Request, probe: Probe) -> float:
+    return request.value * probe.dense if request.relative else request.value
+
+
+def _shown(probe: Probe) -> str:
+    return f"{_milliseconds(probe.seconds)} ({probe.seconds / probe.dense:.0%} of the unpruned network's time)"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g}ms"

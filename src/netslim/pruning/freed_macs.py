@@ -1,0 +1,53 @@
+"""What the removal of a channel frees, as weights of the scales that are to become zero for it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.errors import UsageError
+from netslim.core.protocols import ChannelGroup
+from netslim.dependency.groups import groups_of, scale_channels, title
+from netslim.pruning.budget.cost_model import CostModel
+
+
+def freed_macs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Tensor]:
+    """Per BatchNorm, a weight for each of its scales in proportion to the MACs that go with its channel.
+
+    The mean over all scales of all BatchNorms is 1. A channel with several scales shares its MACs among them. A scale
+    whose channel can't be removed, or was not chosen by a selection, frees nothing: its weight is 0.
+
+    Args:
+        model: any network with channel groups; left unchanged.
+        input_shape: (1, C, H, W) of its inputs.
+
+    Raises:
+        UsageError: none of its channels can be removed.
+    """
+    groups = groups_of(model, input_shape).groups
+    freed = {
+        name: torch.zeros(module.num_features)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.BatchNorm2d) and module.affine
+    }
+    costs = CostModel(model, groups, torch.zeros(*input_shape))
+    for group, macs in zip(groups, costs.macs_per_channel(), strict=True):
+        entries = _entries(model, group)
+        count = sum(positions.shape[1] for positions in entries.values())
+        for name, positions in entries.items():
+            if name in freed:
+                freed[name][positions] = macs / count
+    mean = float(torch.cat([*freed.values()]).mean()) if freed else 0.0
+    if not mean:
+        raise UsageError(
+            f"no channel of {title(model)} can be removed, so none frees MACs: type --penalty-weights equal"
+        )
+    return {name: macs / mean for name, macs in freed.items()}
+
+
+def _entries(model: nn.Module, group: ChannelGroup) -> dict[str, Tensor]:
+    """Per BatchNorm that scores the group, the positions of its scales in it, shape (channels, entries per channel)."""
+    if group.slices:
+        positions = {part.tensor: part.positions for part in group.slices}
+        return {name: positions[f"{name}.weight"] for name in group.scales}
+    return {name: torch.tensor(scale_channels(model, group))[:, None] for name in group.scales}

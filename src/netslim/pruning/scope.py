@@ -1,0 +1,136 @@
+"""Which of a network's channel groups a plan is about: those that a criterion scores and that the patterns choose."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from netslim.core.errors import UsageError, one_of
+from netslim.core.protocols import ChannelGroup, GroupPlan, LeftAlone, plan_of
+from netslim.dependency.groups import Grouping, channels_of, title
+from netslim.pruning.criteria import SCALELESS
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The groups of a plan.
+
+    Attributes:
+        groups: those that the plan names, in network order.
+        chosen: the numbers of those from which channels may go.
+        left_alone: the channels that no plan removes, and why.
+    """
+
+    groups: tuple[ChannelGroup, ...]
+    chosen: tuple[int, ...]
+    left_alone: tuple[LeftAlone, ...]
+
+    @property
+    def scored(self) -> list[ChannelGroup]:
+        """The groups from which channels may go."""
+        return [self.groups[number] for number in self.chosen]
+
+
+def pruned_before(model: nn.Module, found: Grouping) -> dict[str, GroupPlan]:
+    """By name, the groups of the plan that the network was pruned by. Raises UsageError if they are no groups now."""
+    done = plan_of(model)
+    if done is None:
+        return {}
+    names = {group.name for group in found.groups}
+    left = [part.name for part in done.groups if part.keep]
+    if done.traced != (found.derivation is not None) or not names.issuperset(left):
+        form = "couple" if done.traced else "select"
+        raise UsageError(f"{title(model)} was pruned by other channel groups before; type --residual {form} again")
+    return {part.name: part for part in done.groups}
+
+
+def candidates(
+    model: nn.Module,
+    found: Grouping,
+    criterion: str,
+    done: Mapping[str, GroupPlan],
+    patterns: tuple[Sequence[str], Sequence[str]] = ((), ()),
+) -> Candidates:
+    """The groups that the criterion scores and the patterns choose, and what is left alone.
+
+    Args:
+        model: the network.
+        found: its channel groups.
+        criterion: name of the criterion.
+        done: the plan that the network was pruned by.
+        patterns: of the groups that are chosen (all if there are none), and of those that are not.
+
+    Raises:
+        UsageError: there are none, or a pattern matches nothing.
+    """
+    groups, left = _scored(model, found, criterion, done)
+    only, ignore = patterns
+    names = [_names(group) for group in groups]
+    for pattern in only:
+        _check_pattern("--only", pattern, names)
+    for pattern in ignore:
+        _check_pattern("--ignore", pattern, [*names, {name for name, _ in model.named_modules()}])
+    chosen = []
+    for number, (group, own) in enumerate(zip(groups, names, strict=True)):
+        against = next((pattern for pattern in ignore if _matches(pattern, own)), None)
+        if against is None and (not only or any(_matches(pattern, own) for pattern in only)):
+            chosen.append(number)
+        else:
+            reason = "is not in --only" if against is None else f"matches --ignore {against}"
+            left.append(LeftAlone(name=group.name, channels=channels_of(model, group), reason=reason))
+    if not chosen:
+        raise UsageError("--only and --ignore together leave no channels that can go; drop one of the patterns")
+    return Candidates(tuple(groups), tuple(chosen), tuple(left))
+
+
+def _scored(
+    model: nn.Module, found: Grouping, criterion: str, done: Mapping[str, GroupPlan]
+) -> tuple[list[ChannelGroup], list[LeftAlone]]:
+    """The groups that the criterion scores, and what is left alone. Raises UsageError if there are none."""
+    if found.derivation is None:
+        return list(found.groups), []
+    groups, left = [], list(found.left_alone)
+    for group in found.groups:
+        channels = channels_of(model, group)
+        if group.name in done or (channels > 1 and (group.scales or criterion in SCALELESS)):
+            groups.append(group)
+        else:
+            reason = "can only go as a whole" if channels == 1 else "has no BatchNorm that scores it"
+            left.append(LeftAlone(name=group.name, channels=channels, reason=reason))
+    if groups:
+        return groups, left
+    if not found.derivation.trace.scales and criterion not in SCALELESS:
+        raise UsageError(
+            f"{title(model)} has no BatchNorm, whose scales criterion '{criterion}' reads; "
+            f"criteria that work without: {one_of(sorted(SCALELESS))}"
+        )
+    reasons = "; ".join(f"{part.name} {part.reason}" for part in left[:SHOWN])
+    more = f"; and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    raise UsageError(f"{title(model)} has no channels that can go: {reasons}{more}")
+
+
+def _names(group: ChannelGroup) -> set[str]:
+    """What a pattern can call a group: its name, the modules that give its channels, and what these are parts of."""
+    modules = {*group.scales, *group.producers, *([group.selection] if group.selection else [])}
+    modules |= {part.tensor.rpartition(".")[0] for part in group.slices if part.gives}
+    parts = [name.split(".") for name in modules]
+    return {group.name} | {".".join(words[:depth]) for words in parts for depth in range(1, len(words) + 1)}
+
+
+def _matches(pattern: str, names: set[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names)
+
+
+def _check_pattern(flag: str, pattern: str, names: Sequence[set[str]]) -> None:
+    """Raises UsageError, with the nearest names, if nothing matches."""
+    if any(_matches(pattern, own) for own in names):
+        return
+    known = sorted(set().union(*names) - {""})  # the network itself
+    near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.4) or known[:3]
+    raise UsageError(
+        f"{flag} {pattern} matches no layer from which channels can go; names are for example {one_of(near)}"
+    )

@@ -1,0 +1,1 @@
+"""`netslim sweep` and `netslim sensitivity`: prunings that are tried without training."""

@@ -1,0 +1,191 @@
+"""`netslim sweep`: accuracy right after pruning, parameters, MACs and latency over a range of budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.errors import UsageError
+from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.cost import measure
+from netslim.cost.latency import measure_latency
+from netslim.pruning import apply, plan
+from netslim.pruning.budget.request import requested
+from netslim.pruning.criteria import CRITERIA
+from netslim.report.console import say
+from netslim.report.csv_files import write_csv
+from netslim.report.figures.tradeoff import draw_sweep
+from netslim.report.tables import percent, print_table
+from netslim.stages.analyze.config import SweepConfig
+from netslim.stages.analyze.trial import Row, Series, Trial, check_split, open_trial, series
+
+CSV, PNG = "sweep.csv", "sweep.png"
+PERCENTS = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"
+SECONDS = 0.5  # of measured time per network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One pruning to try: `limit` is what `plan` is given."""
+
+    criterion: str
+    text: str
+    limit: dict[str, Any]
+
+
+def run(config: SweepConfig) -> dict[str, Any]:
+    """Prunes the network in `config.model` at every budget, without training. Returns what `run.json` records.
+
+    Raises:
+        UsageError: budgets or a criterion that make no sense, no data set, a busy or used folder.
+        CheckpointError: the file, or a network for other images or classes.
+        DataError: the data set.
+        InterruptedRunError: Ctrl-C or SIGTERM; the rows measured so far are kept.
+    """
+    budgets = list(_budgets(config))
+    check_split(config.split)
+    parents = {"model": config.model}
+    with RunDirectory(config.save, "sweep", config, parents=parents, writes=(CSV, PNG)) as directory:
+        if directory.status is RunStatus.FINISHED:
+            say(f"{config.save / CSV} is finished ({len(directory.result['rows'])} rows); nothing to do")
+            return directory.result
+        with series(directory) as measured:
+            return _sweep(config, budgets, directory, measured)
+
+
+def numbers(flag: str, text: str) -> list[float]:
+    """`0.1,0.5` as numbers. Raises UsageError if it is something else, or has a number twice."""
+    with suppress(ValueError):
+        found = [float(part) for part in text.split(",")]
+        if len(set(found)) == len(found):
+            return found
+    raise UsageError(f"{flag} {text}: different numbers with commas between, for example {flag} 0.25,0.5,0.75")
+
+
+def _budgets(config: SweepConfig) -> Iterator[Candidate]:
+    if config.percents is not None and config.target_macs is not None:
+        raise UsageError("--percents and --target-macs can't go together: type one of them")
+    for criterion in config.criterion.split(","):
+        CRITERIA.get(criterion)
+        if config.target_macs is not None:
+            for text in config.target_macs.split(","):
+                requested(None, {"macs": text})
+                yield Candidate(criterion=criterion, text=text, limit={"target_macs": text})
+            continue
+        for share in numbers("--percents", config.percents or PERCENTS):
+            requested(share, {})
+            yield Candidate(criterion=criterion, text=f"{share:g}", limit={"percent": share})
+
+
+def _sweep(config: SweepConfig, budgets: list[Candidate], directory: RunDirectory, measured: Series) -> dict[str, Any]:
+    trial = open_trial(config, measured.check_stop)
+    directory.begin()
+    say(f"top-1 on {trial.described}; budgets: {len(budgets)}, nothing is trained")
+    networks: dict[str, nn.Module] = {"unpruned": trial.model}
+    rows = {"unpruned": measured.row("unpruned", lambda: _unpruned(trial))}
+    for budget in budgets:
+        key = f"{budget.criterion} {budget.text}"
+        try:
+            small, facts = _prune(trial, budget)
+        except UsageError as error:
+            say(f"{key}: {error}")
+            continue
+        networks[key] = small
+        rows[key] = measured.row(key, lambda small=small, facts=facts: {**facts, **trial.accuracies(small)})  # type: ignore[misc]
+    if len(rows) == 1:
+        raise UsageError("none of the budgets could be met; see above")
+    if config.latency_batch:
+        _add_latencies(rows, networks, trial.example(config.latency_batch), measured.check_stop)
+    return _finish(config, directory, trial, list(rows.values()))
+
+
+def _unpruned(trial: Trial) -> Row:
+    """The network as it is, in the columns of the others. Its statistics are those that its training left."""
+    found, cost = trial.accuracy(trial.model), measure(trial.model, trial.example(1))
+    return {
+        "criterion": "",
+        "budget": "unpruned",
+        "percent": 0.0,
+        "params": cost.params,
+        "macs": cost.macs,
+        "top1": found.top1,
+        "loss": found.loss,
+    }
+
+
+def _prune(trial: Trial, budget: Candidate) -> tuple[nn.Module, Row]:
+    """The pruned network, and what is known of it before it runs."""
+    config = trial.config
+    decided = plan(
+        trial.model,
+        trial.example(1),
+        **budget.limit,
+        criterion=budget.criterion,
+        min_channels=config.min_channels,
+        residual=config.residual,
+        batches=trial.labelled(),
+    )
+    return apply(trial.model, decided), {
+        "criterion": budget.criterion,
+        "budget": budget.text,
+        "percent": 1 - decided.kept / decided.total,
+        "channels": decided.total,
+        "kept": decided.kept,
+        "params": decided.after.params,
+        "macs": decided.after.macs,
+    }
+
+
+def _add_latencies(
+    rows: dict[str, Row], networks: dict[str, nn.Module], images: Tensor, check_stop: Callable[[], None]
+) -> None:
+    """Times all networks side by side and adds milliseconds per call to their rows."""
+
+    def call(network: nn.Module) -> Callable[[], object]:
+        def once() -> object:
+            check_stop()
+            return network(images)
+
+        return once
+
+    with torch.inference_mode():
+        times = measure_latency({key: call(network.eval()) for key, network in networks.items()}, seconds=SECONDS)
+    for key, taken in times.items():
+        rows[key]["latency_ms"] = 1000 * taken.median
+        rows[key]["latency_ms_q1"] = 1000 * taken.lower_quartile
+        rows[key]["latency_ms_q3"] = 1000 * taken.upper_quartile
+
+
+def _finish(config: SweepConfig, directory: RunDirectory, trial: Trial, rows: list[Row]) -> dict[str, Any]:
+    rows = [{**row, "judged_on": trial.described} for row in rows]
+    write_csv(config.save / CSV, rows)
+    where = f"batch {config.latency_batch}, {trial.device.type}" if config.latency_batch else None
+    draw_sweep(rows, config.save / PNG, title=f"{config.model.name}: top-1 on {trial.described}", latency=where)
+    print_table(*_table(rows))
+    result = {"file": str(config.save / CSV), "judged_on": trial.described, "rows": rows}
+    directory.finish(result)
+    say(f"wrote {config.save / CSV}, {config.save / PNG}")
+    return result
+
+
+def _table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """Columns and cells; every size also as a share of the unpruned network's."""
+    first = rows[0]
+    columns = ["criterion", "budget", "channels removed", "parameters", "MACs", "latency (ms)", "top-1", "recalibrated"]
+    cells = []
+    for row in rows:
+        sizes = [f"{row[name]:,} ({percent(row[name] / first[name], 1)})" for name in ("params", "macs")]
+        cells.append([row["criterion"], row["budget"], percent(row["percent"], 1), *sizes, *_measured(row)])
+    used = [index for index in range(len(columns)) if any(cell[index] for cell in cells)]
+    return [columns[index] for index in used], [[cell[index] for index in used] for cell in cells]
+
+
+def _measured(row: Row) -> list[str]:
+    latency = f"{row['latency_ms']:.2f}" if "latency_ms" in row else ""
+    settled = percent(row["top1_recalibrated"]) if "top1_recalibrated" in row else ""
+    return [latency, percent(row["top1"]), settled]

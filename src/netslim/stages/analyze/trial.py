@@ -1,0 +1,190 @@
+"""What `netslim sweep` and `netslim sensitivity` try prunings on: a trained network, and images that choose."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.checkpoint import Checkpoint, read_checkpoint
+from netslim.core.errors import InterruptedRunError, UsageError
+from netslim.core.protocols import PrunableModel
+from netslim.core.runlog import RunDirectory
+from netslim.core.seeding import derive_seed
+from netslim.data import ImageDataset, Split, evaluation_batches, split_validation
+from netslim.network import restore
+from netslim.stages.analyze.config import TrialConfig
+from netslim.stages.evaluate.run import check_fits
+from netslim.stages.prune.repair import repair_
+from netslim.stages.shared.inputs import dataset_name, open_dataset, pick_device
+from netslim.stages.train.config import TrainConfig
+from netslim.stages.transfer.adapt import calibration_batches, training_images
+from netslim.training.evaluate import Evaluation, evaluate
+from netslim.training.signals import Interrupt
+
+Row = dict[str, Any]
+BATCHES = 20  # of training images, for criteria that look at them
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trial:
+    """A network that stays as it is, and the images that its prunings are judged by.
+
+    Attributes:
+        model: in eval mode, on its device.
+        dataset: its training part lacks the images below, unless they are test images.
+        images: what accuracies are measured on.
+        described: which images these are, for tables.
+        config: the flags.
+        check_stop: asked between batches; raises when the run was interrupted.
+    """
+
+    model: PrunableModel
+    dataset: ImageDataset
+    images: Split
+    described: str
+    config: TrialConfig
+    check_stop: Callable[[], None]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.model.parameters()).device
+
+    def example(self, batch: int) -> Tensor:
+        """Random images of the data set's shape, the same every time."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(batch, *self.images.images.shape[1:], generator=generator).to(self.device)
+
+    def accuracy(self, network: nn.Module) -> Evaluation:
+        """What the network does on the images."""
+        batches = evaluation_batches(
+            self.images, self.dataset, batch_size=self.config.test_batch_size, device=self.device
+        )
+        return evaluate(network, batches, between=self.check_stop)
+
+    def accuracies(self, network: nn.Module) -> Row:
+        """Right after pruning (the original's rule), and repaired as `netslim prune` does; `network` stays as it is.
+
+        Repaired: constants absorbed, and BatchNorm statistics estimated anew on training images.
+        """
+        found = self.accuracy(network)
+        row = {"top1": found.top1, "loss": found.loss}
+        if not self.config.recalibrate:
+            return row
+        repaired, images = copy.deepcopy(network), self._calibration
+        repair_(repaired, self.model, self.example(2), absorb=True, images=images, dataset=self.dataset.name)
+        found = self.accuracy(repaired)
+        return {**row, "top1_recalibrated": found.top1, "loss_recalibrated": found.loss}
+
+    def labelled(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Training images and labels, for criteria that ask for them."""
+        for images, labels in calibration_batches(self.dataset, BATCHES, TrainConfig().seed):
+            self.check_stop()
+            yield images.to(self.device), labels.to(self.device)
+
+    @cached_property
+    def _calibration(self) -> list[Tensor]:
+        return training_images(self.dataset, self.config.recalibrate, TrainConfig().seed)
+
+
+def check_split(split: str) -> None:
+    """Raises UsageError unless it is `val` or `test`."""
+    if split not in ("val", "test"):
+        raise UsageError(f"--split {split}: type val (held out of the training set) or test")
+
+
+def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int | None = None) -> Trial:
+    """Opens the network and the images that judge it.
+
+    By default those are the training images that the network's own training held out; of a file that does not say
+    which, those that `netslim train` would hold out, which the network may have seen. With `limit`, as many of them,
+    drawn at random, the same every time.
+
+    Raises:
+        UsageError: no data set named in the file or by the user.
+        CheckpointError: the file, or a network for other images or classes.
+        DataError: the data set.
+    """
+    device = pick_device(config.device)
+    checkpoint = read_checkpoint(config.model)
+    model = restore(checkpoint, config.model).to(device).eval()
+    name = config.dataset or dataset_name(checkpoint)
+    if name is None:
+        raise UsageError(f"{config.model} names no data set; type --dataset NAME")
+    dataset = open_dataset(name, config, checkpoint.dataset)
+    check_fits(model, dataset, str(config.model))
+    if config.split == "test":
+        images, described = dataset.test, "test images"
+    else:
+        dataset, images, described = _held_out(checkpoint, dataset)
+    if limit is not None and limit < len(images):
+        images = _drawn(images, limit)
+    return Trial(
+        model=model,
+        dataset=dataset,
+        images=images,
+        described=f"{len(images):,} {described}",
+        config=config,
+        check_stop=check_stop,
+    )
+
+
+def _held_out(checkpoint: Checkpoint, dataset: ImageDataset) -> tuple[ImageDataset, Split, str]:
+    """The data set without the images that choose, those images, and which they are."""
+    plain, recorded = TrainConfig(), checkpoint.provenance.get("config", {})
+    known = recorded.get("select_on") == "val" and recorded.get("dataset") == dataset.name
+    share, seed = recorded.get("val_share", plain.val_share), recorded.get("seed", plain.seed)
+    train, images = split_validation(dataset.train, share if known else plain.val_share, seed if known else plain.seed)
+    described = "training images that its training held out" if known else "training images, perhaps seen in training"
+    return dataclasses.replace(dataset, train=train), images, described
+
+
+def _drawn(images: Split, count: int) -> Split:
+    generator = torch.Generator().manual_seed(derive_seed("trial", count))
+    chosen = torch.randperm(len(images), generator=generator)[:count].sort().values
+    return images.part(chosen)
+
+
+class Series:
+    """Rows that are measured one by one, each once: a run that was cut off goes on with the rows that it lacks.
+
+    Args:
+        directory: where each row is logged as soon as it is there.
+    """
+
+    def __init__(self, directory: RunDirectory, interrupt: Interrupt) -> None:
+        self._directory = directory
+        self._interrupt = interrupt
+        self._done = {row["key"]: row for row in directory.metrics()}
+
+    def row(self, key: str, measure: Callable[[], Mapping[str, Any]]) -> Row:
+        """The row of this key: logged before, or measured now."""
+        self.check_stop()
+        if key not in self._done:
+            self._done[key] = {"key": key, **measure()}
+            self._directory.log(self._done[key])
+        return {name: value for name, value in self._done[key].items() if name != "key"}
+
+    def check_stop(self) -> None:
+        """Raises InterruptedRunError after Ctrl-C or SIGTERM."""
+        if self._interrupt.signal is not None:
+            raise InterruptedRunError(
+                f"stopped after {len(self._done)} networks, which are in {self._directory.path / 'metrics.jsonl'}: "
+                f"type the same command again to go on",
+                self._interrupt.signal,
+            )
+
+
+@contextmanager
+def series(directory: RunDirectory) -> Iterator[Series]:
+    """Rows in this directory, measured until Ctrl-C."""
+    with Interrupt() as interrupt:
+        yield Series(directory, interrupt)

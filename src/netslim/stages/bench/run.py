@@ -1,0 +1,166 @@
+"""`netslim bench`: latency, throughput and memory of networks side by side."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from netslim.core.allocator import keep_freed_memory
+from netslim.core.environment import commit, hardware, versions
+from netslim.core.errors import UsageError
+from netslim.core.files import atomic_write, check_writable
+from netslim.core.protocols import PrunableModel
+from netslim.cost import Latency, measure_latency
+from netslim.deploy.inference import Form
+from netslim.deploy.opening import Opened, check_engines, open_file
+from netslim.deploy.peak_memory import peak_memory
+from netslim.network import load, read
+from netslim.report.console import say
+from netslim.report.figures.speed import draw_speed
+from netslim.report.tables import print_table
+from netslim.stages.bench.config import BenchConfig
+from netslim.stages.shared.inputs import example_input
+
+TABLE, PICTURE = "bench.csv", "bench.png"
+PER_FORM = 0.2  # of the time of a measurement, for each form that a checkpoint's network is tried in
+
+
+def run(config: BenchConfig) -> dict[str, Any]:
+    """Measures `config.files`; the first is what the others are compared with.
+
+    Raises:
+        UsageError: an unknown engine, no number where one belongs, files for different inputs.
+        CheckpointError: a file.
+    """
+    engines = config.engines.split(",")
+    check_engines(engines)
+    batches = _numbers("batch-sizes", config.batch_sizes)
+    threads = _numbers("threads", config.threads) if config.threads else [torch.get_num_threads()]
+    for name in (TABLE, PICTURE):
+        check_writable(config.save / name)
+    keep_freed_memory()  # else large batches time the clearing of pages
+    files = [open_file(path, load) for path in config.files]
+    shape = _shape(config, files)
+    rows = []
+    for engine in engines:
+        for count in threads:
+            for batch in batches:
+                images = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
+                rows += _measure(config, files, engine, images, count)
+    if not rows:
+        raise UsageError(f"--engines {config.engines}: none of them runs any of these files")
+    _compare(rows)
+    _report(config, rows)
+    return {"rows": rows, "table": str(config.save / TABLE), "picture": str(config.save / PICTURE)}
+
+
+def _measure(
+    config: BenchConfig, files: Sequence[Opened], engine: str, images: Tensor, threads: int
+) -> list[dict[str, Any]]:
+    """One row per file that the engine can run, all of them timed in turns."""
+    able = {number: file for number, file in enumerate(files) if engine in file.engines}
+    with _threads(threads), torch.inference_mode():
+        forms = {number: file.form(engine, images, PER_FORM * config.seconds) for number, file in able.items()}
+        calls = {str(number): file.call(engine, images, forms[number], threads) for number, file in able.items()}
+        times = measure_latency(calls, seconds=config.seconds) if calls else {}
+    rows = []
+    for number, file in able.items():
+        row = _row(file, engine, images, threads, times[str(number)], forms[number])
+        if config.memory:
+            row["memory_bytes"] = peak_memory(file.path, load, engine, tuple(images.shape), forms[number], threads)
+        rows.append({"number": number, **row})
+    return rows
+
+
+def _row(file: Opened, engine: str, images: Tensor, threads: int, time: Latency, form: Form | None) -> dict[str, Any]:
+    return {
+        "file": str(file.path),
+        "engine": engine,
+        "threads": threads,
+        "batch_size": len(images),
+        "form": str(form) if form else "as exported",
+        "median_seconds": time.median,
+        "lower_quartile_seconds": time.lower_quartile,
+        "upper_quartile_seconds": time.upper_quartile,
+        "runs": time.runs,
+        "images_per_second": len(images) / time.median,
+        "macs": file.macs_at(tuple(images.shape[1:])),
+    }
+
+
+def _compare(rows: Sequence[dict[str, Any]]) -> None:
+    """Adds the speed-up over the first file, the ratio of MACs, and the share of it that was reached."""
+    first = {_place(row): row for row in rows if row["number"] == 0}
+    for row in rows:
+        base = first.get(_place(row))
+        row["speed_up"] = base["median_seconds"] / row["median_seconds"] if base else None
+        both = base and base["macs"] and row["macs"]
+        row["mac_ratio"] = base["macs"] / row["macs"] if both and base else None
+        row["share"] = row["speed_up"] / row["mac_ratio"] if row["mac_ratio"] else None
+
+
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["engine"], row["threads"], row["batch_size"]
+
+
+def _report(config: BenchConfig, rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = ["file", "engine", "threads", "batch", "ms", "quartiles", "images/s", "speed-up", "MACs ratio", "share"]
+    columns += ["peak MB"] if config.memory else []
+    print_table(columns, [_cells(row) for row in rows])
+    facts = {**hardware(), **versions(), "commit": commit()}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=[*rows[0], *facts], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, **facts} for row in rows)
+    atomic_write(config.save / TABLE, text.getvalue().encode())
+    draw_speed(rows, config.save / PICTURE)
+    say(f"wrote {config.save / TABLE}, {config.save / PICTURE}")
+
+
+def _cells(row: Mapping[str, Any]) -> list[object]:
+    low, middle, high = (1e3 * row[f"{name}_seconds"] for name in ("lower_quartile", "median", "upper_quartile"))
+    ratios = [f"{row[name]:.2f}" if row[name] else "" for name in ("speed_up", "mac_ratio", "share")]
+    memory = [f"{row['memory_bytes'] / 1e6:.1f}"] if "memory_bytes" in row else []
+    rate = f"{row['images_per_second']:,.0f}"
+    spread = f"{low:.2f}-{high:.2f}"
+    place = [row["file"], row["engine"], row["threads"], row["batch_size"]]
+    return [*place, f"{middle:.2f}", spread, rate, *ratios, *memory]
+
+
+def _shape(config: BenchConfig, files: Sequence[Opened]) -> tuple[int, ...]:
+    """The input's shape (C, H, W) that all files take."""
+    fixed = {file.shape for file in files if file.shape}
+    if len(fixed) > 1:
+        raise UsageError(f"these files are for different inputs ({', '.join(map(str, fixed))}): measure them apart")
+    side = config.image_size
+    if fixed:
+        (shape,) = fixed
+        if side and shape[1:] != (side, side):
+            raise UsageError(f"--image-size {side}: a file is for inputs of shape {shape}; leave --image-size out")
+        return shape
+    facts = {"image_size": (side, side)} if side else read(files[0].path).dataset
+    model = files[0].model
+    if not isinstance(model, PrunableModel):
+        raise UsageError(f"{files[0].path} does not say the shape of its input: type --image-size N")
+    return tuple(example_input(model, facts).shape[1:])
+
+
+def _numbers(flag: str, text: str) -> list[int]:
+    numbers = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
+    if min(numbers) < 1:
+        raise UsageError(f"--{flag} {text}: type numbers from 1, with commas between")
+    return numbers
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

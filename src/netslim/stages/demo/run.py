@@ -1,0 +1,93 @@
+"""`netslim demo`: the guide's five steps on the embedded digits, with a table and a picture."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from netslim.core.protocols import PrunePlan
+from netslim.pruning import plan_from_dict
+from netslim.report.console import say
+from netslim.report.figures.phases import draw_phases
+from netslim.report.tables import percent, print_table
+from netslim.stages.demo.config import DemoConfig
+from netslim.stages.evaluate.config import EvaluateConfig
+from netslim.stages.evaluate.run import run as evaluate
+from netslim.stages.prune.config import PruneConfig
+from netslim.stages.prune.run import PLAN
+from netslim.stages.prune.run import run as prune
+from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.run import run as train
+from netslim.stages.transfer.config import TransferConfig
+from netslim.stages.transfer.run import run as transfer
+
+DEPTH = 20
+EPOCHS = 12
+PENALTY = 1e-2
+PERCENT = 0.6
+SHARED: dict[str, Any] = {
+    "dataset": "digits",
+    "epochs": EPOCHS,
+    "batch_size": 32,
+    "schedule": "onecycle",
+    "lr": 0.1,
+    "precision": "fp32",
+}
+
+
+def run(config: DemoConfig) -> dict[str, Any]:
+    """Runs transfer, fine-tuning, sparsity training, pruning and fine-tuning into `config.save`.
+
+    Cut off, it goes on where it stopped. Returns `phases`: per phase `phase, top1, params, macs, file, seconds`, the
+    transfer first and the final network last. `top1` is measured on the test images, which choose nothing: a part of
+    the training images does.
+    """
+    save, seed = config.save, config.seed
+    start = save / "transferred.pth.tar"
+    moved = transfer(
+        TransferConfig(
+            source="torchvision", model_name="resnet50", pretrained=False, dataset="digits", depth=DEPTH, output=start,
+            seed=seed,
+        )
+    )  # fmt: skip
+    tuned = train(TrainConfig(**SHARED, seed=seed, resume=start, save=save / "fine-tuned"))
+    sparse = train(
+        TrainConfig(
+            **SHARED,
+            seed=seed,
+            resume=Path(tuned["file"]),
+            sparsity_regularization=True,
+            s=PENALTY,
+            save=save / "sparse",
+        )
+    )
+    pruned = prune(PruneConfig(model=Path(sparse["file"]), percent=PERCENT, save=save / "pruned"))
+    final = train(TrainConfig(**SHARED, seed=seed, refine=Path(pruned["file"]), save=save / "final"))
+    untrained = evaluate(EvaluateConfig(model=start, dataset="digits"))
+    moved = {**moved, "top1": untrained["top1"], "macs": untrained["macs"]}
+    steps = {"transfer": moved, "fine-tune": tuned, "sparsity": sparse, "prune": pruned, "fine-tune pruned": final}
+    phases = [_phase(name, result) for name, result in steps.items()]
+    plan = plan_from_dict(json.loads((save / "pruned" / PLAN).read_text()))
+    _show(phases, plan, save / "demo.png")
+    return {"phases": phases, "channels": pruned["channels"], "kept": pruned["kept"], "seed": seed}
+
+
+def _phase(name: str, result: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "phase": name,
+        "top1": result.get("test_top1", result.get("top1")),
+        "params": result["params"],
+        "macs": result["macs"],
+        "file": result["file"],
+        "bytes": Path(result["file"]).stat().st_size,
+        "seconds": result["seconds"],
+    }
+
+
+def _show(phases: list[dict[str, Any]], plan: PrunePlan, picture: Path) -> None:
+    rows = [
+        (p["phase"], percent(p["top1"]), p["params"], p["macs"], p["bytes"], f"{p['seconds']:.1f}", p["file"])
+        for p in phases
+    ]
+    print_table(["phase", "test top-1", "parameters", "MACs", "bytes", "seconds", "file"], rows)
+    draw_phases(phases, plan, picture)
+    say(f"kept {plan.kept:,} of {plan.total:,} channels; picture: {picture}")

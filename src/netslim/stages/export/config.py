@@ -1,0 +1,22 @@
+"""Settings of `netslim export`; nothing heavy is imported here, since the command line's help is made from it."""
+
+from pathlib import Path
+
+from netslim.core.config import Setting, StageConfig
+
+
+class ExportConfig(StageConfig):
+    """A network made for inference, in a file."""
+
+    model: Path = Setting(..., "checkpoint of the network")
+    target: str = Setting("onnx", "kind of file: onnx, pt2, eager (PyTorch code) or safetensors (to train on)")
+    output: Path | None = Setting(None, "file (.onnx, .pt2) or folder to write; default: beside the checkpoint")
+    image_size: int | None = Setting(None, "side of the square images; default: the one in the checkpoint", ge=1)
+    selection: str | None = Setting(None, "channel selections as gather or zeros; default: the faster, measured")
+    pad: int | None = Setting(None, "widths become multiples of this; default: the fastest of 1, 8, 16, measured", ge=1)
+    layout: str | None = Setting(None, "memory layout, nchw or nhwc; default: the faster that the target has, measured")
+    bounds: bool | None = Setting(
+        None, "BatchNorm and ReLU before convolutions as one bound per channel; default: the faster, measured"
+    )
+    batch_size: int = Setting(1, "images per call when forms are measured", ge=1)
+    seconds: float = Setting(0.3, "measured time per form", gt=0)

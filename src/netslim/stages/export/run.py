@@ -1,0 +1,121 @@
+"""`netslim export`: a network made for inference, in a file of the target's kind."""
+
+from pathlib import Path
+from typing import Any
+
+from netslim.core.checkpoint import Checkpoint
+from netslim.core.environment import versions
+from netslim.core.errors import UsageError
+from netslim.core.files import sha256
+from netslim.core.protocols import PrunableModel
+from netslim.core.safetensors_folder import WEIGHTS
+from netslim.deploy import TARGETS, Exported, export
+from netslim.deploy.artifact import check_path
+from netslim.deploy.inference import SELECTIONS, Search
+from netslim.network import describe, load, read, restore
+from netslim.report.console import say
+from netslim.report.tables import print_table, size
+from netslim.stages.export.config import ExportConfig
+from netslim.stages.shared.inputs import example_input
+
+ENDING = ".pth.tar"
+_MARK = {True: "<-", False: ""}
+
+
+def run(config: ExportConfig) -> dict[str, Any]:
+    """Exports the network in `config.model`.
+
+    Raises:
+        UsageError: an unknown target or form, a missing package, an output of another kind.
+        CheckpointError: the file.
+        NetslimError: the output can't be written, or computes something else.
+    """
+    target = TARGETS.get(config.target)
+    target.check(config.target)
+    if config.selection not in (None, *SELECTIONS):
+        raise UsageError(f"--selection {config.selection}: type {' or '.join(SELECTIONS)}, or leave it out: the faster")
+    output = config.output or _beside(config.model, config.target, target.suffix)
+    check_path(output, config.target)
+    checkpoint = read(config.model)
+    model = restore(checkpoint, config.model).eval()
+    side = config.image_size
+    shape = {"image_size": (side, side)} if side else checkpoint.dataset
+    example = example_input(model, shape, batch=max(2, config.batch_size))
+    found = export(
+        model,
+        example,
+        output,
+        config.target,
+        facts=_facts(model, checkpoint, config.model),
+        reopen=load,
+        search=Search(
+            selection=config.selection,
+            multiple=config.pad,
+            layout=config.layout,
+            bounds=config.bounds,
+            batch=config.batch_size,
+            seconds=config.seconds,
+        ),
+    )
+    _print(found, config.batch_size)
+    return {
+        "file": str(output),
+        "target": config.target,
+        "form": found.choice.form.to_dict() if found.choice else None,
+        "measured": {str(form): time.median for form, time in found.choice.measured.items()} if found.choice else {},
+        "batch_size": config.batch_size,
+        "max_difference": found.difference,
+        "params": found.params,
+        "bytes": _bytes(output),
+    }
+
+
+def _beside(model: Path, target: str, suffix: str) -> Path:
+    stem = model.name.removesuffix(ENDING)
+    return model.with_name(f"{stem}{suffix}" if suffix else f"{stem}-{target}")
+
+
+def _facts(model: PrunableModel, checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
+    """What the file says of itself."""
+    described, holder = describe(model), path / WEIGHTS if path.is_dir() else path
+    return {
+        "arch": described.arch.to_dict() if described.arch else None,
+        "cfg": described.cfg,
+        "plan": described.plan,
+        "dataset": checkpoint.dataset,
+        "provenance": {
+            "stage": "export",
+            "parent": path.name,
+            "sha256": sha256(holder),
+            "versions": versions(),
+        },
+    }
+
+
+def _print(found: Exported, batch: int) -> None:
+    if found.note:
+        say(found.note)
+    choice = found.choice
+    if choice:
+        rows = [
+            (
+                form.selection,
+                form.multiple,
+                form.layout,
+                "bounds" if form.bounds else "as it is",
+                f"{1e3 * time.median:.2f}",
+                "<-" if form == choice.form else "",
+            )
+            for form, time in choice.measured.items()
+        ]
+        if rows:
+            print_table(["selection", "multiple of", "layout", "BatchNorm", f"ms at batch {batch}", "chosen"], rows)
+    say(
+        f"wrote {found.path} ({_bytes(found.path):,} bytes, {size(found.params)} parameters); largest difference from "
+        f"the trained network at batch 1, 2 and 7: {found.difference:.1e} of its largest output"
+    )
+
+
+def _bytes(path: Path) -> int:
+    files = [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,11 @@
+"""Settings of `netslim info`; nothing heavy is imported here, since the command line's help is made from it."""
+
+from pathlib import Path
+
+from netslim.core.config import Setting, StageConfig
+
+
+class InfoConfig(StageConfig):
+    """What a checkpoint holds."""
+
+    model: Path = Setting(..., "checkpoint")

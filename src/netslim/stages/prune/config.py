@@ -1,0 +1,47 @@
+"""Settings of `netslim prune`; nothing heavy is imported here, since the command line's help is made from it."""
+
+from pathlib import Path
+
+from netslim.core.config import Setting
+from netslim.stages.shared.config import DataConfig
+
+
+class PruneConfig(DataConfig):
+    """Removal of the channels with the smallest scales."""
+
+    model: Path = Setting(..., "checkpoint of the network to prune")
+    dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file")
+    depth: int | None = Setting(None, "expected depth; default: whatever the file holds")
+    percent: float | None = Setting(
+        None, "share of all channels to remove, from 0 up to but not including 1; default: 0.5 without another budget"
+    )
+    target_params: str | float | None = Setting(None, "parameters that remain: a share (0.5) or a number (1.2M)")
+    target_macs: str | float | None = Setting(None, "MACs that remain: a share (0.5) or a number (120M)")
+    target_latency: str | float | None = Setting(
+        None, "time that remains, measured on this machine: a share (0.6), or a time for a batch (3ms)"
+    )
+    latency_batch: int = Setting(1, "images per batch for --target-latency", ge=1)
+    min_channels: int = Setting(1, "channels that every layer keeps at least; 0: whole blocks may go", ge=0)
+    round_to: int = Setting(1, "make the layers' widths multiples of this", ge=1)
+    only: str | None = Setting(None, "prune these layers alone: names or patterns (layer1*) with commas between")
+    ignore: str | None = Setting(None, "leave these layers as they are: names or patterns with commas between")
+    per_layer: bool = Setting(False, "the same share of every layer's channels goes, not the lowest over all layers")
+    residual: str | None = Setting(None, "residual streams: select, or couple; default: as the network declares")
+    criterion: str = Setting(
+        "bn_scale",
+        "how channels are scored: bn_scale, bn_scale_macs, l1_norm, l2_norm, taylor, geometric_median or random",
+    )
+    seed: int = Setting(1, "seed of the random criterion, and of the images that others look at")
+    test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, le=1_000_000, free=True)
+    absorb: bool = Setting(True, "keep the constants that the removed channels' BatchNorm shifts gave to later layers")
+    recalibrate: int | None = Setting(
+        None, "batches of 128 training images for BatchNorm statistics; default: 20 if there are any; 0: none", ge=0
+    )
+    carry_momentum: bool = Setting(True, "keep the momentum of what stays, if the file has any, for the fine-tuning")
+    steps: int = Setting(1, "prune in this many rounds, with training between them", ge=1, le=100)
+    epochs: int = Setting(1, "with --steps: epochs of training between two rounds", ge=1)
+    lr: float = Setting(0.01, "with --steps: base learning rate", gt=0)
+    schedule: str = Setting("cosine", "with --steps: step, cosine or onecycle")
+    batch_size: int = Setting(64, "with --steps: images per step of training", ge=1, le=1_000_000)
+    precision: str = Setting("auto", "with --steps: fp32 (exact), bf16, fp16, or auto: the fastest in a short probe")
+    save: Path = Setting(Path("pruned"), "folder for pruned.pth.tar, plan.json and prune.txt", free=True)

@@ -1,0 +1,106 @@
+"""From a stage's flags to a plan."""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from netslim.core.protocols import PrunableModel, PrunePlan
+from netslim.data import ImageDataset
+from netslim.pruning import plan
+from netslim.pruning.budget.request import Request, requested
+from netslim.pruning.plan import check_counts
+from netslim.report.console import say
+from netslim.report.tables import percent
+from netslim.stages.prune.config import PruneConfig
+from netslim.stages.transfer.adapt import calibration_batches
+
+PERCENT = 0.5  # where no budget is given: the original's
+_BATCHES = 20  # of 128 training images, for criteria that look at them
+_SHOWN = 5
+_UNITS = {"percent": "channels", "params": "parameters", "macs": "MACs"}
+
+
+def check_budget(config: PruneConfig) -> None:
+    """Raises UsageError for two budgets, or for numbers that are none, before anything is opened."""
+    budget_of(config)
+    check_counts(config.min_channels, config.round_to, config.latency_batch)
+
+
+def budget_of(config: PruneConfig) -> Request:
+    """The budget that the flags ask for. Raises UsageError for two, or for one that is none."""
+    targets = {"params": config.target_params, "macs": config.target_macs, "latency": config.target_latency}
+    return requested(_percent(config), targets)
+
+
+def decide(config: PruneConfig, model: PrunableModel, example: Tensor, dataset: ImageDataset | None) -> PrunePlan:
+    """The plan that the flags ask for. Raises UsageError as `netslim.plan` does."""
+    return plan(
+        model,
+        example,
+        percent=_percent(config),
+        target_params=config.target_params,
+        target_macs=config.target_macs,
+        target_latency=config.target_latency,
+        latency_batch=config.latency_batch,
+        criterion=config.criterion,
+        min_channels=config.min_channels,
+        round_to=config.round_to,
+        ignore=_patterns(config.ignore),
+        only=_patterns(config.only),
+        per_layer=config.per_layer,
+        residual=config.residual,
+        batches=None if dataset is None else _Labelled(dataset, config.seed, example.device.type),
+        seed=config.seed,
+    )
+
+
+class _Labelled:
+    """Training images and labels that are loaded when a criterion asks for them."""
+
+    def __init__(self, dataset: ImageDataset, seed: int, device: str) -> None:
+        self._dataset = dataset
+        self._seed = seed
+        self._device = device
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, labels in calibration_batches(self._dataset, _BATCHES, self._seed):
+            yield images.to(self._device), labels.to(self._device)
+
+
+def say_budget(decided: PrunePlan) -> None:
+    """Prints what was asked for and reached, and what could not be done as asked."""
+    budget = decided.budget
+    if budget is None:
+        return
+    if budget.kind == "latency":
+        reached = f"{budget.reached * 1e3:.3g} ms at batch {budget.batch}, measured in turns with the unpruned network"
+        asked = f"{budget.target * 1e3:.3g} ms"
+    else:
+        reached, asked = f"{budget.reached:,.0f} {_UNITS[budget.kind]}", f"{budget.target:,.0f}"
+    share = percent(budget.reached / budget.dense, 1)
+    say(f"budget     {_flag(budget.kind)} {budget.asked}: {asked} asked for, {reached} reached ({share} of before)")
+    if decided.clamped:
+        say(f"held at --min-channels {decided.min_channels}: {', '.join(decided.clamped)}")
+    if decided.unrounded:
+        say(f"whole, at a width that is no multiple of {decided.round_to}: {', '.join(decided.unrounded)}")
+    if decided.left_alone:
+        say(f"left alone: {_list([f'{part.name} ({part.reason})' for part in decided.left_alone])}")
+
+
+def _list(items: list[str]) -> str:
+    more = f" and {len(items) - _SHOWN} more (see plan.json)" if len(items) > _SHOWN else ""
+    return f"{', '.join(items[:_SHOWN])}{more}"
+
+
+def _flag(kind: str) -> str:
+    return "--percent" if kind == "percent" else f"--target-{kind}"
+
+
+def _percent(config: PruneConfig) -> float | None:
+    """The share that was given, or the original's where no budget was."""
+    targets = (config.target_params, config.target_macs, config.target_latency)
+    return PERCENT if config.percent is None and not any(targets) else config.percent
+
+
+def _patterns(text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())

@@ -1,0 +1,189 @@
+"""Pruning in rounds (`netslim prune --steps K`): prune a part, fine-tune, prune on; and the momentum between phases.
+
+The network keeps the same share of what it has in every round (as in Frankle and Carbin 2019, section 2), so that each
+round asks as much of the network as the others. The same number of channels each time would ask most of the last one:
+of 100 channels down to 30 in three rounds, it would take 44 % of what is left, and the first one 23 %.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netslim.core.checkpoint import Checkpoint, read_checkpoint
+from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.protocols import Cost, PrunableModel, PrunePlan, plan_of
+from netslim.core.runlog import RunDirectory
+from netslim.cost import measure
+from netslim.network import restore
+from netslim.pruning import plan_from_dict
+from netslim.pruning.budget.request import Request
+from netslim.pruning.optimizer_state import carried
+from netslim.report.console import say
+from netslim.stages.prune.config import PruneConfig
+from netslim.stages.prune.planning import budget_of
+from netslim.stages.shared.config import DataConfig
+from netslim.stages.shared.inputs import dataset_name, example_input, open_dataset
+from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.files import CHECKPOINT
+from netslim.stages.train.run import run as train
+from netslim.training.optimizer import momentum_of, with_momentum
+from netslim.training.schedule import rate_factor
+
+BETWEEN = ("epochs", "lr", "schedule", "batch_size", "precision")  # flags of the training between two rounds
+BUDGETS = ("percent", "target_params", "target_macs", "target_latency")
+Prune = Callable[[PruneConfig], dict[str, Any]]
+
+
+def check_rounds(config: PruneConfig) -> None:
+    """Raises UsageError for flags that contradict the number of rounds, before anything is opened."""
+    if config.steps > 1:
+        rate_factor(config.schedule, 0, 1, 0.0)
+        request = budget_of(config)
+        if request.kind == "latency" and not request.relative:
+            raise UsageError(f"{request} with --steps {config.steps}: type a share of the latency, such as 0.6")
+        return
+    for name in BETWEEN:
+        if getattr(config, name) != PruneConfig.model_fields[name].default:
+            flag = f"--{name.replace('_', '-')} {getattr(config, name)}"
+            raise UsageError(f"{flag}: one step has no training; type --steps 3 with it, or train --refine after it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How the rounds get to the budget.
+
+    Attributes:
+        request: what the last round is to leave.
+        steps: number of rounds.
+        start: share of the unpruned network's cost that is there before the first round.
+        goal: share of it that the last round is to leave.
+        per_layer: whether percentages are of each layer.
+    """
+
+    request: Request
+    steps: int
+    start: float
+    goal: float
+    per_layer: bool
+
+    def budget(self, number: int, plans: Sequence[PrunePlan]) -> dict[str, Any]:
+        """What `netslim prune` is given in this round (from 1), after rounds with these plans."""
+        kind = self.request.kind
+        if kind == "percent":
+            return {"percent": self._percent(number, plans)}
+        if number == self.steps:
+            return {f"target_{kind}": self.request.asked}
+        return {f"target_{kind}": self.start * math.pow(self.goal / self.start, number / self.steps)}
+
+    def _percent(self, number: int, plans: Sequence[PrunePlan]) -> float:
+        """The share of what is left; such that after the last round as many are gone as after a single one."""
+        same = 1 - math.pow(1 - self.request.value, 1 / self.steps)
+        if self.per_layer or not plans or not (first := plans[0].budget) or not (last := plans[-1].budget):
+            return same
+        final = max(1.0, final_channels(first.dense, self.request.value))
+        goal = round(first.dense * math.pow(final / first.dense, number / self.steps))
+        return max(0.0, (last.reached - goal - 0.5) / last.reached)  # in the middle of those that give this count
+
+
+def final_channels(total: float, percent: float) -> float:
+    """Channels that are left of `total` after a single pruning."""
+    return total - int(total * percent) - 1 if percent else total
+
+
+def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tuple[PruneConfig, PrunePlan]:
+    """Works all rounds but the last one off, in sub-folders of `config.save`.
+
+    Args:
+        config: of all rounds.
+        directory: their run, which begins here.
+        prune: the stage's own `run`, for one round.
+
+    Returns:
+        The configuration of the last round's pruning, and the plan of the first one.
+
+    Raises:
+        UsageError: there is no data set to train on, or a budget can't be met.
+        InterruptedRunError: Ctrl-C or SIGTERM in the training; the same command goes on.
+    """
+    checkpoint = read_checkpoint(config.model)
+    name = config.dataset or dataset_name(checkpoint)
+    if name is None:
+        raise UsageError(f"--steps {config.steps} trains, and {config.model} names no data set: type --dataset NAME")
+    course, model = _course(config, checkpoint, name), config.model
+    plans: list[PrunePlan] = []
+    directory.begin()
+    for number in range(1, config.steps):
+        folder = config.save / f"round{number}"
+        say(f"round {number} of {config.steps}: {folder}")
+        found = prune(_pruning(config, model, folder / "pruned", course.budget(number, plans)))
+        plans.append(plan_from_dict(json.loads((folder / "pruned" / "plan.json").read_text())))
+        train(_training(config, name, checkpoint, Path(found["file"]), folder / "trained"))
+        model = folder / "trained" / CHECKPOINT
+    say(f"round {config.steps} of {config.steps}: {config.save}")
+    return _pruning(config, model, config.save, course.budget(config.steps, plans)), plans[0]
+
+
+def as_asked(decided: PrunePlan, config: PruneConfig, first: PrunePlan) -> PrunePlan:
+    """The last round's plan with what was asked of all rounds together, which the first round's plan is of."""
+    request = budget_of(config)
+    if request.kind != "percent" or first.budget is None or decided.budget is None:
+        return decided
+    total = first.budget.dense
+    target = final_channels(total, request.value)
+    budget = dataclasses.replace(decided.budget, asked=request.asked, target=target, dense=total)
+    return dataclasses.replace(decided, percent=request.value, budget=budget)
+
+
+def carried_optimizer(
+    config: PruneConfig, checkpoint: Checkpoint, model: PrunableModel, small: PrunableModel
+) -> dict[str, Any] | None:
+    """The optimizer's state for the pruned network's file, if there is momentum in the file of `model`."""
+    plan = plan_of(small)
+    if not config.carry_momentum or checkpoint.optimizer is None or plan is None:
+        return None
+    try:
+        momentum = momentum_of(checkpoint.optimizer, model)
+    except CheckpointError as error:
+        say(f"no momentum is carried over: {error}")
+        return None
+    if not momentum:
+        return None
+    say("the momentum of what stays goes into the file, for the fine-tuning (--no-carry-momentum: not)")
+    return with_momentum(checkpoint.optimizer, small, carried(momentum, model, plan))
+
+
+def _course(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Course:
+    request = budget_of(config)
+    start, goal = 1.0, request.value
+    if request.kind in ("params", "macs"):
+        done = plan_from_dict(checkpoint.plan) if checkpoint.plan else None
+        now = _cost(config, checkpoint, dataset) if done is None else done.after
+        dense = now if done is None else done.before
+        start = getattr(now, request.kind) / getattr(dense, request.kind)
+        goal = request.value if request.relative else request.value / getattr(dense, request.kind)
+    return Course(request=request, steps=config.steps, start=start, goal=goal, per_layer=config.per_layer)
+
+
+def _cost(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Cost:
+    model = restore(checkpoint, config.model)
+    facts = checkpoint.dataset or {"image_size": open_dataset(dataset, config).image_size}
+    return measure(model, example_input(model, facts, batch=1))
+
+
+def _pruning(config: PruneConfig, model: Path, save: Path, budget: Mapping[str, Any]) -> PruneConfig:
+    """One round's pruning: as all of them together, but for its budget and files."""
+    given = config.model_dump(exclude={*BUDGETS, *BETWEEN, "steps"})
+    return PruneConfig.build({**given, "model": model, "save": save, **budget})
+
+
+def _training(config: PruneConfig, dataset: str, checkpoint: Checkpoint, file: Path, save: Path) -> TrainConfig:
+    facts = checkpoint.dataset or {}
+    size = config.image_size or (facts["image_size"][0] if facts.get("resized") else None)
+    given = config.model_dump(include={*BETWEEN, *DataConfig.model_fields, "seed", "test_batch_size"})
+    return TrainConfig.build({**given, "dataset": dataset, "image_size": size, "refine": file, "save": save})

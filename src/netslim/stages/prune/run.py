@@ -1,0 +1,174 @@
+"""`netslim prune`: removes the channels with the smallest scales; proves that the rebuilt network is the masked one."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from netslim.core.errors import CheckpointError, NetslimError
+from netslim.core.files import atomic_write, write_json
+from netslim.core.protocols import PrunableModel, PrunePlan
+from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.data import ImageDataset, evaluation_batches
+from netslim.network import describe, restore
+from netslim.pruning import apply, masked, verify
+from netslim.report.console import say
+from netslim.report.tables import percent, print_table
+from netslim.stages.evaluate.run import check_fits
+from netslim.stages.prune.config import PruneConfig
+from netslim.stages.prune.planning import check_budget, decide, say_budget
+from netslim.stages.prune.repair import Repair, repair_, repair_images
+from netslim.stages.prune.rounds import as_asked, carried_optimizer, check_rounds, last_round
+from netslim.stages.shared.inputs import dataset_name, example_input, open_dataset, pick_device
+from netslim.training.evaluate import evaluate
+
+PRUNED, PLAN, TEXT = "pruned.pth.tar", "plan.json", "prune.txt"
+
+
+def run(config: PruneConfig) -> dict[str, Any]:
+    """Prunes the network in `config.model` into the folder `config.save`. Returns what `run.json` records.
+
+    Raises:
+        UsageError: percent out of range, a busy or used folder.
+        CheckpointError: the file, or a network of another depth.
+        DataError: the data set for the accuracy.
+    """
+    check_budget(config)
+    check_rounds(config)
+    with RunDirectory(
+        config.save, "prune", config, parents={"model": config.model}, writes=(PRUNED, PLAN, TEXT)
+    ) as directory:
+        if directory.status is RunStatus.FINISHED:
+            say(f"{config.save / PRUNED} is finished ({_summary(directory.result)}); nothing to do")
+            return directory.result
+        if config.steps == 1:
+            return _prune(config, directory)
+        last, first = last_round(config, directory, run)
+        return _prune(last, directory, lambda decided: as_asked(decided, config, first))
+
+
+def _prune(
+    config: PruneConfig, directory: RunDirectory, stated: Callable[[PrunePlan], PrunePlan] = lambda decided: decided
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    device = pick_device(config.device)
+    checkpoint = read_checkpoint(config.model)
+    model = restore(checkpoint, config.model).to(device).eval()
+    _check_depth(model, config)
+    dataset = _dataset(config, checkpoint)
+    if dataset:
+        check_fits(model, dataset, str(config.model))
+    images = repair_images(config, dataset)
+    facts = checkpoint.dataset or ({"image_size": dataset.image_size} if dataset else None)
+    example = example_input(model, facts).to(device)
+    decided = stated(decide(config, model, example, dataset))
+    directory.begin()  # not before: a budget that can't be met leaves the folder free
+    small = apply(model, decided)
+    agreement = verify(model, small, example)
+    if not agreement.holds:
+        raise NetslimError(
+            f"the rebuilt network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
+        )
+    repair = repair_(
+        small, model, example, absorb=config.absorb, images=images, dataset=dataset.name if dataset else ""
+    )
+    accuracy = _accuracies(config, dataset, model, small, decided)
+    _print(decided, accuracy, agreement.max_difference, repair)
+    result = {
+        "file": str(config.save / PRUNED),
+        "percent": decided.percent,
+        "budget": dataclasses.asdict(decided.budget) if decided.budget else None,
+        "channels": decided.total,
+        "kept": decided.kept,
+        "clamped": list(decided.clamped),
+        "unrounded": list(decided.unrounded),
+        "params_before": decided.before.params,
+        "params": decided.after.params,
+        "macs_before": decided.before.macs,
+        "macs": decided.after.macs,
+        "max_difference": agreement.max_difference,
+        **repair.to_dict(),
+        **accuracy,
+        "seconds": time.perf_counter() - start,
+    }
+    checkpoint.optimizer = carried_optimizer(config, checkpoint, model, small)
+    _write(config, directory, checkpoint, small, result)
+    say(f"wrote {config.save / PRUNED}, {config.save / PLAN}, {config.save / TEXT}")
+    return result
+
+
+def _check_depth(model: PrunableModel, config: PruneConfig) -> None:
+    """A network that has its depth in its name (torchvision/resnet50) fits any: resprune.py always asks for one."""
+    found = model.arch.arguments.get("depth")
+    if config.depth is not None and found not in (None, config.depth):
+        raise CheckpointError(
+            f"{config.model} holds a {model.arch.name} of depth {found}, not {config.depth}; type --depth {found}"
+        )
+
+
+def _dataset(config: PruneConfig, checkpoint: Checkpoint) -> ImageDataset | None:
+    name = config.dataset or dataset_name(checkpoint)
+    if name is None:
+        say(f"{config.model} names no data set: pruning without accuracies (type --dataset NAME for them)")
+        return None
+    return open_dataset(name, config, checkpoint.dataset)
+
+
+def _accuracies(
+    config: PruneConfig, dataset: ImageDataset | None, model: PrunableModel, small: PrunableModel, decided: PrunePlan
+) -> dict[str, float]:
+    """Top-1 on the test set of the network as it was, masked (the original's rule), and as it is written."""
+    if dataset is None:
+        return {}
+    device = next(model.parameters()).device
+    networks = {"top1_before": model, "top1_masked": masked(model, decided), "top1": small}
+    return {
+        name: evaluate(
+            network, evaluation_batches(dataset.test, dataset, batch_size=config.test_batch_size, device=device)
+        ).top1
+        for name, network in networks.items()
+    }
+
+
+def _print(decided: PrunePlan, accuracy: dict[str, float], difference: float, repair: Repair) -> None:
+    rows = [(group.name, f"{len(group.keep)}/{group.total}") for group in decided.groups]
+    print_table(["layer", "kept"], rows)
+    say_budget(decided)
+    before, after = decided.before, decided.after
+    say(f"channels   {decided.total:,} -> {decided.kept:,} ({percent(decided.kept / decided.total, 1)})")
+    say(f"parameters {before.params:,} -> {after.params:,} ({percent(after.params / before.params, 1)})")
+    say(f"MACs       {before.macs:,} -> {after.macs:,} ({percent(after.macs / before.macs, 1)})")
+    say(f"largest difference of a logit, masked to rebuilt: {difference:.1e}")
+    for line in repair.lines():
+        say(line)
+    if accuracy:
+        say(
+            f"test top-1 {percent(accuracy['top1_before'])} before, {percent(accuracy['top1_masked'])} masked, "
+            f"{percent(accuracy['top1'])} {repair.title} (no fine-tuning yet)"
+        )
+
+
+def _write(
+    config: PruneConfig,
+    directory: RunDirectory,
+    parent: Checkpoint,
+    small: PrunableModel,
+    result: dict[str, Any],
+) -> None:
+    checkpoint = describe(small)
+    checkpoint.dataset = parent.dataset
+    checkpoint.optimizer = parent.optimizer
+    checkpoint.best_prec1 = result.get("top1", 0.0)
+    checkpoint.training = {"selected_on": "test"}
+    checkpoint.provenance = directory.provenance(config)
+    write_json(config.save / PLAN, checkpoint.plan)
+    accuracy = f"\nTest accuracy: \n{result['top1_masked']}" if "top1_masked" in result else ""
+    text = f"Configuration: \n{small.cfg}\nNumber of parameters: \n{result['params']}{accuracy}\n"
+    atomic_write(config.save / TEXT, text.encode())
+    write_checkpoint(config.save / PRUNED, checkpoint)
+    directory.finish(result)
+
+
+def _summary(result: dict[str, Any]) -> str:
+    return f"{result['kept']:,} of {result['channels']:,} channels kept, {result['params']:,} parameters"

@@ -1,0 +1,14 @@
+"""Where images come from: the settings that most verbs share."""
+
+from pathlib import Path
+
+from netslim.core.config import Setting, StageConfig
+
+
+class DataConfig(StageConfig):
+    """Where images come from."""
+
+    data_dir: Path | None = Setting(None, "folder of the data sets; default: $NETSLIM_DATA_DIR, else ./data", free=True)
+    image_size: int | None = Setting(None, "side of the square images; default: the data set's own", ge=8)
+    unverified_data: bool = Setting(False, "accept local data files whose hash is not the official one", free=True)
+    device: str = Setting("auto", "auto, cpu, cuda or cuda:N")

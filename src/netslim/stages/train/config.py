@@ -1,0 +1,61 @@
+"""Settings of `netslim train`; nothing heavy is imported here, since the command line's help is made from it."""
+
+from pathlib import Path
+
+from netslim.core.config import Setting
+from netslim.stages.shared.config import DataConfig
+
+
+class TrainConfig(DataConfig):
+    """One phase of training: from scratch, from a file's weights, or of a pruned network."""
+
+    dataset: str = Setting("digits", "data set to train on")
+    arch: str = Setting(
+        "resnet", "architecture, where no file names it: resnet, vgg, densenet, torchvision/NAME or timm/NAME"
+    )
+    depth: int | None = Setting(
+        None, "depth: resnet 9n+2, vgg 11, 13, 16 or 19, densenet 3n+4; default: the file's, else 164, 19, 40"
+    )
+    stem: str | None = Setting(None, "first layers of a library's network: imagenet (default), or cifar: small images")
+    resume: Path | None = Setting(
+        None, "start from this file's weights (a new phase: epoch 0, this command's settings)"
+    )
+    refine: Path | None = Setting(None, "rebuild the pruned network in this file and fine-tune it")
+    reinitialize: bool = Setting(False, "with --refine: keep the file's shape alone, and start from new weights")
+    sparsity_regularization: bool = Setting(False, "train with a penalty on BatchNorm scales", flags=["-sr"])
+    s: float = Setting(1e-4, "strength of the penalty", ge=0)
+    penalty: str = Setting("l1", "l1 (subgradient), proximal (L1 with exact zeros) or polarization")
+    penalty_warmup: float = Setting(0.0, "epochs in which the penalty's strength rises from 0", ge=0)
+    penalty_schedule: str = Setting(
+        "constant", "the penalty's strength after that: constant, linear or cosine (down to 0), or lr (as the rate)"
+    )
+    penalty_weights: str = Setting("equal", "share of each scale in the penalty: equal, or macs (what it frees)")
+    polarity: float = Setting(1.2, "t of the polarization: how much it shrinks beside what it separates", ge=0)
+    scale_decay: bool | None = Setting(
+        None, "weight decay on BatchNorm scales; default: yes, but not with the penalties other than l1"
+    )
+    teacher: Path | None = Setting(None, "trained network (the unpruned one) whose logits count in the loss")
+    teacher_weight: float = Setting(0.5, "share of the teacher in the loss", gt=0, le=1)
+    temperature: float = Setting(4.0, "temperature of the teacher's and the network's logits", gt=0)
+    epochs: int = Setting(160, "number of epochs", ge=1)
+    start_epoch: int = Setting(0, "number of the first epoch, for the schedule", ge=0)
+    batch_size: int = Setting(64, "images per step, over all processes", ge=1, le=1_000_000)
+    test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, le=1_000_000, free=True)
+    lr: float = Setting(0.1, "base learning rate", gt=0)
+    schedule: str = Setting("step", "step (x0.1 at 50 % and 75 %), cosine or onecycle")
+    momentum: float = Setting(0.9, "SGD momentum", ge=0, lt=1)
+    nesterov: bool = Setting(False, "Nesterov momentum")
+    weight_decay: float = Setting(1e-4, "weight decay", ge=0, flags=["--wd"])
+    label_smoothing: float = Setting(0.0, "label smoothing", ge=0, lt=1)
+    clip_grad_norm: float | None = Setting(None, "largest norm of all gradients together", gt=0)
+    accumulate: int = Setting(1, "work a batch off in this many parts", ge=1)
+    sync_bn: bool = Setting(False, "with torchrun: BatchNorm statistics over all processes, not of each its own")
+    select_on: str = Setting("val", "split that chooses model_best.pth.tar: val (held out of the training set) or test")
+    val_share: float = Setting(0.1, "share of the training set held out for --select-on val", gt=0, lt=1)
+    precision: str = Setting("auto", "fp32 (exact), bf16, fp16, or auto: the fastest in a short probe")
+    capture: str = Setting(
+        "auto", "on a GPU: graphs (recorded steps), compile (and compiled), off, or auto: graphs", free=True
+    )
+    seed: int = Setting(1, "seed of everything random")
+    log_interval: int = Setting(100, "batches between plain log lines", ge=1, free=True)
+    save: Path = Setting(Path("logs"), "folder of this run", free=True)

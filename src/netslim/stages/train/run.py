@@ -1,0 +1,293 @@
+"""`netslim train`: one phase of training, from scratch, from a file's weights, or of a pruned network."""
+
+import functools
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from netslim.core.allocator import keep_freed_memory
+from netslim.core.checkpoint import Checkpoint
+from netslim.core.distributed import World, join
+from netslim.core.errors import CheckpointError, InterruptedRunError, LostProcessError, UsageError
+from netslim.core.runlog import RunStatus
+from netslim.cost import measure
+from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, split_validation
+from netslim.network import describe, restore
+from netslim.report.console import say
+from netslim.report.progress import TrainingProgress
+from netslim.stages.shared.inputs import dataset_facts, open_dataset, pick_device
+from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
+from netslim.stages.train.lines import BY_ACCURACY, BY_OBJECTIVE, arguments, processes, summary
+from netslim.stages.train.recipe import build_step, check_recipe, open_teacher, record_step, recorder_for
+from netslim.stages.train.start import fresh_model, start_model, take_up_momentum_
+from netslim.training.evaluate import Evaluation, evaluate
+from netslim.training.loop import StopRequested, Training, TrainState
+from netslim.training.optimizer import export_state, import_state
+from netslim.training.precision import Precision, choose_precision
+from netslim.training.schedule import rate_factor
+from netslim.training.signals import Interrupt
+
+
+def run(config: TrainConfig) -> dict[str, Any]:
+    """Trains, or goes on where the same command was cut off, or says that it is done. Returns what `run.json` records.
+
+    Raises:
+        UsageError: settings that contradict each other, a busy directory, another run in it.
+        CheckpointError: a start file that is missing, damaged or of another network.
+        DataError: the data set.
+        DivergedError: NaN or infinite loss.
+        InterruptedRunError: Ctrl-C or SIGTERM; the state was saved.
+        LostProcessError: several processes trained, and one of them is gone.
+    """
+    check(config)
+    device = pick_device(config.device)
+    keep_freed_memory()
+    try:
+        with join(device) as world, TrainFiles(config, world) as files:
+            if files.status is RunStatus.FINISHED:
+                say(f"{config.save} is finished ({summary(files.result)}); nothing to do")
+                return files.result
+            return Phase(config, files, world, device).run()
+    except LostProcessError as error:
+        raise LostProcessError(
+            f"{error}; type the same command again to go on from the last state in {config.save}, or let "
+            f"torchrun --max-restarts 3 do it"
+        ) from error
+
+
+def check(config: TrainConfig) -> None:
+    """Raises UsageError for settings that contradict each other, before anything is opened."""
+    if config.resume and config.refine:
+        raise UsageError(
+            "--resume and --refine can't go together: --refine for a pruned network, --resume for any other"
+        )
+    if config.select_on not in ("val", "test"):
+        raise UsageError(f"--select-on {config.select_on}: type val (held out of the training set) or test")
+    if config.start_epoch >= config.epochs:
+        raise UsageError(f"--start-epoch {config.start_epoch} leaves no epoch of --epochs {config.epochs}")
+    check_recipe(config)
+    if config.nesterov and not config.momentum:
+        raise UsageError("--nesterov needs momentum: type --momentum 0.9, or leave --nesterov out")
+    rate_factor(config.schedule, 0, 1, 0.0)
+    if not (config.resume or config.refine):
+        with torch.device("meta"):  # takes no memory; a wrong depth must not be found after a download
+            fresh_model(config.arch, config.depth, config.stem)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Splits:
+    """What is trained on, what chooses the model, and what is only looked at once at the end."""
+
+    train: Split
+    select: Split
+    test: Split
+
+
+class Phase:
+    """One run of the training stage in its directory.
+
+    Args:
+        config: checked settings.
+        files: the run's folder, new or cut off.
+        world: the processes that train.
+        device: this process's.
+    """
+
+    def __init__(self, config: TrainConfig, files: TrainFiles, world: World, device: torch.device) -> None:
+        self.config = config
+        self.files = files
+        self.world = world
+        self.device = device
+        _check_world(config, world)
+        self.dataset = world.one_after_the_first(lambda: open_dataset(config.dataset, config))
+        self.splits = _splits(self.dataset, config, device)
+        self.facts = dataset_facts(self.dataset, config)
+        teacher = open_teacher(config, self.dataset, self.device)
+        previous = files.previous()
+        model = restore(previous, config.save / CHECKPOINT) if previous else start_model(config, self.dataset)
+        self.model = model.to(self.device)
+        self.batches = TrainBatches(
+            self.splits.train,
+            self.dataset,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            device=self.device,
+            share=functools.partial(world.share, parts=config.accumulate),
+        )
+        self.precision = self._precision()
+        self.precision.arrange_(self.model)
+        self.step = build_step(config, self.model, self.precision, self.dataset, teacher)
+        self.step.share_with(world, sync_bn=config.sync_bn)
+        self.state = TrainState(epoch=config.start_epoch)
+        if previous:
+            self._restore_state(previous)
+        else:
+            take_up_momentum_(config, self.model, self.step.optimizer)
+        self.graphs = record_step(config, self.step, self.device, self._first_batch)
+
+    @property
+    def chosen_by(self) -> str:
+        """What makes an epoch the best. The scripts, which choose on the test set, keep the original's rule."""
+        sparse = self.config.sparsity_regularization and self.config.select_on == "val"
+        return BY_OBJECTIVE if sparse else BY_ACCURACY
+
+    def run(self) -> dict[str, Any]:
+        """Trains to the end and records the result."""
+        self.files.begin(self.state.epoch)
+        config = self.config
+        say(
+            f"training {self.model.arch.name} {arguments(self.model)} on {self.dataset.name}: "
+            f"{len(self.splits.train):,} images, {config.select_on} set of {len(self.splits.select):,} chooses the "
+            f"model; {self.precision} on {self.device}{', steps recorded' if self.graphs else ''}"
+            f"{processes(config, self.world)}"
+        )
+        with ExitStack() as stack:
+            interrupt = stack.enter_context(Interrupt())
+            reporter = stack.enter_context(
+                TrainingProgress(
+                    epochs=config.epochs,
+                    log_interval=config.log_interval,
+                    selected_on=config.select_on,
+                    sparse=config.sparsity_regularization,
+                )
+            )
+            try:
+                self._training(interrupt, reporter).run()
+            except StopRequested:
+                raise InterruptedRunError(
+                    f"stopped in epoch {self.state.epoch + 1} after batch {self.state.batch}; the state is in "
+                    f"{config.save / CHECKPOINT}: type the same command again to go on",
+                    self.world.largest(interrupt.signal or 0),
+                ) from None
+        return self._finish()
+
+    def _training(self, interrupt: Interrupt, reporter: TrainingProgress) -> Training:
+        config = self.config
+        training = Training(
+            step=self.step,
+            batches=self.batches,
+            evaluate=lambda: self._evaluate(self.splits.select, training),
+            epochs=config.epochs,
+            lr=config.lr,
+            schedule=config.schedule,
+            seed=config.seed,
+            by_objective=self.chosen_by == BY_OBJECTIVE,
+            stop=lambda: self.world.largest(interrupt.signal or 0) > 0,  # all stop after the same batch
+            save=self._save,
+            reporter=reporter,
+            state=self.state,
+        )
+        return training
+
+    def _evaluate(self, split: Split, training: Training | None = None) -> Evaluation:
+        self.world.copy_first_(self.model.buffers())
+        batches = evaluation_batches(
+            split,
+            self.dataset,
+            batch_size=self.config.test_batch_size,
+            device=self.device,
+            share=self.world.share,
+        )
+        if training is None:
+            return evaluate(self.model, batches, world=self.world)
+        return evaluate(self.model, batches, between=training.check_stop, world=self.world, graphs=self.graphs)
+
+    def _finish(self) -> dict[str, Any]:
+        self.model = restore(self.files.best(), self.config.save / BEST).to(self.device)
+        on_test = self.config.select_on == "test"
+        test_top1 = self.state.best if on_test else self._evaluate(self.splits.test).top1
+        cost = measure(self.model, torch.zeros(1, *self.splits.test.images.shape[1:], device=self.device))
+        result = {
+            "file": str(self.config.save / BEST),
+            "selected_on": self.config.select_on,
+            "chosen_by": self.chosen_by,
+            "best_top1": self.state.best,
+            "best_epoch": self.state.best_epoch,
+            "test_top1": test_top1,
+            "epochs": self.state.epoch,
+            "params": cost.params,
+            "macs": cost.macs,
+            "precision": str(self.precision),
+            "seconds": self.files.seconds(),
+        }
+        self.files.finish(result)
+        say(f"finished: {summary(result)}; {self.config.save / BEST}")
+        return result
+
+    def _precision(self) -> Precision:
+        """Chosen once per run: a continued run must not choose another one."""
+
+        def choose() -> tuple[str, bool]:
+            recorder = recorder_for(self.config, self.device, self.world)
+            found = choose_precision(self.config.precision, self.model, *self._first_batch(), recorder)
+            return found.name, found.channels_last
+
+        name, channels_last = self.files.remember("precision", choose, default=("fp32", False))
+        return Precision(name, channels_last)
+
+    def _first_batch(self) -> tuple[Tensor, Tensor]:
+        return next(iter(self.batches.epoch(0)))
+
+    def _save(self, state: TrainState, row: dict[str, Any] | None, best: bool) -> None:
+        self.files.save(functools.partial(self._checkpoint, state), row, best)
+
+    def _checkpoint(self, state: TrainState, momentum: bool) -> Checkpoint:
+        checkpoint = describe(self.model)
+        checkpoint.epoch = state.epoch
+        checkpoint.best_prec1 = state.best
+        checkpoint.dataset = self.facts
+        checkpoint.training = {
+            "selected_on": self.config.select_on,
+            "chosen_by": self.chosen_by,
+            "precision": str(self.precision),
+            "best_epoch": state.best_epoch,
+            "objective": state.objective,
+            "batch": state.batch,
+            "loss_sum": state.loss_sum,
+            "correct": state.correct,
+            "images": state.images,
+            "rng": state.rng,
+            "scaler": self.step.scaler.state_dict(),
+        }
+        checkpoint.optimizer = export_state(self.step.optimizer, self.model, momentum=momentum)
+        return checkpoint
+
+    def _restore_state(self, checkpoint: Checkpoint) -> None:
+        path, saved = self.config.save / CHECKPOINT, checkpoint.training
+        if checkpoint.optimizer is None:
+            raise CheckpointError(f"{path} has no optimizer state; give another --save")
+        import_state(self.step.optimizer, self.model, checkpoint.optimizer)
+        self.step.scaler.load_state_dict(saved["scaler"])
+        rng: Tensor | None = saved["rng"]
+        self.state = TrainState(
+            epoch=checkpoint.epoch,
+            batch=saved["batch"],
+            loss_sum=saved["loss_sum"],
+            correct=saved["correct"],
+            images=saved["images"],
+            best=checkpoint.best_prec1,
+            best_epoch=saved["best_epoch"],
+            objective=saved["objective"],
+            rng=rng,
+        )
+        say(f"going on with {path}: epoch {self.state.epoch + 1}, batch {self.state.batch + 1}")
+
+
+def _check_world(config: TrainConfig, world: World) -> None:
+    if config.batch_size < world.size * config.accumulate:
+        raise UsageError(
+            f"--batch-size {config.batch_size} has no image for each of {world.size} processes in each of "
+            f"{config.accumulate} parts: type --batch-size {world.size * config.accumulate} or more"
+        )
+
+
+def _splits(dataset: ImageDataset, config: TrainConfig, device: torch.device) -> Splits:
+    """The splits; what every epoch is judged on is on the device."""
+    if config.select_on == "test":
+        return Splits(train=dataset.train, select=dataset.test.on(device), test=dataset.test)
+    train, val = split_validation(dataset.train, config.val_share, config.seed)
+    return Splits(train=train, select=val.on(device), test=dataset.test)

@@ -1,0 +1,38 @@
+"""Settings of `netslim transfer`; nothing heavy is imported here, since the command line's help is made from it."""
+
+from pathlib import Path
+
+from netslim.core.config import Setting
+from netslim.stages.shared.config import DataConfig
+
+DEFAULT_STRATEGY = "select"  # of a transfer into the guide's resnet
+
+
+class TransferConfig(DataConfig):
+    """Weights of a pretrained torchvision or timm ResNet into a prunable network."""
+
+    source: str = Setting("torchvision", "library of the source network: torchvision or timm")
+    model_name: str = Setting("resnet50", "name of the source network in its library")
+    arch: str = Setting("resnet", "prunable network: resnet, same (the source's own), torchvision/NAME or timm/NAME")
+    depth: int | None = Setting(None, "depth of arch resnet (9n+2); default: 164")
+    stem: str | None = Setting(None, "first layers of a library's network: imagenet (default), or cifar: small images")
+    dataset: str | None = Setting(
+        None, "data set that the network is for; default: cifar10 for arch resnet, else the source's classes stay"
+    )
+    num_classes: int | None = Setting(None, "number of classes; default: the data set's, else the source's", ge=1)
+    in_channels: int | None = Setting(None, "input channels; default: the data set's, else the source's", ge=1)
+    strategy: str | None = Setting(
+        None, f"how weights find their place; default: exact for a library's network, else {DEFAULT_STRATEGY}"
+    )
+    last_stage: str | None = Setting(None, "strategy select: drop the source's fourth stage, or merge it")
+    select_by: str | None = Setting(None, "strategy select: choose channels by spacing or by importance")
+    head: str = Setting("random", "what a replaced classifier starts from: random, zero, or means of the classes")
+    recalibrate: int | None = Setting(
+        None, "batches of 128 training images for BatchNorm statistics; default: 20 if at hand; 0: none", ge=0
+    )
+    output: Path = Setting(Path("transferred_model.pth.tar"), "file to write")
+    report: Path | None = Setting(None, "JSON file for what became of every key")
+    plot: Path | None = Setting(None, "picture (.png, .svg, .pdf) of which block went where")
+    pretrained: bool = Setting(True, "use the source's pretrained weights")
+    weights: Path | None = Setting(None, "the source's weights from this file (.pth, .pth.tar, .safetensors)")
+    seed: int = Setting(1, "seed of what is not transferred, and of the images that statistics come from")
