@@ -11,7 +11,6 @@ from torch import nn
 import netslim
 from netslim.core.errors import UsageError
 from netslim.core.protocols import GroupPlan, PrunableModel, PrunePlan
-from netslim.dependency.groups import removable
 from netslim.models import build, create_model, recognise
 from netslim.network import load_weights
 from netslim.pruning import absorb_
@@ -108,7 +107,7 @@ def test_a_librarys_block(name: str, groups: tuple[str, ...], gone: str, tmp_pat
 
 def test_what_a_network_can_not_do_without() -> None:
     model = resnet(11)
-    assert [group.name for group in model.channel_groups() if not removable(group)] == ["bn"]
+    assert [group.name for group in model.channel_groups() if not group.branch is not None] == ["bn"]
     with pytest.raises(UsageError) as caught:
         netslim.apply(model, emptied(netslim.plan(model, EXAMPLE, percent=0.3), "bn"))
     assert str(caught.value) == (

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from netslim.core.protocols import Slice
 from netslim.cost import count_places
-from netslim.dependency.channel_sets import Labels
-from netslim.dependency.find_groups import _alike, derive
-from netslim.dependency.meta_ops import META, shapes_of
+from netslim.dependency.channel_sets import ChannelSets
+from netslim.dependency.find_groups import _alike, find_groups
+from netslim.dependency.meta_ops import META, MetaOps
 from netslim.dependency.slicing import keeps_of
 from netslim.dependency.trace import Place, Trace
 
@@ -24,10 +24,10 @@ Lines = list[list[int]]
 
 def one_by_one(trace: Trace) -> list[dict[Place, list[list[int]]]]:
     """`_alike`, channel by channel."""
-    frozen = trace.labels.frozen()
+    frozen = trace.sets.frozen()
     channels: dict[int, list[tuple[Place, int]]] = defaultdict(list)
     for place, labels in trace.dims.items():
-        for position, root in enumerate(trace.labels.roots(labels).tolist()):
+        for position, root in enumerate(trace.sets.roots(labels).tolist()):
             if root not in frozen:
                 channels[root].append((place, position))
     groups: dict[tuple[tuple[Place, int], ...], dict[Place, Lines]] = {}
@@ -50,11 +50,11 @@ LABEL = st.integers(0, 15)
 def test_groups_are_those_found_channel_by_channel(
     lines: Lines, frozen: set[int], united: list[tuple[int, int]]
 ) -> None:
-    trace = Trace(labels=Labels())
-    trace.labels.fresh(16)
+    trace = Trace(sets=ChannelSets())
+    trace.sets.fresh(16)
     for first, second in united:
-        trace.labels.unite(torch.tensor([first]), torch.tensor([second]))
-    trace.labels.freeze(torch.tensor(sorted(frozen), dtype=torch.int64), "stays")
+        trace.sets.unite(torch.tensor([first]), torch.tensor([second]))
+    trace.sets.freeze(torch.tensor(sorted(frozen), dtype=torch.int64), "stays")
     trace.dims.update({(f"layer{number // 2}", number % 2): torch.tensor(line) for number, line in enumerate(lines)})
     found = [[(place, positions.tolist()) for place, positions in group] for group in _alike(trace)]
     assert found == [list(group.items()) for group in one_by_one(trace)]
@@ -115,7 +115,7 @@ def test_remembered_shapes_are_those_that_torch_works_out(name: str) -> None:
     func, args = OPERATIONS[name]
     expected = func(*args)
     for _ in range(2):
-        found = shapes_of(func, args, {})
+        found = MetaOps()(func, args, {})
         assert isinstance(found, Tensor) is isinstance(expected, Tensor)
         pairs = [(found, expected)] if isinstance(found, Tensor) else list(zip(found, expected, strict=True))
         for ours, theirs in pairs[:1] if "norm" in func.__name__ else pairs:  # statistics are not asked for
@@ -127,10 +127,10 @@ def test_remembered_shapes_are_those_that_torch_works_out(name: str) -> None:
 
 def test_a_remembered_shape_is_not_that_of_another_default_type() -> None:
     halved = (ATEN.true_divide.Scalar, (shape(4, dtype=torch.int64), 2), {})
-    assert shapes_of(*halved).dtype == torch.float32
+    assert MetaOps()(*halved).dtype == torch.float32
     torch.set_default_dtype(torch.float64)
     try:
-        assert shapes_of(*halved).dtype == torch.float64
+        assert MetaOps()(*halved).dtype == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -138,4 +138,4 @@ def test_a_remembered_shape_is_not_that_of_another_default_type() -> None:
 @pytest.mark.parametrize("build", [structures.Residual, structures.Concatenated])
 def test_places_are_counted_while_the_groups_are_derived(build: type[nn.Module]) -> None:
     model = build()
-    assert derive(model, SHAPE).places == count_places(model, torch.zeros(SHAPE))
+    assert find_groups(model, SHAPE).places == count_places(model, torch.zeros(SHAPE))

@@ -149,6 +149,8 @@ class PrunePlan:
         budget: what was asked for and reached; None in plans that were made before there was more than a percentage.
         round_to: the layers' widths are multiples of it, but for `unrounded`.
         unrounded: groups that stay whole at a width that is no multiple.
+        resolved: what it means on the network that it was decided on (a `ResolvedPlan`), so that this is not worked out
+            again; None in one that was read from a file or copied. No part of what the plan says.
     """
 
     arch: ArchSpec | None
@@ -165,6 +167,10 @@ class PrunePlan:
     budget: Budget | None = None
     round_to: int = 1
     unrounded: tuple[str, ...] = ()
+    resolved: object = field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "resolved": None}
 
     @property
     def total(self) -> int:
@@ -178,7 +184,8 @@ class PrunePlan:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data (lists, dicts, numbers, strings) for JSON or a checkpoint."""
-        data = dataclasses.asdict(self)
+        data = dataclasses.asdict(dataclasses.replace(self, resolved=None))
+        del data["resolved"]
         data["arch"] = self.arch.to_dict() if self.arch else None
         data["groups"] = [{"name": g.name, "total": g.total, "keep": list(g.keep)} for g in self.groups]
         data["clamped"] = list(self.clamped)
@@ -214,9 +221,15 @@ class PrunableModel(nn.Module):
 
 
 def plan_of(model: nn.Module) -> PrunePlan | None:
-    """What was removed from a network, or None: the attribute `plan` that surgery gave it."""
-    plan = getattr(model, "plan", None)
-    return plan if isinstance(plan, PrunePlan) else None
+    """What was removed from a network, or None: what `keep_plan_` gave it."""
+    plans = (getattr(model, name, None) for name in ("plan", "prune_plan"))
+    return next((plan for plan in plans if isinstance(plan, PrunePlan)), None)
+
+
+def keep_plan_(model: nn.Module, plan: PrunePlan) -> None:
+    """Makes a plan the network's attribute `plan`, or `prune_plan` where it has a `plan` of its own."""
+    free = isinstance(getattr(model, "plan", None), PrunePlan | None)
+    setattr(model, "plan" if free else "prune_plan", plan)
 
 
 class Criterion(Protocol):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-class Labels:
+class ChannelSets:
     """Disjoint sets of channel labels (integers), named by their smallest member."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Carried:
+class TensorChannels:
     """What a tensor carries of the channels.
 
     A tensor from which channels can go has them along one dimension: all else would leave no box behind.
@@ -84,11 +84,11 @@ class Carried:
     labels: Tensor
     silent: Tensor
 
-    def along(self, dim: int, size: int) -> "Carried | None":
+    def along(self, dim: int, size: int) -> "TensorChannels | None":
         """The same with `dim`, of `size` elements, as its axis; None if labels differ along another."""
         if self.axis == dim:
             return self
-        return Carried(dim, self.labels.expand(size), self.silent.expand(size)) if self.uniform else None
+        return TensorChannels(dim, self.labels.expand(size), self.silent.expand(size)) if self.uniform else None
 
     @property
     def uniform(self) -> bool:
@@ -103,7 +103,7 @@ class Carried:
         return codes.view([-1 if dim == self.axis else 1 for dim in range(len(shape))]).expand(torch.Size(shape))
 
 
-def condense(codes: Tensor, labels: Labels) -> Carried:
+def condense(codes: Tensor, sets: ChannelSets) -> TensorChannels:
     """What a tensor of codes carries.
 
     Where labels differ along several dimensions (channels seen as groups x channels of a group), only the one with the
@@ -112,7 +112,7 @@ def condense(codes: Tensor, labels: Labels) -> Carried:
     for dim, (size, stride) in enumerate(zip(codes.shape, codes.stride(), strict=True)):
         if size > 1 and stride == 0:
             codes = codes.narrow(dim, 0, 1)
-    names, silent = labels.roots(codes >> 1), (codes & 1).bool()
+    names, silent = sets.roots(codes >> 1), (codes & 1).bool()
     for dim in _varying(names):
         if bool((names.narrow(dim, 0, 1) == names).all()):
             names = names.narrow(dim, 0, 1)
@@ -120,7 +120,7 @@ def condense(codes: Tensor, labels: Labels) -> Carried:
     axis = max(varying, key=lambda dim: (_distinct(names, dim), dim)) if varying else None
     for dim in varying:
         if dim != axis:
-            labels.unite(names, names.narrow(dim, 0, 1))
+            sets.unite(names, names.narrow(dim, 0, 1))
             names = names.narrow(dim, 0, 1)
     for dim in _varying(silent):
         if dim != axis:
@@ -128,7 +128,7 @@ def condense(codes: Tensor, labels: Labels) -> Carried:
     names, silent = names.flatten(), silent.flatten()
     if axis is None and silent.numel() > 1:
         silent = silent.all(0, keepdim=True)
-    return Carried(axis, names, silent.expand(len(names)))
+    return TensorChannels(axis, names, silent.expand(len(names)))
 
 
 def _varying(values: Tensor) -> list[int]:

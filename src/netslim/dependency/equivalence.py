@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from netslim.dependency.channel_sets import Carried, Labels
-from netslim.dependency.rules.table import SAME
-from netslim.dependency.trace import Call, Event, Place, Trace, Weight
+from netslim.dependency.channel_sets import ChannelSets, TensorChannels
+from netslim.dependency.meta_ops import MetaOps
+from netslim.dependency.rules.movement import SAME
+from netslim.dependency.trace import Call, Event, Place, Results, Trace
 from netslim.dependency.tracer import Tracer
 
 
@@ -22,10 +23,10 @@ class ContradictionError(Exception):
     """An operation of the cut network does something else than the original's."""
 
 
-class Settled(Labels):
-    """Labels whose sets are final: all that are frozen count as one, and nothing new is united or frozen."""
+class FixedSets(ChannelSets):
+    """ChannelSets whose sets are final: all that are frozen count as one, and nothing new is united or frozen."""
 
-    def __init__(self, labels: Labels) -> None:
+    def __init__(self, labels: ChannelSets) -> None:
         super().__init__()
         names = torch.arange(labels.count)
         names[[*labels.frozen()]] = -1
@@ -36,7 +37,7 @@ class Settled(Labels):
         return self._names[labels]
 
     def fresh(self, count: int, reason: str | None = None) -> Tensor:
-        """Labels that stay; the network's channels all have theirs already."""
+        """ChannelSets that stay; the network's channels all have theirs already."""
         if reason is None:
             raise ContradictionError
         return torch.full((count,), -1)
@@ -59,29 +60,29 @@ class Settled(Labels):
 class Prover(Tracer):  # type: ignore[no-untyped-call]
     """Runs a cut network and compares it with the original's trace, operation by operation."""
 
-    def __init__(self, model: nn.Module, original: Trace, keeps: Mapping[Place, Tensor]) -> None:
-        self.settled = settled = Settled(original.labels)
+    def __init__(self, model: nn.Module, original: Trace, keeps: Mapping[Place, Tensor], meta_ops: MetaOps) -> None:
+        self.settled = settled = FixedSets(original.sets)
         whole = {place: settled.named(labels) for place, labels in original.dims.items()}
         left = {place: whole[place][keep] for place, keep in keeps.items()}
-        super().__init__(model, Trace(labels=settled, dims=whole | left, axes=original.axes))
+        super().__init__(model, Trace(sets=settled, dims=whole | left, axes=original.axes), meta_ops)
         self.original = original
         self.done = 0
         none = torch.empty(0, dtype=torch.int64)
-        self._gone = torch.zeros(original.labels.count + 1, dtype=torch.bool)  # the last is for those that stay
+        self._gone = torch.zeros(original.sets.count + 1, dtype=torch.bool)  # the last is for those that stay
         self._gone[torch.cat([none, *(whole[place] for place in keeps)])] = True
         self._gone[torch.cat([torch.tensor([-1]), *left.values()])] = False
 
-    def _note(self, call: Call, inputs: Sequence[Carried], states: Sequence[Carried | Weight | None]) -> None:
+    def _note(self, call: Call, inputs: Sequence[TensorChannels], states: Results) -> None:
         """Keeps the axis of the original's channels in mind where only one of them is left."""
         super()._note(call, inputs, states)
         if call.name in SAME:
             return
         for tensor, (_, before) in zip(call.out, self.original.events[self.done - 1].outputs, strict=False):
-            found = self.carried(tensor)
+            found = self.state.channels(tensor)
             if before is not None and before.axis is not None and found is not None and found.axis is None:
                 size = tensor.shape[before.axis]
-                known = Carried(before.axis, found.labels.expand(size), found.silent.expand(size))
-                self._states[id(tensor)] = (tensor, known)
+                known = TensorChannels(before.axis, found.labels.expand(size), found.silent.expand(size))
+                self.state.set(tensor, known)
 
     def happened(self, event: Event) -> None:
         """Compares an operation with the original's."""
@@ -95,7 +96,11 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         self.done += 1
 
     def _compare(
-        self, shape: tuple[int, ...], carried: Carried | None, found_shape: tuple[int, ...], found: Carried | None
+        self,
+        shape: tuple[int, ...],
+        carried: TensorChannels | None,
+        found_shape: tuple[int, ...],
+        found: TensorChannels | None,
     ) -> None:
         if carried is None or found is None:
             if carried is not found:
@@ -118,7 +123,11 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
 
 
 def fault_of(
-    cut: nn.Module, original: Trace, keeps: Mapping[Place, Tensor], runs: Sequence[tuple[bool, torch.Size, torch.dtype]]
+    cut: nn.Module,
+    original: Trace,
+    keeps: Mapping[Place, Tensor],
+    runs: Sequence[tuple[bool, torch.Size, torch.dtype]],
+    meta_ops: MetaOps,
 ) -> Event | None:
     """The original's operation that the cut network does not repeat, or None if it repeats all.
 
@@ -127,8 +136,9 @@ def fault_of(
         original: what the original's runs left.
         keeps: per dimension that was cut, the indices that are left.
         runs: training mode, input shape and type of each run.
+        meta_ops: what works out shapes.
     """
-    prover = Prover(cut, original, keeps)
+    prover = Prover(cut, original, keeps, meta_ops)
     try:
         for training, shape, dtype in runs:
             cut.train(training)

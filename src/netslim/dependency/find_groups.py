@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +13,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from netslim.core.modes import collection_paused
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.cost import counting_places
-from netslim.dependency.channel_sets import Labels
+from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.equivalence import fault_of
 from netslim.dependency.meta import skeleton
+from netslim.dependency.meta_ops import MetaOps
 from netslim.dependency.slicing import keeps_of, rebuilt
 from netslim.dependency.trace import Event, Place, Trace
 from netslim.dependency.tracer import Tracer, running
@@ -35,7 +35,7 @@ class Derivation:
         left_alone: the channels in none of them.
         trace, runs: what they were derived from.
         places: where layers are applied in one image, in evaluation (see `count_places`).
-        sound: cuts that were proven already; deciding on a plan and applying it asks twice.
+        meta_ops: what worked out its shapes, and works out those of cut networks.
     """
 
     groups: tuple[ChannelGroup, ...]
@@ -43,59 +43,47 @@ class Derivation:
     trace: Trace
     runs: Runs
     places: Mapping[str, float]
-    sound: set[tuple[tuple[Place, bytes], ...]] = field(default_factory=set, compare=False)
+    meta_ops: MetaOps
 
     @collection_paused()
     def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:
         """The operation that a network cut like this would do otherwise than `model`; None if there is none."""
-        cut = tuple(sorted((place, keep.numpy().tobytes()) for place, keep in keeps.items()))
-        if cut in self.sound:
-            return None
         with torch.inference_mode(False):
-            found = fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs)
-        if found is None:
-            self.sound.add(cut)
-        return found
+            return fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs, self.meta_ops)
 
 
-_known: weakref.WeakKeyDictionary[nn.Module, tuple[object, Derivation]] = weakref.WeakKeyDictionary()
-
-
-def derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
+@collection_paused()
+def find_groups(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
     """The channel groups of any network that runs on inputs of `input_shape` (1, C, H, W).
 
     Raises:
         UsageError: it does not run on them, or what it does depends on values.
     """
-    state = [(name, tensor.shape) for name, tensor in [*model.named_parameters(), *model.named_buffers()]]
-    key = (tuple(input_shape[1:]), tuple(state))
-    if model not in _known or _known[model][0] != key:
-        with torch.inference_mode(False):  # in it, operations reach the tracer undivided
-            _known[model] = (key, _derive(model, input_shape))
-    return _known[model][1]
+    with torch.inference_mode(False):  # in it, operations reach the tracer undivided
+        return _find_groups(model, input_shape)
 
 
-@collection_paused()
-def _derive(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
-    trace, runs, places = _traced(model, input_shape)
+def _find_groups(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
+    meta_ops = MetaOps()
+    trace, runs, places = _traced(model, input_shape, meta_ops)
     generator = torch.Generator().manual_seed(0)
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
-        found = Derivation(groups, _left_alone(trace), trace, runs, places)
+        found = Derivation(groups, _left_alone(trace), trace, runs, places, meta_ops)
         fault = found.fault(model, _trial(trace, groups, generator)) if groups else None
         if fault is None:
             return found
         _freeze(trace, fault)
-    return Derivation((), _left_alone(trace), trace, runs, places)
+    return Derivation((), _left_alone(trace), trace, runs, places, meta_ops)
 
 
-def _traced(model: nn.Module, input_shape: Sequence[int]) -> tuple[Trace, Runs, Mapping[str, float]]:
+def _traced(model: nn.Module, input_shape: Sequence[int], meta_ops: MetaOps) -> tuple[Trace, Runs, Mapping[str, float]]:
     """Runs the network as in evaluation, and as in training if parts of it have not taken part (auxiliary heads)."""
     hollow = skeleton(model).eval()
-    trace = Trace(labels=Labels())
+    trace = Trace(sets=ChannelSets())
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
     shape = torch.Size([_BATCH, *input_shape[1:]])
-    tracer = Tracer(hollow, trace)
+    tracer = Tracer(hollow, trace, meta_ops)
     with running(model, shape):
         with counting_places(hollow) as counts:
             tracer.run(shape, dtype)
@@ -138,7 +126,7 @@ def _alike(trace: Trace) -> Iterator[list[tuple[Place, Tensor]]]:
     same: dict[bytes, list[tuple[int, Place]]] = defaultdict(list)
     lines: list[Tensor] = []
     for number, (place, labels) in enumerate(trace.dims.items()):
-        roots = trace.labels.roots(labels)
+        roots = trace.sets.roots(labels)
         twins = same[roots.numpy().tobytes()]
         if not twins:
             lines.append(roots)
@@ -146,8 +134,8 @@ def _alike(trace: Trace) -> Iterator[list[tuple[Place, Tensor]]]:
     places = list(same.values())
     lengths = torch.tensor([len(line) for line in lines], dtype=torch.int64)
     everything = torch.cat([torch.empty(0, dtype=torch.int64), *lines])
-    frozen = torch.zeros(trace.labels.count, dtype=torch.bool)
-    frozen[[*trace.labels.frozen()]] = True
+    frozen = torch.zeros(trace.sets.count, dtype=torch.bool)
+    frozen[[*trace.sets.frozen()]] = True
     free = (~frozen[everything]).nonzero().flatten()
     entries = free[torch.argsort(everything[free], stable=True)]  # channel by channel
     numbers = torch.arange(len(lines)).repeat_interleave(lengths)[entries]
@@ -183,13 +171,13 @@ def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: s
 
 def _left_alone(trace: Trace) -> tuple[LeftAlone, ...]:
     """Per layer and reason, the number of channels that are frozen."""
-    frozen = trace.labels.frozen()
+    frozen = trace.sets.frozen()
     found = []
     for (tensor, dim), labels in trace.dims.items():
         if (tensor, dim) not in trace.silenced or not tensor.endswith("weight") or tensor in trace.scales:
             continue
         reasons: dict[str, int] = defaultdict(int)
-        for root in trace.labels.roots(labels).tolist():
+        for root in trace.sets.roots(labels).tolist():
             if root in frozen:
                 reasons[frozen[root]] += 1
         name = tensor.rpartition(".")[0] or tensor
@@ -209,11 +197,11 @@ def _trial(trace: Trace, groups: Sequence[ChannelGroup], generator: torch.Genera
 
 def _freeze(trace: Trace, fault: Event) -> None:
     """Everything that the operation touches, wherever the same line does it, stays."""
-    before = len(trace.labels.frozen())
+    before = len(trace.sets.frozen())
     for event in trace.events:
         if (event.name, event.where) == (fault.name, fault.where):
             for carried in (*event.inputs, *(own for _, own in event.outputs if own)):
-                trace.labels.freeze(carried.labels, f"has a fixed size at {event.where} ({event.name})")
-    if len(trace.labels.frozen()) == before:  # nothing left to freeze there: the whole network stays
+                trace.sets.freeze(carried.labels, f"has a fixed size at {event.where} ({event.name})")
+    if len(trace.sets.frozen()) == before:  # nothing left to freeze there: the whole network stays
         for labels in trace.dims.values():
-            trace.labels.freeze(labels, f"could not be followed at {fault.where} ({fault.name})")
+            trace.sets.freeze(labels, f"could not be followed at {fault.where} ({fault.name})")

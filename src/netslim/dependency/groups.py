@@ -1,17 +1,17 @@
-"""What channel groups mean on a live network: where they come from, their channels, and plans for what is left."""
+"""What channel groups mean on a live network: where they come from, and where their channels sit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from netslim.core.errors import UsageError, one_of
-from netslim.core.protocols import ChannelGroup, GroupPlan, LeftAlone, PrunableModel, PrunePlan, Slice, plan_of
-from netslim.dependency.find_groups import Derivation, derive
+from netslim.core.protocols import ChannelGroup, LeftAlone, PrunableModel, Slice
+from netslim.dependency.find_groups import Derivation, find_groups
 from netslim.models import ChannelSelection
 
 RESIDUAL = ("select", "couple")
@@ -48,7 +48,7 @@ def groups_of(model: nn.Module, input_shape: Sequence[int], residual: str | None
         )
     if declared and residual != "couple":
         return Grouping(declared)
-    derivation = derive(model, input_shape)
+    derivation = find_groups(model, input_shape)
     return Grouping(derivation.groups, derivation.left_alone, derivation)
 
 
@@ -134,99 +134,3 @@ def _outputs(module: nn.Module) -> list[str]:
     else:
         raise UsageError(f"channels of a {type(module).__name__} can't be removed")
     return [name for name in names if getattr(module, name) is not None]
-
-
-def planned(model: nn.Module, plan: PrunePlan) -> list[tuple[ChannelGroup, list[int]]]:
-    """The plan's groups on this network, each with the positions that stay among the channels that it still has.
-
-    Groups that went with their branch before are not among them.
-
-    Raises:
-        UsageError: the plan is for another network, names a channel that does not exist or that is gone already, or
-            leaves nothing of a group that is not `removable`.
-    """
-    groups, before = _groups_for(model, plan), _pruned_before(model)
-    if plan.traced:
-        _check_known([*groups, *before], plan)
-    else:
-        _check_names([*before] or [*groups], plan)
-    found = []
-    for part in with_whole_branches(model, plan).groups:
-        group, done = groups.get(part.name), before.get(part.name)
-        here = len(scale_channels(model, group)) if group else 0
-        total = done.total if done else here
-        if part.total != total:
-            raise UsageError(
-                f"the plan is for another network: group '{part.name}' has {part.total} channels there, {total} here"
-            )
-        keep = _positions(part, done.keep if done else range(here))
-        if group and not (keep or removable(group)):
-            raise UsageError(
-                f"the plan leaves nothing of group '{part.name}', which is in no residual branch that could go as a "
-                f"whole; keep a channel of it (--min-channels 1)"
-            )
-        if group:
-            found.append((group, keep))
-    return found
-
-
-def removable(group: ChannelGroup) -> bool:
-    """Whether a plan may leave nothing of a group: the whole residual branch that it is in goes then."""
-    return group.branch is not None
-
-
-def with_whole_branches(model: nn.Module, plan: PrunePlan) -> PrunePlan:
-    """The plan with nothing left of any group in a residual branch of which it leaves nothing of one."""
-    empty = {part.name for part in plan.groups if not part.keep}
-    if not empty:
-        return plan
-    groups = _groups_for(model, plan)
-    branches = {groups[name].branch for name in empty if name in groups} - {None}
-    gone = {group.name for group in groups.values() if group.branch in branches}
-    if gone <= empty:
-        return plan
-    return replace(plan, groups=tuple(replace(part, keep=()) if part.name in gone else part for part in plan.groups))
-
-
-def _groups_for(model: nn.Module, plan: PrunePlan) -> dict[str, ChannelGroup]:
-    found = groups_of(model, plan.input_shape, "couple" if plan.traced else None)
-    return {group.name: group for group in found.groups}
-
-
-def _pruned_before(model: nn.Module) -> dict[str, GroupPlan]:
-    done = plan_of(model)
-    return {group.name: group for group in done.groups} if done else {}
-
-
-def _check_known(names: Sequence[str], plan: PrunePlan) -> None:
-    for part in plan.groups:
-        if part.name not in names:
-            raise UsageError(
-                f"the plan is for another network: it names group '{part.name}', which this one does not have"
-            )
-    if len({part.name for part in plan.groups}) < len(plan.groups):
-        raise UsageError("the plan names a group twice")
-
-
-def _check_names(names: Sequence[str], plan: PrunePlan) -> None:
-    planned = [group.name for group in plan.groups]
-    if names != planned:
-        odd = next((p for p, n in zip(planned, names, strict=False) if p != n), "their number")
-        raise UsageError(
-            f"the plan is for another network: it has {len(planned)} groups, this one {len(names)}; "
-            f"first difference: {odd}"
-        )
-
-
-def _positions(part: GroupPlan, left: Sequence[int]) -> list[int]:
-    """Where the channels that the plan keeps are among those that are left."""
-    if list(part.keep) != sorted(set(part.keep)):
-        raise UsageError(f"the plan's channels of group '{part.name}' are not strictly increasing")
-    where = {channel: position for position, channel in enumerate(left)}
-    for channel in part.keep:
-        if not 0 <= channel < part.total:
-            last = part.total - 1
-            raise UsageError(f"the plan keeps channel {channel} of group '{part.name}', which has channels 0 to {last}")
-        if channel not in where:
-            raise UsageError(f"the plan keeps channel {channel} of group '{part.name}', which was removed before")
-    return [where[channel] for channel in part.keep]

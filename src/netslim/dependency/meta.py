@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from netslim.core.protocols import Cost
 from netslim.cost import measure
-from netslim.dependency.meta_ops import META, shapes_of
+from netslim.dependency.meta_ops import META, MetaOps
 
 T = TypeVar("T")
 M = TypeVar("M", bound=nn.Module)
@@ -50,11 +50,15 @@ class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 class ShapesOnly(Mode):  # type: ignore[no-untyped-call]
     """Inside, operations give shapes where one of their tensors is only a shape."""
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._meta_ops = MetaOps()
+
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Called by torch for every operation."""
-        return shapes_of(func, args, kwargs or {})
+        return self._meta_ops(func, args, kwargs or {})
 
 
 def cost_of(model: nn.Module, example: Tensor) -> Cost:
@@ -65,5 +69,5 @@ def cost_of(model: nn.Module, example: Tensor) -> Cost:
 def counted(count: Callable[[nn.Module, Tensor], T], model: nn.Module, example: Tensor) -> T:
     """What `count` finds when it runs a network, without running it."""
     hollow = skeleton(model)
-    with ShapesOnly():  # type: ignore[no-untyped-call]
+    with ShapesOnly():
         return count(hollow, example.to(META))

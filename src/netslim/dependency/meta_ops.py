@@ -13,34 +13,38 @@ META = torch.device("meta")
 _NORMALISED = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
 _REMEMBERED = 8192
 _Shape = tuple[torch.Size, tuple[int, ...], torch.dtype]  # with strides and type
-_known: dict[object, tuple[_Shape, ...]] = {}
 
 
-def shapes_of(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What an operation gives on shapes. BatchNorm keeps its input's, which takes torch a millisecond to find out.
-
-    Torch works most of them out in Python, and networks repeat themselves: what new tensors have is remembered.
+class MetaOps:
+    """Operations on shapes. Torch works most of them out in Python, and networks repeat themselves: what new tensors
+    have is remembered here.
     """
-    if func.overloadpacket.__name__ in _NORMALISED:
-        values = _on_meta(args[0])
-        like = values.new_empty(values.shape) if values.is_contiguous() else torch.empty_like(values)
-        return like, values.new_empty(0), values.new_empty(0)
-    tensors = tensors_in((args, kwargs))
-    if not all(tensor.is_meta for tensor in tensors):
-        args, kwargs = tree_map(_on_meta, (args, kwargs))
-    if not (_gives_new_tensors(func) and all(tensor.layout == torch.strided for tensor in tensors)):
-        return func(*args, **kwargs)
-    key = (func, torch.get_default_dtype(), _description(args), _description(kwargs))
-    if (known := _known.get(key)) is not None:
-        out = [torch.empty_strided(size, stride, dtype=dtype, device=META) for size, stride, dtype in known]
-        return out[0] if len(func._schema.returns) == 1 else tuple(out)
-    result = func(*args, **kwargs)
-    out = tensors_in(result)
-    if len(out) == len(func._schema.returns) and all(tensor.is_meta for tensor in out):
-        if len(_known) >= _REMEMBERED:
-            _known.clear()
-        _known[key] = tuple((tensor.shape, tensor.stride(), tensor.dtype) for tensor in out)
-    return result
+
+    def __init__(self) -> None:
+        self._known: dict[object, tuple[_Shape, ...]] = {}
+
+    def __call__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operation gives. BatchNorm keeps its input's shape, which takes torch a millisecond to find out."""
+        if func.overloadpacket.__name__ in _NORMALISED:
+            values = _on_meta(args[0])
+            like = values.new_empty(values.shape) if values.is_contiguous() else torch.empty_like(values)
+            return like, values.new_empty(0), values.new_empty(0)
+        tensors = tensors_in((args, kwargs))
+        if not all(tensor.is_meta for tensor in tensors):
+            args, kwargs = tree_map(_on_meta, (args, kwargs))
+        if not (_gives_new_tensors(func) and all(tensor.layout == torch.strided for tensor in tensors)):
+            return func(*args, **kwargs)
+        key = (func, torch.get_default_dtype(), _description(args), _description(kwargs))
+        if (known := self._known.get(key)) is not None:
+            out = [torch.empty_strided(size, stride, dtype=dtype, device=META) for size, stride, dtype in known]
+            return out[0] if len(func._schema.returns) == 1 else tuple(out)
+        result = func(*args, **kwargs)
+        out = tensors_in(result)
+        if len(out) == len(func._schema.returns) and all(tensor.is_meta for tensor in out):
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = tuple((tensor.shape, tensor.stride(), tensor.dtype) for tensor in out)
+        return result
 
 
 def tensors_in(tree: Any) -> list[Tensor]:

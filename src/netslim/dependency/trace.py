@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from netslim.dependency.channel_sets import Carried, Labels
+from netslim.dependency.channel_sets import ChannelSets, TensorChannels
 
 Place = tuple[str, int]  # name of a parameter or buffer, and one of its dimensions
 
@@ -21,7 +21,7 @@ class Weight:
     dims: tuple[int, ...]
 
 
-Results = Sequence[Carried | Weight | None]  # what each tensor that an operation gives carries
+Results = Sequence[TensorChannels | Weight | None]  # what each tensor that an operation gives carries
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Event:
 
     name: str
     where: str
-    inputs: tuple[Carried, ...]
-    outputs: tuple[tuple[tuple[int, ...], Carried | None], ...]
+    inputs: tuple[TensorChannels, ...]
+    outputs: tuple[tuple[tuple[int, ...], TensorChannels | None], ...]
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Trace:
     """What is known of a network after it ran.
 
     Attributes:
-        labels: the sets of channels.
+        sets: the sets of channels.
         dims: labels along the dimensions of parameters and buffers.
         axes: the dimension of parameters and buffers that are vectors, None for those that are more.
         silenced: dimensions of `dims` along which zeros silence a channel.
@@ -78,7 +78,7 @@ class Trace:
         events: everything that happened, in order.
     """
 
-    labels: Labels
+    sets: ChannelSets
     dims: dict[Place, Tensor] = field(default_factory=dict)
     axes: dict[str, int | None] = field(default_factory=dict)
     silenced: set[Place] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""The channel groups of any network: it runs once on shapes, and its channels' labels travel along as data.
+"""The run of a network on shapes in which its channels' labels travel along as data.
 
 Every channel that a convolution or linear layer gives gets a label. Data movement moves the labels as it moves the
 values; elementwise operations unite them; layers consume them along one dimension of their weight; what is not known
@@ -16,57 +16,53 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 from torch.utils._pytree import tree_leaves
 
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.modes import evaluation_mode
-from netslim.dependency.channel_sets import Carried
+from netslim.dependency.channel_sets import TensorChannels
+from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.meta import Mode
-from netslim.dependency.meta_ops import META, shapes_of, tensors_in
-from netslim.dependency.rules.table import SAME, UNPREDICTABLE, rule_of
-from netslim.dependency.trace import Call, Event, Trace, Weight
+from netslim.dependency.meta_ops import META, MetaOps, tensors_in
+from netslim.dependency.rules.movement import SAME
+from netslim.dependency.rules.table import UNPREDICTABLE, rule_of
+from netslim.dependency.trace import Call, Event, Results, Trace, Weight
 
 _TORCH = str(Path(torch.__file__).parent)
-_ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
 _HERE = str(Path(__file__).parent)
+_ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
 
 
 class Tracer(Mode):  # type: ignore[no-untyped-call]
     """Runs a network on shapes and fills a `Trace`.
 
     Args:
-        model: a skeleton; in train mode its batch counters count.
+        model: a network of shapes; in train mode its batch counters count.
         trace: what is known already.
+        meta_ops: what works out shapes.
     """
 
-    def __init__(self, model: nn.Module, trace: Trace) -> None:
+    def __init__(self, model: nn.Module, trace: Trace, meta_ops: MetaOps) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.model = model
-        self.trace = trace
-        self.labels = trace.labels
-        named = [*model.named_parameters(), *model.named_buffers()]
-        self._names = {id(tensor): name for name, tensor in named if tensor.is_floating_point()}
-        layers = [m for m in model.modules() if isinstance(m, nn.Linear | _ConvNd)]
-        self._layers = {id(layer.weight) for layer in layers}
+        self.state = ChannelState(model, trace)
+        self._meta_ops = meta_ops
         self._modules = {id(module): name for name, module in model.named_modules()}
-        self._states: dict[
-            int, tuple[Tensor, Carried | Weight | None]
-        ] = {}  # tensors are kept, so that ids stay theirs
         self._entered: Any = None
 
     def run(self, shape: Sequence[int], dtype: torch.dtype) -> None:
         """Runs the network on an input of this shape. Raises UsageError where it can't be followed."""
+        sets = self.state.sets
         example = torch.empty(torch.Size(shape), device=META, dtype=dtype)
-        label = self.labels.fresh(1, "reads the network's input")
-        self._states[id(example)] = (example, Carried(None, label, torch.tensor([False])))
+        label = sets.fresh(1, "reads the network's input")
+        self.state.set(example, TensorChannels(None, label, torch.tensor([False])))
         self._entered = sys._getframe()
         with torch.random.fork_rng(devices=[]), torch.no_grad(), self:
             result = self.model(example)
         for tensor in tree_leaves(result):
-            state = self.state(tensor) if isinstance(tensor, Tensor) else None
-            if isinstance(state, Carried):
-                self.labels.freeze(state.labels, "is an output of the network")
+            channels = self.state.channels(tensor) if isinstance(tensor, Tensor) else None
+            if channels is not None:
+                sets.freeze(channels.labels, "is an output of the network")
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -74,87 +70,28 @@ class Tracer(Mode):  # type: ignore[no-untyped-call]
         """Called by torch for every operation."""
         kwargs = kwargs or {}
         tensors = tensors_in((args, kwargs))
-        if not any(self.is_traced(tensor) for tensor in tensors):  # constants, computed as they are
+        if not any(self.state.is_traced(tensor) for tensor in tensors):  # constants, computed as they are
             hollow = any(tensor.is_meta for tensor in tensors)
-            return shapes_of(func, args, kwargs) if hollow else func(*args, **kwargs)
+            return self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)
         name = _ALIASES.get(func.overloadpacket.__name__, func.overloadpacket.__name__.removesuffix("_"))
         if name in UNPREDICTABLE:
             raise UsageError(
                 f"{self._where()}: what {type(self.model).__name__} does depends on the values that it computes "
                 f"({name}), so its channel groups can't be derived; a forward that depends on shapes alone can be"
             )
-        result = shapes_of(func, args, kwargs)
+        result = self._meta_ops(func, args, kwargs)
         out = tensors_in(result)
         if out:
-            inputs = [state for tensor in tensors if isinstance(state := self._state_at(tensor), Carried)]
+            inputs = self.state.inputs_of(tensors)
             call = Call(name, func, args, kwargs, _given(func, args, kwargs), out, self._where())
-            self._note(call, inputs, rule_of(call)(self, call))
+            self._note(call, inputs, rule_of(call)(self.state, call))
         return result
 
-    def is_traced(self, tensor: Tensor) -> bool:
-        """Whether a tensor is an activation, or a parameter or buffer of the network."""
-        return self._state_at(tensor) is not None or (id(tensor) in self._names and id(tensor) not in self._states)
-
-    def state(self, tensor: Any) -> Carried | Weight | None:
-        """What a tensor carries; None for constants. Asking a vector of parameters gives labels to its channels."""
-        if id(tensor) in self._states:
-            return self._states[id(tensor)][1]
-        name = self._names.get(id(tensor))
-        if name is None:
-            return None
-        self.trace.used.add(name)
-        if name not in self.trace.axes:
-            wide = [dim for dim, size in enumerate(tensor.shape) if size > 1]
-            vector = len(wide) < 2 and tensor.dim() > 0 and id(tensor) not in self._layers
-            self.trace.axes[name] = (wide or [0])[0] if vector else None
-        axis = self.trace.axes[name]
-        if axis is None:
-            return Weight(name, tuple(range(tensor.dim())))
-        labels = self.produced(name, axis, tensor.shape[axis])
-        return Carried(axis, labels, torch.ones(len(labels), dtype=torch.bool))
-
-    def carried(self, tensor: Any) -> Carried | None:
-        """What an activation carries; None for weights of several dimensions and for constants."""
-        state = self.state(tensor)
-        return state if isinstance(state, Carried) else None
-
-    def weight(self, tensor: Tensor) -> Weight | None:
-        """The parameter that a tensor is, transposed or not; None if it was computed."""
-        if id(tensor) in self._states:
-            state = self._states[id(tensor)][1]
-            return state if isinstance(state, Weight) else None
-        name = self.name_of(tensor)
-        if name is None:
-            return None
-        self.trace.used.add(name)
-        return Weight(name, tuple(range(tensor.dim())))
-
-    def produced(self, name: str, dim: int, size: int) -> Tensor:
-        """The labels along a dimension of a parameter that gives channels (zeros there silence them)."""
-        self.trace.silenced.add((name, dim))
-        if (name, dim) not in self.trace.dims:
-            self.trace.dims[name, dim] = self.labels.fresh(size)
-        return self.trace.dims[name, dim]
-
-    def follow(self, name: str, dim: int, labels: Tensor) -> None:
-        """Ties a dimension of a parameter or buffer to channels."""
-        self.trace.used.add(name)
-        known = self.trace.dims.setdefault((name, dim), labels)
-        if known is not labels:
-            self.labels.unite(known, labels)
-
-    def name_of(self, tensor: Any) -> str | None:
-        """The name of a parameter or buffer."""
-        return self._names.get(id(tensor))
-
-    def _state_at(self, tensor: Tensor) -> Carried | Weight | None:
-        return self._states[id(tensor)][1] if id(tensor) in self._states else None
-
-    def _note(self, call: Call, inputs: Sequence[Carried], states: Sequence[Carried | Weight | None]) -> None:
+    def _note(self, call: Call, inputs: Sequence[TensorChannels], states: Results) -> None:
         """Files what the results carry, and the event."""
         outputs = []
         for tensor, state in zip(call.out, states, strict=True):
-            self._states[id(tensor)] = (tensor, state)
+            self.state.set(tensor, state)
             if not isinstance(state, Weight):
                 outputs.append((tuple(tensor.shape), state))
         if call.name not in SAME:  # a reshape copies or not, as the strides are
@@ -162,7 +99,7 @@ class Tracer(Mode):  # type: ignore[no-untyped-call]
 
     def happened(self, event: Event) -> None:
         """Called after every operation on channels."""
-        self.trace.events.append(event)
+        self.state.trace.events.append(event)
 
     def _where(self) -> str:
         """The line of the network's own code that is at work, or the module if all code is torch's."""

@@ -23,9 +23,8 @@ from torch.nn.modules.conv import _ConvNd
 from netslim.core.errors import UsageError
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import LeftAlone, plan_of
-from netslim.dependency.groups import planned
 from netslim.dependency.trace import Place
-from netslim.pruning.apply import entries_left
+from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.verify import flat_outputs, masked
 
 _ROUNDING = 32  # in units of the type's precision at a layer's largest value: what is as good as no difference
@@ -93,8 +92,7 @@ def absorb_(small: nn.Module, model: nn.Module, example: Tensor) -> Absorption:
     plan = plan_of(small)
     if plan is None:
         raise UsageError("this network was not pruned, so that there is nothing to absorb; give what apply() returned")
-    parts = planned(model, plan)
-    sites = _sites(small, entries_left(model, parts))
+    sites = _sites(small, resolve(model, plan).keeps)
     reference = masked(model, plan, shift=True)
     shape = (2, *example.shape[1:])
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(example)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunePlan
-from netslim.pruning.apply import apply
+from netslim.pruning.apply import cut
+from netslim.pruning.resolve_plan import resolve
 
 
 def carried(momentum: Mapping[str, Tensor], model: nn.Module, plan: PrunePlan) -> dict[str, Tensor]:
@@ -36,4 +37,5 @@ def carried(momentum: Mapping[str, Tensor], model: nn.Module, plan: PrunePlan) -
             raise UsageError(f"the momentum of {name} has shape {tuple(buffer.shape)}, the network {found}")
         with torch.no_grad():
             parameters[name].copy_(buffer)
-    return {name: part.detach() for name, part in apply(bearer, plan).named_parameters() if name in momentum}
+    small = cut(bearer, resolve(model, plan))
+    return {name: part.detach() for name, part in small.named_parameters() if name in momentum}

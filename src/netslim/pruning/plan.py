@@ -21,17 +21,17 @@ from netslim.core.protocols import (
     PrunePlan,
     plan_of,
 )
-from netslim.dependency.groups import channels_of, groups_of, scale_channels, slices_of
+from netslim.dependency.groups import Grouping, channels_of, groups_of, scale_channels, slices_of
 from netslim.dependency.meta import cost_of
 from netslim.dependency.tracer import running
 from netslim.models import build
-from netslim.pruning.apply import entries_that_work
 from netslim.pruning.budget.cost_model import CostModel
 from netslim.pruning.budget.latency import Stopwatch, within
 from netslim.pruning.budget.ranking import Ranking, ranked
 from netslim.pruning.budget.request import requested
 from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, outcome_of, search_of
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.scope import Candidates, candidates, pruned_before
 
 
@@ -112,7 +112,7 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
         left_alone=groups.left_alone,
         round_to=round_to,
     )
-    draft = partial(_draft, model, costs, blank, groups, ranking, limits)
+    draft = partial(_draft, model, found, costs, blank, groups, ranking, limits)
     if request.kind == "percent":
         return draft(by_percent(request, ranking, limits, per_layer))
     if request.kind == "latency":
@@ -127,6 +127,7 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
 
 def _draft(
     model: nn.Module,
+    found: Grouping,
     costs: CostModel,
     blank: PrunePlan,
     groups: Candidates,
@@ -147,8 +148,8 @@ def _draft(
         budget=outcome.budget,
         unrounded=tuple(name for name, count, multiple in rounded if count % multiple),
     )
-    entries_that_work(model, plan)
-    return replace(plan, after=costs.at(torch.tensor(outcome.removed)))
+    resolved = resolve(model, plan, found)
+    return replace(plan, after=costs.at(torch.tensor(outcome.removed)), resolved=resolved)
 
 
 def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:

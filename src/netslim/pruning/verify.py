@@ -10,7 +10,8 @@ from torch.utils._pytree import tree_leaves
 
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
-from netslim.dependency.groups import planned, scale_channels, scales_of
+from netslim.dependency.groups import scales_of
+from netslim.pruning.resolve_plan import resolve
 
 TOLERANCE = 1e-5
 M = TypeVar("M", bound=nn.Module)
@@ -61,11 +62,9 @@ def masked(model: M, plan: PrunePlan, *, shift: bool = False) -> M:
             input.
     """
     copied = copy.deepcopy(model)
-    for group, keep in planned(model, plan):
-        channels = scale_channels(copied, group)
-        gone = sorted(set(channels) - {channels[position] for position in keep})
+    for part in resolve(model, plan).parts:
         with torch.no_grad():
-            _silence_(copied, group, gone, shift)
+            _silence_(copied, part.group, part.gone, shift)
     return copied
 
 

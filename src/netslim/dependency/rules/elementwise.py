@@ -3,70 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from netslim.dependency.channel_sets import Carried
+from netslim.dependency.channel_sets import TensorChannels
+from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.meta_ops import tensors_in
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.zero_propagation import silence
 from netslim.dependency.trace import Call, Results, Weight
 
-if TYPE_CHECKING:
-    from netslim.dependency.tracer import Tracer
 
-
-def elementwise(tracer: Tracer, call: Call) -> Results:
+def elementwise(state: ChannelState, call: Call) -> Results:
     """Unites the labels of all operands, with broadcasting."""
     target = call.args[0] if call.func._schema.is_mutable else None
-    if isinstance(target, Tensor) and tracer.state(target) is None:
-        return unknown(tracer, call, f"is written into another tensor at {call.where}")
+    if isinstance(target, Tensor) and state.state(target) is None:
+        return unknown(state, call, f"is written into another tensor at {call.where}")
     tensors = tensors_in((call.args, call.kwargs))
-    axes = _axes(tracer, tensors)
+    axes = _axes(state, tensors)
     if len(axes) > 1:
-        return unknown(tracer, call, f"meets channels along another dimension in {call}")
+        return unknown(state, call, f"meets channels along another dimension in {call}")
     axis = axes.pop() if axes else None
     size = call.out[0].shape[axis] if axis is not None else 1
-    if any(_is_foreign(tracer, tensor, axis) for tensor in tensors):
-        return unknown(tracer, call, f"meets a tensor that is no parameter in {call}")
-    met = [_meet(tracer, call, tensor, axis, size) for tensor in tensors]
+    if any(_is_foreign(state, tensor, axis) for tensor in tensors):
+        return unknown(state, call, f"meets a tensor that is no parameter in {call}")
+    met = [_meet(state, call, tensor, axis, size) for tensor in tensors]
     labels = [own for own, _ in met if own is not None]
     if not labels:  # a weight by itself: computed, no parameter any more
         return [None for _ in call.out]
     for other in labels[1:]:
-        tracer.labels.unite(labels[0], other)
+        state.sets.unite(labels[0], other)
     silent = silence(call, tensors, [own for _, own in met])
     if isinstance(target, Tensor) and bool((met[0][1] & ~silent).any()):
-        tracer.labels.freeze(labels[0], f"is changed in place by {call}")
+        state.sets.freeze(labels[0], f"is changed in place by {call}")
     place = None if axis is None else axis + call.out[0].dim()
-    return [Carried(place, labels[0], silent & (number == 0)) for number in range(len(call.out))]
+    return [TensorChannels(place, labels[0], silent & (number == 0)) for number in range(len(call.out))]
 
 
-def _axes(tracer: Tracer, tensors: Sequence[Tensor]) -> set[int]:
+def _axes(state: ChannelState, tensors: Sequence[Tensor]) -> set[int]:
     """The dimensions of the operands' channels, counted from the end; those of single channels count if alone."""
     found: dict[bool, set[int]] = {True: set(), False: set()}
     for tensor in tensors:
-        carried = tracer.carried(tensor)
+        carried = state.channels(tensor)
         if carried is not None and carried.axis is not None:
             found[carried.uniform].add(carried.axis - tensor.dim())
     return found[False] or (found[True] if len(found[True]) == 1 else set())
 
 
-def _is_foreign(tracer: Tracer, tensor: Tensor, axis: int | None) -> bool:
+def _is_foreign(state: ChannelState, tensor: Tensor, axis: int | None) -> bool:
     """Whether a tensor has a number of its own for each channel and could not be cut."""
-    return axis is not None and tracer.state(tensor) is None and tensor.dim() >= -axis and tensor.shape[axis] > 1
+    return axis is not None and state.state(tensor) is None and tensor.dim() >= -axis and tensor.shape[axis] > 1
 
 
-def _meet(tracer: Tracer, call: Call, tensor: Tensor, axis: int | None, size: int) -> tuple[Tensor | None, Tensor]:
+def _meet(state: ChannelState, call: Call, tensor: Tensor, axis: int | None, size: int) -> tuple[Tensor | None, Tensor]:
     """An operand's labels along the axis, None if it has no part in it, and where it is silent."""
-    state, loud = tracer.state(tensor), torch.zeros(size, dtype=torch.bool)
+    own, loud = state.state(tensor), torch.zeros(size, dtype=torch.bool)
     spans = axis is not None and tensor.dim() >= -axis and tensor.shape[axis] == size
-    if isinstance(state, Weight) and axis is not None and spans:
-        return tracer.produced(state.name, state.dims[axis], size), ~loud
-    if isinstance(state, Carried) and (axis is None or spans):
-        return state.labels.expand(size), state.silent.expand(size)
-    if isinstance(state, Carried):
-        tracer.labels.freeze(state.labels, f"acts on all channels in {call}")
+    if isinstance(own, Weight) and axis is not None and spans:
+        return state.produced(own.name, own.dims[axis], size), ~loud
+    if isinstance(own, TensorChannels) and (axis is None or spans):
+        return own.labels.expand(size), own.silent.expand(size)
+    if isinstance(own, TensorChannels):
+        state.sets.freeze(own.labels, f"acts on all channels in {call}")
     return None, loud

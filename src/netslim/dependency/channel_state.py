@@ -1,0 +1,118 @@
+"""What a run of a network knows of its channels, operation by operation: what rules read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from netslim.dependency.channel_sets import ChannelSets, TensorChannels
+from netslim.dependency.trace import Call, Place, Results, Trace, Weight
+
+
+class ChannelState:
+    """The channels of the tensors of one network while it runs on shapes.
+
+    Args:
+        model: a network of shapes (see `meta`).
+        trace: what is known already; what is found goes there.
+
+    Attributes:
+        sets: which channels go together.
+        trace: dimensions of parameters and buffers, and what became of them.
+    """
+
+    def __init__(self, model: nn.Module, trace: Trace) -> None:
+        self.trace = trace
+        self.sets: ChannelSets = trace.sets
+        named = [*model.named_parameters(), *model.named_buffers()]
+        self._names = {id(tensor): name for name, tensor in named if tensor.is_floating_point()}
+        layers = [module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd)]
+        self._layers = {id(layer.weight) for layer in layers}
+        self._tensors: dict[int, Tensor] = {}  # kept, so that their ids stay theirs
+        self._states: dict[int, TensorChannels | Weight | None] = {}
+
+    def set(self, tensor: Tensor, state: TensorChannels | Weight | None) -> None:
+        """Notes what an activation carries."""
+        self._tensors[id(tensor)], self._states[id(tensor)] = tensor, state
+
+    def known(self, tensor: Tensor) -> TensorChannels | Weight | None:
+        """What an activation carries; None for everything else, parameters included."""
+        return self._states.get(id(tensor))
+
+    def is_traced(self, tensor: Tensor) -> bool:
+        """Whether a tensor is an activation, or a parameter or buffer of the network."""
+        state = self._states.get(id(tensor))
+        return state is not None or (id(tensor) in self._names and id(tensor) not in self._states)
+
+    def state(self, tensor: Any) -> TensorChannels | Weight | None:
+        """What a tensor carries; None for constants. Asking a vector of parameters gives labels to its channels."""
+        if id(tensor) in self._states:
+            return self._states[id(tensor)]
+        name = self._names.get(id(tensor))
+        if name is None:
+            return None
+        self.trace.used.add(name)
+        if name not in self.trace.axes:
+            wide = [dim for dim, size in enumerate(tensor.shape) if size > 1]
+            vector = len(wide) < 2 and tensor.dim() > 0 and id(tensor) not in self._layers
+            self.trace.axes[name] = (wide or [0])[0] if vector else None
+        axis = self.trace.axes[name]
+        if axis is None:
+            return Weight(name, tuple(range(tensor.dim())))
+        labels = self.produced(name, axis, tensor.shape[axis])
+        return TensorChannels(axis, labels, torch.ones(len(labels), dtype=torch.bool))
+
+    def channels(self, tensor: Any) -> TensorChannels | None:
+        """What an activation carries; None for weights of several dimensions and for constants."""
+        state = self.state(tensor)
+        return state if isinstance(state, TensorChannels) else None
+
+    def channels_along(self, tensor: Tensor, dim: int) -> TensorChannels | None:
+        """The same with `dim` as the axis; None also where labels differ along another one."""
+        channels = self.channels(tensor)
+        return None if channels is None else channels.along(dim, tensor.shape[dim])
+
+    def weight(self, tensor: Tensor) -> Weight | None:
+        """The parameter that a tensor is, transposed or not; None if it was computed."""
+        if id(tensor) in self._states:
+            state = self._states[id(tensor)]
+            return state if isinstance(state, Weight) else None
+        name = self.name_of(tensor)
+        if name is None:
+            return None
+        self.trace.used.add(name)
+        return Weight(name, tuple(range(tensor.dim())))
+
+    def produced(self, name: str, dim: int, size: int) -> Tensor:
+        """The labels along a dimension of a parameter that gives channels (zeros there silence them)."""
+        self.trace.silenced.add((name, dim))
+        if (name, dim) not in self.trace.dims:
+            self.trace.dims[name, dim] = self.sets.fresh(size)
+        return self.trace.dims[name, dim]
+
+    def follow(self, name: str, dim: int, labels: Tensor) -> None:
+        """Ties a dimension of a parameter or buffer to channels."""
+        self.trace.used.add(name)
+        known = self.trace.dims.setdefault((name, dim), labels)
+        if known is not labels:
+            self.sets.unite(known, labels)
+
+    def silences(self, place: Place) -> None:
+        """Zeros along this dimension silence its channels, too."""
+        self.trace.silenced.add(place)
+
+    def name_of(self, tensor: Any) -> str | None:
+        """The name of a parameter or buffer."""
+        return self._names.get(id(tensor))
+
+    def inputs_of(self, tensors: Sequence[Tensor]) -> tuple[TensorChannels, ...]:
+        """What those of the tensors that are activations carry."""
+        states = [self._states.get(id(tensor)) for tensor in tensors]
+        return tuple(state for state in states if isinstance(state, TensorChannels))
+
+
+Rule = Callable[[ChannelState, Call], Results]  # what an operation does to channels

@@ -1,0 +1,170 @@
+"""What data movement does to channels: labels move as the values do."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from netslim.dependency.channel_sets import TensorChannels, condense
+from netslim.dependency.channel_state import ChannelState, Rule
+from netslim.dependency.meta_ops import tensors_in
+from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.trace import Call, Results, Weight
+
+SAME = {"alias", "clone", "contiguous", "detach", "lift_fresh", "_to_copy", "to"}
+_TURNED = {"t", "transpose", "permute", "numpy_T"}
+_MOVED = {
+    *("view", "reshape", "expand", "unsqueeze", "squeeze", "repeat", "flip", "roll"),
+    *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "movedim", "swapaxes", "broadcast_to"),
+}
+_INDEXED = {"select", "unbind", "index_select", "unfold", "index", "narrow_copy"}
+_LIKE = {"empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "bernoulli"}
+_NEW = {"new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided"}
+
+
+def same(state: ChannelState, call: Call) -> Results:
+    """Copies and aliases carry what they are of."""
+    return [state.state(call.args[0])]
+
+
+def turned(state: ChannelState, call: Call) -> Results:
+    """Transposition: weights of layers stay recognisable."""
+    weight = state.state(call.args[0])
+    if not isinstance(weight, Weight):
+        return moved(state, call)
+    numbered = torch.empty(tuple(range(1, len(weight.dims) + 1)), device="meta")  # each size says which dimension it is
+    turned = call.func(numbered, *call.args[1:], **call.kwargs)
+    return [Weight(weight.name, tuple(weight.dims[size - 1] for size in turned.shape))]
+
+
+def moved(state: ChannelState, call: Call) -> Results:
+    """Data movement: labels move as the values do."""
+    source = call.args[0]
+    if call.func._schema.is_mutable:  # its argument has the new shape already
+        return unknown(state, call)
+    carried = state.channels(source)
+    if carried is None:
+        return [None for _ in call.out] if isinstance(source, Tensor) else joined(state, call)
+    codes = carried.spread(source.shape)
+    if call.name == "view":
+        moved = codes.reshape(call.out[0].shape)
+    else:
+        moved = call.func(codes, *call.args[1:], **call.kwargs)
+    return [condense(codes, state.sets) for codes in tensors_in(moved)]
+
+
+def joined(state: ChannelState, call: Call) -> Results:
+    """cat and stack; what has no labels among them takes frozen ones."""
+    pieces = []
+    for piece in call.args[0]:
+        carried = state.channels(piece)
+        if carried is None:
+            label = state.sets.fresh(1, f"is joined to channels at {call.where}")
+            carried = TensorChannels(None, label, torch.tensor([False]))
+        pieces.append((carried, piece))
+    dim = call.given["dim"]
+    if call.name == "cat":
+        dim %= call.out[0].dim()
+        pieces = [(carried, piece) for carried, piece in pieces if piece.dim() == call.out[0].dim()]
+        aligned = [carried.along(dim, piece.shape[dim]) for carried, piece in pieces]
+        found = [carried for carried in aligned if carried is not None]
+        if len(found) == len(pieces):
+            labels, silent = (torch.cat([getattr(own, part) for own in found]) for part in ("labels", "silent"))
+            return [TensorChannels(dim, labels, silent)]
+    codes = call.func([carried.spread(piece.shape) for carried, piece in pieces], dim)
+    return [condense(codes, state.sets)]
+
+
+def split(state: ChannelState, call: Call) -> Results:
+    """Pieces of one size are of one size afterwards too: their channels go together."""
+    pieces = moved(state, call)
+    source = state.channels(call.args[0])
+    dim = call.given["dim"] % call.args[0].dim()
+    if source is not None and source.axis == dim and len({piece.shape for piece in call.out}) == 1:
+        _tie(state, source.labels, call.out[0].shape[dim])
+    return pieces
+
+
+def sliced(state: ChannelState, call: Call) -> Results:
+    """A part of the channels that is one of several equal parts is treated as a piece of a split."""
+    source, tensor = state.channels(call.args[0]), call.args[0]
+    dim = call.given["dim"] % tensor.dim()
+    size = call.out[0].shape[dim]
+    if source is not None and source.axis == dim and 0 < size < tensor.shape[dim]:
+        if call.given["step"] != 1:
+            return unknown(state, call, f"is picked by its number at {call.where}")
+        if tensor.shape[dim] % size == 0 and (call.given["start"] or 0) % size == 0:
+            _tie(state, source.labels, size)
+    return moved(state, call)
+
+
+def _tie(state: ChannelState, labels: Tensor, size: int) -> None:
+    rows = labels.view(-1, size)
+    state.sets.unite(rows, rows[:1])
+
+
+def indexed(state: ChannelState, call: Call) -> Results:
+    """Picking by number: fine in space, not among channels."""
+    carried = state.channels(call.args[0])
+    if carried is None:
+        return unknown(state, call)
+    if call.name == "index":
+        dims = [dim for dim, index in enumerate(call.args[1]) if index is not None]
+        hollow = any(isinstance(index, Tensor) and index.device.type == "meta" for index in call.args[1])
+        if hollow:
+            return unknown(state, call)
+    else:
+        dims = [call.given.get("dim", call.given.get("dimension", 0)) % call.args[0].dim()]
+    if carried.axis in dims:
+        return unknown(state, call, f"is picked by its number at {call.where}")
+    if any(state.state(tensor) is not None for tensor in tensors_in(call.args[1:])):
+        return unknown(state, call)
+    return moved(state, call)
+
+
+def padded(state: ChannelState, call: Call) -> Results:
+    """Constants around: beside channels they are channels that stay."""
+    carried, pad = state.channels(call.args[0]), call.given["pad"]
+    if carried is None:
+        return unknown(state, call)
+    silent = carried.silent & (call.given["value"] == 0)
+    if carried.axis is None:
+        return [TensorChannels(None, carried.labels, silent)]
+    place = 2 * (call.args[0].dim() - 1 - carried.axis)
+    before, after = (*pad[place : place + 2], 0, 0)[:2]
+    if min(before, after) < 0:
+        return unknown(state, call, f"is cut off at {call.where}")
+    reason = f"is constant: padding at {call.where}"
+    labels = [state.sets.fresh(before, reason), carried.labels, state.sets.fresh(after, reason)]
+    zero = torch.tensor(call.given["value"] == 0)
+    return [
+        TensorChannels(carried.axis, torch.cat(labels), torch.cat([zero.expand(before), silent, zero.expand(after)]))
+    ]
+
+
+def like(state: ChannelState, call: Call) -> Results:
+    """New tensors in the shape of another have channels where it has them."""
+    carried = state.channels(call.args[0])
+    if carried is None:
+        return [None]
+    zero = torch.full_like(carried.silent, call.name == "zeros_like")
+    return [TensorChannels(carried.axis, carried.labels, zero)]
+
+
+def new(_: ChannelState, call: Call) -> Results:
+    """New tensors of a size of their own are constants."""
+    return [None for _ in call.out]
+
+
+MOVEMENT: dict[str, Rule] = {
+    **dict.fromkeys(SAME, same),
+    **dict.fromkeys(_TURNED, turned),
+    **dict.fromkeys(_MOVED, moved),
+    **dict.fromkeys(_INDEXED, indexed),
+    **dict.fromkeys(_LIKE, like),
+    **dict.fromkeys(_NEW, new),
+    **dict.fromkeys(("split", "split_with_sizes", "chunk"), split),
+    **dict.fromkeys(("cat", "stack"), joined),
+    "slice": sliced,
+    "constant_pad_nd": padded,
+}

@@ -1,0 +1,76 @@
+"""What pooling, reductions and normalisation without running statistics do to channels."""
+
+from __future__ import annotations
+
+import torch
+
+from netslim.dependency.channel_sets import TensorChannels
+from netslim.dependency.channel_state import ChannelState, Rule
+from netslim.dependency.meta_ops import tensors_in
+from netslim.dependency.rules.elementwise import elementwise
+from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.trace import Call, Results
+
+POOLED = (
+    *("avg_pool", "max_pool", "adaptive_", "_adaptive_", "upsample_", "_upsample_"),
+    *("reflection_pad", "replication_pad"),
+)  # beginnings of names
+_REDUCED = {
+    *("mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "std_mean", "norm", "linalg_vector_norm"),
+    *("prod", "any", "all", "argmax", "argmin"),
+}
+
+
+def pooled(state: ChannelState, call: Call) -> Results:
+    """Pooling, resizing and padding with pixels, all within a channel."""
+    carried = state.channels(call.args[0])
+    spatial = next((number for number in (1, 2, 3) if f"{number}d" in call.name), 2)
+    if carried is None or (carried.axis is not None and carried.axis >= call.args[0].dim() - spatial):
+        return unknown(state, call)
+    return [carried for _ in call.out]
+
+
+def reduced(state: ChannelState, call: Call) -> Results:
+    """Means, sums, extremes: within a channel they keep it, over channels they freeze them."""
+    tensor, carried = call.args[0], state.channels(call.args[0])
+    if carried is None or len(tensors_in((call.args, call.kwargs))) > 1:
+        return elementwise(state, call) if carried is None or call.name in ("max", "min") else unknown(state, call)
+    dims = call.given.get("dim")
+    dims = list(range(tensor.dim())) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
+    gone = {dim % max(tensor.dim(), 1) for dim in dims}
+    if carried.axis in gone:
+        return unknown(state, call, f"is mixed with other channels by {call}")
+    axis = carried.axis
+    if axis is not None and not call.given.get("keepdim", False):
+        axis -= sum(dim < axis for dim in gone)
+    return [TensorChannels(axis, carried.labels, carried.silent) for _ in call.out]
+
+
+def softmax(state: ChannelState, call: Call) -> Results:
+    """Over channels it mixes them; elsewhere nothing stays zero."""
+    carried = state.channels(call.args[0])
+    if carried is None or carried.axis == call.given["dim"] % call.args[0].dim():
+        return unknown(state, call, f"is mixed with other channels by {call}")
+    return [TensorChannels(carried.axis, carried.labels, torch.zeros_like(carried.silent))]
+
+
+def layer_norm(state: ChannelState, call: Call) -> Results:
+    """Over channels it mixes them."""
+    carried = state.channels(call.args[0])
+    first = call.args[0].dim() - len(call.given["normalized_shape"])
+    if carried is None or carried.axis is None or carried.axis >= first:
+        return unknown(state, call, f"is mixed with other channels by {call}")
+    return [TensorChannels(carried.axis, carried.labels, torch.zeros_like(carried.silent)), None, None]
+
+
+def group_norm(state: ChannelState, call: Call) -> Results:
+    """Mixes the channels of a group of them."""
+    return unknown(state, call, f"is mixed with other channels by {call}")
+
+
+REDUCTIONS: dict[str, Rule] = {
+    **dict.fromkeys(_REDUCED, reduced),
+    **dict.fromkeys(("_softmax", "_log_softmax", "softmax", "log_softmax"), softmax),
+    "native_layer_norm": layer_norm,
+    "native_group_norm": group_norm,
+}

@@ -1,0 +1,172 @@
+"""A plan held against a network: worked out once, and handed to everything that carries it out."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.errors import UsageError
+from netslim.core.protocols import ChannelGroup, GroupPlan, PrunePlan, plan_of
+from netslim.dependency.groups import Grouping, groups_of, scale_channels, slices_of, title
+from netslim.dependency.slicing import keeps_of, sizes_of
+from netslim.dependency.trace import Place
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A group of a plan on a network.
+
+    Attributes:
+        group: the group.
+        keep: the positions that stay among the channels that it still has.
+        channels: these channels, by their number in the unpruned network.
+    """
+
+    group: ChannelGroup
+    keep: list[int]
+    channels: list[int]
+
+    @property
+    def gone(self) -> list[int]:
+        """The channels that go, by their number in the unpruned network."""
+        stays = {self.channels[position] for position in self.keep}
+        return [channel for channel in self.channels if channel not in stays]
+
+
+@dataclass(frozen=True, eq=False)
+class ResolvedPlan:
+    """What a plan means on one network.
+
+    Attributes:
+        model: that network.
+        shapes: of its parameters and buffers.
+        asked: the plan's groups as they were given.
+        groups: the same with nothing left of any group in a residual branch of which nothing is left of one.
+        parts: its groups, but for those that went with their branch before.
+        keeps: per dimension of a parameter or buffer that loses entries, the indices that stay.
+    """
+
+    model: weakref.ref[nn.Module]
+    shapes: Mapping[str, torch.Size]
+    asked: tuple[GroupPlan, ...]
+    groups: tuple[GroupPlan, ...]
+    parts: tuple[Part, ...]
+    keeps: Mapping[Place, Tensor]
+
+    def is_of(self, model: nn.Module, plan: PrunePlan) -> bool:
+        """Whether it says what this plan means on this network as it is now."""
+        return self.model() is model and plan.groups in (self.asked, self.groups) and self.shapes == _shapes(model)
+
+
+def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) -> ResolvedPlan:
+    """What a plan means on a network; proven to work where groups were derived.
+
+    A plan that was decided on this network has it with it; one from a file is worked out here.
+
+    Args:
+        model: the network of the plan, or one that was pruned on the way to it.
+        plan: which channels stay.
+        found: the network's channel groups, where they are known.
+
+    Raises:
+        UsageError: the plan is for another network, names a channel that does not exist or that is gone already, leaves
+            nothing of a group that can't go as a whole, or the network without the channels would do something else.
+    """
+    if isinstance(plan.resolved, ResolvedPlan) and plan.resolved.is_of(model, plan):
+        return plan.resolved
+    if found is None:
+        found = groups_of(model, plan.input_shape, "couple" if plan.traced else None)
+    groups = {group.name: group for group in found.groups}
+    whole = _with_whole_branches(plan, groups)
+    parts = _parts(model, whole, groups)
+    slices = [slices_of(model, part.group) for part in parts]
+    keeps = keeps_of(slices, [part.keep for part in parts], sizes_of(model))
+    if keeps and found.derivation is not None:
+        fault = found.derivation.fault(model, keeps)
+        if fault is not None:
+            raise UsageError(
+                f"{title(model)} would not run as planned: {fault.name} at {fault.where} would do something else"
+            )
+    return ResolvedPlan(weakref.ref(model), _shapes(model), plan.groups, whole.groups, parts, keeps)
+
+
+def _shapes(model: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+
+
+def _parts(model: nn.Module, plan: PrunePlan, groups: Mapping[str, ChannelGroup]) -> tuple[Part, ...]:
+    done = plan_of(model)
+    before = {group.name: group for group in done.groups} if done else {}
+    if plan.traced:
+        _check_known([*groups, *before], plan)
+    else:
+        _check_names([*before] or [*groups], plan)
+    found = [_part(model, own, groups.get(own.name), before.get(own.name)) for own in plan.groups]
+    return tuple(part for part in found if part)
+
+
+def _part(model: nn.Module, own: GroupPlan, group: ChannelGroup | None, before: GroupPlan | None) -> Part | None:
+    """The group on this network; None if it went before."""
+    channels = scale_channels(model, group) if group else []
+    total = before.total if before else len(channels)
+    if own.total != total:
+        raise UsageError(
+            f"the plan is for another network: group '{own.name}' has {own.total} channels there, {total} here"
+        )
+    keep = _positions(own, before.keep if before else range(len(channels)))
+    if group is None:
+        return None
+    if not (keep or group.branch):
+        raise UsageError(
+            f"the plan leaves nothing of group '{own.name}', which is in no residual branch that could go as a "
+            f"whole; keep a channel of it (--min-channels 1)"
+        )
+    return Part(group, keep, channels)
+
+
+def _with_whole_branches(plan: PrunePlan, groups: Mapping[str, ChannelGroup]) -> PrunePlan:
+    """The plan with nothing left of any group in a residual branch of which it leaves nothing of one."""
+    empty = {part.name for part in plan.groups if not part.keep}
+    branches = {groups[name].branch for name in empty if name in groups} - {None}
+    gone = {group.name for group in groups.values() if group.branch in branches}
+    if gone <= empty:
+        return plan
+    return replace(plan, groups=tuple(replace(part, keep=()) if part.name in gone else part for part in plan.groups))
+
+
+def _check_known(names: Sequence[str], plan: PrunePlan) -> None:
+    for part in plan.groups:
+        if part.name not in names:
+            raise UsageError(
+                f"the plan is for another network: it names group '{part.name}', which this one does not have"
+            )
+    if len({part.name for part in plan.groups}) < len(plan.groups):
+        raise UsageError("the plan names a group twice")
+
+
+def _check_names(names: Sequence[str], plan: PrunePlan) -> None:
+    planned = [group.name for group in plan.groups]
+    if names != planned:
+        odd = next((p for p, n in zip(planned, names, strict=False) if p != n), "their number")
+        raise UsageError(
+            f"the plan is for another network: it has {len(planned)} groups, this one {len(names)}; "
+            f"first difference: {odd}"
+        )
+
+
+def _positions(part: GroupPlan, left: Sequence[int]) -> list[int]:
+    """Where the channels that the plan keeps are among those that are left."""
+    if list(part.keep) != sorted(set(part.keep)):
+        raise UsageError(f"the plan's channels of group '{part.name}' are not strictly increasing")
+    where = {channel: position for position, channel in enumerate(left)}
+    for channel in part.keep:
+        if not 0 <= channel < part.total:
+            last = part.total - 1
+            raise UsageError(f"the plan keeps channel {channel} of group '{part.name}', which has channels 0 to {last}")
+        if channel not in where:
+            raise UsageError(f"the plan keeps channel {channel} of group '{part.name}', which was removed before")
+    return [where[channel] for channel in part.keep]
