@@ -23,7 +23,7 @@ def check(model: nn.Module, example: torch.Tensor, seed: int = 0, residual: str 
     """Some channels of every group gone."""
     generator = torch.Generator().manual_seed(seed)
     decided = plan(model, example, percent=0, criterion="l1_norm", residual=residual)
-    groups = {group.name: group for group in groups_of(model, example.shape, residual).groups}
+    groups = {own.group.name: own for own in groups_of(model, example.shape, residual).groups}
     costs = CostModel(model, [groups[part.name] for part in decided.groups], example)
     assert costs.now == measure(model, example)
     removed = [int(torch.randint(0, part.total, (), generator=generator)) for part in decided.groups]
@@ -67,14 +67,14 @@ def test_the_coupled_form_of_a_network_with_selections() -> None:
 def test_a_pruned_network() -> None:
     model = resnet()
     small = apply(model, plan(model, EXAMPLE, percent=0.5))
-    costs = CostModel(small, small.channel_groups(), EXAMPLE)
+    costs = CostModel(small, groups_of(small, EXAMPLE.shape).groups, EXAMPLE)
     assert costs.now == measure(small, EXAMPLE)
 
 
 def test_macs_that_go_with_a_channel() -> None:
     """conv 1 -> 6, 3 x 3, on 4 x 4, and its 16 inputs of a linear layer with three outputs."""
     model = Flattened(side=4, channels=6)
-    costs = CostModel(model, model.channel_groups(), torch.zeros(1, 1, 4, 4))
+    costs = CostModel(model, groups_of(model, (1, 1, 4, 4)).groups, torch.zeros(1, 1, 4, 4))
     assert costs.macs_per_channel() == [9 * 16 + 16 * 3]
 
 

@@ -17,11 +17,28 @@ from netslim.models import ChannelSelection
 RESIDUAL = ("select", "couple")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class BoundGroup:
+    """A channel group on a network as it is now.
+
+    Attributes:
+        group: the group.
+        width: number of its channels, with those that a selection does not choose.
+        channels: those that are still in use, in order.
+        slices: everything that it cuts; what a declared group says of modules is spelt out.
+    """
+
+    group: ChannelGroup
+    width: int
+    channels: list[int]
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Grouping:
     """A network's channel groups, what is in none of them, and what they were derived from if not declared."""
 
-    groups: Sequence[ChannelGroup]
+    groups: tuple[BoundGroup, ...]
     left_alone: tuple[LeftAlone, ...] = ()
     derivation: Derivation | None = None
 
@@ -47,9 +64,16 @@ def groups_of(model: nn.Module, input_shape: Sequence[int], residual: str | None
             f"type --residual couple"
         )
     if declared and residual != "couple":
-        return Grouping(declared)
+        return Grouping(tuple(bind(model, group) for group in declared))
     derivation = find_groups(model, input_shape)
-    return Grouping(derivation.groups, derivation.left_alone, derivation)
+    groups = tuple(bind(model, group) for group in derivation.groups)
+    return Grouping(groups, derivation.left_alone, derivation)
+
+
+def bind(model: nn.Module, group: ChannelGroup) -> BoundGroup:
+    """What a group is on a network. Raises UsageError if it names modules that can't be cut."""
+    channels = scale_channels(model, group)
+    return BoundGroup(group, channels_of(model, group), channels, _slices_of(model, group, len(channels)))
 
 
 def title(model: nn.Module) -> str:
@@ -107,11 +131,10 @@ def by_channel(group: ChannelGroup, values: Sequence[Tensor]) -> list[Tensor]:
     return [value[..., positions[f"{name}.weight"]] for name, value in zip(group.scales, values, strict=True)]
 
 
-def slices_of(model: nn.Module, group: ChannelGroup) -> tuple[Slice, ...]:
-    """Everything that the group cuts; what a declared group says of modules is spelt out."""
+def _slices_of(model: nn.Module, group: ChannelGroup, channels: int) -> tuple[Slice, ...]:
     if group.slices:
         return group.slices
-    single = torch.arange(len(scale_channels(model, group)))[:, None]
+    single = torch.arange(channels)[:, None]
     found = []
     for name in group.producers:
         for tensor in _outputs(model.get_submodule(name)):

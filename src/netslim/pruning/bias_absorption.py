@@ -22,7 +22,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
 from netslim.core.modes import evaluation_mode
-from netslim.core.protocols import LeftAlone, plan_of
+from netslim.core.protocols import plan_of
 from netslim.dependency.trace import Place
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.verify import flat_outputs, masked
@@ -48,6 +48,15 @@ class Absorbed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotAbsorbed:
+    """Channels of one layer whose difference stays: how many, and why."""
+
+    name: str
+    channels: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Absorption:
     """What became of the constants.
 
@@ -59,7 +68,7 @@ class Absorption:
     """
 
     layers: tuple[Absorbed, ...]
-    left: tuple[LeftAlone, ...]
+    left: tuple[NotAbsorbed, ...]
     before: float
     after: float
 
@@ -185,7 +194,7 @@ def _at_output(site: _Site, act: Callable[[_Site, Tensor], Tensor], _: nn.Module
     return act(site, output)
 
 
-def _take_in_(sites: Sequence[_Site]) -> tuple[list[Absorbed], list[LeftAlone]]:
+def _take_in_(sites: Sequence[_Site]) -> tuple[list[Absorbed], list[NotAbsorbed]]:
     """Moves means and biases; those that several modules share count as one."""
     tied: dict[int, list[_Site]] = defaultdict(list)
     for site in sites:
@@ -200,7 +209,7 @@ def _take_in_(sites: Sequence[_Site]) -> tuple[list[Absorbed], list[LeftAlone]]:
         constant, holds = _constant(differences, _CONSTANT * unit)
         first.constant.add_(torch.where(holds, constant, 0), alpha=-1 if first.is_norm else 1)
         if loose := int((~holds).sum()):
-            left.append(LeftAlone(name=first.name, channels=loose, reason="differ between images, or between calls"))
+            left.append(NotAbsorbed(name=first.name, channels=loose, reason="differ between images, or between calls"))
         if bool(holds.any()):
             border = max(float((rows - constant)[:, holds].abs().max()) for rows in differences)
             layers.append(Absorbed(name=first.name, constant=float(constant[holds].abs().max()), border=border))

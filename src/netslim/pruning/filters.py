@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.protocols import ChannelGroup
-from netslim.dependency.groups import channels_of, scale_channels, slices_of
+from netslim.dependency.groups import bind
 
 
 def filters_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
@@ -14,7 +14,7 @@ def filters_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
         Tensors of shape (channels still in use, weights per channel), float32. A group without such layers has none.
     """
     tensors = dict(model.named_parameters())
-    slices = [part for part in slices_of(model, group) if part.tensor in tensors and tensors[part.tensor].dim() > 1]
+    slices = [part for part in bind(model, group).slices if part.tensor in tensors and tensors[part.tensor].dim() > 1]
     filters = []
     for part in [part for part in slices if part.gives] or slices:
         weight = tensors[part.tensor].detach().float().transpose(0, part.dim).flatten(1)
@@ -29,6 +29,7 @@ def relative(model: nn.Module, group: ChannelGroup, scores: list[Tensor]) -> Ten
     """
     tiny = torch.finfo(torch.float32).tiny
     score = torch.stack([own / own.mean().clamp(min=tiny) for own in scores]).mean(0)
-    everything = score.new_zeros(channels_of(model, group))
-    everything[scale_channels(model, group)] = score
+    bound = bind(model, group)
+    everything = score.new_zeros(bound.width)
+    everything[bound.channels] = score
     return everything

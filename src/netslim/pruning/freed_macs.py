@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.protocols import ChannelGroup
-from netslim.dependency.groups import groups_of, scale_channels, title
+from netslim.dependency.groups import BoundGroup, groups_of, title
 from netslim.pruning.budget.cost_model import CostModel
 
 
@@ -31,8 +30,8 @@ def freed_macs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Tensor
         if isinstance(module, nn.BatchNorm2d) and module.affine
     }
     costs = CostModel(model, groups, torch.zeros(*input_shape))
-    for group, macs in zip(groups, costs.macs_per_channel(), strict=True):
-        entries = _entries(model, group)
+    for own, macs in zip(groups, costs.macs_per_channel(), strict=True):
+        entries = _entries(own)
         count = sum(positions.shape[1] for positions in entries.values())
         for name, positions in entries.items():
             if name in freed:
@@ -45,9 +44,10 @@ def freed_macs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Tensor
     return {name: macs / mean for name, macs in freed.items()}
 
 
-def _entries(model: nn.Module, group: ChannelGroup) -> dict[str, Tensor]:
+def _entries(own: BoundGroup) -> dict[str, Tensor]:
     """Per BatchNorm that scores the group, the positions of its scales in it, shape (channels, entries per channel)."""
+    group = own.group
     if group.slices:
         positions = {part.tensor: part.positions for part in group.slices}
         return {name: positions[f"{name}.weight"] for name in group.scales}
-    return {name: torch.tensor(scale_channels(model, group))[:, None] for name in group.scales}
+    return {name: torch.tensor(own.channels)[:, None] for name in group.scales}

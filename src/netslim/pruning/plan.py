@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from netslim.core.errors import UsageError
 from netslim.core.protocols import (
     Budget,
-    ChannelGroup,
     Cost,
     Evidence,
     GroupPlan,
@@ -21,7 +20,7 @@ from netslim.core.protocols import (
     PrunePlan,
     plan_of,
 )
-from netslim.dependency.groups import Grouping, channels_of, groups_of, scale_channels, slices_of
+from netslim.dependency.groups import BoundGroup, Grouping, groups_of
 from netslim.dependency.meta import cost_of
 from netslim.dependency.tracer import running
 from netslim.models import build
@@ -96,7 +95,7 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
     with running(model, example.shape):
         costs = CostModel(model, groups.scored, example, found.derivation.places if found.derivation else None)
     ranking = ranked(_scores(model, groups.scored, criterion, _evidence(groups, costs, seed, batches)), per_layer)
-    limits = _limits(model, found.groups, groups.scored, min_channels, round_to)
+    limits = _limits(found.groups, groups.scored, min_channels, round_to)
     before = _cost_before(model, example, costs)
     blank = PrunePlan(
         arch=getattr(model, "arch", None) if isinstance(model, PrunableModel) else None,
@@ -136,7 +135,7 @@ def _draft(
     outcome: Outcome,
 ) -> PrunePlan:
     """The plan that removes what `outcome` says, with the cost of what is left."""
-    names = [group.name for group in groups.scored]
+    names = [own.group.name for own in groups.scored]
     counts = [len(ranks) - out for ranks, out in zip(ranking.ranks, outcome.removed, strict=True)]
     kept = {name: ranking.keep(number, count) for number, (name, count) in enumerate(zip(names, counts, strict=True))}
     rounded = zip(names, counts, limits.multiples, strict=True)
@@ -165,45 +164,42 @@ def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:
 def _evidence(
     groups: Candidates, costs: CostModel, seed: int, batches: Iterable[tuple[Tensor, Tensor]] | None
 ) -> Evidence:
-    macs = {group.name: macs for group, macs in zip(groups.scored, costs.macs_per_channel(), strict=True)}
-    return Evidence(groups=groups.scored, macs=macs, seed=seed, batches=batches)
+    macs = {own.group.name: macs for own, macs in zip(groups.scored, costs.macs_per_channel(), strict=True)}
+    return Evidence(groups=[own.group for own in groups.scored], macs=macs, seed=seed, batches=batches)
 
 
-def _scores(model: nn.Module, groups: Sequence[ChannelGroup], name: str, evidence: Evidence) -> list[Tensor]:
+def _scores(model: nn.Module, groups: Sequence[BoundGroup], name: str, evidence: Evidence) -> list[Tensor]:
     """Per group the scores of its channels that are still in use, on the CPU."""
     criterion = CRITERIA.get(name)
     score = criterion.prepare(model, evidence) if isinstance(criterion, InformedCriterion) else criterion
     found = []
-    for group in groups:
-        scores = score(model, group).detach().cpu()
-        width = channels_of(model, group)
-        if scores.shape != (width,) or not scores.isfinite().all():
+    for own in groups:
+        scores = score(model, own.group).detach().cpu()
+        if scores.shape != (own.width,) or not scores.isfinite().all():
             raise UsageError(
-                f"criterion '{name}' gives group '{group.name}' no finite score for each of its {width} channels; "
-                f"are the weights finite?"
+                f"criterion '{name}' gives group '{own.group.name}' no finite score for each of its {own.width} "
+                f"channels; are the weights finite?"
             )
-        found.append(scores[scale_channels(model, group)])
+        found.append(scores[own.channels])
     return found
 
 
-def _limits(
-    model: nn.Module, every: Sequence[ChannelGroup], groups: Sequence[ChannelGroup], min_channels: int, round_to: int
-) -> Limits:
+def _limits(every: Sequence[BoundGroup], groups: Sequence[BoundGroup], min_channels: int, round_to: int) -> Limits:
     """Floors, and multiples in channels: one channel of a group may be several of a layer.
 
     A group may be emptied if all groups of its branch may.
     """
-    numbers = {group.name: number for number, group in enumerate(groups)}
+    numbers = {own.group.name: number for number, own in enumerate(groups)}
     branches = defaultdict(list)
-    for group in every:
+    for group in (own.group for own in every):
         if group.branch is not None:
             branches[group.branch].append(numbers.get(group.name, -1))
     removable = [own for own in branches.values() if -1 not in own]
     least = [max(1, min_channels)] * len(groups)
     for number in (number for own in removable for number in own):
         least[number] = min_channels
-    widths = [len(scale_channels(model, group)) for group in groups]
-    entries = [slices_of(model, group)[0].positions.shape[1] for group in groups]
+    widths = [len(own.channels) for own in groups]
+    entries = [own.slices[0].positions.shape[1] for own in groups]
     return Limits(
         floors=[min(floor, width) for floor, width in zip(least, widths, strict=True)],
         multiples=[round_to // math.gcd(round_to, entry) for entry in entries],
@@ -216,10 +212,10 @@ def _parts(model: nn.Module, groups: Candidates, kept: Mapping[str, Sequence[int
     done = plan_of(model)
     before = {part.name: part for part in done.groups} if done else {}
     parts = dict(before)  # in their order, with those that are gone altogether
-    for group in groups.groups:
-        here = range(len(scale_channels(model, group)))
-        part = before.get(group.name) or GroupPlan(name=group.name, total=len(here), keep=tuple(here))
-        parts[group.name] = replace(part, keep=tuple(part.keep[channel] for channel in kept.get(group.name, here)))
+    for own in groups.groups:
+        name, here = own.group.name, range(len(own.channels))
+        part = before.get(name) or GroupPlan(name=name, total=len(here), keep=tuple(here))
+        parts[name] = replace(part, keep=tuple(part.keep[channel] for channel in kept.get(name, here)))
     return tuple(parts.values())
 
 

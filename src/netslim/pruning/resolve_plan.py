@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import ChannelGroup, GroupPlan, PrunePlan, plan_of
-from netslim.dependency.groups import Grouping, groups_of, scale_channels, slices_of, title
+from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.slicing import keeps_of, sizes_of
 from netslim.dependency.trace import Place
 
@@ -80,11 +80,10 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
         return plan.resolved
     if found is None:
         found = groups_of(model, plan.input_shape, "couple" if plan.traced else None)
-    groups = {group.name: group for group in found.groups}
+    groups = {own.group.name: own for own in found.groups}
     whole = _with_whole_branches(plan, groups)
     parts = _parts(model, whole, groups)
-    slices = [slices_of(model, part.group) for part in parts]
-    keeps = keeps_of(slices, [part.keep for part in parts], sizes_of(model))
+    keeps = keeps_of([groups[part.group.name].slices for part in parts], [part.keep for part in parts], sizes_of(model))
     if keeps and found.derivation is not None:
         fault = found.derivation.fault(model, keeps)
         if fault is not None:
@@ -98,41 +97,41 @@ def _shapes(model: nn.Module) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
 
 
-def _parts(model: nn.Module, plan: PrunePlan, groups: Mapping[str, ChannelGroup]) -> tuple[Part, ...]:
+def _parts(model: nn.Module, plan: PrunePlan, groups: Mapping[str, BoundGroup]) -> tuple[Part, ...]:
     done = plan_of(model)
     before = {group.name: group for group in done.groups} if done else {}
     if plan.traced:
         _check_known([*groups, *before], plan)
     else:
         _check_names([*before] or [*groups], plan)
-    found = [_part(model, own, groups.get(own.name), before.get(own.name)) for own in plan.groups]
+    found = [_part(own, groups.get(own.name), before.get(own.name)) for own in plan.groups]
     return tuple(part for part in found if part)
 
 
-def _part(model: nn.Module, own: GroupPlan, group: ChannelGroup | None, before: GroupPlan | None) -> Part | None:
+def _part(own: GroupPlan, found: BoundGroup | None, before: GroupPlan | None) -> Part | None:
     """The group on this network; None if it went before."""
-    channels = scale_channels(model, group) if group else []
+    channels = found.channels if found else []
     total = before.total if before else len(channels)
     if own.total != total:
         raise UsageError(
             f"the plan is for another network: group '{own.name}' has {own.total} channels there, {total} here"
         )
     keep = _positions(own, before.keep if before else range(len(channels)))
-    if group is None:
+    if found is None:
         return None
-    if not (keep or group.branch):
+    if not (keep or found.group.branch):
         raise UsageError(
             f"the plan leaves nothing of group '{own.name}', which is in no residual branch that could go as a "
             f"whole; keep a channel of it (--min-channels 1)"
         )
-    return Part(group, keep, channels)
+    return Part(found.group, keep, channels)
 
 
-def _with_whole_branches(plan: PrunePlan, groups: Mapping[str, ChannelGroup]) -> PrunePlan:
+def _with_whole_branches(plan: PrunePlan, groups: Mapping[str, BoundGroup]) -> PrunePlan:
     """The plan with nothing left of any group in a residual branch of which it leaves nothing of one."""
     empty = {part.name for part in plan.groups if not part.keep}
-    branches = {groups[name].branch for name in empty if name in groups} - {None}
-    gone = {group.name for group in groups.values() if group.branch in branches}
+    branches = {groups[name].group.branch for name in empty if name in groups} - {None}
+    gone = {name for name, own in groups.items() if own.group.branch in branches}
     if gone <= empty:
         return plan
     return replace(plan, groups=tuple(replace(part, keep=()) if part.name in gone else part for part in plan.groups))

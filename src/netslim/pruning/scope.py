@@ -9,7 +9,7 @@ from torch import nn
 
 from netslim.core.errors import UsageError, one_of
 from netslim.core.protocols import ChannelGroup, GroupPlan, LeftAlone, plan_of
-from netslim.dependency.groups import Grouping, channels_of, title
+from netslim.dependency.groups import BoundGroup, Grouping, title
 from netslim.pruning.criteria import SCALELESS
 
 SHOWN = 5
@@ -25,12 +25,12 @@ class Candidates:
         left_alone: the channels that no plan removes, and why.
     """
 
-    groups: tuple[ChannelGroup, ...]
+    groups: tuple[BoundGroup, ...]
     chosen: tuple[int, ...]
     left_alone: tuple[LeftAlone, ...]
 
     @property
-    def scored(self) -> list[ChannelGroup]:
+    def scored(self) -> list[BoundGroup]:
         """The groups from which channels may go."""
         return [self.groups[number] for number in self.chosen]
 
@@ -40,7 +40,7 @@ def pruned_before(model: nn.Module, found: Grouping) -> dict[str, GroupPlan]:
     done = plan_of(model)
     if done is None:
         return {}
-    names = {group.name for group in found.groups}
+    names = {own.group.name for own in found.groups}
     left = [part.name for part in done.groups if part.keep]
     if done.traced != (found.derivation is not None) or not names.issuperset(left):
         form = "couple" if done.traced else "select"
@@ -69,19 +69,19 @@ def candidates(
     """
     groups, left = _scored(model, found, criterion, done)
     only, ignore = patterns
-    names = [_names(group) for group in groups]
+    names = [_names(own.group) for own in groups]
     for pattern in only:
         _check_pattern("--only", pattern, names)
     for pattern in ignore:
         _check_pattern("--ignore", pattern, [*names, {name for name, _ in model.named_modules()}])
     chosen = []
-    for number, (group, own) in enumerate(zip(groups, names, strict=True)):
-        against = next((pattern for pattern in ignore if _matches(pattern, own)), None)
-        if against is None and (not only or any(_matches(pattern, own) for pattern in only)):
+    for number, (each, known) in enumerate(zip(groups, names, strict=True)):
+        against = next((pattern for pattern in ignore if _matches(pattern, known)), None)
+        if against is None and (not only or any(_matches(pattern, known) for pattern in only)):
             chosen.append(number)
         else:
             reason = "is not in --only" if against is None else f"matches --ignore {against}"
-            left.append(LeftAlone(name=group.name, channels=channels_of(model, group), reason=reason))
+            left.append(LeftAlone(name=each.group.name, channels=each.width, reason=reason))
     if not chosen:
         raise UsageError("--only and --ignore together leave no channels that can go; drop one of the patterns")
     return Candidates(tuple(groups), tuple(chosen), tuple(left))
@@ -89,15 +89,15 @@ def candidates(
 
 def _scored(
     model: nn.Module, found: Grouping, criterion: str, done: Mapping[str, GroupPlan]
-) -> tuple[list[ChannelGroup], list[LeftAlone]]:
+) -> tuple[list[BoundGroup], list[LeftAlone]]:
     """The groups that the criterion scores, and what is left alone. Raises UsageError if there are none."""
     if found.derivation is None:
         return list(found.groups), []
     groups, left = [], list(found.left_alone)
-    for group in found.groups:
-        channels = channels_of(model, group)
+    for own in found.groups:
+        group, channels = own.group, own.width
         if group.name in done or (channels > 1 and (group.scales or criterion in SCALELESS)):
-            groups.append(group)
+            groups.append(own)
         else:
             reason = "can only go as a whole" if channels == 1 else "has no BatchNorm that scores it"
             left.append(LeftAlone(name=group.name, channels=channels, reason=reason))

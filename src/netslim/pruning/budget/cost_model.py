@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup, Cost
+from netslim.core.protocols import Cost
 from netslim.cost import count_places
-from netslim.dependency.groups import scale_channels, slices_of
+from netslim.dependency.groups import BoundGroup
 from netslim.dependency.meta import counted
 from netslim.dependency.trace import Place
 
@@ -28,7 +28,7 @@ class CostModel:
     def __init__(
         self,
         model: nn.Module,
-        groups: Sequence[ChannelGroup],
+        groups: Sequence[BoundGroup],
         example: Tensor,
         places: Mapping[str, float] | None = None,
     ) -> None:
@@ -40,7 +40,7 @@ class CostModel:
         sides: dict[Place, int] = {}
         taken: list[tuple[int, int, int]] = []
         for number, group in enumerate(groups):
-            for part in slices_of(model, group):
+            for part in group.slices:
                 if part.tensor in parameters:
                     side = sides.setdefault((part.tensor, part.dim), len(sides))
                     taken.append((side, number, part.positions.shape[1]))
@@ -49,7 +49,7 @@ class CostModel:
         for side, number, entries in taken:
             self._taken[side, number] += entries
         self._fixed, self._sides = _products(parameters, sides)
-        self._selections = _selections(model, groups, [*parameters])
+        self._selections = _selections(groups, [*parameters])
 
     @property
     def now(self) -> Cost:
@@ -83,15 +83,14 @@ def _uses(model: nn.Module, parameters: dict[str, nn.Parameter], places: Mapping
     return _numbers([*uses.values()])
 
 
-def _selections(
-    model: nn.Module, groups: Sequence[ChannelGroup], names: Sequence[str]
-) -> list[tuple[int, int, list[int]]]:
+def _selections(groups: Sequence[BoundGroup], names: Sequence[str]) -> list[tuple[int, int, list[int]]]:
     """Groups whose BatchNorm is as wide as the stream until its branch goes: its number, channels and parameters."""
     found = []
-    for number, group in enumerate(groups):
+    for number, own in enumerate(groups):
+        group = own.group
         if group.selection is not None and group.branch is not None:
             vectors = [index for index, name in enumerate(names) if name.rpartition(".")[0] in group.scales]
-            found.append((number, len(scale_channels(model, group)), vectors))
+            found.append((number, len(own.channels), vectors))
     return found
 
 
