@@ -33,6 +33,7 @@ from netslim.data.dataset import DATASETS
 from netslim.models import create_model
 from netslim.training.cuda_graphs import WARM_UP, CudaRecorder, Graphs
 from netslim.training.precision import EXACT, Precision
+from netslim.training.step import compiled_for
 from small_network import randomised
 from training_step import STRENGTH, netslim_step, original_commit, original_step
 
@@ -69,19 +70,19 @@ class Side:
 
 def netslim_side(bench: Bench, precision: Precision, capture: str, batch: int | None = None) -> Side:
     """netslim's step, past its warm-up."""
-    step = netslim_step(create_model("resnet", depth=bench.sizes.depth).to(bench.device), precision)
+    model = create_model("resnet", depth=bench.sizes.depth).to(bench.device)
     images, labels = random_batch(bench, batch or bench.sizes.batch)
-    note, graphs = "", None
+    records = capture != "off" and bench.device.type == "cuda"
+    note, graphs = "", Graphs(CudaRecorder(bench.device), print) if records else None
+    step = netslim_step(model, precision, graphs=graphs)
     if capture == "compile":
         start = time.perf_counter()
         try:
-            step.compile_for(images, labels)
-            note = f"compiled in {time.perf_counter() - start:.0f} s"
+            compiled = netslim_step(model, precision, graphs=graphs, compiled=compiled_for(model, len(images)))
+            compiled.rehearse(images, labels)
+            step, note = compiled, f"compiled in {time.perf_counter() - start:.0f} s"
         except Exception as error:
             note = f"not compiled: {str(error).splitlines()[0]}"
-    if capture != "off" and bench.device.type == "cuda":
-        graphs = Graphs(CudaRecorder(bench.device), print)
-        step.record_with(graphs)
     for _ in range(WARM_UP + 1):
         step(images, labels)
     return Side(step, graphs, note)

@@ -27,7 +27,8 @@ from netslim.core.allocator import keep_freed_memory
 from netslim.models import create_model
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties.l1 import L1Penalty
-from netslim.training.precision import EXACT, Precision, choose_precision
+from netslim.training.precision import EXACT, Precision
+from netslim.training.precision_probe import choose_precision
 from netslim.training.step import TrainStep
 from table import quartiles, write_rows
 
@@ -60,11 +61,12 @@ def original_step(checkout: Path, depth: int) -> Step:
     return step
 
 
-def netslim_step(model: nn.Module, precision: Precision) -> TrainStep:
+def netslim_step(model: nn.Module, precision: Precision, **options: Any) -> TrainStep:
     """netslim's step on a network, in a process that is set up as `netslim train` does."""
     keep_freed_memory()
     precision.arrange_(model.train())
-    return TrainStep(model, build_sgd(model, **SGD), precision=precision, penalty=L1Penalty(model, STRENGTH))
+    penalty = L1Penalty(model, STRENGTH)
+    return TrainStep(model, build_sgd(model, **SGD), precision=precision, penalty=penalty, **options)
 
 
 def seconds_per_step(step: Step, batch: int, steps: int) -> float:

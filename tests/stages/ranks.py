@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from started_process import Started, command_line
+from started_process import Started, command_line, usual_signals
 from torch.distributed import TCPStore
 
 _stores: list[TCPStore] = []  # a process may ask after the others have ended
@@ -46,6 +46,7 @@ def torchrun(arguments: list[object], log: Path, *options: str) -> Started:
 
 def as_torchrun(arguments: list[str], log: Path) -> None:
     """Runs in the new process."""
+    usual_signals()
     for stream, suffix in ((1, ".out"), (2, ".err")):
         os.dup2(os.open(log.with_suffix(suffix), os.O_CREAT | os.O_WRONLY | os.O_TRUNC), stream)
     from torch.distributed.run import main

@@ -3,6 +3,7 @@
 import os
 import resource
 import runpy
+import signal
 import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -36,8 +37,15 @@ class Started:
         return self._log.with_suffix(".err").read_text()
 
 
+def usual_signals() -> None:
+    """What a command in a terminal finds: a shell that starts the tests in the background has SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def command_line(arguments: list[str], log: Path, cwd: Path, largest_file: int | None) -> None:
     """Runs in the new process: `netslim ARGUMENTS`, or one of the root's scripts if the first one is its name."""
+    usual_signals()
     for stream, suffix in ((1, ".out"), (2, ".err")):
         target = os.open(log.with_suffix(suffix), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
         os.dup2(target, stream)

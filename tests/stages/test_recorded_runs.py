@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.distributed import World
+from netslim.core.distributed import ALONE, World
 from netslim.core.errors import InterruptedRunError, UsageError
 from netslim.stages.train import recipe
 from netslim.stages.train.config import TrainConfig
-from netslim.training.precision import PROBE_STEPS, Precision
+from netslim.training.precision import Precision
+from netslim.training.precision_probe import PROBE_STEPS
 from netslim.training.signals import Interrupt
-from netslim.training.step import TrainStep
 
 Train = Callable[..., dict[str, Any]]
 CHECKPOINT = "checkpoint.pth.tar"
@@ -72,10 +72,8 @@ def test_on_a_cpu_a_line_says_so_and_the_run_is_the_same(
 
 
 def test_fp16_is_not_recorded(recorders: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
-    model = torch.nn.BatchNorm2d(1)
-    optimizer = recipe.build_sgd(model, lr=0.1, momentum=0.9, weight_decay=0.0)
-    step = TrainStep(model, optimizer, precision=Precision("fp16"), penalty=recipe.no_penalty(model))
-    assert recipe.record_step(TrainConfig(capture="graphs"), step, torch.device("cpu"), lambda: None) is None
+    asked, fp16 = TrainConfig(capture="graphs"), Precision("fp16")
+    assert recipe.graphs_for(asked, fp16, torch.device("cpu"), ALONE) is None
     assert capsys.readouterr().out == (
         "graphs are off: in fp16 the host looks at every step's gradients; type --precision bf16\n"
     )

@@ -7,8 +7,9 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
-from netslim.core.distributed import ALONE
-from netslim.training.sync_bn import SyncedBatchNorm
+from netslim.core.distributed import ALONE, World
+from netslim.training import sync_bn
+from netslim.training.sync_bn import SyncedBatchNorm, torch_has_one
 
 
 def both(norm: nn.Module, x: Tensor) -> list[dict[str, Tensor]]:
@@ -71,3 +72,26 @@ def test_in_eval_mode_and_outside_nothing_changes() -> None:
         inside = norm(x)
     assert torch.equal(inside, norm(x))
     assert type(norm) is nn.BatchNorm2d
+
+
+def test_several_processes_on_gpus_use_torchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose function takes CPU tensors nowhere: here it is told what it gets."""
+    assert [torch_has_one(torch.device(kind)) for kind in ("cuda", "cpu", "mps")] == [True, False, False]
+    seen: list[object] = []
+
+    def own(*given: object, group: object) -> Tensor:
+        seen[:] = [*given, group]
+        return torch.zeros(2, 3, 2, 2)
+
+    monkeypatch.setattr(sync_bn, "torch_has_one", lambda _: True)
+    monkeypatch.setattr(sync_bn, "synced_batch_norm", own)
+    norm, x, group = nn.BatchNorm2d(3, momentum=0.3, eps=1e-4), torch.randn(2, 3, 2, 2), object()
+    with SyncedBatchNorm(World(0, 2, group)):  # type: ignore[arg-type]
+        norm(x)
+        wanted = [x, norm.running_mean, norm.running_var, norm.weight, norm.bias, 0.3, 1e-4, group]
+        assert all(given is want or given == want for given, want in zip(seen, wanted, strict=True))
+        seen.clear()
+        norm.eval()(x)
+    with SyncedBatchNorm(ALONE):
+        norm.train()(x)
+    assert seen == []

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from netslim.core.protocols import Cost
+from netslim.core.torch_internals import PlainDispatchMode
 from netslim.cost import measure
 from netslim.dependency.meta_ops import META, MetaOps
 
@@ -39,15 +39,7 @@ def hollow(parameter: nn.Parameter) -> nn.Parameter:
     return nn.Parameter(torch.empty_like(parameter, device=META), requires_grad=parameter.requires_grad)
 
 
-class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """A mode that is never compiled: torch need not load its compiler, which takes seconds."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False
-
-
-class ShapesOnly(Mode):  # type: ignore[no-untyped-call]
+class ShapesOnly(PlainDispatchMode):  # type: ignore[no-untyped-call]
     """Inside, operations give shapes where one of their tensors is only a shape."""
 
     def __init__(self) -> None:

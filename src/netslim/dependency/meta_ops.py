@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+
+from netslim.core.torch_internals import tree_map
 
 META = torch.device("meta")
 _NORMALISED = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}

@@ -87,7 +87,7 @@ def rebuilt(model: M, keeps: Mapping[Place, Tensor], *, hollow: bool = False) ->
             changed.add(id(copies[id(tensor)]))
     small = duplicate(model, copies)
     for module in small.modules():
-        own = [*module._parameters.values(), *module._buffers.values()]
+        own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
         if any(id(tensor) in changed for tensor in own):
             _adapt(module)
     return small

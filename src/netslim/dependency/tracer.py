@@ -8,7 +8,7 @@ freezes what it touches. Labels that end up together can only go together.
 from __future__ import annotations
 
 import functools
-import sys
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +16,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.modes import evaluation_mode
+from netslim.core.torch_internals import PlainDispatchMode, frames_until, module_in, tree_leaves
 from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
-from netslim.dependency.meta import Mode
 from netslim.dependency.meta_ops import META, MetaOps, tensors_in
 from netslim.dependency.rules.movement import SAME
 from netslim.dependency.rules.table import UNPREDICTABLE, rule_of
@@ -33,7 +32,7 @@ _HERE = str(Path(__file__).parent)
 _ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
 
 
-class Tracer(Mode):  # type: ignore[no-untyped-call]
+class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
     """Runs a network on shapes and fills a `Trace`.
 
     Args:
@@ -56,7 +55,7 @@ class Tracer(Mode):  # type: ignore[no-untyped-call]
         example = torch.empty(torch.Size(shape), device=META, dtype=dtype)
         label = sets.fresh(1, "reads the network's input")
         self.state.set(example, TensorChannels(None, label, torch.tensor([False])))
-        self._entered = sys._getframe()
+        self._entered = inspect.currentframe()
         with torch.random.fork_rng(devices=[]), torch.no_grad(), self:
             result = self.model(example)
         for tensor in tree_leaves(result):
@@ -103,15 +102,12 @@ class Tracer(Mode):  # type: ignore[no-untyped-call]
 
     def _where(self) -> str:
         """The line of the network's own code that is at work, or the module if all code is torch's."""
-        frame: Any = sys._getframe(2)
         module = ""
-        while frame is not None and frame is not self._entered:
+        for frame in frames_until(self._entered):
             file = _file_of_network(frame.f_code.co_filename)
             if file is not None:
                 return f"{file}:{frame.f_lineno}"
-            if not module and id(frame.f_locals.get("self")) in self._modules:
-                module = self._modules[id(frame.f_locals["self"])]
-            frame = frame.f_back
+            module = module or module_in(frame, self._modules) or ""
         return f"module '{module}'"
 
 

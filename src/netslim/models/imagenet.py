@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, unknown_name
 from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer, PrunableModel
+from netslim.core.torch_internals import become_
 from netslim.models.imagenet_names import check_classifier, resnets
 from netslim.models.imagenet_stems import (
     STEMS,
@@ -141,7 +142,7 @@ def library_network(
         )
     resnet = model in resnets(library)
     (adapt_stem_ if resnet else adapt_first_)(network, in_channels, stem)
-    network.__class__ = _prunable_class(LibraryResNet if resnet else LibraryNetwork, network.__class__)
+    become_(network, _prunable_class(LibraryResNet if resnet else LibraryNetwork, network.__class__))
     arguments = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem}
     network.arch = ArchSpec(name=f"{library}/{model}", arguments=arguments)
     return cast(PrunableModel, network)

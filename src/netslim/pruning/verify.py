@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
+from netslim.core.torch_internals import tree_leaves
 from netslim.dependency.groups import scales_of
 from netslim.pruning.resolve_plan import resolve
 

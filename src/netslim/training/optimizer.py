@@ -1,28 +1,16 @@
 """SGD, and its state in the numbering of the original scripts, so that either side can go on from the other's file."""
 
-import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from netslim.core.errors import CheckpointError
+from netslim.core.scale_norms import scale_norms
+from netslim.core.torch_internals import PlainSGD
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-
-
-class _SGD(torch.optim.SGD):
-    """torch's SGD, never compiled.
-
-    torch wraps these methods to keep its compiler out of them, and for that imports the compiler: seconds at every
-    start. Without the wrapper they are the same code; what it does besides is to switch gradients off for a step.
-    """
-
-    add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
-    zero_grad = inspect.unwrap(torch.optim.SGD.zero_grad)
-    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
 
 
 def build_sgd(
@@ -36,13 +24,14 @@ def build_sgd(
 ) -> torch.optim.SGD:
     """SGD over all learnable parameters, in one fused pass over memory.
 
-    Without `scale_decay` there is no weight decay on BatchNorm scales: they are a second group of parameters.
+    Without `scale_decay` there is no weight decay on the scales that a penalty acts on (see
+    `netslim.core.scale_norms`): they are a second group of parameters.
 
     The momentum starts as zeros instead of at the first step: torch's fused step leaves it uninitialised if that step
     is skipped because a gradient overflowed in fp16.
     """
     groups = [{"params": list(model.parameters())}] if scale_decay else _without_scale_decay(model)
-    optimizer = _SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
+    optimizer = PlainSGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
     for parameter in model.parameters() if momentum else ():
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
@@ -110,15 +99,20 @@ def with_momentum(exported: Mapping[str, Any], model: nn.Module, momentum: Mappi
 
 
 def set_momentum_(optimizer: torch.optim.Optimizer, model: nn.Module, momentum: Mapping[str, Tensor]) -> None:
-    """Gives the optimizer this momentum, by parameter name; parameters that are not named keep theirs."""
+    """Gives the optimizer this momentum, by parameter name; parameters that are not named keep theirs.
+
+    Buffers that are there keep their memory: a recorded step reads it.
+    """
     parameters = dict(model.named_parameters())
     for name, buffer in momentum.items():
         parameter = parameters[name]
-        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter).copy_(buffer)
+        there = optimizer.state[parameter].get("momentum_buffer")
+        own = torch.zeros_like(parameter) if there is None else there
+        optimizer.state[parameter]["momentum_buffer"] = own.copy_(buffer)
 
 
 def _without_scale_decay(model: nn.Module) -> list[dict[str, Any]]:
-    scales = {m.weight for m in model.modules() if isinstance(m, _BatchNorm) and m.affine}
+    scales = {norm.weight for norm in scale_norms(model).values()}
     others = [parameter for parameter in model.parameters() if parameter not in scales]
     return [
         {"params": others},

@@ -1,13 +1,13 @@
 """One training step: forward, loss, backward, penalty, optimizer."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netslim.core.distributed import World
+from netslim.core.distributed import ALONE, World
 from netslim.training.cuda_graphs import Graphs, Pair, Work, unchanged
 from netslim.training.ddp import Replica
 from netslim.training.device_scalars import Dials
@@ -15,6 +15,8 @@ from netslim.training.distillation import Teacher
 from netslim.training.optimizer import step_size
 from netslim.training.penalties import Penalty
 from netslim.training.precision import Precision
+
+Network = Callable[[Tensor], Tensor]  # images (N, C, H, W) -> logits (N, classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,80 +27,67 @@ class StepResult:
     correct: Tensor
 
 
+@dataclass(eq=False)
 class TrainStep:
-    """A step of SGD on cross-entropy plus the penalty on BatchNorm scales.
+    """A step of SGD on cross-entropy plus the penalty on the scales. It is complete when it is constructed.
 
     Args:
         model: in train mode when called.
-        optimizer: over the model's parameters.
+        optimizer: over the model's parameters. Where steps are recorded it must keep its momentum buffers: their values
+            may be replaced (see `netslim.training.optimizer.import_state`), not the tensors.
         precision: dtype of the computation and memory layout.
-        penalty: on BatchNorm scales; acts on the real gradients right before the optimizer's step, or after it.
+        penalty: on the scales; acts on the real gradients right before the optimizer's step, or after it.
         label_smoothing: of the cross-entropy (Szegedy et al. 2016).
         clip_grad_norm: largest norm of all gradients together, or None.
         accumulate: a batch is worked off in this many parts, to save memory.
         teacher: whose logits count in the loss, or None; it is put into this precision's memory layout.
+        world: the processes that take every step together, each on its part of the batch.
+        sync_bn: BatchNorm statistics over all processes instead of one each.
+        graphs: what records the steps and replays them, or None.
+        compiled: by number of images, what computes the logits of so many instead of the model (see `compiled_for`).
+
+    Attributes:
+        replica: the model with its copies in the other processes.
+        scaler: of the loss, in fp16.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        *,
-        precision: Precision,
-        penalty: Penalty,
-        label_smoothing: float = 0.0,
-        clip_grad_norm: float | None = None,
-        accumulate: int = 1,
-        teacher: Teacher | None = None,
-    ) -> None:
-        self.model = model
-        self.replica = Replica(model)
-        self.optimizer = optimizer
-        self.precision = precision
-        self.penalty = penalty
-        self.label_smoothing = label_smoothing
-        self.clip_grad_norm = clip_grad_norm
-        self.accumulate = accumulate
-        self.teacher = teacher
-        if teacher is not None:
-            precision.arrange_(teacher.model)
-        device = next(model.parameters()).device
-        self.scaler = torch.amp.GradScaler(device.type, enabled=precision.dtype == torch.float16)
-        self._compiled: dict[int, Callable[[Tensor], Tensor]] = {}  # by number of images
-        self._graphs: Graphs | None = None
-        self._dials = Dials(optimizer, penalty, device)
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    _: KW_ONLY
+    precision: Precision
+    penalty: Penalty
+    label_smoothing: float = 0.0
+    clip_grad_norm: float | None = None
+    accumulate: int = 1
+    teacher: Teacher | None = None
+    world: World = ALONE
+    sync_bn: bool = False
+    graphs: Graphs | None = None
+    compiled: Mapping[int, Network] = field(default_factory=dict)
+    replica: Replica = field(init=False)
+    scaler: torch.amp.GradScaler = field(init=False)
 
-    def share_with(self, world: World, *, sync_bn: bool) -> None:
-        """From now on every step is taken together with the other processes, each on its part of the batch.
+    def __post_init__(self) -> None:
+        self.replica = Replica(self.model, self.world, sync_bn=self.sync_bn)
+        if self.teacher is not None:
+            self.precision.arrange_(self.teacher.model)
+        device = next(self.model.parameters()).device
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision.dtype == torch.float16)
+        self._dials = Dials(self.optimizer, self.penalty, device)
 
-        Args:
-            world: the processes.
-            sync_bn: BatchNorm statistics over all processes instead of one each.
-        """
-        self.replica = Replica(self.model, world, sync_bn=sync_bn)
+    def rehearse(self, images: Tensor, labels: Tensor) -> None:
+        """Takes a step on a batch as in training, unrecorded, and takes it back: what fails, fails here.
 
-    def record_with(self, graphs: Graphs) -> None:
-        """From now on steps are recorded and replayed. The optimizer must keep its momentum buffers from here on."""
-        self._graphs = graphs
-
-    def compile_for(self, images: Tensor, labels: Tensor) -> None:
-        """From now on batches of this size go through the compiled network; it is compiled here, for minutes.
-
-        Args:
-            images, labels: a batch as in training; a step on it is tried and taken back.
+        A compiled network is compiled by this, for minutes.
 
         Raises:
-            Exception: it can't be compiled, for whatever reason the compiler has; nothing has changed.
+            Exception: whatever the step raises; nothing has changed.
         """
         training = self.model.training
         with unchanged(self.state()):
             try:
-                part = -(-len(images) // self.accumulate)
-                self._compiled[part] = torch.compile(self.model.train(), dynamic=False)
+                self.model.train()
                 self._take(images, labels, len(labels))
-            except Exception:
-                self._compiled.clear()
-                raise
             finally:
                 self.model.train(training)
 
@@ -117,9 +106,9 @@ class TrainStep:
             total: images of the whole batch, over all processes; None: these are all.
         """
         total = len(labels) if total is None else total
-        if self._graphs is None:
+        if self.graphs is None:
             return self._take(images, labels, total)
-        loss, correct = self._graphs.run(self._work(total), images, labels)
+        loss, correct = self.graphs.run(self._work(total), images, labels)
         return StepResult(loss=loss, correct=correct)
 
     def _work(self, total: int) -> Work:
@@ -159,7 +148,7 @@ class TrainStep:
         with self.replica.part(last=last):
             with self.precision.autocast(images.device):
                 arranged = self.precision.arrange(images)
-                logits = self._compiled.get(len(images), self.replica)(arranged)
+                logits = self.compiled.get(len(images), self.replica)(arranged)
                 said = self.teacher.logits(arranged) if self.teacher else None
             loss = F.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=self.label_smoothing)
             if self.teacher and said is not None:
@@ -167,6 +156,14 @@ class TrainStep:
             # The gradients are averaged over the processes; their sum is that of the mean over the whole batch.
             torch.autograd.backward(self.scaler.scale(loss / (total / self.replica.world.size)))
         return StepResult(loss=loss.detach(), correct=(logits.detach().argmax(1) == labels).sum())
+
+
+def compiled_for(model: nn.Module, images: int, *, accumulate: int = 1) -> dict[int, Network]:
+    """The network compiled for the parts of a batch of so many images, as `TrainStep.compiled` wants it.
+
+    torch compiles at the first call: see `TrainStep.rehearse`.
+    """
+    return {-(-images // accumulate): torch.compile(model, dynamic=False)}
 
 
 def sum_of(values: list[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""BatchNorm over the images of all processes, on any device (torch's own works on GPUs alone).
+"""BatchNorm over the images of all processes: on GPUs torch's own, and one for CPUs, for which torch has none.
 
 The network is left as it is: inside the context its calls of `batch_norm` are computed in another way.
 """
@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
 from netslim.core.distributed import World
+from netslim.core.torch_internals import synced_batch_norm
 
 
 class SyncedBatchNorm(TorchFunctionMode):
@@ -53,6 +54,9 @@ class SyncedBatchNorm(TorchFunctionMode):
     ) -> Tensor:
         if not training:
             return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+        group = self._world.steps
+        if group is not None and torch_has_one(x.device):
+            return synced_batch_norm(x, running_mean, running_var, weight, bias, momentum, eps, group=group)
         count, mean, variance = _statistics(x.detach(), self._world)
         if running_mean is not None and running_var is not None:
             running_mean.lerp_(mean.to(running_mean), momentum)
@@ -60,6 +64,11 @@ class SyncedBatchNorm(TorchFunctionMode):
         statistics = Statistics(count.float(), mean.float(), variance.float(), eps, self._world)
         y: Tensor = _Normalise.apply(x, weight, bias, statistics)
         return y
+
+
+def torch_has_one(device: torch.device) -> bool:
+    """Whether torch itself has a BatchNorm over several processes for a device: for GPUs."""
+    return device.type == "cuda"
 
 
 @dataclass(frozen=True, eq=False)

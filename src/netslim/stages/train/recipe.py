@@ -1,5 +1,6 @@
 """How a phase trains: optimizer, penalty, teacher, step and its recording, from the configuration."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.distributed import World
+from netslim.core.distributed import ALONE, World
 from netslim.core.errors import CheckpointError, UsageError, unknown_name
 from netslim.core.protocols import PrunableModel
 from netslim.data import ImageDataset
@@ -22,7 +23,7 @@ from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import PENALTIES, Penalty, PenaltyOptions, no_penalty
 from netslim.training.penalties.strength import check_schedule
 from netslim.training.precision import Precision
-from netslim.training.step import TrainStep
+from netslim.training.step import TrainStep, compiled_for
 
 WEIGHTS = ("equal", "macs")
 CAPTURES = ("auto", "off", "graphs", "compile")
@@ -51,9 +52,29 @@ def check_recipe(config: TrainConfig) -> None:
 
 
 def build_step(
-    config: TrainConfig, model: PrunableModel, precision: Precision, dataset: ImageDataset, teacher: Teacher | None
+    config: TrainConfig,
+    model: PrunableModel,
+    precision: Precision,
+    dataset: ImageDataset,
+    teacher: Teacher | None = None,
+    *,
+    world: World = ALONE,
+    graphs: Graphs | None = None,
+    first_batch: Callable[[], tuple[Tensor, Tensor]] | None = None,
 ) -> TrainStep:
-    """The training step of a network that is on its device, in its memory layout."""
+    """The training step of a network that is on its device, in its memory layout.
+
+    Args:
+        config: of the run.
+        model: what is trained.
+        precision: of the training.
+        dataset: what it is trained on.
+        teacher: see `open_teacher`.
+        world: the processes that train.
+        graphs: see `graphs_for`.
+        first_batch: makes a batch as in training, for the compiler, which looks at its shape; None: nothing is
+            compiled. If the network can't be compiled, this is said in one line.
+    """
     optimizer = build_sgd(
         model,
         lr=config.lr,
@@ -62,7 +83,8 @@ def build_step(
         nesterov=config.nesterov,
         scale_decay=decays_scales(config),
     )
-    return TrainStep(
+    make = functools.partial(
+        TrainStep,
         model,
         optimizer,
         precision=precision,
@@ -71,36 +93,28 @@ def build_step(
         clip_grad_norm=config.clip_grad_norm,
         accumulate=config.accumulate,
         teacher=teacher,
+        world=world,
+        sync_bn=config.sync_bn,
+        graphs=graphs,
     )
+    if config.capture == "compile" and graphs is not None and first_batch is not None:
+        return _compiled(make, model, config.accumulate, first_batch())
+    return make()
 
 
-def record_step(
-    config: TrainConfig, step: TrainStep, device: torch.device, first_batch: Callable[[], tuple[Tensor, Tensor]]
-) -> Graphs | None:
-    """Has the step recorded, and the network compiled before, if the configuration says so and it is possible.
+def graphs_for(config: TrainConfig, precision: Precision, device: torch.device, world: World) -> Graphs | None:
+    """What records steps and evaluations, if the configuration says so and it is possible; else None.
 
     What is asked for and can't be is said in one line; so is what fails later.
-
-    Args:
-        config: of the run.
-        step: complete: with its processes, and with the momentum that it starts from.
-        device: that it works on.
-        first_batch: makes a batch as in training, for the compiler, which looks at its shape.
-
-    Returns:
-        What evaluations can be recorded with, too; None if nothing is recorded.
     """
     if config.capture == "off" or (config.capture == "auto" and device.type == "cpu"):
         return None
-    fp16 = "in fp16 the host looks at every step's gradients; type --precision bf16" if step.scaler.is_enabled() else ""
-    if reason := _unrecordable(device, step.replica.world) or fp16:
+    fp16 = precision.dtype == torch.float16
+    looks = "in fp16 the host looks at every step's gradients; type --precision bf16" if fp16 else ""
+    if reason := _unrecordable(device, world) or looks:
         say(f"graphs are off: {reason}")
         return None
-    if config.capture == "compile":
-        _compile(step, first_batch())
-    graphs = Graphs(CudaRecorder(device), say)
-    step.record_with(graphs)
-    return graphs
+    return Graphs(CudaRecorder(device), say)
 
 
 def recorder_for(config: TrainConfig, device: torch.device, world: World) -> Callable[[], Recorder] | None:
@@ -144,11 +158,17 @@ def _unrecordable(device: torch.device, world: World) -> str:
     return "several processes train together" if world.size > 1 else ""
 
 
-def _compile(step: TrainStep, batch: tuple[Tensor, Tensor]) -> None:
+def _compiled(
+    make: Callable[..., TrainStep], model: nn.Module, accumulate: int, batch: tuple[Tensor, Tensor]
+) -> TrainStep:
+    """The step with the compiled network, or with the network itself if that can't be."""
     try:
-        step.compile_for(*batch)
+        step = make(compiled=compiled_for(model, len(batch[0]), accumulate=accumulate))
+        step.rehearse(*batch)
     except Exception as error:  # the compiler raises whatever its parts raise
         say(f"the network is not compiled: {(str(error) or type(error).__name__).splitlines()[0]}")
+        return make()
+    return step
 
 
 def _penalty(config: TrainConfig, model: PrunableModel, dataset: ImageDataset) -> Penalty:

@@ -22,12 +22,13 @@ from netslim.stages.shared.inputs import dataset_facts, open_dataset, pick_devic
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
 from netslim.stages.train.lines import BY_ACCURACY, BY_OBJECTIVE, arguments, processes, summary
-from netslim.stages.train.recipe import build_step, check_recipe, open_teacher, record_step, recorder_for
+from netslim.stages.train.recipe import build_step, check_recipe, graphs_for, open_teacher, recorder_for
 from netslim.stages.train.start import fresh_model, start_model, take_up_momentum_
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.loop import StopRequested, Training, TrainState
 from netslim.training.optimizer import export_state, import_state
-from netslim.training.precision import Precision, choose_precision
+from netslim.training.precision import Precision
+from netslim.training.precision_probe import choose_precision
 from netslim.training.schedule import rate_factor
 from netslim.training.signals import Interrupt
 
@@ -120,14 +121,22 @@ class Phase:
         )
         self.precision = self._precision()
         self.precision.arrange_(self.model)
-        self.step = build_step(config, self.model, self.precision, self.dataset, teacher)
-        self.step.share_with(world, sync_bn=config.sync_bn)
+        self.graphs = graphs_for(config, self.precision, device, world)
+        self.step = build_step(
+            config,
+            self.model,
+            self.precision,
+            self.dataset,
+            teacher,
+            world=world,
+            graphs=self.graphs,
+            first_batch=self._first_batch,
+        )
         self.state = TrainState(epoch=config.start_epoch)
         if previous:
             self._restore_state(previous)
         else:
             take_up_momentum_(config, self.model, self.step.optimizer)
-        self.graphs = record_step(config, self.step, self.device, self._first_batch)
 
     @property
     def chosen_by(self) -> str:

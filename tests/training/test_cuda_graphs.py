@@ -18,6 +18,7 @@ from netslim.training.evaluate import evaluate
 from netslim.training.loop import StopRequested
 from netslim.training.optimizer import export_state, import_state
 from netslim.training.precision import EXACT, Precision
+from netslim.training.step import compiled_for
 
 WEIGHTS = {"bn": torch.tensor([0.3, 1.7, 0.0, 2.1])}
 TRAININGS: dict[str, dict[str, Any]] = {
@@ -72,6 +73,26 @@ def test_a_recorded_training_goes_on_where_it_was_cut_off(make_tiny: Callable[[]
     again.go()
     assert all(torch.equal(one, other) for one, other in zip(again.end, whole.end, strict=True))
     assert again.reporter.rows == whole.reporter.rows[-len(again.reporter.rows) :]
+
+
+def test_a_state_that_is_taken_up_after_the_recording_is_what_the_recording_goes_on_with(
+    make_tiny: Callable[..., nn.Module], batch: tuple[Tensor, Tensor]
+) -> None:
+    """The recording reads the memory of the momentum buffers: a state is put into them, not in their place."""
+    other = Run(make_tiny(seed=4))
+    other.step(*batch)
+    state, weights = export_state(other.step.optimizer, other.model), copy.deepcopy(other.model.state_dict())
+    ends = []
+    for recorder in (TapeRecorder(), None):
+        run = Run(make_tiny(), recorder)
+        for _ in range(WARM_UP + 3):
+            run.step(*batch)
+        run.model.load_state_dict(weights)
+        import_state(run.step.optimizer, run.model, copy.deepcopy(state))
+        for _ in range(2):
+            run.step(*batch)
+        ends.append(run.end)
+    assert all(torch.equal(one, two) for one, two in zip(*ends, strict=True))
 
 
 def test_each_form_and_each_shape_has_its_own_recording(make_tiny: Callable[[], nn.Module]) -> None:
@@ -176,14 +197,15 @@ def test_batches_of_one_size_are_compiled_and_the_trial_leaves_no_trace(
     sizes: list[int] = []
 
     def counting(model: nn.Module, *, dynamic: bool) -> Callable[[Tensor], Tensor]:
-        assert model.training
         assert not dynamic
         return lambda images: (sizes.append(len(images)), model(images))[1]
 
     monkeypatch.setattr(torch, "compile", counting)
-    compiled = Run(make_tiny(), TapeRecorder())
+    model = make_tiny().eval()
+    compiled = Run(model, TapeRecorder(), compiled=compiled_for(model, len(batch[0])))
     before = [tensor.clone() for tensor in compiled.end]
-    compiled.step.compile_for(*batch)
+    compiled.step.rehearse(*batch)
+    assert not model.training
     assert all(torch.equal(one, other) for one, other in zip(before, compiled.end, strict=True))
     assert same(compiled.go(), Run(make_tiny()).go())
     assert compiled.lines == []
@@ -201,10 +223,10 @@ def test_a_compiler_that_fails_changes_nothing(
         return call
 
     monkeypatch.setattr(torch, "compile", late_failure)
-    run = Run(make_tiny())
+    model = make_tiny()
     with pytest.raises(OSError, match="no compiler"):
-        run.step.compile_for(*batch)
-    assert same(run.go(), Run(make_tiny()).go())
+        Run(model, compiled=compiled_for(model, len(batch[0]))).step.rehearse(*batch)
+    assert same(Run(model).go(), Run(make_tiny()).go())
 
 
 # On a GPU
