@@ -94,7 +94,7 @@ def exactness(library: str, model: str) -> dict[str, Any]:
     images = torch.randn(2, 3, 224, 224)
     difference = float((source.eval()(images) - copied.eval()(images)).abs().max())
     del source, target
-    numbers = {"keys": len(report.fates), "keys_mapped": report.mapped, "max_difference": difference}
+    numbers = {"keys": len(report.statuses), "keys_mapped": report.mapped, "max_difference": difference}
     groups = len(copied.channel_groups())
     if not groups:  # a ResNeXt: all its inner convolutions are grouped
         cost = netslim.measure(copied, images[:1])

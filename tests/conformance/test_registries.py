@@ -317,14 +317,16 @@ def test_a_strategy_says_what_it_does_and_does_it(name: str, architecture: str, 
         proposal = STRATEGIES.get(name)(source, target)
     except UsageError as refusal:
         pytest.skip(str(refusal))
-    assert [fate.key for fate in proposal.fates] == list(ours)
-    fates = {fate.key: fate.fate for fate in proposal.fates}
-    assert {key for key, fate in fates.items() if fate == "mapped"} <= set(proposal.tensors)
-    assert "skipped" not in {fates[key] for key in proposal.tensors}
-    assert all(fate.operation and fate.reason for fate in proposal.fates)
-    assert len({bool(fate.role) for fate in proposal.fates}) == 1  # a strategy goes by roles or it doesn't
-    assert all((fate.operation == "new") == (fate.fate != "mapped") for fate in proposal.fates)
-    assert all(fate.source_key in theirs for fate in proposal.fates if fate.source_key or fate.fate == "mapped")
+    assert [entry.key for entry in proposal.statuses] == list(ours)
+    statuses = {entry.key: entry.status for entry in proposal.statuses}
+    assert {key for key, status in statuses.items() if status == "mapped"} <= set(proposal.tensors)
+    assert "skipped" not in {statuses[key] for key in proposal.tensors}
+    assert all(entry.operation and entry.reason for entry in proposal.statuses)
+    assert len({bool(entry.role) for entry in proposal.statuses}) == 1  # a strategy goes by roles or it doesn't
+    assert all((entry.operation == "new") == (entry.status != "mapped") for entry in proposal.statuses)
+    assert all(
+        entry.source_key in theirs for entry in proposal.statuses if entry.source_key or entry.status == "mapped"
+    )
     for key, tensor in proposal.tensors.items():
         assert tensor.shape == ours[key].shape
         assert tensor.isfinite().all()

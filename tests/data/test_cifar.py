@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import io
 import os
@@ -11,9 +12,9 @@ import pytest
 import torch
 
 from netslim.core.errors import DataError
+from netslim.data import cifar as cifar_module
 from netslim.data import load_dataset
 from netslim.data.cifar import CIFAR10, CIFAR100, CifarRelease
-from netslim.data.restricted_pickle import load_plain
 
 RELEASES = {"cifar10": (CIFAR10, 10), "cifar100": (CIFAR100, 100)}
 
@@ -109,45 +110,89 @@ def test_a_pickle_that_runs_a_command_is_refused_and_nothing_runs(tmp_path: Path
     assert not witness.exists()
 
 
-@pytest.mark.parametrize("name", ["eval", "getattr", "__import__"])
-def test_builtins_are_refused(name: str) -> None:
-    with pytest.raises(DataError, match=rf"x wants to run (builtins|__builtin__)\.{name}"):
-        load_plain(f"cbuiltins\n{name}\n.".encode(), "x")
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_what_python_3_wrote_anew_is_read(tmp_path: Path, protocol: int) -> None:
+    """Read with encoding="bytes" and written again, keys and names are bytes."""
+
+    def encoded(value: Any) -> Any:
+        return value.encode() if isinstance(value, str) else value
+
+    files = {}
+    for file, content in contents(CIFAR10, 10).items():
+        held = pickle.loads(content)  # noqa: S301 - written above
+        held = {
+            key.encode(): [encoded(one) for one in value] if isinstance(value, list) else value
+            for key, value in held.items()
+        }
+        names = [b"%d.png" % number for number in range(99)]
+        files[file] = pickle.dumps(held | {b"filenames": names}, protocol)
+    unpacked(tmp_path, CIFAR10, files)
+    dataset = load_dataset("cifar10", tmp_path, unverified=True)
+    assert dataset.class_names == tuple(f"class {index}" for index in range(10))
+    assert dataset.test.labels.tolist() == [0, 1, 2]
 
 
-def test_arrays_of_objects_are_refused() -> None:
-    with pytest.raises(DataError, match=r"x is damaged .*instead of bytes"):
-        load_plain(pickle.dumps(np.array([{}], dtype=object), protocol=4), "x")
+def test_an_archive_member_of_any_size_is_refused_unread(tmp_path: Path) -> None:
+    files = contents(CIFAR10, 10)
+    archive = tmp_path / CIFAR10.archive
+    with tarfile.open(archive, "w:gz", format=tarfile.GNU_FORMAT) as tar:
+        for file in files:
+            member = tarfile.TarInfo(f"{CIFAR10.folder}/{file}")
+            if file == "test_batch":  # sparse: 10 GB of zeros, none of them stored
+                member.type, member.size = tarfile.GNUTYPE_SPARSE, 0
+                header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+                header[483:495] = b"%011o\0" % 10_000_000_000
+                header[148:156] = b"        "
+                header[148:156] = b"%06o\0 " % sum(header)
+                tar.fileobj.write(header)  # type: ignore[union-attr]
+                continue
+            member.size = len(files[file])
+            tar.addfile(member, io.BytesIO(files[file]))
+    with pytest.raises(DataError, match=r"is damaged \(\S+/test_batch claims 10,000,000,000 bytes\): delete it"):
+        load_dataset("cifar10", tmp_path, unverified=True)
 
 
-def test_a_cut_or_scrambled_pickle_is_damaged() -> None:
-    whole = pickle.dumps({"data": np.zeros((2, 3072), np.uint8)}, protocol=4)
-    for end in range(0, len(whole) - 1, 97):
-        with pytest.raises(DataError, match=r"^x is damaged"):
-            load_plain(whole[:end], "x")
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_an_archive_that_unpacks_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: bytes
+) -> None:
+    """A member that nobody asked for, or a name, of more bytes than the whole archive may have."""
+    monkeypatch.setattr(cifar_module, "_MOST", 1_000_000)
+    member = tarfile.TarInfo("x")
+    member.type, member.size = kind, 8_000_000
+    (tmp_path / CIFAR10.archive).write_bytes(gzip.compress(member.tobuf() + bytes(8_000_000) + bytes(1024)))
+    with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz holds more than 2 MB, and the published file doe"):
+        load_dataset("cifar10", tmp_path, unverified=True)
 
 
-def test_a_pickle_of_python_2_is_read() -> None:
-    """As CIFAR's own files are: protocol 2, byte strings as keys, the array's module under its old name."""
-    content = (
-        b"\x80\x02}U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-        b"(K\x01K\x03\x85cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
-        b"K\x00tb\x89U\x03\x01\xfe\xfftbs."
-    )
-    found = load_plain(content, "x")
-    assert isinstance(found, dict)
-    assert found["data"].tolist() == [1, 254, 255]
+@pytest.mark.parametrize("name", [CIFAR10.archive, f"{CIFAR10.folder}/data_batch_2"])
+def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path, name: str) -> None:
+    if "/" in name:
+        (unpacked(tmp_path, CIFAR10, contents(CIFAR10, 10)) / "data_batch_2").unlink()
+    os.mkfifo(tmp_path / name)
+    if "/" in name:  # an incomplete folder: the archive is asked, and there the pipe is
+        os.mkfifo(tmp_path / CIFAR10.archive)
+    with pytest.raises(DataError, match=r"^cannot read .*cifar-10-python\.tar\.gz: it is no regular file$"):
+        load_dataset("cifar10", tmp_path, unverified=True)
 
 
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("test_batch", [1, 2], "test_batch holds no images of 3072 bytes"),
+        ("test_batch", [1, 2], "^test_batch holds no dictionary: delete it to download it again$"),
+        ("test_batch", {}, r"^test_batch has no 'data' in it \(it has nothing\): put the published file there$"),
+        ("test_batch", {"data": 1, "labels": []}, "test_batch holds no images of 3072 bytes"),
         ("test_batch", {"data": np.zeros((1, 7), np.uint8), "labels": [0]}, "test_batch holds no images of 3072"),
-        ("test_batch", {"data": np.zeros((1, 3072), np.uint8)}, "does not hold one of 'labels' per image"),
+        (
+            "test_batch",
+            {b"data": np.zeros((1, 3072), np.uint8), b"fine_labels": [0]},
+            r"^test_batch has no 'labels' in it \(it has 'data', 'fine_labels'\): put the published file there$",
+        ),
         ("test_batch", {"data": np.zeros((2, 3072), np.uint8), "labels": [0]}, "not hold one of 'labels' per image"),
         ("test_batch", {"data": np.zeros((1, 3072), np.uint8), "labels": [10]}, "holds labels outside 0..9"),
-        ("batches.meta", {}, "batches.meta holds no list 'label_names'"),
+        ("test_batch", {"data": np.zeros((1, 3072), np.uint8), "labels": [1 << 9999]}, "holds labels outside 0..9"),
+        ("batches.meta", {}, "batches.meta has no 'label_names' in it"),
+        ("batches.meta", {"label_names": [1]}, "batches.meta holds no list 'label_names'"),
     ],
 )
 def test_contents_that_are_not_cifar(tmp_path: Path, file: str, content: object, message: str) -> None:

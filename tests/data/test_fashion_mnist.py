@@ -1,4 +1,5 @@
 import gzip
+import os
 import struct
 from pathlib import Path
 
@@ -96,4 +97,21 @@ def test_parts_that_do_not_fit_together(tmp_path: Path) -> None:
 def test_labels_beyond_the_classes(tmp_path: Path) -> None:
     place(tmp_path, tiny() | {"t10k-labels-idx1-ubyte": idx(b"\1\2\x0a", 3)})
     with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte must hold labels 0\.\.9 and no others"):
+        load_dataset("fashion-mnist", tmp_path, unverified=True)
+
+
+def test_a_file_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
+    folder = place(tmp_path, tiny(), packed=True)
+    path = folder / "train-labels-idx1-ubyte.gz"
+    path.write_bytes(gzip.compress(bytes(70_000_000), 1))
+    with pytest.raises(DataError, match=rf"^{path} holds more than 64 MB, and the published file does not: delete it"):
+        load_dataset("fashion-mnist", tmp_path, unverified=True)
+
+
+def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path) -> None:
+    folder = place(tmp_path, tiny())
+    path = folder / "t10k-labels-idx1-ubyte"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match=rf"^cannot read {path}: it is no regular file$"):
         load_dataset("fashion-mnist", tmp_path, unverified=True)

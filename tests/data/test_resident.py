@@ -105,15 +105,62 @@ def test_the_same_epoch_comes_again_and_from_its_middle() -> None:
             assert torch.equal(indices, indices_again)
 
 
-def test_neither_order_nor_images_depend_on_the_batch_size() -> None:
-    dataset = numbered(30)
-    small, large = (torch.cat([x for x, _ in batches(dataset, size).epoch(1)]) for size in (7, 30))
-    assert torch.equal(small, large)
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_neither_order_nor_images_depend_on_the_batch_size(batch_size: int) -> None:
+    dataset = numbered(100, channels=3)
+    expected, found = (list(batches(dataset, size).epoch(1)) for size in (100, batch_size))
+    assert torch.equal(torch.cat([images for images, _ in found]), expected[0][0])
+    assert torch.equal(torch.cat([indices for _, indices in found]), expected[0][1])
+
+
+@pytest.mark.parametrize("start", [0, 2])
+def test_the_shares_of_several_processes_make_up_the_batches_of_one(start: int) -> None:
+    dataset = numbered(50, channels=3)
+    whole = list(batches(dataset, 16).epoch(2, start))
+    shares = [
+        TrainBatches(
+            dataset.train, dataset, batch_size=16, seed=0, device="cpu", share=lambda rows, rank=rank: rows[rank::3]
+        ).epoch(2, start)
+        for rank in range(3)
+    ]
+    for images, indices in whole:
+        for rank, share in enumerate(shares):
+            part, labels = next(share)
+            assert torch.equal(part, images[rank::3])
+            assert torch.equal(labels, indices[rank::3])
+
+
+def test_nothing_else_that_is_random_has_a_part_in_an_epoch() -> None:
+    """Neither what was drawn before nor torch's own seed; and drawing leaves torch's own generator as it was."""
+    augmentation = Augmentation(pad=4, flip=True)
+    torch.manual_seed(1)
+    first, state = draw(40, augmentation, seed=3, epoch=5), torch.get_rng_state()
+    draw(7, augmentation, seed=3, epoch=4)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    again = draw(40, augmentation, seed=3, epoch=5)
+    for name in ("order", "top", "left", "flip"):
+        assert torch.equal(getattr(first, name), getattr(again, name))
+
+
+@pytest.mark.parametrize("seed", [-5, 2**70])
+def test_any_integer_is_a_seed(seed: int) -> None:
+    assert sorted(labels(batches(numbered(9), seed=seed), 0)) == list(range(9))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_same_batches_on_a_gpu() -> None:
+    dataset = numbered(50, channels=3)
+    there = TrainBatches(dataset.train, dataset, batch_size=16, seed=0, device="cuda").epoch(1)
+    for (images, indices), (found, same) in zip(batches(dataset, 16).epoch(1), there, strict=True):
+        assert torch.equal(indices, same.cpu())
+        torch.testing.assert_close(found.cpu(), images, rtol=0, atol=1e-6)  # a GPU fuses multiplication and addition
 
 
 def test_all_places_occur_and_half_of_the_images_are_flipped() -> None:
     draws = draw(9000, Augmentation(pad=1, flip=True), seed=0, epoch=0)
     places = torch.bincount(draws.top * 3 + draws.left, minlength=9)
+    assert len(places) == 9
     assert (places - 1000).abs().max() < 150  # five standard deviations
     assert abs(int(draws.flip.sum()) - 4500) < 240
     assert not draw(100, Augmentation(pad=1, flip=False), seed=0, epoch=0).flip.any()

@@ -1,17 +1,17 @@
-"""From fates of keys to links between blocks."""
+"""From statuses of keys to links between blocks."""
 
 from netslim.report.figures.mapping import BlockLink
 from netslim.stages.transfer.block_links import block_links
-from netslim.transfers import KeyFate
+from netslim.transfers import KeyStatus
 
 
-def mapped(key: str, source: str, operation: str = "sliced") -> KeyFate:
-    return KeyFate(key=key, fate="mapped", operation=operation, reason="because", source_key=source)
+def mapped(key: str, source: str, operation: str = "sliced") -> KeyStatus:
+    return KeyStatus(key=key, status="mapped", operation=operation, reason="because", source_key=source)
 
 
-def left(key: str, source: str | None = None) -> KeyFate:
-    return KeyFate(
-        key=key, fate="skipped" if source else "unmapped", operation="new", reason="because", source_key=source
+def left(key: str, source: str | None = None) -> KeyStatus:
+    return KeyStatus(
+        key=key, status="skipped" if source else "unmapped", operation="new", reason="because", source_key=source
     )
 
 
@@ -19,7 +19,7 @@ SOURCE = ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.running_mean", 
 
 
 def test_stem_blocks_and_head() -> None:
-    fates = [
+    statuses = [
         mapped("conv1.weight", "conv1.weight", "resampled"),
         mapped("layer1.0.conv1.weight", "layer1.0.conv1.weight"),
         mapped("layer1.0.bn1.weight", "layer1.0.bn1.weight", "folded"),
@@ -36,7 +36,7 @@ def test_stem_blocks_and_head() -> None:
         "bn.weight": 1,
         "fc.weight": 5,
     }
-    links, unused = block_links(fates, sizes, SOURCE)
+    links, unused = block_links(statuses, sizes, SOURCE)
     assert links == [
         BlockLink(target="stem", source="stem", operation="resampled", scale=1.0, covered=1.0),
         BlockLink(target="layer1.0", source="layer1.0", operation="sliced, folded", scale=1.0, covered=0.5),
@@ -56,11 +56,11 @@ def test_a_block_that_several_share() -> None:
 
 
 def test_the_block_that_gives_most_counts() -> None:
-    fates = [
+    statuses = [
         mapped("layer1.0.conv1.weight", "layer1.0.conv1.weight"),
         mapped("layer1.0.conv2.weight", "layer1.1.conv1.weight"),
     ]
-    links, _ = block_links(fates, {"layer1.0.conv1.weight": 1, "layer1.0.conv2.weight": 2}, SOURCE)
+    links, _ = block_links(statuses, {"layer1.0.conv1.weight": 1, "layer1.0.conv2.weight": 2}, SOURCE)
     assert [link.source for link in links] == ["layer1.1"]
 
 

@@ -11,9 +11,9 @@ from netslim.core.errors import UsageError
 from netslim.models import create_model
 from netslim.transfers import TransferReport
 from netslim.transfers.kernels import fit_inputs, resample
-from netslim.transfers.protocol import KeyFate
 from netslim.transfers.sources import load_source
 from netslim.transfers.strategies.exact import same_network
+from netslim.transfers.strategy import KeyStatus
 
 KINDS = [
     ("torchvision", "resnet18"),
@@ -54,8 +54,8 @@ def moved(source: nn.Module, name: str, **arguments: object) -> tuple[nn.Module,
     return model.eval(), report
 
 
-def fate_of(report: TransferReport, key: str) -> KeyFate:
-    return next(fate for fate in report.fates if fate.key == key)
+def entry_of(report: TransferReport, key: str) -> KeyStatus:
+    return next(entry for entry in report.statuses if entry.key == key)
 
 
 @pytest.mark.parametrize(("library", "model"), KINDS)
@@ -64,8 +64,8 @@ def test_the_logits_are_the_sources(library: str, model: str) -> None:
     copied, report = moved(source, f"{library}/{model}")
     assert report.mapped == len(source.state_dict())
     assert report.coverage == 1
-    assert {(fate.operation, fate.reason) for fate in report.fates} == {("copied", "same name and shape")}
-    assert all(fate.source_key == fate.key for fate in report.fates)
+    assert {(entry.operation, entry.reason) for entry in report.statuses} == {("copied", "same name and shape")}
+    assert all(entry.source_key == entry.key for entry in report.statuses)
     with torch.no_grad():
         assert torch.equal(copied(IMAGES), source(IMAGES))
 
@@ -95,17 +95,17 @@ def test_small_grey_images_and_other_classes_change_the_two_ends_only() -> None:
     between = [key for key in found if key not in ("conv1.weight", "fc.weight", "fc.bias")]
     assert all(torch.equal(found[key], given[key]) for key in between)
     assert (report.mapped, report.skipped, report.unmapped) == (len(found) - 2, 2, 0)
-    stem, head = fate_of(report, "conv1.weight"), fate_of(report, "fc.weight")
-    assert (stem.fate, stem.operation) == ("mapped", "resampled")
+    stem, head = entry_of(report, "conv1.weight"), entry_of(report, "fc.weight")
+    assert (stem.status, stem.operation) == ("mapped", "resampled")
     assert stem.reason == "kernel of 7x7 resampled to 3x3, energy kept and 3 input channels fitted to 1"
-    assert (head.fate, head.operation, head.source_key) == ("skipped", "new", "fc.weight")
+    assert (head.status, head.operation, head.source_key) == ("skipped", "new", "fc.weight")
     assert head.reason == "shape (1000, 512) in the source, (5, 512) here"
 
 
 def test_grey_images_alone_fit_the_inputs() -> None:
     source = network("timm", "resnetv2_18")
     copied, report = moved(source, "timm/resnetv2_18", in_channels=1)
-    assert fate_of(report, "stem.conv.weight").reason == "3 input channels fitted to 1"
+    assert entry_of(report, "stem.conv.weight").reason == "3 input channels fitted to 1"
     grey = IMAGES[:, :1]
     with torch.no_grad():
         torch.testing.assert_close(copied(grey), source(grey.expand(-1, 3, -1, -1)), rtol=0, atol=1e-4)
@@ -115,7 +115,7 @@ def test_grey_images_alone_fit_the_inputs() -> None:
 def test_a_deep_stem_keeps_its_kernels(model: str, stem: str) -> None:
     source = network("timm", model)
     copied, report = moved(source, f"timm/{model}", stem="cifar")
-    assert fate_of(report, stem).operation == "copied"
+    assert entry_of(report, stem).operation == "copied"
     assert torch.equal(copied.state_dict()[stem], source.state_dict()[stem])
 
 
@@ -147,8 +147,8 @@ def test_a_deep_stem_keeps_its_kernels(model: str, stem: str) -> None:
 )
 def test_every_tensor_has_a_role(library: str, model: str, roles: dict[str, str]) -> None:
     _, report = moved(network(library, model), f"{library}/{model}")
-    assert all(fate.role for fate in report.fates)
-    assert {key: fate_of(report, key).role for key in roles} == roles
+    assert all(entry.role for entry in report.statuses)
+    assert {key: entry_of(report, key).role for key in roles} == roles
 
 
 def test_a_head_that_fits_in_part_starts_anew() -> None:
@@ -157,7 +157,7 @@ def test_a_head_that_fits_in_part_starts_anew() -> None:
     target = create_model("torchvision/resnet18")
     copied, report = netslim.transfer(state, target, "exact")
     assert torch.equal(copied.state_dict()["fc.weight"], target.state_dict()["fc.weight"])
-    assert (fate_of(report, "fc.weight").fate, fate_of(report, "fc.bias").fate) == ("skipped", "unmapped")
+    assert (entry_of(report, "fc.weight").status, entry_of(report, "fc.bias").status) == ("skipped", "unmapped")
 
 
 def test_files_without_batch_counters_are_whole() -> None:
@@ -166,7 +166,7 @@ def test_files_without_batch_counters_are_whole() -> None:
     copied, report = netslim.transfer(old, create_model("timm/test_resnet"), "exact")
     assert report.mapped == len(old)
     assert report.coverage == 1
-    assert fate_of(report, "bn1.num_batches_tracked").reason == "not in the source: keeps its initial values"
+    assert entry_of(report, "bn1.num_batches_tracked").reason == "not in the source: keeps its initial values"
     assert all(torch.equal(copied.state_dict()[key], old[key]) for key in old)
 
 
@@ -221,8 +221,8 @@ def test_a_classifier_that_is_no_resnet_goes_over_whole_but_for_its_heads() -> N
     source = load_source("torchvision", "googlenet", pretrained=False)
     target = create_model("torchvision/googlenet", num_classes=3, stem="cifar")
     proposal = same_network(source.state_dict, target)
-    left = {fate.key for fate in proposal.fates if fate.fate != "mapped"}
+    left = {entry.key for entry in proposal.statuses if entry.status != "mapped"}
     assert left == {f"{head}.{part}" for head in ("fc", "aux1.fc2", "aux2.fc2") for part in ("weight", "bias")}
-    assert {fate.key: fate.role for fate in proposal.fates}["conv1.conv.weight"] == "stem"
+    assert {entry.key: entry.role for entry in proposal.statuses}["conv1.conv.weight"] == "stem"
     assert proposal.tensors["conv1.conv.weight"].shape == (64, 3, 3, 3)
     assert torch.equal(proposal.tensors["conv2.conv.weight"], source.state_dict["conv2.conv.weight"])

@@ -16,7 +16,7 @@ def resnet164() -> PrunableModel:
 
 
 def mapped_keys(report: TransferReport) -> set[str]:
-    return {fate.key for fate in report.fates if fate.fate == "mapped"}
+    return {entry.key for entry in report.statuses if entry.status == "mapped"}
 
 
 def batchnorms(*blocks: str) -> set[str]:
@@ -66,7 +66,7 @@ def test_resnet18_also_gives_two_downsampling_convolutions(
 
 def test_every_key_has_one_fate_and_its_reason(resnet18: dict[str, Tensor], resnet164: PrunableModel) -> None:
     _, report = transfer(resnet18, resnet164, "guide")
-    rows = {key: (fate, reason) for key, fate, reason in report.rows()}
+    rows = {key: (status, reason) for key, status, reason in report.rows()}
     assert list(rows) == list(resnet164.state_dict())
     assert report.mapped + report.skipped + report.unmapped == len(rows)
     assert rows["conv1.weight"] == ("skipped", "shape (64, 3, 7, 7) in the source, (16, 3, 3, 3) here")
@@ -114,13 +114,13 @@ class Tiny(PrunableModel):
         self.fc = nn.Linear(width, 10)
 
 
-def fates(source: dict[str, Tensor]) -> dict[str, str]:
+def statuses(source: dict[str, Tensor]) -> dict[str, str]:
     _, report = transfer(source, Tiny(), "guide")
-    return {fate.key: fate.fate for fate in report.fates}
+    return {entry.key: entry.status for entry in report.statuses}
 
 
 def test_a_lone_batch_counter_counts_as_nothing() -> None:
-    found = fates({"bn.num_batches_tracked": torch.tensor(7)})
+    found = statuses({"bn.num_batches_tracked": torch.tensor(7)})
     assert found.pop("bn.num_batches_tracked") == "skipped"
     assert set(found.values()) == {"unmapped"}
 
@@ -128,28 +128,28 @@ def test_a_lone_batch_counter_counts_as_nothing() -> None:
 def test_statistics_stay_behind_without_the_scale_they_belong_to() -> None:
     source = Tiny().state_dict()
     source["bn.weight"] = torch.ones(5)
-    found = fates(source)
-    assert {fate for key, fate in found.items() if key.startswith("bn.")} == {"skipped"}
+    found = statuses(source)
+    assert {status for key, status in found.items() if key.startswith("bn.")} == {"skipped"}
     assert found["conv.weight"] == "mapped"
 
 
 def test_a_scale_of_a_norm_without_statistics_stays_behind() -> None:
     source = {"bn.weight": torch.ones(4), "bn.bias": torch.zeros(4)}  # a GroupNorm
-    found = fates(source)
+    found = statuses(source)
     assert (found["bn.weight"], found["bn.running_mean"]) == ("skipped", "unmapped")
 
 
 def test_old_weights_without_batch_counters_are_taken() -> None:
     source = Tiny().state_dict()
     del source["bn.num_batches_tracked"]
-    found = fates(source)
+    found = statuses(source)
     assert found.pop("bn.num_batches_tracked") == "unmapped"
     assert set(found.values()) == {"mapped"}
 
 
 def test_a_bias_stays_behind_without_its_weight() -> None:
     source = Tiny().state_dict() | {"fc.weight": torch.zeros(10, 512)}
-    assert fates(source)["fc.bias"] == "skipped"
+    assert statuses(source)["fc.bias"] == "skipped"
 
 
 def test_half_precision_weights_arrive_in_the_targets_precision() -> None:

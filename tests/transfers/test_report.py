@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from netslim.core.protocols import PrunableModel
-from netslim.transfers import STRATEGIES, KeyFate, Proposal, TransferReport, load_source, transfer
-from netslim.transfers.protocol import Fate
+from netslim.transfers import STRATEGIES, KeyStatus, Proposal, TransferReport, load_source, transfer
+from netslim.transfers.strategy import Status
 
 
 class Tiny(PrunableModel):
@@ -22,14 +22,14 @@ class Tiny(PrunableModel):
         self.fc = nn.Linear(2, 3)
 
 
-def fate(key: str, value: Fate) -> KeyFate:
-    return KeyFate(key=key, fate=value, operation="copied" if value == "mapped" else "new", reason="because")
+def entry(key: str, value: Status) -> KeyStatus:
+    return KeyStatus(key=key, status=value, operation="copied" if value == "mapped" else "new", reason="because")
 
 
 def test_counts_coverage_and_summary() -> None:
-    kinds: list[Fate] = ["mapped"] * 150 + ["skipped"] * 5 + ["unmapped"] * 10
-    fates = tuple(fate(f"key{index}", kind) for index, kind in enumerate(kinds))
-    report = TransferReport(strategy="guide", source=None, fates=fates, covered=1_234, learnable=2_000_000)
+    kinds: list[Status] = ["mapped"] * 150 + ["skipped"] * 5 + ["unmapped"] * 10
+    statuses = tuple(entry(f"key{index}", kind) for index, kind in enumerate(kinds))
+    report = TransferReport(strategy="guide", source=None, statuses=statuses, covered=1_234, learnable=2_000_000)
     assert report.coverage == 1_234 / 2_000_000
     assert report.summary_lines() == [
         "Mapping Summary:",
@@ -41,7 +41,7 @@ def test_counts_coverage_and_summary() -> None:
 
 
 def test_a_network_without_parameters_has_no_coverage() -> None:
-    assert TransferReport(strategy="guide", source=None, fates=(), covered=0, learnable=0).coverage == 0.0
+    assert TransferReport(strategy="guide", source=None, statuses=(), covered=0, learnable=0).coverage == 0.0
 
 
 def test_the_report_is_plain_data() -> None:
@@ -59,7 +59,7 @@ def test_the_report_is_plain_data() -> None:
     assert (data["covered"], data["learnable"], data["coverage"]) == (0, 9, 0.0)
     assert data["keys"][0] == {
         "key": "fc.weight",
-        "fate": "skipped",
+        "status": "skipped",
         "operation": "new",
         "reason": "shape (1000, 512) in the source, (3, 2) here",
         "source_key": "fc.weight",
@@ -68,11 +68,11 @@ def test_the_report_is_plain_data() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["fc.weight", "fc.bias", "other"]), st.booleans()))
-def test_fates_cover_the_target_and_coverage_is_a_share(source: dict[str, bool]) -> None:
+def test_statuses_cover_the_target_and_coverage_is_a_share(source: dict[str, bool]) -> None:
     shapes = {"fc.weight": (3, 2), "fc.bias": (3,), "other": (1,)}
     tensors = {key: torch.zeros(shapes[key] if fits else (7, 7)) for key, fits in source.items()}
     _, report = transfer(tensors, Tiny(), "guide")
-    assert [fate.key for fate in report.fates] == ["fc.weight", "fc.bias"]
+    assert [entry.key for entry in report.statuses] == ["fc.weight", "fc.bias"]
     assert report.mapped + report.skipped + report.unmapped == 2
     assert report.covered == (9 if source.get("fc.weight") and source.get("fc.bias") else 0)
     assert report.skipped + report.mapped == len(source.keys() - {"other"})
@@ -92,30 +92,30 @@ def lying_strategy() -> Iterator[dict[str, Proposal]]:
 
 
 def test_a_strategy_must_account_for_every_key(lying_strategy: dict[str, Proposal]) -> None:
-    lying_strategy["proposal"] = Proposal(fates=(fate("fc.weight", "unmapped"),), tensors={})
-    with pytest.raises(ValueError, match="'lying' must give one fate per key of the target, in its order"):
+    lying_strategy["proposal"] = Proposal(statuses=(entry("fc.weight", "unmapped"),), tensors={})
+    with pytest.raises(ValueError, match="'lying' must give one status per key of the target, in its order"):
         transfer({}, Tiny(), "lying")
 
 
 def test_a_strategy_must_fill_what_it_calls_mapped(lying_strategy: dict[str, Proposal]) -> None:
-    both = (fate("fc.weight", "mapped"), fate("fc.bias", "unmapped"))
-    lying_strategy["proposal"] = Proposal(fates=both, tensors={"fc.bias": torch.zeros(3)})
+    both = (entry("fc.weight", "mapped"), entry("fc.bias", "unmapped"))
+    lying_strategy["proposal"] = Proposal(statuses=both, tensors={"fc.bias": torch.zeros(3)})
     with pytest.raises(ValueError, match="'lying' must give a tensor for every key it calls mapped"):
         transfer({}, Tiny(), "lying")
 
 
 def test_a_strategy_must_not_fill_what_it_calls_skipped(lying_strategy: dict[str, Proposal]) -> None:
-    both = (fate("fc.weight", "mapped"), fate("fc.bias", "skipped"))
+    both = (entry("fc.weight", "mapped"), entry("fc.bias", "skipped"))
     tensors = {"fc.weight": torch.zeros(3, 2), "fc.bias": torch.zeros(3)}
-    lying_strategy["proposal"] = Proposal(fates=both, tensors=tensors)
+    lying_strategy["proposal"] = Proposal(statuses=both, tensors=tensors)
     with pytest.raises(ValueError, match="'lying' must give a tensor for every key it calls mapped"):
         transfer({}, Tiny(), "lying")
 
 
 def test_a_start_that_is_not_the_sources_is_filled_in_but_not_counted(lying_strategy: dict[str, Proposal]) -> None:
-    both = (fate("fc.weight", "mapped"), fate("fc.bias", "unmapped"))
+    both = (entry("fc.weight", "mapped"), entry("fc.bias", "unmapped"))
     tensors = {"fc.weight": torch.zeros(3, 2), "fc.bias": torch.full((3,), 5.0)}
-    lying_strategy["proposal"] = Proposal(fates=both, tensors=tensors)
+    lying_strategy["proposal"] = Proposal(statuses=both, tensors=tensors)
     model, report = transfer({}, Tiny(), "lying")
     assert isinstance(model, Tiny)
     assert model.fc.bias.tolist() == [5.0, 5.0, 5.0]
@@ -123,6 +123,6 @@ def test_a_start_that_is_not_the_sources_is_filled_in_but_not_counted(lying_stra
 
 
 def test_a_role_is_part_of_the_plain_data() -> None:
-    one = KeyFate(key="conv1.weight", fate="mapped", operation="folded", reason="because", role="stem")
-    report = TransferReport(strategy="select", source=None, fates=(one,), covered=1, learnable=1)
+    one = KeyStatus(key="conv1.weight", status="mapped", operation="folded", reason="because", role="stem")
+    report = TransferReport(strategy="select", source=None, statuses=(one,), covered=1, learnable=1)
     assert report.to_dict()["keys"][0]["role"] == "stem"

@@ -157,9 +157,9 @@ def test_where_the_source_has_no_projection_the_stream_goes_on(resnet18: dict[st
     expected = torch.zeros(64, 16)
     expected[torch.arange(16) * 4, torch.arange(16)] = 1
     assert torch.equal(model.layer1[0].downsample[0].weight[..., 0, 0], expected)
-    fate = next(fate for fate in report.fates if fate.key == "layer1.0.downsample.0.weight")
-    assert (fate.fate, fate.operation) == ("unmapped", "new")
-    assert fate.reason == "the source hands the stream on: the identity"
+    entry = next(entry for entry in report.statuses if entry.key == "layer1.0.downsample.0.weight")
+    assert (entry.status, entry.operation) == ("unmapped", "new")
+    assert entry.reason == "the source hands the stream on: the identity"
 
 
 # Coverage
@@ -188,7 +188,7 @@ def test_nearly_everything_comes_from_the_source(
 
 def test_of_a_pre_activation_source_only_head_and_bookkeeping_is_new() -> None:
     _, report = transfer(library_state("timm", "resnetv2_50"), resnet(29), "select")
-    new = [fate.key for fate in report.fates if fate.fate != "mapped"]
+    new = [entry.key for entry in report.statuses if entry.status != "mapped"]
     assert {key if key.startswith("fc") else key.rpartition(".")[2] for key in new} == {
         "indexes",
         "num_batches_tracked",

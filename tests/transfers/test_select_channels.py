@@ -11,8 +11,8 @@ from torch import Tensor
 from netslim.core.protocols import PrunableModel
 from netslim.models import create_model
 from netslim.transfers import TransferReport, transfer
-from netslim.transfers.residual_channels import Streams
-from netslim.transfers.resnet_layout import read_anatomy
+from netslim.transfers.residual_channels import ResidualChannels
+from netslim.transfers.resnet_layout import read_layout
 from netslim.transfers.strategies.select import SelectOptions, select
 
 PLANES, STEM = (24, 64, 96, 100), 40  # of the source; the target takes 16, 32 and 64 of them, and a stem of 16
@@ -112,7 +112,7 @@ def test_of_a_pre_activation_source_the_norms_keep_their_places() -> None:
     plain = library_state("timm", "resnetv2_50")
     state = plain | {key: tensor for key, tensor in encoded(plain).items() if "norm" in key}
     model, report = moved(state, 56, select_by="spacing")
-    origins = {fate.key: fate.source_key for fate in report.fates}
+    origins = {entry.key: entry.source_key for entry in report.statuses}
     for stage, blocks in ((1, (0, 1, 1, 2, 2, 2)), (3, (0, 1, 2, 3, 4, 5))):
         widths = [spaced(64, 16), spaced(256, 64), spaced(512, 128), spaced(1024, 256)]
         for number, theirs in enumerate(blocks):
@@ -130,7 +130,9 @@ def test_the_last_norm_is_the_one_that_follows_the_last_stage_taken(last_stage: 
     plain = library_state("timm", "resnetv2_50")
     state = plain | {key: tensor for key, tensor in encoded(plain).items() if "norm" in key}
     model, report = moved(state, 29, select_by="spacing", last_stage=last_stage)
-    origins = [fate.source_key for fate in report.fates if fate.key.startswith("bn.") and fate.fate == "mapped"]
+    origins = [
+        entry.source_key for entry in report.statuses if entry.key.startswith("bn.") and entry.status == "mapped"
+    ]
     assert origins == [f"{norm}.{suffix}" for suffix in ("weight", "bias", "running_mean", "running_var")]
     channels = (model.bn.weight - 1).int().tolist()
     assert len(set(channels)) == 256
@@ -143,7 +145,7 @@ def test_the_last_norm_is_the_one_that_follows_the_last_stage_taken(last_stage: 
 def fourth(state: Mapping[str, Tensor]) -> list[int]:
     """The fourth stage's channels in the third's places."""
     model, report = moved(state, 38, last_stage="merge", **AS_IT_IS)
-    names = [fate.source_key for fate in report.fates if fate.key.endswith("conv3.weight")]
+    names = [entry.source_key for entry in report.statuses if entry.key.endswith("conv3.weight")]
     assert names[-4:] == [f"layer{stage}.{block}.conv3.weight" for stage, block in ((3, 0), (3, 1), (4, 0), (4, 1))]
     found = decoded(model.layer3[3].conv3.weight)[0]
     assert decoded(model.layer3[3].conv1.weight)[1] == decoded(model.layer3[2].conv3.weight)[0] == found
@@ -183,15 +185,15 @@ def test_without_a_projection_merged_channels_are_evenly_spaced(state: dict[str,
 
 def test_more_places_than_channels_are_filled_evenly() -> None:
     """timm's test_resnet ends in 96 channels for 256 places."""
-    anatomy = read_anatomy(library_state("timm", "test_resnet"))
-    counts = torch.bincount(Streams(anatomy, 16, "spacing", consistent=True).channels(4))
+    layout = read_layout(library_state("timm", "test_resnet"))
+    counts = torch.bincount(ResidualChannels(layout, 16, "spacing", consistent=True).channels(4))
     assert len(counts) == 96
     assert 1 <= counts.min() <= counts.max() <= 4
 
 
 def test_dropped_means_that_nothing_of_it_is_used(state: dict[str, Tensor]) -> None:
     _, report = moved(state)
-    assert not any((fate.source_key or "").startswith("layer4") for fate in report.fates)
+    assert not any((entry.source_key or "").startswith("layer4") for entry in report.statuses)
 
 
 # Parts switched off
@@ -239,9 +241,9 @@ def test_without_distinct_channels_copies_are_equal(state: dict[str, Tensor]) ->
 def test_without_fold_norms_stay_as_they_were(state: dict[str, Tensor]) -> None:
     model, report = moved(state, fold=False)
     target = create_model("resnet", depth=20, num_classes=4).state_dict()
-    norms = [fate for fate in report.fates if "norm" in fate.role]
-    assert {fate.fate for fate in norms} == {"unmapped"}
-    assert all(torch.equal(model.state_dict()[fate.key], target[fate.key]) for fate in norms)
+    norms = [entry for entry in report.statuses if "norm" in entry.role]
+    assert {entry.status for entry in norms} == {"unmapped"}
+    assert all(torch.equal(model.state_dict()[entry.key], target[entry.key]) for entry in norms)
     factor = state["bn1.weight"] / (state["bn1.running_var"] + EPSILON).sqrt()
     folded = moved(state)[0].conv1.weight
     rows = streams(state, "importance")[0]
@@ -260,9 +262,9 @@ def test_inconsistent_streams_draw_anew_every_time(state: dict[str, Tensor]) -> 
 @pytest.mark.parametrize(("spread", "filled"), [(True, {0, 1, 2, 3}), (False, {0, 1})])
 def test_without_spread_the_last_blocks_stay_new(spread: bool, filled: set[int], state: dict[str, Tensor]) -> None:
     _, report = moved(state, 38, spread=spread)
-    fates = {fate.key: fate for fate in report.fates}
-    assert {n for n in range(4) if fates[f"layer2.{n}.conv2.weight"].fate == "mapped"} == filled
-    reason = fates["layer2.3.conv2.weight"].reason
+    statuses = {entry.key: entry for entry in report.statuses}
+    assert {n for n in range(4) if statuses[f"layer2.{n}.conv2.weight"].status == "mapped"} == filled
+    reason = statuses["layer2.3.conv2.weight"].reason
     assert reason == (
         "32 of 64 outputs, 32 of 64 inputs" if spread else "nothing in the source for it: keeps its initial values"
     )

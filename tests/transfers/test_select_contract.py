@@ -47,12 +47,12 @@ def test_every_key_has_role_operation_and_reason(source: str, last_stage: str) -
     strategy = partial(select, options=SelectOptions(last_stage=last_stage))
     state = library_state("torchvision", source)
     _, report = transfer(state, resnet(38), strategy)
-    assert all(fate.role and fate.operation and fate.reason for fate in report.fates)
-    assert {fate.operation for fate in report.fates if fate.fate == "unmapped"} == {"new"}
-    operations = {fate.operation for fate in report.fates if fate.fate == "mapped"}
+    assert all(entry.role and entry.operation and entry.reason for entry in report.statuses)
+    assert {entry.operation for entry in report.statuses if entry.status == "unmapped"} == {"new"}
+    operations = {entry.operation for entry in report.statuses if entry.status == "mapped"}
     assert operations == {"sliced", "folded"} | ({"factored"} if source == "resnet18" else set())
-    assert all((fate.source_key in state) == (fate.fate == "mapped") for fate in report.fates)
-    roles = {fate.key: fate.role for fate in report.fates}
+    assert all((entry.source_key in state) == (entry.status == "mapped") for entry in report.statuses)
+    roles = {entry.key: entry.role for entry in report.statuses}
     assert {key: roles[key] for key in ROLES} == ROLES
 
 

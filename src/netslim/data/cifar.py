@@ -1,22 +1,23 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): 50,000 + 10,000 colour images, 32x32, from the official Python files."""
 
 import tarfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
+from netslim.data.bounded_read import read_file, unpacked
 from netslim.data.dataset import AT_HAND, DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
 from netslim.data.restricted_pickle import load_plain
-from netslim.data.verified import read_file, verify_content, verify_file
+from netslim.data.verified import verify_content, verify_file
 
 _PIXELS = 3 * 32 * 32
+_MOST = 256_000_000  # bytes of a file; the largest, of CIFAR-100, has 155 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ def _unpacked(release: CifarRelease, data_dir: Path) -> bool:
 
 
 def _load(name: str, release: CifarRelease, source: Source) -> ImageDataset:
-    contents = {file: load_plain(data, file) for file, data in _read_files(release, source).items()}
+    contents = {file: _dictionary(load_plain(data, file), file) for file, data in _read_files(release, source).items()}
     names = _class_names(contents, release)
     return ImageDataset(
         name=name,
@@ -132,7 +133,7 @@ def _read_files(release: CifarRelease, source: Source) -> dict[str, bytes]:
     """The bytes of all needed files: from the unpacked folder if it is complete, else from the archive."""
     folder = source.data_dir / release.folder
     if _unpacked(release, source.data_dir):
-        contents = {file: read_file(folder / file) for file in release.files}
+        contents = {file: read_file(folder / file, _MOST) for file in release.files}
         for file, md5 in release.files.items():
             verify_content(folder / file, contents[file], md5, unverified=source.unverified)
         return contents
@@ -149,12 +150,12 @@ def _read_archive(archive: Path, release: CifarRelease) -> dict[str, bytes]:
     wanted = {f"{release.folder}/{file}": file for file in release.files}
     contents: dict[str, bytes] = {}
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with unpacked(archive, 2 * _MOST) as stream, tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:
             for member in tar:
-                stream = tar.extractfile(member) if member.isfile() and member.name in wanted else None
-                if stream is not None:
-                    contents[wanted[member.name]] = stream.read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+                file = wanted.get(member.name)
+                if file is not None and member.isfile():
+                    contents[file] = _read_member(tar, member, archive)
+    except tarfile.TarError as error:
         raise DataError(f"{archive} is damaged ({error}): delete it to download it again") from error
     missing = [file for file in release.files if file not in contents]
     if missing:
@@ -162,25 +163,53 @@ def _read_archive(archive: Path, release: CifarRelease) -> dict[str, bytes]:
     return contents
 
 
-def _class_names(contents: Mapping[str, Any], release: CifarRelease) -> tuple[str, ...]:
+def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path) -> bytes:
+    """A file of the archive. The size is looked at first: a sparse file of any size can be stored in a few bytes."""
+    if member.size > _MOST:
+        raise DataError(
+            f"{archive} is damaged ({member.name} claims {member.size:,} bytes): delete it to download it again"
+        )
+    stream = tar.extractfile(member)
+    return stream.read() if stream is not None else b""
+
+
+def _dictionary(content: object, file: str) -> dict[str, Any]:
+    """What a file holds, under keys of text: what Python 2 wrote and Python 3 wrote anew often has keys of bytes."""
+    if not isinstance(content, dict):
+        raise DataError(f"{file} holds no dictionary: delete it to download it again")
+    return {_text(key): value for key, value in content.items()}
+
+
+def _text(value: object) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else str(value)
+
+
+def _entry(content: Mapping[str, Any], key: str, file: str) -> Any:
+    """Raises DataError if there is nothing under the key, and says what there is."""
+    if key not in content:
+        others = ", ".join(f"'{other[:40]}'" for other in list(content)[:8]) or "nothing"
+        raise DataError(f"{file} has no '{key}' in it (it has {others}): put the published file there")
+    return content[key]
+
+
+def _class_names(contents: Mapping[str, dict[str, Any]], release: CifarRelease) -> tuple[str, ...]:
     file = next(iter(release.meta))
-    names = contents[file].get(release.names_key) if isinstance(contents[file], dict) else None
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+    names = _entry(contents[file], release.names_key, file)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str | bytes) for name in names):
         raise DataError(f"{file} holds no list '{release.names_key}': delete it to download it again")
-    return tuple(names)
+    return tuple(_text(name) for name in names)
 
 
-def _split(contents: Mapping[str, Any], files: Iterable[str], labels_key: str, classes: int) -> Split:
+def _split(contents: Mapping[str, dict[str, Any]], files: Iterable[str], labels_key: str, classes: int) -> Split:
     batches = [_batch(contents[file], file, labels_key, classes) for file in files]
     return Split(
         torch.cat([images for images, _ in batches]).view(-1, 3, 32, 32), torch.cat([labels for _, labels in batches])
     )
 
 
-def _batch(content: Any, file: str, labels_key: str, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _batch(content: Mapping[str, Any], file: str, labels_key: str, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
     """One file's images, uint8 (N, 3072), and labels, int64 (N,). Raises DataError if it holds anything else."""
-    pixels = content.get("data") if isinstance(content, dict) else None
-    labels = content.get(labels_key) if isinstance(content, dict) else None
+    pixels, labels = _entry(content, "data", file), _entry(content, labels_key, file)
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (_PIXELS,):
         raise DataError(f"{file} holds no images of {_PIXELS} bytes: delete it to download it again")
     if not isinstance(labels, list) or len(labels) != len(pixels):

@@ -1,8 +1,6 @@
 """Fashion-MNIST (Xiao et al., 2017): 60,000 + 10,000 grey images of clothes, 28x28."""
 
-import gzip
 import math
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +9,9 @@ from torch import Tensor
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
+from netslim.data.bounded_read import read_file
 from netslim.data.dataset import AT_HAND, DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
-from netslim.data.verified import read_file, verify_content
+from netslim.data.verified import verify_content
 
 _FOLDER = Path("FashionMNIST", "raw")
 _MIRROR = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -24,6 +23,7 @@ _FILES = {
     "t10k-images-idx3-ubyte": ("bef4ecab320f06d8554ea6380940ec79", "8181f5470baa50b63fa0f6fddb340f0a"),
     "t10k-labels-idx1-ubyte": ("bb300cfdad3c16e7a12a480ee83cd310", "15d484375f8d13e6eb1aabb0c3f46965"),
 }
+_MOST = 64_000_000  # bytes; the largest of the files has 47,040,016
 _CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
@@ -74,18 +74,9 @@ def _load(name: str, dimensions: int, source: Source) -> Tensor:
     path = _path(name, source.data_dir)
     if not path.exists():
         download(path, [_MIRROR + path.name], f"md5:{packed_md5}")
-    content = read_file(path)
-    if path.suffix == ".gz":
-        content = _unpack(path, content)
+    content = read_file(path, _MOST)
     verify_content(path, content, md5, unverified=source.unverified)
     return read_idx(path, content, dimensions)
-
-
-def _unpack(path: Path, content: bytes) -> bytes:
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is damaged ({error}): delete it to download it again") from error
 
 
 def read_idx(path: Path, content: bytes, dimensions: int) -> Tensor:

@@ -4,10 +4,8 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import UsageError
-from netslim.data.counter_rng import keyed_hash
+from netslim.core.seeding import derive_seed
 from netslim.data.dataset import Split
-
-_HELD_OUT = 3  # see resident.py: what a random number is for is part of its key
 
 
 def split_validation(split: Split, share: float, seed: int) -> tuple[Split, Split]:
@@ -36,11 +34,12 @@ def split_validation(split: Split, share: float, seed: int) -> tuple[Split, Spli
 
 def _held_out(labels: Tensor, share: float, seed: int) -> Tensor:
     """Which images are held out: bool, shape (N,)."""
-    rank = keyed_hash(len(labels), seed, _HELD_OUT)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "held out"))
+    rank = torch.randperm(len(labels), generator=generator)
     held_out = torch.zeros(len(labels), dtype=torch.bool)
     for label, quota in enumerate(_quotas(torch.bincount(labels).tolist(), share)):
         members = (labels == label).nonzero().view(-1)
-        held_out[members[torch.argsort(rank[members], stable=True)[:quota]]] = True
+        held_out[members[torch.argsort(rank[members])[:quota]]] = True
     return held_out
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from netslim.core.download import file_digest
 from netslim.core.errors import DataError
+from netslim.data.bounded_read import check_regular
 
 
 def verify_file(path: Path, md5: str, *, unverified: bool) -> None:
     """Raises DataError if the file's MD5 is not the published one, unless `unverified` files are allowed."""
+    check_regular(path)
     if not unverified:
         _compare(path, md5, file_digest(path, "md5"))
 
@@ -17,14 +19,6 @@ def verify_content(path: Path, content: bytes, md5: str, *, unverified: bool) ->
     """The same for what was read from `path`, which may have been compressed there."""
     if not unverified:
         _compare(path, md5, hashlib.md5(content, usedforsecurity=False).hexdigest())
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of a file. Raises DataError if it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _compare(path: Path, expected: str, found: str) -> None:

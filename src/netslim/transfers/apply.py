@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from netslim.core.protocols import PrunableModel
-from netslim.transfers.moment_matching import calibrate_
-from netslim.transfers.protocol import Proposal, Strategy
+from netslim.transfers.moment_matching import match_moments_
 from netslim.transfers.report import TransferReport, learnable_sizes
 from netslim.transfers.sources import Source
 from netslim.transfers.strategies import STRATEGIES
+from netslim.transfers.strategy import Proposal, Strategy
 
 
 def transfer(
@@ -29,7 +29,7 @@ def transfer(
         strategy: name of a registered strategy, or a strategy; None for "exact" where the target is a library's
             network, else "select".
         batches: normalised training images (N, C, H, W) of the target's data, on the target's device. With them, a
-            strategy that knows what the source's layers give out has the target's scaled to that (`calibrate_`).
+            strategy that knows what the source's layers give out has the target's scaled to that (`match_moments_`).
 
     Returns:
         The new model, and the report of what became of each key.
@@ -48,13 +48,13 @@ def transfer(
     model = copy.deepcopy(target)
     model.load_state_dict(dict(proposal.tensors), strict=False)
     if batches and (proposal.moments or proposal.identities):
-        calibrate_(model, proposal.moments, proposal.identities, batches)
+        match_moments_(model, proposal.moments, proposal.identities, batches)
     sizes = learnable_sizes(target)
     report = TransferReport(
         strategy=name,
         source=source.describe() if isinstance(source, Source) else None,
-        fates=proposal.fates,
-        covered=sum(sizes.get(fate.key, 0) for fate in proposal.fates if fate.fate == "mapped"),
+        statuses=proposal.statuses,
+        covered=sum(sizes.get(entry.key, 0) for entry in proposal.statuses if entry.status == "mapped"),
         learnable=sum(sizes.values()),
     )
     return model, report
@@ -67,8 +67,8 @@ def _name_of(strategy: Strategy) -> str:
 
 def _check_contract(proposal: Proposal, target: PrunableModel, strategy: str) -> None:
     """Raises ValueError if a strategy reports other keys than it fills: its report would lie."""
-    if [fate.key for fate in proposal.fates] != list(target.state_dict()):
-        raise ValueError(f"transfer strategy '{strategy}' must give one fate per key of the target, in its order")
-    mapped = {fate.key for fate in proposal.fates if fate.fate == "mapped"}
-    if not mapped <= set(proposal.tensors) <= {fate.key for fate in proposal.fates if fate.fate != "skipped"}:
+    if [entry.key for entry in proposal.statuses] != list(target.state_dict()):
+        raise ValueError(f"transfer strategy '{strategy}' must give one status per key of the target, in its order")
+    mapped = {entry.key for entry in proposal.statuses if entry.status == "mapped"}
+    if not mapped <= set(proposal.tensors) <= {entry.key for entry in proposal.statuses if entry.status != "skipped"}:
         raise ValueError(f"transfer strategy '{strategy}' must give a tensor for every key it calls mapped")

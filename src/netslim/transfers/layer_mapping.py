@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
+class BlockMapping:
     """What one target block takes.
 
     Attributes:
@@ -44,22 +44,22 @@ def interleaved(total: int, wanted: int, part: int, parts: int) -> Tensor:
     return (torch.arange(wanted) * total // wanted + part % distinct * (total // wanted // distinct)) % total
 
 
-def spread(sources: int, targets: int) -> list[Placement]:
+def map_evenly(sources: int, targets: int) -> list[BlockMapping]:
     """The source block of every target block of a stage.
 
     The first source block, which changes the width, goes to the first target block alone. The others are spread
     evenly over the rest: repeated in a deeper target, thinned out in a shallower one.
     """
     if sources == 1 or targets == 1:
-        rest = [Placement(block=None)] * (targets - 1)
-        return [Placement(block=0), *rest]
+        rest = [BlockMapping(block=None)] * (targets - 1)
+        return [BlockMapping(block=0), *rest]
     chosen = [1 + (2 * i + 1) * (sources - 1) // (2 * (targets - 1)) for i in range(targets - 1)]
-    placements = [Placement(block=0)]
+    mappings = [BlockMapping(block=0)]
     for i, block in enumerate(chosen):
-        placements.append(Placement(block=block, part=i - chosen.index(block), copies=chosen.count(block)))
-    return placements
+        mappings.append(BlockMapping(block=block, part=i - chosen.index(block), copies=chosen.count(block)))
+    return mappings
 
 
-def in_order(sources: int, targets: int) -> list[Placement]:
+def map_in_order(sources: int, targets: int) -> list[BlockMapping]:
     """The source blocks one after the other, as long as there are any."""
-    return [Placement(block=i if i < sources else None) for i in range(targets)]
+    return [BlockMapping(block=i if i < sources else None) for i in range(targets)]

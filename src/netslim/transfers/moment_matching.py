@@ -9,10 +9,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from netslim.transfers.protocol import Moments
+from netslim.transfers.strategy import Moments
 
 
-def calibrate_(
+def match_moments_(
     model: nn.Module, moments: Mapping[str, Moments], identities: Sequence[str], batches: Iterable[Tensor]
 ) -> None:
     """Scales convolutions so that their outputs have the spread that they have in the source.

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from netslim.transfers.protocol import Fate, KeyFate
+from netslim.transfers.strategy import KeyStatus, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +19,14 @@ class TransferReport:
     Attributes:
         strategy: name of the strategy.
         source: where the weights come from (library, model name, origin, hash), or None for a bare state dict.
-        fates: one per key of the target's state dict, in its order.
+        statuses: one per key of the target's state dict, in its order.
         covered: elements of the target's learnable parameters that came from the source.
         learnable: elements of all learnable parameters of the target.
     """
 
     strategy: str
     source: Mapping[str, Any] | None
-    fates: tuple[KeyFate, ...]
+    statuses: tuple[KeyStatus, ...]
     covered: int
     learnable: int
 
@@ -61,9 +61,9 @@ class TransferReport:
             f"  Coverage: {100 * self.coverage:.2f} % of the learnable parameters ({elements})",
         ]
 
-    def rows(self) -> list[tuple[str, Fate, str]]:
-        """(key, fate, reason) per key, for a table."""
-        return [(fate.key, fate.fate, fate.reason) for fate in self.fates]
+    def rows(self) -> list[tuple[str, Status, str]]:
+        """(key, status, reason) per key, for a table."""
+        return [(entry.key, entry.status, entry.reason) for entry in self.statuses]
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON or a checkpoint."""
@@ -76,11 +76,11 @@ class TransferReport:
             "covered": self.covered,
             "learnable": self.learnable,
             "coverage": self.coverage,
-            "keys": [dataclasses.asdict(fate) for fate in self.fates],
+            "keys": [dataclasses.asdict(entry) for entry in self.statuses],
         }
 
-    def _count(self, fate: Fate) -> int:
-        return sum(one.fate == fate for one in self.fates)
+    def _count(self, status: Status) -> int:
+        return sum(entry.status == status for entry in self.statuses)
 
 
 def learnable_sizes(model: nn.Module) -> dict[str, int]:

@@ -10,28 +10,28 @@ from torch import Tensor
 from netslim.models.preresnet import EXPANSION, PLANES
 from netslim.transfers.kernels import resample
 from netslim.transfers.layer_mapping import evenly_spaced, most_important
-from netslim.transfers.resnet_layout import Anatomy, Conv
+from netslim.transfers.resnet_layout import Conv, ResNetLayout
 
 
-class Streams:
+class ResidualChannels:
     """Index sets of the streams: 0 behind the stem, 1 to 4 of the stages.
 
     The fourth stage has no place of its own in the target; when it is merged into the third, each of its chosen
     channels takes the place of the third's channel that its projection listens to most.
 
     Args:
-        anatomy: the source.
+        layout: the source.
         stem_width: channels of the target's stem.
         select_by: "spacing" or "importance" (the strength with which the source writes a channel).
         consistent: whether a stream has one index set; False draws another at random every time, for experiments.
     """
 
     def __init__(
-        self, anatomy: Anatomy, stem_width: int, select_by: Literal["spacing", "importance"], consistent: bool
+        self, layout: ResNetLayout, stem_width: int, select_by: Literal["spacing", "importance"], consistent: bool
     ) -> None:
         self._consistent = consistent
         self._random = torch.Generator().manual_seed(0)
-        writers = [[anatomy.stem], *(_writers(anatomy, stage) for stage in range(len(anatomy.stages)))]
+        writers = [[layout.stem], *(_writers(layout, stage) for stage in range(len(layout.stages)))]
         self._totals = [len(convs[0].weight) for convs in writers]
         widths = [stem_width, *(planes * EXPANSION for planes in PLANES)]
         self._chosen = []
@@ -40,7 +40,7 @@ class Streams:
             by_score = select_by == "importance"
             self._chosen.append(most_important(scores, width) if by_score else evenly_spaced(len(scores), width))
         if len(writers) > len(widths):
-            self._chosen.append(_partners(anatomy, self._chosen[-1]))
+            self._chosen.append(_partners(layout, self._chosen[-1]))
 
     def channels(self, stream: int) -> Tensor:
         """The chosen channels of a stream, shape (width in the target,)."""
@@ -50,8 +50,8 @@ class Streams:
         return torch.randperm(total, generator=self._random)[: len(chosen)].sort().values
 
 
-def _writers(anatomy: Anatomy, stage: int) -> list[Conv]:
-    blocks = anatomy.stages[stage]
+def _writers(layout: ResNetLayout, stage: int) -> list[Conv]:
+    blocks = layout.stages[stage]
     return [block.convs[-1] for block in blocks] + [block.shortcut for block in blocks if block.shortcut]
 
 
@@ -60,10 +60,10 @@ def _strength(conv: Conv) -> Tensor:
     return conv.norm.scale.abs() if conv.norm is not None else conv.weight.flatten(1).norm(dim=1)
 
 
-def _partners(anatomy: Anatomy, before: Tensor) -> Tensor:
+def _partners(layout: ResNetLayout, before: Tensor) -> Tensor:
     """Per chosen channel of the third stage, the fourth stage's channel that takes its place; each is taken once."""
-    shortcut = anatomy.stages[3][0].shortcut
-    total = len(anatomy.stages[3][0].convs[-1].weight)
+    shortcut = layout.stages[3][0].shortcut
+    total = len(layout.stages[3][0].convs[-1].weight)
     if shortcut is None:
         return evenly_spaced(total, len(before))
     links = resample(shortcut.weight[:, before], 1)[..., 0, 0].abs()

@@ -85,7 +85,7 @@ class Block:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Anatomy:
+class ResNetLayout:
     """A source network.
 
     Attributes:
@@ -99,8 +99,8 @@ class Anatomy:
     norm: Norm | None
 
 
-def read_anatomy(state: Mapping[str, Tensor]) -> Anatomy:
-    """The anatomy of a ResNet's state dict, in whatever order its keys are.
+def read_layout(state: Mapping[str, Tensor]) -> ResNetLayout:
+    """The layout of a ResNet's state dict, in whatever order its keys are.
 
     Raises:
         UsageError: it is not one of a ResNet of torchvision or timm, of three stages or more.
@@ -115,7 +115,7 @@ def read_anatomy(state: Mapping[str, Tensor]) -> Anatomy:
     if len(names) < STAGES:
         raise UsageError(f"the source is not a whole ResNet: it has {len(names)} of at least {STAGES} stages")
     stages = tuple(tuple(_block(state, name) for name in stage) for stage in names)
-    return Anatomy(stem=_stem(state), stages=stages, norm=_norm(state, "norm"))
+    return ResNetLayout(stem=_stem(state), stages=stages, norm=_norm(state, "norm"))
 
 
 def _place(key: str) -> tuple[bool, list[str | int]]:

@@ -67,7 +67,7 @@ def start_head(
     """
     name, head = classifier(model)
     keys = [f"{name}.{key}" for key in head.state_dict()]
-    if start == "random" or any(fate.key in keys and fate.fate == "mapped" for fate in report.fates):
+    if start == "random" or any(entry.key in keys and entry.status == "mapped" for entry in report.statuses):
         return report
     if start == "zero" or dataset is None:
         zero_(model)
@@ -79,5 +79,5 @@ def start_head(
 
 def _noted(report: TransferReport, keys: Sequence[str], note: str) -> TransferReport:
     """The report with `note` after the reasons of `keys`."""
-    fates = [dataclasses.replace(f, reason=f.reason + note) if f.key in keys else f for f in report.fates]
-    return dataclasses.replace(report, fates=tuple(fates))
+    statuses = [dataclasses.replace(f, reason=f.reason + note) if f.key in keys else f for f in report.statuses]
+    return dataclasses.replace(report, statuses=tuple(statuses))

@@ -7,26 +7,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from netslim.report.figures.mapping import BlockLink
-from netslim.transfers.protocol import KeyFate
+from netslim.transfers.strategy import KeyStatus
 
 _BLOCK = re.compile(r"(layer\d+|stages\.\d+\.blocks)\.\d+(?=\.)")
 
 
 def block_links(
-    fates: Iterable[KeyFate], sizes: Mapping[str, int], source_keys: Iterable[str]
+    statuses: Iterable[KeyStatus], sizes: Mapping[str, int], source_keys: Iterable[str]
 ) -> tuple[list[BlockLink], list[str]]:
     """One link per block of the target, from the source's block that gives it most; and the source's blocks without.
 
     Args:
-        fates: of the target's keys, in network order.
+        statuses: of the target's keys, in network order.
         sizes: elements of the target's learnable parameters by key.
         source_keys: the source's state-dict keys, in network order.
     """
     home = _homes(source_keys)
-    fates = list(fates)
-    blocks: dict[str, list[KeyFate]] = {}
-    for fate, block in zip(fates, _homes(fate.key for fate in fates).values(), strict=True):
-        blocks.setdefault(block, []).append(fate)
+    statuses = list(statuses)
+    blocks: dict[str, list[KeyStatus]] = {}
+    for entry, block in zip(statuses, _homes(entry.key for entry in statuses).values(), strict=True):
+        blocks.setdefault(block, []).append(entry)
     origins = {block: _origin(members, sizes, home) for block, members in blocks.items()}
     copies = Counter(origins.values())
     links = [_link(block, members, sizes, origins[block], copies[origins[block]]) for block, members in blocks.items()]
@@ -44,20 +44,20 @@ def _homes(keys: Iterable[str]) -> dict[str, str]:
     return homes
 
 
-def _origin(members: list[KeyFate], sizes: Mapping[str, int], home: Mapping[str, str]) -> str | None:
+def _origin(members: list[KeyStatus], sizes: Mapping[str, int], home: Mapping[str, str]) -> str | None:
     """The source's block that most elements come from."""
     elements: Counter[str] = Counter()
-    for fate in members:
-        origin = home.get(fate.source_key or "")
-        if fate.fate == "mapped" and origin is not None:
-            elements[origin] += sizes.get(fate.key, 0)
+    for entry in members:
+        origin = home.get(entry.source_key or "")
+        if entry.status == "mapped" and origin is not None:
+            elements[origin] += sizes.get(entry.key, 0)
     return elements.most_common(1)[0][0] if elements else None
 
 
-def _link(block: str, members: list[KeyFate], sizes: Mapping[str, int], origin: str | None, copies: int) -> BlockLink:
-    operations = [f.operation for f in members if f.fate == "mapped" and f.key in sizes]
-    total = sum(sizes.get(fate.key, 0) for fate in members)
-    covered = sum(sizes.get(fate.key, 0) for fate in members if fate.fate == "mapped")
+def _link(block: str, members: list[KeyStatus], sizes: Mapping[str, int], origin: str | None, copies: int) -> BlockLink:
+    operations = [f.operation for f in members if f.status == "mapped" and f.key in sizes]
+    total = sum(sizes.get(entry.key, 0) for entry in members)
+    covered = sum(sizes.get(entry.key, 0) for entry in members if entry.status == "mapped")
     return BlockLink(
         target=block,
         source=origin,

@@ -67,7 +67,7 @@ def run(config: TransferConfig) -> dict[str, Any]:
     if config.report is not None:
         write_json(config.report, {**report.to_dict(), "provenance": checkpoint.provenance})
     if config.plot is not None:
-        draw_mapping(*block_links(report.fates, learnable_sizes(model), source.state_dict), config.plot, title)
+        draw_mapping(*block_links(report.statuses, learnable_sizes(model), source.state_dict), config.plot, title)
     _print(title, report, _calibration_line(config, choices, batches))
     say(f"wrote {config.output}; fine-tune it before pruning:")
     say(f"  {_next_command(config, choices, model)}")
@@ -130,7 +130,7 @@ def _calibration_line(config: TransferConfig, choices: Choices, batches: Sequenc
 
 def _print(title: str, report: TransferReport, calibration: str) -> None:
     say(title)
-    rows = [(fate.key, fate.role, fate.source_key or "", fate.operation, fate.reason) for fate in report.fates]
+    rows = [(entry.key, entry.role, entry.source_key or "", entry.operation, entry.reason) for entry in report.statuses]
     print_table(["key", "role", "from", "operation", "reason"], rows)
     for line in (*report.summary_lines(), calibration):
         say(line)

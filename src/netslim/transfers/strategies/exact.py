@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunableModel
 from netslim.transfers.kernels import fit_inputs, resample
-from netslim.transfers.protocol import KeyFate, Proposal
 from netslim.transfers.strategies import STRATEGIES
+from netslim.transfers.strategy import KeyStatus, Proposal
 from netslim.transfers.weight_files import mismatches
 
 LISTED = 10
@@ -35,15 +35,15 @@ def same_network(source: Mapping[str, Tensor], target: PrunableModel) -> Proposa
     _check_same(source, state, f"{stem}.weight", target.arch.name, heads)
     roles = _roles(state, stem, heads)
     whole_head = all(key in source and source[key].shape == state[key].shape for key in state if _layer(key) in heads)
-    fates: list[KeyFate] = []
+    statuses: list[KeyStatus] = []
     tensors: dict[str, Tensor] = {}
     for (key, tensor), role in zip(state.items(), roles, strict=True):
         if key not in source or (role == "head" and not whole_head):
-            fates.append(_left(key, tensor, source.get(key), role))
+            statuses.append(_left(key, tensor, source.get(key), role))
             continue
         tensors[key] = _resampled(source[key], tensor) if key == f"{stem}.weight" else source[key]
-        fates.append(_carried(key, tensor, source[key], role))
-    return Proposal(fates=tuple(fates), tensors=tensors)
+        statuses.append(_carried(key, tensor, source[key], role))
+    return Proposal(statuses=tuple(statuses), tensors=tensors)
 
 
 def _ends(model: nn.Module) -> tuple[str, str]:
@@ -85,12 +85,12 @@ def _resampled(kernel: Tensor, like: Tensor) -> Tensor:
     return fit_inputs(resample(kernel, like.shape[-1]), like.shape[1])
 
 
-def _carried(key: str, tensor: Tensor, given: Tensor, role: str) -> KeyFate:
+def _carried(key: str, tensor: Tensor, given: Tensor, role: str) -> KeyStatus:
     if given.shape == tensor.shape:
         operation, reason = "copied", "same name and shape"
     else:
         operation, reason = "resampled", " and ".join(_changes(given, tensor))
-    return KeyFate(key=key, fate="mapped", operation=operation, reason=reason, source_key=key, role=role)
+    return KeyStatus(key=key, status="mapped", operation=operation, reason=reason, source_key=key, role=role)
 
 
 def _changes(given: Tensor, tensor: Tensor) -> Iterator[str]:
@@ -102,13 +102,13 @@ def _changes(given: Tensor, tensor: Tensor) -> Iterator[str]:
         yield f"{given.shape[1]} input channels fitted to {tensor.shape[1]}"
 
 
-def _left(key: str, tensor: Tensor, given: Tensor | None, role: str) -> KeyFate:
+def _left(key: str, tensor: Tensor, given: Tensor | None, role: str) -> KeyStatus:
     """A key that keeps the target's values."""
     if given is None:
         reason = "not in the source: keeps its initial values"
-        return KeyFate(key=key, fate="unmapped", operation="new", reason=reason, role=role)
+        return KeyStatus(key=key, status="unmapped", operation="new", reason=reason, role=role)
     reason = f"shape {tuple(given.shape)} in the source, {tuple(tensor.shape)} here"
-    return KeyFate(key=key, fate="skipped", operation="new", reason=reason, source_key=key, role=role)
+    return KeyStatus(key=key, status="skipped", operation="new", reason=reason, source_key=key, role=role)
 
 
 def _roles(state: Mapping[str, Tensor], stem: str, heads: Collection[str]) -> Iterator[str]:

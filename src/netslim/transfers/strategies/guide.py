@@ -12,8 +12,8 @@ from itertools import groupby
 from torch import Tensor
 
 from netslim.core.protocols import PrunableModel
-from netslim.transfers.protocol import KeyFate, Proposal
 from netslim.transfers.strategies import STRATEGIES
+from netslim.transfers.strategy import KeyStatus, Proposal
 
 # A counter, not a weight: files written before PyTorch 0.4.1 lack it.
 _COUNTER = "num_batches_tracked"
@@ -27,29 +27,29 @@ def by_name_and_shape(source: Mapping[str, Tensor], target: PrunableModel) -> Pr
     nothing without the scale they were measured with.
     """
     state = target.state_dict()
-    fates: list[KeyFate] = []
+    statuses: list[KeyStatus] = []
     for _, keys in groupby(state, key=_layer):
-        fates += _layer_fates({key: state[key] for key in keys}, source)
-    mapped = {fate.key: source[fate.key] for fate in fates if fate.fate == "mapped"}
-    return Proposal(fates=tuple(fates), tensors=mapped)
+        statuses += _layer_statuses({key: state[key] for key in keys}, source)
+    mapped = {entry.key: source[entry.key] for entry in statuses if entry.status == "mapped"}
+    return Proposal(statuses=tuple(statuses), tensors=mapped)
 
 
 def _layer(key: str) -> str:
     return key.rpartition(".")[0]
 
 
-def _layer_fates(layer: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> Iterable[KeyFate]:
-    """The fates of one layer's keys, all together."""
+def _layer_statuses(layer: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> Iterable[KeyStatus]:
+    """The statuses of one layer's keys, all together."""
     obstacle = _obstacle(layer, source)
     for key, tensor in layer.items():
         if key not in source:
-            yield KeyFate(key=key, fate="unmapped", operation="new", reason=_start(key, tensor))
+            yield KeyStatus(key=key, status="unmapped", operation="new", reason=_start(key, tensor))
         elif obstacle is None:
-            yield KeyFate(key=key, fate="mapped", operation="copied", reason="same name and shape", source_key=key)
+            yield KeyStatus(key=key, status="mapped", operation="copied", reason="same name and shape", source_key=key)
         else:
             own = _difference(tensor, source[key])
             reason = own or f"left with its layer, where {obstacle}"
-            yield KeyFate(key=key, fate="skipped", operation="new", reason=reason, source_key=key)
+            yield KeyStatus(key=key, status="skipped", operation="new", reason=reason, source_key=key)
 
 
 def _obstacle(layer: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> str | None:

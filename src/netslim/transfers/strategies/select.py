@@ -18,12 +18,12 @@ from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunableModel
 from netslim.models.preresnet import PLANES, blocks_per_stage
 from netslim.transfers.kernels import fit_inputs, resample
-from netslim.transfers.layer_mapping import Placement, evenly_spaced, in_order, interleaved, spread
-from netslim.transfers.protocol import KeyFate, Moments, Proposal
-from netslim.transfers.residual_channels import Streams
-from netslim.transfers.resnet_layout import EPSILON, Anatomy, Block, Conv, Norm, read_anatomy
-from netslim.transfers.roles import role_of, why_new
+from netslim.transfers.layer_mapping import BlockMapping, evenly_spaced, interleaved, map_evenly, map_in_order
+from netslim.transfers.layer_roles import role_of, why_new
+from netslim.transfers.residual_channels import ResidualChannels
+from netslim.transfers.resnet_layout import EPSILON, Block, Conv, Norm, ResNetLayout, read_layout
 from netslim.transfers.strategies import STRATEGIES
+from netslim.transfers.strategy import KeyStatus, Moments, Proposal
 
 # An inner BatchNorm that must not cut: its output lies so many standard deviations above zero.
 PASS_DEVIATIONS = 2.0
@@ -62,7 +62,7 @@ def select(source: Mapping[str, Tensor], target: PrunableModel, options: SelectO
     """Finds a place for the weights of any ResNet in the pre-activation ResNet of depth 9n+2.
 
     Args:
-        source: state dict of a torchvision or timm ResNet (see `read_anatomy`).
+        source: state dict of a torchvision or timm ResNet (see `read_layout`).
         target: an unpruned `resnet`.
         options: variants, and parts to switch off.
 
@@ -75,7 +75,7 @@ def select(source: Mapping[str, Tensor], target: PrunableModel, options: SelectO
             "strategy 'select' fills the unpruned pre-activation ResNet: type --arch resnet, or --strategy exact for "
             "the source's own network"
         )
-    return _Assembly(read_anatomy(source), target, options).proposal()
+    return _Assembly(read_layout(source), target, options).proposal()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,11 +109,11 @@ class _Assembly:
     `absent` is the part of it that the target, whose convolutions have no biases, leaves out.
     """
 
-    def __init__(self, anatomy: Anatomy, target: PrunableModel, options: SelectOptions) -> None:
-        self.anatomy, self.options = anatomy, options
+    def __init__(self, layout: ResNetLayout, target: PrunableModel, options: SelectOptions) -> None:
+        self.layout, self.options = layout, options
         self.state = target.state_dict()
         self.depth = blocks_per_stage(int(target.arch.arguments["depth"]))
-        self.streams = Streams(anatomy, len(self.state["conv1.weight"]), options.select_by, options.consistent)
+        self.streams = ResidualChannels(layout, len(self.state["conv1.weight"]), options.select_by, options.consistent)
         self.pieces: dict[str, _Piece] = {}
         self.moments: dict[str, Moments] = {}
         self.identities: list[str] = []
@@ -121,40 +121,40 @@ class _Assembly:
 
     def proposal(self) -> Proposal:
         """Everything that was found, key by key."""
-        merged = self.options.last_stage == "merge" and len(self.anatomy.stages) > len(PLANES)
+        merged = self.options.last_stage == "merge" and len(self.layout.stages) > len(PLANES)
         self._stem()
         for stage in range(1, len(PLANES) + 1):
             self._stage(stage, merged and stage == len(PLANES))
-        stages = self.anatomy.stages
+        stages = self.layout.stages
         left_out = not merged and len(stages) > len(PLANES)
-        last = stages[len(PLANES)][0].norm if left_out else self.anatomy.norm
+        last = stages[len(PLANES)][0].norm if left_out else self.layout.norm
         self._stream_norm("bn", last, self.streams.channels(len(PLANES) + merged))
-        fates = tuple(self._fate(key) for key in self.state)
+        statuses = tuple(self._status(key) for key in self.state)
         tensors = {key: piece.tensor.contiguous() for key, piece in self.pieces.items()}
-        return Proposal(fates=fates, tensors=tensors, moments=self.moments, identities=tuple(self.identities))
+        return Proposal(statuses=statuses, tensors=tensors, moments=self.moments, identities=tuple(self.identities))
 
     def _stem(self) -> None:
-        conv, like = self.anatomy.stem, self.state["conv1.weight"]
+        conv, like = self.layout.stem, self.state["conv1.weight"]
         rows = self.streams.channels(0)
         kernel = resample(fit_inputs(conv.weight[rows], like.shape[1]), like.shape[-1])
         size = f"{conv.weight.shape[-1]}x{conv.weight.shape[-1]}"
         self._write("conv1", conv, kernel, rows, _Share(), "resampled", f"{size} brought to 3x3, energy kept")
 
     def _stage(self, stage: int, merged: bool) -> None:
-        route = [(block, stage if i else stage - 1, stage) for i, block in enumerate(self.anatomy.stages[stage - 1])]
+        route = [(block, stage if i else stage - 1, stage) for i, block in enumerate(self.layout.stages[stage - 1])]
         if merged:
-            last = self.anatomy.stages[stage]
+            last = self.layout.stages[stage]
             route += [(block, stage + 1 if i else stage, stage + 1) for i, block in enumerate(last)]
-        place = spread if self.options.spread else in_order
-        for number, placement in enumerate(place(len(route), self.depth)):
-            if placement.block is not None:
-                block, before, after = route[placement.block]
-                self._block(f"layer{stage}.{number}", block, before, after, placement)
+        mapped = map_evenly if self.options.spread else map_in_order
+        for number, mapping in enumerate(mapped(len(route), self.depth)):
+            if mapping.block is not None:
+                block, before, after = route[mapping.block]
+                self._block(f"layer{stage}.{number}", block, before, after, mapping)
 
-    def _block(self, name: str, block: Block, before: int, after: int, placement: Placement) -> None:
+    def _block(self, name: str, block: Block, before: int, after: int, mapping: BlockMapping) -> None:
         planes = len(self.state[f"{name}.conv1.weight"])
         reads = self.streams.channels(before)
-        first, second = (self._inner(len(conv.weight), planes, placement) for conv in block.convs[:2])
+        first, second = (self._inner(len(conv.weight), planes, mapping) for conv in block.convs[:2])
         self._stream_norm(f"{name}.bn1", block.norm, reads)
         if block.basic:
             self._factored(name, block.convs[0], first, reads)
@@ -167,22 +167,22 @@ class _Assembly:
             last = f"{planes} of {len(block.convs[1].weight)} inputs"
         if f"{name}.downsample.0.weight" in self.state:
             self._project(f"{name}.downsample.0", block, before, after)
-        share = self._share(placement, planes / len(block.convs[0].weight))
+        share = self._share(mapping, planes / len(block.convs[0].weight))
         rows = self.streams.channels(after)
-        if placement.copies > 1:
-            last += f", one of {placement.copies} copies"
+        if mapping.copies > 1:
+            last += f", one of {mapping.copies} copies"
         self._write(f"{name}.conv3", block.convs[-1], kernel[rows], rows, share, "sliced", last)
 
-    def _inner(self, total: int, wanted: int, placement: Placement) -> Tensor:
+    def _inner(self, total: int, wanted: int, mapping: BlockMapping) -> Tensor:
         if self.options.distinct:
-            return interleaved(total, wanted, placement.part, placement.copies)
+            return interleaved(total, wanted, mapping.part, mapping.copies)
         return evenly_spaced(total, wanted)
 
-    def _share(self, placement: Placement, inputs: float) -> _Share:
+    def _share(self, mapping: BlockMapping, inputs: float) -> _Share:
         """Copies with different inner channels add up like independent numbers, equal ones like equal numbers."""
         if not self.options.scale_branches:
             return _Share(inputs=inputs)
-        copies = placement.copies
+        copies = mapping.copies
         different = max(1, min(copies, int(1 / inputs))) if self.options.distinct else 1
         return _Share(mean=1 / copies, std=different**0.5 / copies, inputs=inputs)
 
@@ -279,13 +279,18 @@ class _Assembly:
         for suffix, value in values.items():
             self.pieces[f"{name}.{suffix}"] = _start(value, "the source has no BatchNorm here: the identity")
 
-    def _fate(self, key: str) -> KeyFate:
+    def _status(self, key: str) -> KeyStatus:
         piece, role = self.pieces.get(key), role_of(key)
         if piece is None:
-            return KeyFate(key=key, fate="unmapped", operation="new", reason=why_new(key), role=role)
-        fate: Literal["mapped", "unmapped"] = "unmapped" if piece.source_key is None else "mapped"
-        return KeyFate(
-            key=key, fate=fate, operation=piece.operation, reason=piece.reason, source_key=piece.source_key, role=role
+            return KeyStatus(key=key, status="unmapped", operation="new", reason=why_new(key), role=role)
+        status: Literal["mapped", "unmapped"] = "unmapped" if piece.source_key is None else "mapped"
+        return KeyStatus(
+            key=key,
+            status=status,
+            operation=piece.operation,
+            reason=piece.reason,
+            source_key=piece.source_key,
+            role=role,
         )
 
 

@@ -12,8 +12,8 @@ from netslim.core.protocols import PrunableModel
 from netslim.models import create_model
 from netslim.training.bn_statistics import recalibrate_
 from netslim.transfers import transfer
-from netslim.transfers.moment_matching import calibrate_
-from netslim.transfers.protocol import Moments
+from netslim.transfers.moment_matching import match_moments_
+from netslim.transfers.strategy import Moments
 
 IMAGES = torch.randn(24, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -147,7 +147,7 @@ POINTS = torch.randn(40, 2, 3, 3, generator=torch.Generator().manual_seed(3)) * 
 def test_closed_form() -> None:
     torch.manual_seed(0)
     model = Row()
-    calibrate_(model, WANTED, ["stream"], [POINTS])
+    match_moments_(model, WANTED, ["stream"], [POINTS])
     outputs = model.first(POINTS)
     torch.testing.assert_close(spread(outputs), WANTED["first"].std, rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(model.stream.weight, WANTED["second"].std, rtol=1e-3, atol=1e-6)
@@ -159,7 +159,7 @@ def test_scales_are_the_average_over_batches() -> None:
     torch.manual_seed(0)
     model, plain = Row(), Row()
     model.load_state_dict(plain.state_dict())
-    calibrate_(model, {"first": WANTED["first"]}, [], [POINTS, 2 * POINTS])
+    match_moments_(model, {"first": WANTED["first"]}, [], [POINTS, 2 * POINTS])
     var = plain.first(POINTS).var((0, 2, 3))
     expected = plain.first.weight * (WANTED["first"].std / (2.5 * var).sqrt())[:, None, None, None]
     torch.testing.assert_close(model.first.weight, expected)
@@ -168,7 +168,7 @@ def test_scales_are_the_average_over_batches() -> None:
 def test_a_silent_channel_stays_silent_and_finite() -> None:
     model = Row()
     nn.init.zeros_(model.second.weight)
-    calibrate_(model, WANTED, ["stream"], [POINTS])
+    match_moments_(model, WANTED, ["stream"], [POINTS])
     assert not model.second.weight.any()
     assert all(parameter.isfinite().all() for parameter in model.parameters())
     torch.testing.assert_close(model.stream.bias, WANTED["second"].mean)
@@ -177,10 +177,10 @@ def test_a_silent_channel_stays_silent_and_finite() -> None:
 def test_mode_and_hooks_are_as_before_even_after_an_error() -> None:
     model = Row().eval()
     with pytest.raises(RuntimeError, match="expected input"):
-        calibrate_(model, WANTED, ["stream"], [POINTS, POINTS[:, :1]])
+        match_moments_(model, WANTED, ["stream"], [POINTS, POINTS[:, :1]])
     assert not any(module.training for module in model.modules())
     assert not any(module._forward_hooks for module in model.modules())
-    calibrate_(model.train(), WANTED, ["stream"], [POINTS])
+    match_moments_(model.train(), WANTED, ["stream"], [POINTS])
     assert model.training
     assert not any(module._forward_hooks for module in model.modules())
 
@@ -188,6 +188,6 @@ def test_mode_and_hooks_are_as_before_even_after_an_error() -> None:
 def test_what_is_not_named_keeps_its_weights() -> None:
     model = Row()
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
-    calibrate_(model, {"first": WANTED["first"]}, [], iter([POINTS]))
+    match_moments_(model, {"first": WANTED["first"]}, [], iter([POINTS]))
     changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
     assert changed == {"first.weight"}

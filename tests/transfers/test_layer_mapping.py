@@ -8,44 +8,51 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netslim.transfers.layer_mapping import Placement, evenly_spaced, in_order, interleaved, most_important, spread
+from netslim.transfers.layer_mapping import (
+    BlockMapping,
+    evenly_spaced,
+    interleaved,
+    map_evenly,
+    map_in_order,
+    most_important,
+)
 
 counts = st.integers(1, 60)
 totals, wanteds = st.integers(1, 600), st.integers(1, 300)
 
 
-def blocks(placements: list[Placement]) -> list[int | None]:
-    return [placement.block for placement in placements]
+def blocks(mappings: list[BlockMapping]) -> list[int | None]:
+    return [mapping.block for mapping in mappings]
 
 
 def test_two_blocks_over_six() -> None:
-    first, *rest = spread(2, 6)
-    assert first == Placement(block=0, part=0, copies=1)
-    assert rest == [Placement(block=1, part=part, copies=5) for part in range(5)]
+    first, *rest = map_evenly(2, 6)
+    assert first == BlockMapping(block=0, part=0, copies=1)
+    assert rest == [BlockMapping(block=1, part=part, copies=5) for part in range(5)]
 
 
 def test_resnet50s_third_stage_over_depth_164s() -> None:
-    assert blocks(spread(6, 18)) == [0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5]
+    assert blocks(map_evenly(6, 18)) == [0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5]
 
 
 def test_a_shallower_target_thins_the_source_out() -> None:
-    assert blocks(spread(36, 6)) == [0, 4, 11, 18, 25, 32]
-    assert blocks(spread(3, 1)) == [0]
+    assert blocks(map_evenly(36, 6)) == [0, 4, 11, 18, 25, 32]
+    assert blocks(map_evenly(3, 1)) == [0]
 
 
 def test_one_block_is_not_repeated_since_it_changes_the_width() -> None:
-    assert blocks(spread(1, 4)) == [0, None, None, None]
+    assert blocks(map_evenly(1, 4)) == [0, None, None, None]
 
 
 def test_in_order_fills_the_first_blocks() -> None:
-    assert blocks(in_order(2, 4)) == [0, 1, None, None]
-    assert blocks(in_order(4, 2)) == [0, 1]
-    assert {placement.copies for placement in in_order(2, 4)} == {1}
+    assert blocks(map_in_order(2, 4)) == [0, 1, None, None]
+    assert blocks(map_in_order(4, 2)) == [0, 1]
+    assert {mapping.copies for mapping in map_in_order(2, 4)} == {1}
 
 
 @given(counts, counts)
 def test_blocks_come_in_their_order_and_the_first_alone(sources: int, targets: int) -> None:
-    found = blocks(spread(sources, targets))
+    found = blocks(map_evenly(sources, targets))
     assert len(found) == targets
     assert found.count(0) == 1
     used = [block for block in found if block is not None]
@@ -57,19 +64,19 @@ def test_blocks_come_in_their_order_and_the_first_alone(sources: int, targets: i
 
 @given(counts, counts)
 def test_the_parts_of_a_block_are_all_there_once(sources: int, targets: int) -> None:
-    found = spread(sources, targets)
+    found = map_evenly(sources, targets)
     for block, count in Counter(blocks(found)).items():
-        mine = [placement for placement in found if placement.block == block]
+        mine = [mapping for mapping in found if mapping.block == block]
         if block is not None:
-            assert [placement.part for placement in mine] == list(range(count))
-            assert {placement.copies for placement in mine} == {count}
+            assert [mapping.part for mapping in mine] == list(range(count))
+            assert {mapping.copies for mapping in mine} == {count}
 
 
 @given(counts, counts)
 def test_every_source_block_is_used_in_a_deeper_target_and_none_far_more_than_another(
     sources: int, targets: int
 ) -> None:
-    found = Counter(blocks(spread(sources, targets)))
+    found = Counter(blocks(map_evenly(sources, targets)))
     if targets >= sources:
         assert set(range(sources)) <= set(found)
     repeated = [count for block, count in found.items() if block]

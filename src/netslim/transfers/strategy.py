@@ -10,16 +10,16 @@ from torch import Tensor
 
 from netslim.core.protocols import PrunableModel
 
-Fate = Literal["mapped", "skipped", "unmapped"]
+Status = Literal["mapped", "skipped", "unmapped"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyFate:
+class KeyStatus:
     """What becomes of one key of the target's state dict.
 
     Attributes:
         key: the target's key.
-        fate: "mapped" (the tensor comes from the source), "skipped" (the source has the key but it does not fit) or
+        status: "mapped" (the tensor comes from the source), "skipped" (the source has the key but it does not fit) or
             "unmapped" (nothing in the source belongs here).
         operation: how the tensor came to be: "copied", "sliced", "folded", "resampled" or "factored"; "new" for
             all that does not come from the source.
@@ -29,7 +29,7 @@ class KeyFate:
     """
 
     key: str
-    fate: Fate
+    status: Status
     operation: str
     reason: str
     source_key: str | None = None
@@ -49,14 +49,14 @@ class Proposal:
     """What a strategy hands over.
 
     Attributes:
-        fates: one per key of the target's state dict, in its order.
+        statuses: one per key of the target's state dict, in its order.
         tensors: target key -> tensor of the target's shape: for all keys that are mapped, and for unmapped ones that
             should not start as the target has them.
         moments: target convolution -> what its output should be over the target's data, as it is in the source.
         identities: target BatchNorms that should hand on what comes in, in the source's units.
     """
 
-    fates: tuple[KeyFate, ...]
+    statuses: tuple[KeyStatus, ...]
     tensors: Mapping[str, Tensor]
     moments: Mapping[str, Moments] = field(default_factory=dict)
     identities: tuple[str, ...] = ()
