@@ -16,7 +16,6 @@ from netslim.core.protocols import (
     Cost,
     Evidence,
     GroupPlan,
-    InformedCriterion,
     PrunableModel,
     PrunePlan,
     plan_of,
@@ -170,8 +169,7 @@ def _evidence(
 
 def _scores(model: nn.Module, groups: Sequence[ChannelGroup], name: str, evidence: Evidence) -> list[Tensor]:
     """Per group the scores of its channels that are still in use, on the CPU."""
-    criterion = CRITERIA.get(name)
-    score = criterion.prepare(model, evidence) if isinstance(criterion, InformedCriterion) else criterion
+    score = CRITERIA.get(name).scorer(name, model, evidence)
     found = []
     for group in groups:
         scores = score(model, group).detach().cpu()
