@@ -27,7 +27,12 @@ def summarised(kind: Kind) -> list[str]:
 
 def architectures() -> str:
     """What `--arch` takes: the families, and a library's networks."""
-    return either([*ARCHITECTURES.names(), *(f"{library}/NAME" for library in LIBRARIES.names())])
+    return either([*ARCHITECTURES.names(), *library_networks()])
+
+
+def library_networks() -> list[str]:
+    """How a library's networks are called: `timm/NAME`."""
+    return [f"{library}/NAME" for library in LIBRARIES.names()]
 
 
 def engines() -> list[str]:
