@@ -22,11 +22,11 @@ from torchvision import models as torchvision_models
 
 import netslim
 from netslim.core.errors import UsageError
+from netslim.models.registry import LIBRARIES
 from netslim.pruning.verify import TOLERANCE
-from netslim.transfers import timm_resnets, torchvision_resnets
 from table import write_rows
 
-BUILDERS = {"torchvision": torchvision_resnets.build, "timm": timm_resnets.build}
+BUILDERS = {name: LIBRARIES.get(name).build for name in LIBRARIES.names()}
 PERCENT = 0.5
 
 

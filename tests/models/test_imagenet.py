@@ -17,7 +17,7 @@ from netslim.core.errors import CheckpointError, UsageError
 from netslim.core.protocols import ArchSpec, PrunableModel
 from netslim.models import ARCHITECTURES, build, check_known, create_model
 from netslim.models.imagenet import LibraryResNet
-from netslim.models.imagenet_names import WITHOUT_BATCHNORM, resnets
+from netslim.models.libraries.timm import WITHOUT_BATCHNORM, resnets
 from netslim.network import describe
 
 KINDS = [
@@ -318,12 +318,12 @@ def test_the_networks_left_out_are_those_without_batchnorm() -> None:
         with torch.device("meta"):
             modules = [*timm.create_model(name, pretrained=False).modules()]
         has_batchnorm = any(isinstance(module, nn.BatchNorm2d) for module in modules)
-        assert (name in resnets("timm")) == has_batchnorm == (not name.endswith(WITHOUT_BATCHNORM)), name
+        assert (name in resnets()) == has_batchnorm == (not name.endswith(WITHOUT_BATCHNORM)), name
 
 
 def test_a_known_name_is_checked_without_building() -> None:
     assert callable(check_known("torchvision/resnet152"))
-    assert check_known("resnet") is ARCHITECTURES.get("resnet")
+    assert check_known("resnet") is ARCHITECTURES.get("resnet").build
 
 
 def test_a_file_of_a_network_that_this_library_does_not_have(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from networks import EXAMPLE, Coupled, resnet
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.protocols import ChannelGroup, Criterion
+from netslim.core.protocols import ChannelGroup, Criterion, CriterionSpec
 from netslim.pruning import apply, plan, verify
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criteria.bn_scale import bn_scale
@@ -39,7 +39,8 @@ def by_index() -> Iterator[Criterion]:
         return -torch.arange(model.get_submodule(group.scales[0]).num_features, dtype=torch.float32)
 
     CRITERIA.names()
-    yield CRITERIA.register("by_index")(score)
+    CRITERIA.register("by_index")(CriterionSpec(score=score))
+    yield score
     CRITERIA._entries.pop("by_index")
 
 
@@ -59,12 +60,12 @@ def test_a_registered_criterion_decides(by_index: Criterion) -> None:
 
 def test_a_name_is_given_once(by_index: Criterion) -> None:
     with pytest.raises(ValueError, match="criterion 'by_index' is registered twice"):
-        CRITERIA.register("by_index")(by_index)
+        CRITERIA.register("by_index")(CriterionSpec(score=by_index))
 
 
 def test_a_criterion_that_forgets_channels_is_refused() -> None:
     CRITERIA.names()
-    CRITERIA.register("short")(lambda model, group: torch.zeros(3))
+    CRITERIA.register("short")(CriterionSpec(score=lambda model, group: torch.zeros(3)))
     try:
         with pytest.raises(UsageError) as caught:
             plan(resnet(), EXAMPLE, percent=0.5, criterion="short")

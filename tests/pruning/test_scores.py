@@ -10,7 +10,7 @@ from networks import EXAMPLE, Coupled, Flattened, resnet, same, state_of
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.protocols import ChannelGroup, Evidence, InformedCriterion, PrunableModel
+from netslim.core.protocols import ChannelGroup, Evidence, PrunableModel
 from netslim.pruning import plan
 from netslim.pruning.criteria import CRITERIA
 
@@ -23,10 +23,14 @@ def scores(
     seed: int = 1,
     macs: float = 1,
 ) -> Tensor:
-    criterion = CRITERIA.get(name)
-    assert isinstance(criterion, InformedCriterion)
     evidence = Evidence(groups=[group], macs={group.name: macs}, seed=seed, batches=batches)
-    return criterion.prepare(model, evidence)(model, group)
+    return CRITERIA.get(name).scorer(name, model, evidence)(model, group)
+
+
+def score_of(name: str) -> Callable[..., Tensor]:
+    score = CRITERIA.get(name).score
+    assert score is not None
+    return score
 
 
 def group_of(model: PrunableModel) -> ChannelGroup:
@@ -53,7 +57,7 @@ def filters() -> Flattened:
     ],
 )
 def test_filters_are_scored_relative_to_the_groups_mean(filters: Flattened, name: str, expected: list[float]) -> None:
-    criterion: Callable[..., Tensor] = CRITERIA.get(name)  # type: ignore[assignment]
+    criterion = score_of(name)
     found = criterion(filters, group_of(filters))
     torch.testing.assert_close(found, torch.tensor(expected) / (sum(expected) / 3))
 
@@ -62,7 +66,7 @@ def test_filters_are_scored_relative_to_the_groups_mean(filters: Flattened, name
 def test_filters_that_are_all_the_same_have_the_same_score(name: str) -> None:
     model = Flattened(side=2, channels=3)
     nn.init.zeros_(model.conv.weight)
-    criterion: Callable[..., Tensor] = CRITERIA.get(name)  # type: ignore[assignment]
+    criterion = score_of(name)
     assert criterion(model, group_of(model)).tolist() == [0, 0, 0]
     decided = plan(model, torch.zeros(1, 1, 2, 2), percent=0.5, criterion=name)
     assert decided.groups[0].keep == (2,)  # floor(3 x 0.5) + 1 of equal scores: the first two go
@@ -72,7 +76,7 @@ def test_coupled_filters_are_scored_by_the_mean_of_both() -> None:
     model = Coupled(channels=2)
     nn.init.ones_(model.left.weight)
     model.right.weight.data[0], model.right.weight.data[1] = 3, 1
-    criterion: Callable[..., Tensor] = CRITERIA.get("l1_norm")  # type: ignore[assignment]
+    criterion = score_of("l1_norm")
     torch.testing.assert_close(criterion(model, group_of(model)), torch.tensor([(1 + 1.5) / 2, (1 + 0.5) / 2]))
 
 
@@ -81,7 +85,7 @@ def test_what_a_selection_dropped_scores_zero() -> None:
     model.layer2[0].select.select([1, 4, 5])
     model.layer2[0].conv1 = nn.Conv2d(3, 32, 1, bias=False)
     group = next(group for group in model.channel_groups() if group.name == "layer2.0.bn1")
-    criterion: Callable[..., Tensor] = CRITERIA.get("l2_norm")  # type: ignore[assignment]
+    criterion = score_of("l2_norm")
     found = criterion(model, group)
     assert found.shape == (64,)
     assert found.nonzero().flatten().tolist() == [1, 4, 5]
@@ -96,11 +100,8 @@ def test_scale_per_mac() -> None:
     model.right_bn.weight.data = torch.tensor([1.0, 2.0, 4.0])
     cheap = ChannelGroup(name="left", scales=("left_bn",))
     dear = ChannelGroup(name="right", scales=("right_bn",))
-    criterion = CRITERIA.get("bn_scale_macs")
-    assert isinstance(criterion, InformedCriterion)
-    score = criterion.prepare(
-        model, Evidence(groups=[cheap, dear], macs={"left": 100, "right": 300}, seed=1, batches=None)
-    )
+    evidence = Evidence(groups=[cheap, dear], macs={"left": 100, "right": 300}, seed=1, batches=None)
+    score = CRITERIA.get("bn_scale_macs").scorer("bn_scale_macs", model, evidence)
     assert score(model, cheap).tolist() == [2, 4, 8]
     torch.testing.assert_close(score(model, dear), torch.tensor([1, 2, 4]) * 200 / 300)
 

@@ -55,7 +55,7 @@ def test_the_whole_way(run_train: Train, folder: Path, tmp_path: Path, capsys: p
         ({"arch": ARCH, "depth": 164}, "--depth 164: timm/test_resnet has its depth in its name; leave --depth out"),
         (
             {"arch": "resnet", "stem": "cifar"},
-            "--stem cifar: only torchvision/NAME and timm/NAME have one; leave --stem out",
+            "--stem cifar: only timm/NAME and torchvision/NAME have one; leave --stem out",
         ),
         ({"arch": ARCH, "depth": None, "stem": "big"}, "unknown stem 'big' (known: cifar, imagenet)"),
         ({"arch": "timm/test_resnte", "depth": None}, "unknown timm network 'test_resnte'; did you mean test_resnet"),

@@ -41,7 +41,7 @@ CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
         ),
         (
             {"arch": "vgg", "depth": None, "stem": "cifar"},
-            "--stem cifar: only torchvision/NAME and timm/NAME have one; leave --stem out",
+            "--stem cifar: only timm/NAME and torchvision/NAME have one; leave --stem out",
         ),
         (
             {"arch": "resnext"},

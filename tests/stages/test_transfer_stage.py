@@ -280,7 +280,7 @@ def test_a_file_that_can_not_be_written_is_known_before_the_work(tmp_path: Path,
     [
         (
             {"arch": "resnet", "stem": "cifar"},
-            "--stem cifar: only torchvision/NAME and timm/NAME have one; leave --stem out",
+            "--stem cifar: only timm/NAME and torchvision/NAME have one; leave --stem out",
         ),
         ({"stem": "big"}, "unknown stem 'big' (known: cifar, imagenet)"),
         ({"depth": 50}, "--depth 50: timm/test_resnet has its depth in its name; leave --depth out"),
@@ -313,7 +313,7 @@ def test_a_file_that_can_not_be_written_is_known_before_the_work(tmp_path: Path,
         ({"arch": "same", "source": "keras"}, "unknown library 'keras'"),
         (
             {"arch": "vgg"},
-            "--arch vgg: a ResNet's weights have no place in it; type resnet, same, torchvision/NAME or timm/NAME",
+            "--arch vgg: a ResNet's weights have no place in it; type resnet, same, timm/NAME or torchvision/NAME",
         ),
         ({"arch": "densenet"}, "--arch densenet: a ResNet's weights have no place in it; type resnet, same, "),
         (

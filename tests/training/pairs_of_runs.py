@@ -72,7 +72,7 @@ class Run:
         self.model, self.lines, self.reporter = model, [], Rows()
         self.graphs = Graphs(recorder, self.lines.append) if recorder else None
         optimizer = build_sgd(model, **{"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-2, **(sgd or {})})
-        strength = PENALTIES.get(kind)(model, 0.02, PenaltyOptions(**(penalty or {})))
+        strength = PENALTIES.get(kind).build(model, 0.02, PenaltyOptions(**(penalty or {})))
         given = {"precision": EXACT, "penalty": strength, "graphs": self.graphs, **options}
         self.step = TrainStep(model, optimizer, **given)
         self.left = stop_after

@@ -84,7 +84,7 @@ class Run:
             model,
             optimizer,
             precision=Precision(self.precision),
-            penalty=PENALTIES.get(self.penalty)(model, self.s, self.options),
+            penalty=PENALTIES.get(self.penalty).build(model, self.s, self.options),
             teacher=Teacher(copy.deepcopy(self.teacher)) if self.teacher else None,
         )
         data, state = dataset(), TrainState()

@@ -30,7 +30,9 @@ def scales(*values: float) -> nn.BatchNorm2d:
 
 
 def penalty(kind: str, model: nn.Module, strength: float, **options: object) -> Penalty:
-    return PENALTIES.get(kind)(model, strength, PenaltyOptions(**options))  # type: ignore[arg-type]
+    spec = PENALTIES.get(kind)
+    own = {option.name: options.pop(option.name) for option in spec.options if option.name in options}
+    return spec.build(model, strength, PenaltyOptions(**options, own=own))  # type: ignore[arg-type]
 
 
 def soft(value: float, threshold: float) -> float:

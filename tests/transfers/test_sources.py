@@ -17,9 +17,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.models.imagenet_names import check_resnet
-from netslim.transfers import load_source, timm_resnets, torchvision_resnets
-from netslim.transfers.weight_files import sha256_of
+from netslim.core.files import sha256
+from netslim.models.libraries import timm as timm_library
+from netslim.models.libraries import torchvision as torchvision_library
+from netslim.models.library_names import check_resnet
+from netslim.transfers import load_source
 
 UNREACHABLE = "http://127.0.0.1:9"
 
@@ -68,9 +70,9 @@ def no_resnet(library: str, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"])
-@pytest.mark.parametrize("library", [torchvision_resnets, timm_resnets])
+@pytest.mark.parametrize("library", [torchvision_library, timm_library])
 def test_the_guides_networks_are_known(library: object, name: str) -> None:
-    assert name in library.resnet_names()  # type: ignore[attr-defined]
+    assert name in library.resnets()  # type: ignore[attr-defined]
 
 
 def test_an_unknown_library() -> None:
@@ -146,11 +148,11 @@ def test_the_random_initialisation_follows_the_seed() -> None:
 
 @pytest.fixture
 def hashed_name(resnet18_file: Path) -> str:
-    return f"resnet18-{sha256_of(resnet18_file)[:8]}.pth"
+    return f"resnet18-{sha256(resnet18_file)[:8]}.pth"
 
 
 def point_torchvision_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torchvision_resnets, "default_url", lambda name: url)
+    monkeypatch.setattr(torchvision_library, "default_url", lambda name: url)
 
 
 def torch_cache(tmp_path: Path, name: str) -> Path:
@@ -159,9 +161,9 @@ def torch_cache(tmp_path: Path, name: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", torchvision_resnets.resnet_names())
+@pytest.mark.parametrize("name", torchvision_library.resnets())
 def test_every_torchvision_resnet_has_weights_named_after_their_hash(name: str) -> None:
-    assert re.search(r"/[a-z0-9_]+-[0-9a-f]{8}\.pth$", torchvision_resnets.default_url(name))
+    assert re.search(r"/[a-z0-9_]+-[0-9a-f]{8}\.pth$", torchvision_library.default_url(name))
 
 
 def test_torchvision_offline_says_what_to_download_and_where_to_put_it(
@@ -189,7 +191,7 @@ def test_torchvision_takes_a_cached_file_whose_hash_fits(
     source = load_source("torchvision", "resnet18")
     assert torch.equal(source.state_dict["conv1.weight"], resnet18["conv1.weight"])
     assert (source.pretrained, source.origin) == (True, url)
-    assert source.weights_sha256 == sha256_of(resnet18_file)
+    assert source.weights_sha256 == sha256(resnet18_file)
 
 
 def test_torchvision_refuses_a_cached_file_whose_hash_does_not_fit(
@@ -212,7 +214,7 @@ def test_torchvision_downloads_once(
     shutil.copyfile(resnet18_file, folder / hashed_name)
     point_torchvision_at(f"{address}/{hashed_name}", monkeypatch)
     source = load_source("torchvision", "resnet18")
-    assert source.weights_sha256 == sha256_of(resnet18_file)
+    assert source.weights_sha256 == sha256(resnet18_file)
     (folder / hashed_name).unlink()
     assert load_source("torchvision", "resnet18").weights_sha256 == source.weights_sha256
     assert torch_cache(tmp_path, hashed_name).is_file()
@@ -265,11 +267,11 @@ def test_timm_offline_says_what_to_download(offline: bool, tmp_path: Path, monke
 def test_timm_takes_the_hubs_cached_file(
     name: str, resnet18: dict[str, Tensor], safe_file: Path, tmp_path: Path
 ) -> None:
-    put_in_hub_cache(safe_file, tmp_path / "hub", "timm/resnet18.a1_in1k", sha256_of(safe_file))
+    put_in_hub_cache(safe_file, tmp_path / "hub", "timm/resnet18.a1_in1k", sha256(safe_file))
     source = load_source("timm", name)
     assert torch.equal(source.state_dict["fc.weight"], resnet18["fc.weight"])
     assert source.origin == f"{UNREACHABLE}/timm/resnet18.a1_in1k/resolve/main/model.safetensors"
-    assert (source.model_name, source.weights_sha256) == (name, sha256_of(safe_file))
+    assert (source.model_name, source.weights_sha256) == (name, sha256(safe_file))
 
 
 def test_timm_refuses_a_cached_file_whose_hash_does_not_fit(safe_file: Path, tmp_path: Path) -> None:

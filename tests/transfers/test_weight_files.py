@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.files import sha256
 from netslim.transfers import load_source
-from netslim.transfers.weight_files import read_weights, sha256_of
+from netslim.transfers.weight_files import read_weights
 
 
 def same(left: Any, right: dict[str, Tensor]) -> bool:
@@ -24,7 +25,7 @@ def test_a_plain_file_is_loaded_and_described(library: str, resnet18: dict[str, 
     source = load_source(library, "resnet18", weights=resnet18_file)
     assert same(source.state_dict, resnet18)
     assert (source.pretrained, source.origin) == (True, str(resnet18_file))
-    assert source.weights_sha256 == sha256_of(resnet18_file)
+    assert source.weights_sha256 == sha256(resnet18_file)
 
 
 def test_safetensors_are_loaded(resnet18: dict[str, Tensor], tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Verb:
 
 VERBS = {
     "transfer": Verb(
-        "transfer", "TransferConfig", "Transfer a pretrained torchvision or timm ResNet into a prunable network."
+        "transfer", "TransferConfig", "Transfer a pretrained ResNet of a library into a prunable network."
     ),
     "train": Verb(
         "train", "TrainConfig", "Train one phase: from scratch, from a file's weights, or of a pruned network."
@@ -75,9 +75,7 @@ VERBS = {
         "sensitivity",
     ),
     "evaluate": Verb("evaluate", "EvaluateConfig", "Measure the accuracy of a checkpoint.", ("model",)),
-    "export": Verb(
-        "export", "ExportConfig", "Make a network for inference: onnx, pt2, eager or safetensors.", ("model",)
-    ),
+    "export": Verb("export", "ExportConfig", "Make a network for inference, in a file of some kind.", ("model",)),
     "bench": Verb("bench", "BenchConfig", "Measure speed and memory of networks side by side.", ("files",)),
     "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),
     "demo": Verb("demo", "DemoConfig", "Run the five steps on the embedded digits."),

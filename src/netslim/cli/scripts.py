@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from netslim.cli.app import main as netslim
+from netslim.stages.shared.plugins import LIBRARIES, architectures, either, library_networks
 
 
 def run(script: str) -> None:
@@ -45,9 +46,9 @@ def _main_parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, metavar="S", help="random seed (default: 1)")
     add("--log-interval", type=int, default=100, metavar="N", help="batches between log lines (default: 100)")
     add("--save", default="./logs", metavar="PATH", help="folder of this run (default: ./logs)")
-    add("--arch", default="vgg", help="vgg, resnet, densenet, torchvision/NAME or timm/NAME (default: vgg)")
+    add("--arch", default="vgg", help=f"{architectures()} (default: vgg)")
     add("--depth", type=int, default=19, help="depth of the network, where its name does not say it (default: 19)")
-    add("--stem", default="", help="imagenet or cifar, with --arch torchvision/NAME or timm/NAME (default: imagenet)")
+    add("--stem", default="", help=f"imagenet or cifar, with --arch {either(library_networks())} (default: imagenet)")
     add("--precision", default="auto", help="fp32, bf16, fp16 or auto (default: auto)")
     return parser
 
@@ -88,10 +89,10 @@ def _prune(args: argparse.Namespace) -> list[str]:
 def _transfer_parser() -> argparse.ArgumentParser:
     parser = _parser("transfer_weights.py", "weights of a torchvision or timm ResNet into a prunable one")
     add = parser.add_argument
-    add("--source", default="torchvision", help="torchvision or timm (default: torchvision)")
+    add("--source", default="torchvision", help=f"{either(LIBRARIES.names())} (default: torchvision)")
     add("--model-name", default="resnet50", help="name of the source network (default: resnet50)")
     add("--dataset", default="", help="target data set (default: cifar10; with --arch same the source's classes stay)")
-    add("--arch", default="", help="resnet, same, torchvision/NAME or timm/NAME (default: resnet)")
+    add("--arch", default="", help=f"{either(['resnet', 'same', *library_networks()])} (default: resnet)")
     add("--depth", type=int, default=164, help="depth of the prunable ResNet, 9n+2 (default: 164)")
     add("--stem", default="", help="imagenet or cifar, with any --arch but resnet (default: imagenet)")
     add("--strategy", default="", help="how weights find their place")

@@ -1,15 +1,16 @@
 """Typed configuration of a stage: defaults < config file < `--set` < flags, and all mistakes reported together."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
 from netslim.core.errors import UsageError, unknown_name
+from netslim.core.plugins import Option
 
 
 def Setting(default: Any = ..., help: str = "", *, free: bool = False, flags: Sequence[str] = (), **limits: Any) -> Any:  # noqa: N802
@@ -24,6 +25,38 @@ def Setting(default: Any = ..., help: str = "", *, free: bool = False, flags: Se
     """
     extra: dict[str, Any] = {"free": free, "flags": list(flags)}
     return pydantic.Field(default, description=help, json_schema_extra=extra, **limits)
+
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def with_options(options: Mapping[str, Sequence[Option]], kind: str) -> Callable[[type[C]], type[C]]:
+    """Class decorator: adds the settings that plug-ins bring along, so that they have a flag each and are checked.
+
+    Args:
+        options: by plug-in.
+        kind: what the plug-ins are, for help texts ("penalty").
+
+    Raises:
+        ValueError: a plug-in brings a setting that there is.
+    """
+
+    def complete(config_class: type[C]) -> type[C]:
+        fields: dict[str, Any] = {}
+        for owner, own in options.items():
+            for option in own:
+                if option.name in fields or option.name in config_class.model_fields:
+                    raise ValueError(f"{kind} {owner} brings the setting '{option.name}', which there is: rename it")
+                help = f"{kind} {owner}: {option.help}"
+                limits: dict[str, Any] = {**option.limits}
+                fields[option.name] = (type(option.default), Setting(option.default, help, **limits))
+        made = pydantic.create_model(
+            config_class.__name__, __base__=config_class, __module__=config_class.__module__, **fields
+        )
+        made.__doc__ = config_class.__doc__
+        return made
+
+    return complete
 
 
 class StageConfig(BaseModel):

@@ -7,11 +7,13 @@ which channels stay; surgery carries it out. None of them knows the others.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast
 
 from torch import Tensor, nn
+
+from netslim.core.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,10 +259,34 @@ class Evidence:
     batches: Iterable[tuple[Tensor, Tensor]] | None
 
 
-@runtime_checkable
-class InformedCriterion(Protocol):
-    """A criterion that looks at more than a group's weights."""
+@dataclass(frozen=True, kw_only=True)
+class CriterionSpec:
+    """What the file of a criterion registers: one of `score` and `prepare`, and what it needs.
 
-    def prepare(self, model: nn.Module, evidence: Evidence) -> Criterion:
-        """What scores the groups; called once, before the first. Raises UsageError if the evidence does not do."""
-        ...
+    Attributes:
+        score: scores a group by its weights alone.
+        prepare: what scores the groups, for a criterion that looks at more: called once, before the first. Raises
+            UsageError if the evidence does not do.
+        needs_scales: whether it reads BatchNorm scales; one that doesn't scores channels without BatchNorm, too.
+        needs_batches: whether it needs images with labels.
+    """
+
+    score: Criterion | None = None
+    prepare: Callable[[nn.Module, Evidence], Criterion] | None = None
+    needs_scales: bool = True
+    needs_batches: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.score is None) == (self.prepare is None):
+            raise ValueError("a criterion has either score or prepare")
+
+    def scorer(self, name: str, model: nn.Module, evidence: Evidence) -> Criterion:
+        """What scores a network's groups; `name` is the criterion's. Raises UsageError if the evidence does not do."""
+        if self.needs_batches and evidence.batches is None:
+            raise UsageError(
+                f"criterion '{name}' needs images with labels: pass plan(..., batches=...), "
+                "or type --dataset NAME on the command line"
+            )
+        if self.prepare is not None:
+            return self.prepare(model, evidence)
+        return cast(Criterion, self.score)

@@ -1,4 +1,14 @@
-"""Names -> plug-ins. A file in the right room is enough: the room's modules are imported at the first look-up."""
+"""Names -> plug-ins. A file in the right room is enough: the room's modules are imported at the first look-up.
+
+One rule for every kind of plug-in: its file ends in one call that files a frozen record,
+
+    CRITERIA.register("l1_norm")(Criterion(score=l1_norm, needs_scales=False))
+
+and the record says all there is to know of it: the functions, and in literals what it needs and can do. Help texts and
+lists in errors come from these records. The command line's help must not wait for torch, so it reads the literals from
+the source (`netslim.core.plugins`); look-ups here import it. Plug-ins of other packages are modules with the same call,
+named by entry points of the group `netslim.plugins`; they are imported at the first look-up, too.
+"""
 
 import importlib
 import pkgutil
@@ -6,6 +16,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from netslim.core.errors import unknown_name
+from netslim.core.plugins import load_outside
 
 T = TypeVar("T")
 
@@ -55,3 +66,4 @@ class Registry(Generic[T]):
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__, f"{self._package}."):
             importlib.import_module(module.name)
+        load_outside()

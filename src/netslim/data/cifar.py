@@ -12,7 +12,7 @@ import torch
 from netslim.core.download import download
 from netslim.core.errors import DataError
 from netslim.data.bounded_read import read_file, unpacked
-from netslim.data.dataset import AT_HAND, DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
+from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
 from netslim.data.restricted_pickle import load_plain
 from netslim.data.verified import verify_content, verify_file
 
@@ -83,29 +83,21 @@ CIFAR100 = CifarRelease(
 )
 
 
-SHAPES.register("cifar10")((10, 3))
-SHAPES.register("cifar100")((100, 3))
-
-
-@DATASETS.register("cifar10")
 def load_cifar10(source: Source) -> ImageDataset:
     """CIFAR-10: ten classes."""
     return _load("cifar10", CIFAR10, source)
 
 
-@DATASETS.register("cifar100")
 def load_cifar100(source: Source) -> ImageDataset:
     """CIFAR-100: its hundred fine classes."""
     return _load("cifar100", CIFAR100, source)
 
 
-@AT_HAND.register("cifar10")
 def has_cifar10(data_dir: Path) -> bool:
     """Whether its files, or the archive, are there."""
     return _unpacked(CIFAR10, data_dir) or (data_dir / CIFAR10.archive).exists()
 
 
-@AT_HAND.register("cifar100")
 def has_cifar100(data_dir: Path) -> bool:
     """Whether its files, or the archive, are there."""
     return _unpacked(CIFAR100, data_dir) or (data_dir / CIFAR100.archive).exists()
@@ -217,3 +209,7 @@ def _batch(content: Mapping[str, Any], file: str, labels_key: str, classes: int)
     if not all(isinstance(label, int) and 0 <= label < classes for label in labels):
         raise DataError(f"{file} holds labels outside 0..{classes - 1}: delete it to download it again")
     return torch.from_numpy(np.array(pixels)), torch.tensor(labels, dtype=torch.int64)
+
+
+DATASETS.register("cifar10")(DataSet(load=load_cifar10, is_available=has_cifar10, shape=(10, 3)))
+DATASETS.register("cifar100")(DataSet(load=load_cifar100, is_available=has_cifar100, shape=(100, 3)))

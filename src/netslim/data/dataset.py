@@ -104,11 +104,22 @@ class Source:
     unverified: bool = False
 
 
-Loader = Callable[[Source], ImageDataset]
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """What the file of a data set registers.
 
-DATASETS: Registry[Loader] = Registry("data set", "netslim.data")
-SHAPES: Registry[tuple[int, int]] = Registry("data set", "netslim.data")
-AT_HAND: Registry[Callable[[Path], bool]] = Registry("data set", "netslim.data")
+    Attributes:
+        load: reads it, and downloads it first if it has published files that are not there.
+        is_available: whether `load` finds all files in a folder: nothing is downloaded, opened or verified.
+        shape: (number of classes, channels) of one with published files; None for one that the user's files make.
+    """
+
+    load: Callable[[Source], ImageDataset]
+    is_available: Callable[[Path], bool]
+    shape: tuple[int, int] | None = None
+
+
+DATASETS: Registry[DataSet] = Registry("data set", "netslim.data")
 
 
 def dataset_names() -> list[str]:
@@ -122,8 +133,7 @@ def fixed_shape(name: str) -> tuple[int, int] | None:
     Raises:
         UsageError: unknown name.
     """
-    DATASETS.get(name)
-    return SHAPES.get(name) if name in SHAPES.names() else None
+    return DATASETS.get(name).shape
 
 
 def at_hand(name: str, data_dir: Path) -> bool:
@@ -132,7 +142,7 @@ def at_hand(name: str, data_dir: Path) -> bool:
     Raises:
         UsageError: unknown name.
     """
-    return AT_HAND.get(name)(Path(data_dir).expanduser())
+    return DATASETS.get(name).is_available(Path(data_dir).expanduser())
 
 
 def load_dataset(name: str, data_dir: Path, *, image_size: int | None = None, unverified: bool = False) -> ImageDataset:
@@ -150,7 +160,7 @@ def load_dataset(name: str, data_dir: Path, *, image_size: int | None = None, un
     """
     if image_size is not None and image_size < 1:
         raise UsageError(f"images of {image_size} pixels per side are not possible: type --image-size 1 or more")
-    load = DATASETS.get(name)
+    load = DATASETS.get(name).load
     unverified = unverified or os.environ.get("NETSLIM_UNVERIFIED_DATA") == "1"
     dataset = load(Source(data_dir=Path(data_dir).expanduser(), image_size=image_size, unverified=unverified))
     return dataset if image_size is None else _at_size(dataset, image_size)

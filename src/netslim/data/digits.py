@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from netslim.data.dataset import AT_HAND, DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
+from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
 from netslim.data.resize import resize
 from netslim.data.splits import split_validation
 from netslim.data.statistics import channel_statistics
@@ -13,10 +13,6 @@ _TEST_IMAGES = 360
 _SIZE = 16  # twice the original 8, so that networks for 32x32 images keep a picture to look at
 
 
-SHAPES.register("digits")((10, 1))
-
-
-@DATASETS.register("digits")
 def load_digits(_: Source) -> ImageDataset:
     """1,797 grey images of ten digits, 8x8 enlarged to 16x16; a fixed fifth (360 images) is the test part."""
     from sklearn.datasets import load_digits as embedded
@@ -37,7 +33,9 @@ def load_digits(_: Source) -> ImageDataset:
     )
 
 
-@AT_HAND.register("digits")
 def has_digits(_: Path) -> bool:
     """Always: they come with scikit-learn."""
     return True
+
+
+DATASETS.register("digits")(DataSet(load=load_digits, is_available=has_digits, shape=(10, 1)))

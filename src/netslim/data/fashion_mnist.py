@@ -10,7 +10,7 @@ from torch import Tensor
 from netslim.core.download import download
 from netslim.core.errors import DataError
 from netslim.data.bounded_read import read_file
-from netslim.data.dataset import AT_HAND, DATASETS, SHAPES, Augmentation, ImageDataset, Source, Split
+from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
 from netslim.data.verified import verify_content
 
 _FOLDER = Path("FashionMNIST", "raw")
@@ -29,10 +29,6 @@ _CLASSES = (
 )  # fmt: skip
 
 
-SHAPES.register("fashion-mnist")((10, 1))
-
-
-@DATASETS.register("fashion-mnist")
 def load_fashion_mnist(source: Source) -> ImageDataset:
     """Fashion-MNIST from torchvision's layout, `FashionMNIST/raw/*-ubyte` packed (.gz) or not."""
     return ImageDataset(
@@ -57,7 +53,6 @@ def _split(part: str, source: Source) -> Split:
     return Split(images.unsqueeze(1), labels)
 
 
-@AT_HAND.register("fashion-mnist")
 def has_fashion_mnist(data_dir: Path) -> bool:
     """Whether all four files are there, packed or not."""
     return all(_path(name, data_dir).exists() for name in _FILES)
@@ -105,3 +100,6 @@ def read_idx(path: Path, content: bytes, dimensions: int) -> Tensor:
             "damaged, delete it to download it again"
         )
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header).reshape(sizes).copy())
+
+
+DATASETS.register("fashion-mnist")(DataSet(load=load_fashion_mnist, is_available=has_fashion_mnist, shape=(10, 1)))

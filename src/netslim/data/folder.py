@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import DataError
-from netslim.data.dataset import AT_HAND, DATASETS, Augmentation, ImageDataset, Source, Split
+from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
 from netslim.data.decode import common_form, decode_images, first_form
 from netslim.data.host_memory import fits
 from netslim.data.statistics import channel_statistics
@@ -20,7 +20,6 @@ _TRAIN, _TEST = ("train",), ("test", "val")
 ClassFiles = dict[str, list[Path]]
 
 
-@DATASETS.register("folder")
 def load_folder(source: Source) -> ImageDataset:
     """The images under `data_dir`; classes are the sorted names of the class folders.
 
@@ -48,7 +47,6 @@ def load_folder(source: Source) -> ImageDataset:
     )
 
 
-@AT_HAND.register("folder")
 def has_folder(data_dir: Path) -> bool:
     """Whether both parts are there."""
     return all(_part(data_dir, parts) is not None for parts in (_TRAIN, _TEST))
@@ -108,3 +106,6 @@ def _check_same_classes(root: Path, train: ClassFiles, test: ClassFiles) -> None
             raise DataError(
                 f"in {root} there are {where} images but no {other} images of {some}: both need all classes"
             )
+
+
+DATASETS.register("folder")(DataSet(load=load_folder, is_available=has_folder))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +11,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import CheckpointError, NetslimError, UsageError
+from netslim.core.errors import CheckpointError, UsageError
 from netslim.core.safetensors_folder import CONFIG
 from netslim.cost import measure
 from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import LAYOUTS, Form, Search, choose, shaped, simplified
-from netslim.deploy.onnx_runtime import onnx_session, run_session
-from netslim.deploy.target import TARGETS
+from netslim.deploy.target import TARGETS, Start, start_with_torch
 
-ENGINES = ("eager", "compiled", "onnxruntime")
+ENGINES = ("eager", "compiled", "onnxruntime")  # of checkpoints
 Call = Callable[[], object]
 
 
@@ -35,8 +32,7 @@ class Opened:
         shape: of one input (C, H, W), where the file fixes it.
         macs: for one input of that shape, of the trained network: padding and zero columns are not counted.
         model: the trained network of a checkpoint; it is run in the form that is fastest.
-        program: the network of an exported file that torch runs.
-        onnx: the ONNX model of an exported file.
+        start: what runs the network of an exported file.
     """
 
     path: Path
@@ -44,8 +40,7 @@ class Opened:
     shape: tuple[int, ...] | None
     macs: int | None
     model: nn.Module | None = None
-    program: nn.Module | None = None
-    onnx: bytes | None = None
+    start: Start | None = None
 
     def macs_at(self, shape: tuple[int, ...]) -> int | None:
         """MACs for one input of a shape (C, H, W)."""
@@ -66,64 +61,34 @@ class Opened:
 
     def call(self, engine: str, images: Tensor, form: Form | None, threads: int) -> Call:
         """What runs the network once on a batch."""
+        if self.start is not None:
+            return self.start(engine, images, threads)
         if engine == "onnxruntime":
-            session = onnx_session(self.onnx or self._as_onnx(images, form), threads)
-            return lambda: run_session(session, images)
-        network = self.program or self._as_torch(images, form)
-        if engine == "compiled":
-            network = cast(nn.Module, torch.compile(network, dynamic=False))
-            _try(network, images)
-        return lambda: network(images)
+            from netslim.deploy.targets.onnx import onnx_bytes, start_onnx
+
+            return start_onnx(onnx_bytes(self._as_torch(images, form), _two(images)))(engine, images, threads)
+        return start_with_torch(self._as_torch(images, form))(engine, images, threads)
 
     def _as_torch(self, images: Tensor, form: Form | None) -> nn.Module:
         model = cast(nn.Module, self.model)
         return shaped(simplified(model, _two(images)), _two(images), form) if form else model
 
-    def _as_onnx(self, images: Tensor, form: Form | None) -> bytes:
-        from netslim.deploy.targets.onnx import onnx_bytes
-
-        return onnx_bytes(self._as_torch(images, form), _two(images))
-
 
 def open_file(path: Path, load: Callable[[Path], nn.Module]) -> Opened:
-    """Opens an exported file by its ending, and anything else with `load`.
+    """Opens an exported file by the target that recognises it, and anything else with `load`.
 
     Raises:
         CheckpointError: the file is missing or damaged.
         UsageError: a package is missing.
     """
     facts = _facts(path / CONFIG) if (path / CONFIG).is_file() else {}
-    if facts.get("target") == "eager":
-        from netslim.deploy.targets.eager import load_code
-
-        return Opened(path, ("eager", "compiled"), *_size(facts), program=load_code(path))
-    if path.suffix not in (".onnx", ".pt2"):
-        model = load(path)
-        return Opened(path, ENGINES, None, None, model=model)
-    if not path.is_file():
-        raise CheckpointError(f"no such file: {path}")
-    return _onnx(path) if path.suffix == ".onnx" else _pt2(path)
-
-
-def _onnx(path: Path) -> Opened:
-    TARGETS.get("onnx").check("onnx")
-    content = path.read_bytes()
-    session = onnx_session(content, 1)
-    written = session.get_modelmeta().custom_metadata_map.get("netslim")
-    shape = session.get_inputs()[0].shape[1:]
-    fixed = tuple(shape) if all(isinstance(side, int) for side in shape) else None
-    macs = json.loads(written)["macs"] if written else None
-    return Opened(path, ("onnxruntime",), fixed, macs, onnx=content)
-
-
-def _pt2(path: Path) -> Opened:
-    extra: dict[str, Any] = {"netslim.json": ""}
-    try:
-        program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=extra).module()
-    except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is damaged or no exported program: {str(error).splitlines()[0]}") from error
-    facts = json.loads(extra["netslim.json"] or "{}")
-    return Opened(path, ("eager", "compiled"), *_size(facts), program=program)
+    for target in map(TARGETS.get, TARGETS.names()):
+        if target.engines and target.recognises(path, facts):
+            if not path.exists():
+                raise CheckpointError(f"no such file: {path}")
+            found = target.runnable(path, facts)
+            return Opened(path, target.engines, found.shape, found.macs, start=found.start)
+    return Opened(path, ENGINES, None, None, model=load(path))
 
 
 def _facts(config: Path) -> dict[str, Any]:
@@ -134,30 +99,23 @@ def _facts(config: Path) -> dict[str, Any]:
     return facts
 
 
-def _size(facts: dict[str, Any]) -> tuple[tuple[int, ...] | None, int | None]:
-    shape = facts.get("input_shape")
-    return (tuple(shape) if shape else None), facts.get("macs")
-
-
 def _two(images: Tensor) -> Tensor:
     """At least two images: one would be taken for a constant."""
     return images if len(images) > 1 else images.expand(2, *images.shape[1:]).contiguous()
 
 
-def _try(network: nn.Module, images: Tensor) -> None:
-    try:
-        network(images)
-    except Exception as error:  # torch.compile's own errors, and those of the compiler it calls
-        raise NetslimError(
-            f"torch.compile failed: {str(error).strip().splitlines()[0]}; it needs a C++ compiler: leave the engine "
-            f"compiled out"
-        ) from error
+def engines() -> list[str]:
+    """What runs networks: checkpoints' first, then what else runs a target's files."""
+    others = [engine for name in TARGETS.names() for engine in TARGETS.get(name).engines]
+    return list(dict.fromkeys([*ENGINES, *others]))
 
 
 def check_engines(names: Sequence[str]) -> None:
     """Raises UsageError for an engine that does not exist or whose package is missing."""
+    known = engines()
     for name in names:
-        if name not in ENGINES:
-            raise UsageError(f"--engines {name}: type some of {','.join(ENGINES)}")
-        if name == "onnxruntime":
-            TARGETS.get("onnx").check("onnx")
+        if name not in known:
+            raise UsageError(f"--engines {name}: type some of {','.join(known)}")
+        for target in TARGETS.names():
+            if name in TARGETS.get(target).engines:
+                TARGETS.get(target).check(target)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import NetslimError, UsageError
 from netslim.core.registry import Registry
 
 Run = Callable[[Tensor], Tensor]
@@ -36,20 +36,43 @@ class Bundle:
     reopen: Callable[[Path], nn.Module]
 
 
+Start = Callable[[str, Tensor, int], Callable[[], object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runnable:
+    """The network in an exported file, to be run beside others.
+
+    Attributes:
+        start: gives the call that runs it once, for an engine, a batch and a number of threads.
+        shape: of one input (C, H, W), where the file fixes it.
+        macs: for one input, of the trained network: padding and zero columns are not counted.
+    """
+
+    start: Start
+    shape: tuple[int, ...] | None = None
+    macs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """A kind of file: how it is written, opened and run. Its module registers one instance in `TARGETS`.
 
     Attributes:
+        summary: a few words for lists, where the name does not say it.
         suffix: of the file's name; empty for a folder.
+        engines: what runs its files; none for a file that is opened as a checkpoint.
         for_inference: whether it holds the network for inference, or else the trained one.
         layouts: the memory layouts that are tried.
         packages: modules that must be importable.
     """
 
-    suffix: ClassVar[str] = ""
-    for_inference: ClassVar[bool] = True
-    layouts: ClassVar[Sequence[str]] = ("nchw",)
-    packages: ClassVar[Sequence[str]] = ()
+    summary: str = ""
+    suffix: str = ""
+    engines: tuple[str, ...] = ()
+    for_inference: bool = True
+    layouts: tuple[str, ...] = ("nchw",)
+    packages: tuple[str, ...] = ()
 
     def check(self, name: str) -> None:
         """Raises UsageError if a package is missing."""
@@ -74,8 +97,45 @@ class Target:
         """Reads what was written, as its user will, and runs it: input (N, C, H, W) on the CPU to output."""
         raise NotImplementedError
 
+    def recognises(self, path: Path, facts: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether `runnable` opens a file, or a folder whose `config.json` says `facts`: by default, by its ending."""
+        return bool(self.suffix) and path.suffix == self.suffix
+
+    def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:
+        """Opens what it recognises. Raises CheckpointError if that is damaged; not called without engines."""
+        raise NotImplementedError
+
 
 TARGETS: Registry[Target] = Registry("target", "netslim.deploy.targets")
+
+
+def start_with_torch(network: nn.Module) -> Start:
+    """Runs a network by torch: as it is for engine `eager`, compiled for `compiled`."""
+
+    def start(engine: str, images: Tensor, _: int) -> Callable[[], object]:
+        ready = compiled(network, images) if engine == "compiled" else network
+        return lambda: ready(images)
+
+    return start
+
+
+def compiled(network: nn.Module, images: Tensor) -> nn.Module:
+    """The network, compiled for a batch. Raises NetslimError if that fails."""
+    ready = cast(nn.Module, torch.compile(network, dynamic=False))
+    try:
+        ready(images)
+    except Exception as error:  # torch.compile's own errors, and those of the compiler it calls
+        raise NetslimError(
+            f"torch.compile failed: {str(error).strip().splitlines()[0]}; it needs a C++ compiler: leave the engine "
+            f"compiled out"
+        ) from error
+    return ready
+
+
+def input_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file's facts say of `Runnable.shape` and `Runnable.macs`."""
+    shape = facts.get("input_shape")
+    return {"shape": tuple(shape) if shape else None, "macs": facts.get("macs")}
 
 
 def without_gradients(network: nn.Module) -> Run:

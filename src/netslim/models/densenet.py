@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from netslim.core.protocols import ArchSpec, ChannelGroup, PrunableModel
 from netslim.models.channel_selection import ChannelSelection
 from netslim.models.family import arch_spec, check_cfg, check_shape, initialise_, layers_per_part, selection_group
-from netslim.models.registry import ARCHITECTURES, RECOGNISERS
+from netslim.models.registry import ARCHITECTURES, Architecture
 
 BLOCKS = 3
 GROWTH = 12
@@ -126,7 +126,6 @@ class DenseNet(PrunableModel):
         return (name for name, module in self.named_modules() if isinstance(module, SelectedConv))
 
 
-@ARCHITECTURES.register("densenet")
 def densenet(
     depth: int = 40, num_classes: int = 10, in_channels: int = 3, cfg: Sequence[int] | None = None
 ) -> PrunableModel:
@@ -134,7 +133,6 @@ def densenet(
     return DenseNet(depth, num_classes, in_channels, cfg)
 
 
-@RECOGNISERS.register("densenet")
 def arch_of(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
     """The architecture of a state dict with this family's keys, pruned or not; None if it is not one."""
     layers = len([key for key in state_dict if key.startswith("dense1.") and key.endswith(".select.indexes")])
@@ -164,3 +162,8 @@ def dense_cfg(depth: int) -> list[int]:
 def _block(inplanes: Sequence[int], cfg: Sequence[int]) -> nn.Sequential:
     """The layers of a dense block; the last of the widths is that of what reads its whole output."""
     return nn.Sequential(*(DenseLayer(width, kept) for width, kept in zip(inplanes[:-1], cfg[:-1], strict=True)))
+
+
+ARCHITECTURES.register("densenet")(
+    Architecture(build=densenet, recognise=arch_of, depths="3n+4 (40)", takes_resnets=False)
+)

@@ -1,4 +1,4 @@
-"""torchvision's and timm's classifiers as prunable networks: the library's own network, keys and class included.
+"""The classifiers of libraries as prunable networks: the library's own network, keys and class included.
 
 `torchvision/NAME` and `timm/NAME` are architectures for every classifier of the two libraries that has BatchNorm.
 ResNets declare their channel groups; those of the others are derived from a run on shapes.
@@ -7,7 +7,7 @@ ResNets declare their channel groups; those of the others are derived from a run
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, cast
 
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from netslim.core.errors import UsageError, unknown_name
 from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer, PrunableModel
 from netslim.core.torch_internals import become_
-from netslim.models.imagenet_names import check_classifier, resnets
 from netslim.models.imagenet_stems import (
     STEMS,
     adapt_first_,
@@ -26,9 +25,8 @@ from netslim.models.imagenet_stems import (
     convolutions,
     drop_branch_,
 )
+from netslim.models.library_names import check_classifier, without_tag
 from netslim.models.registry import LIBRARIES
-
-_SLOW_TO_DRAW = ("googlenet", "inception_v3")  # their own start, truncated normals, takes half a minute and a warning
 
 
 class LibraryResNet(PrunableModel):
@@ -89,27 +87,18 @@ class LibraryNetwork(PrunableModel):
         return logits
 
 
-@LIBRARIES.register("torchvision")
-def torchvision_network(model: str) -> Callable[..., PrunableModel]:
-    """The function that builds torchvision's classifier called `model`. Raises UsageError if there is none."""
-    check_classifier("torchvision", model)
-    return functools.partial(library_network, "torchvision", model, functools.partial(from_torchvision, model))
-
-
-@LIBRARIES.register("timm")
-def timm_network(model: str) -> Callable[..., PrunableModel]:
-    """The function that builds timm's classifier called `model`. Raises UsageError if there is none."""
-    name, dot, tag = model.partition(".")
-    if dot:
-        raise UsageError(f"timm/{model}: the tag '{tag}' names weights, not a network; type timm/{name}")
-    check_classifier("timm", model)
-    return functools.partial(library_network, "timm", model, functools.partial(_from_timm, model))
+def check_network(library: str, model: str) -> None:
+    """Raises UsageError, with the nearest names, unless the library has a classifier called `model`."""
+    name = without_tag(library, model)
+    if name != model:
+        tag = model.removeprefix(f"{name}.")
+        raise UsageError(f"{library}/{model}: the tag '{tag}' names weights, not a network; type {library}/{name}")
+    check_classifier(library, model)
 
 
 def library_network(
     library: str,
     model: str,
-    construct: Callable[[int, int], nn.Module],
     /,
     num_classes: int = 1000,
     in_channels: int = 3,
@@ -118,9 +107,8 @@ def library_network(
     """A library's classifier, randomly initialised and prunable.
 
     Args:
-        library: "torchvision" or "timm".
+        library: a registered one.
         model: the library's name of it.
-        construct: builds the library's network from numbers of classes and input channels.
         num_classes: size of the output.
         in_channels: 1 (grey), 3 (colour) or any other number.
         stem: "imagenet" (the library's) or "cifar" (full resolution up to the first stage, for small images).
@@ -134,13 +122,14 @@ def library_network(
         raise UsageError(f"num_classes {num_classes} and in_channels {in_channels}: both are at least 1")
     if stem not in STEMS:
         raise unknown_name("stem", str(stem), STEMS)
-    network: Any = construct(num_classes, in_channels)
+    record = LIBRARIES.get(library)
+    network: Any = record.build(model, num_classes, in_channels)
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         raise UsageError(
             f"{library} model '{model}' has no BatchNorm, whose scales say which channels can go; prune such a network "
             f"from Python with another criterion (netslim.plan(model, example, percent=0.5, criterion='l1_norm'))"
         )
-    resnet = model in resnets(library)
+    resnet = model in record.resnets()
     (adapt_stem_ if resnet else adapt_first_)(network, in_channels, stem)
     become_(network, _prunable_class(LibraryResNet if resnet else LibraryNetwork, network.__class__))
     arguments = {"num_classes": num_classes, "in_channels": in_channels, "stem": stem}
@@ -151,26 +140,6 @@ def library_network(
 @functools.cache
 def _prunable_class(kind: type[PrunableModel], base: type[nn.Module]) -> type[nn.Module]:
     return type(f"Prunable{base.__name__}", (kind, base), {})
-
-
-def from_torchvision(model: str, num_classes: int = 1000, _: int = 3) -> nn.Module:
-    """torchvision's own network, randomly initialised."""
-    from torchvision import models
-
-    options = {"init_weights": False} if model in _SLOW_TO_DRAW else {}
-    network: nn.Module = models.get_model(model, weights=None, num_classes=num_classes, **options)  # type: ignore[attr-defined]
-    return network
-
-
-def _from_timm(model: str, num_classes: int, in_channels: int) -> nn.Module:
-    import timm
-    from timm.layers.blur_pool import BlurPool2d
-
-    network: nn.Module = timm.create_model(model, pretrained=False, num_classes=num_classes, in_chans=in_channels)
-    blurs: list[Any] = [module for module in network.modules() if isinstance(module, BlurPool2d)]
-    for blur in blurs:  # one filter for however many channels are left, as timm itself allows
-        blur.channels, blur.filt = None, blur.filt[:1].clone()
-    return network
 
 
 def _widths(block: nn.Module) -> Iterator[tuple[str, str, str]]:

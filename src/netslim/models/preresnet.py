@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer, PrunableModel
 from netslim.models.channel_selection import ChannelSelection
 from netslim.models.family import arch_spec, check_cfg, check_shape, initialise_, layers_per_part, selection_group
-from netslim.models.registry import ARCHITECTURES, RECOGNISERS
+from netslim.models.registry import ARCHITECTURES, Architecture
 
 EXPANSION = 4
 PLANES = (16, 32, 64)
@@ -149,7 +149,6 @@ class PreResNet(PrunableModel):
                 yield name, module
 
 
-@ARCHITECTURES.register("resnet")
 def resnet(
     depth: int = 164, num_classes: int = 10, in_channels: int = 3, cfg: Sequence[int] | None = None
 ) -> PrunableModel:
@@ -157,7 +156,6 @@ def resnet(
     return PreResNet(depth, num_classes, in_channels, cfg)
 
 
-@RECOGNISERS.register("resnet")
 def arch_of(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
     """The architecture of a state dict with this family's keys, pruned or not; None if it is not one."""
     numbers = [int(found[1]) for key in state_dict if (found := BLOCK.match(key))]
@@ -210,3 +208,6 @@ def _stage(inplanes: int, planes: int, cfg: Sequence[int], stride: int) -> nn.Se
     for start in range(3, len(cfg), 3):
         blocks.append(Bottleneck(planes * EXPANSION, planes, cfg[start : start + 3]))
     return nn.Sequential(*blocks)
+
+
+ARCHITECTURES.register("resnet")(Architecture(build=resnet, recognise=arch_of, depths="9n+2 (164)"))

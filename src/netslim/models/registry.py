@@ -1,17 +1,75 @@
-"""Names of architectures -> the functions that build them, and that recognise them in bare weights."""
+"""Names of architectures and libraries -> what builds their networks, and recognises them in bare weights."""
 
+import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import ArchSpec, PrunableModel
 from netslim.core.registry import Registry
 
-ARCHITECTURES: Registry[Callable[..., PrunableModel]] = Registry("architecture", "netslim.models")
-LIBRARIES: Registry[Callable[[str], Callable[..., PrunableModel]]] = Registry("library", "netslim.models")
-RECOGNISERS: Registry[Callable[[Mapping[str, Tensor]], ArchSpec | None]] = Registry("architecture", "netslim.models")
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What the file of a network family registers.
+
+    Attributes:
+        build: makes a network; takes at least `num_classes` and `in_channels`, and has a default for everything.
+        recognise: the architecture of bare weights, pruned or not, or None if it is another family's; None for a family
+            that never wrote files without saying so.
+        depths: which depths there are, for help; empty for a family without the argument `depth`.
+        takes_resnets: whether the weights of a ResNet have a place in it.
+    """
+
+    build: Callable[..., PrunableModel]
+    recognise: Callable[[Mapping[str, Tensor]], ArchSpec | None] | None = None
+    depths: str = ""
+    takes_resnets: bool = True
+
+
+class LibraryBuilder(Protocol):
+    """Builds a library's network, randomly initialised."""
+
+    def __call__(self, name: str, num_classes: int | None = None, in_channels: int | None = None) -> nn.Module:
+        """The network called `name`; None stands for what its pretrained weights have."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """What the file of a library of networks registers: `LIBRARY/NAME` is an architecture, and a source of weights.
+
+    Attributes:
+        names: of all its classifiers.
+        build: makes one of them.
+        fetch: the file with a network's pretrained weights, cached or downloaded and verified, and its address. Raises
+            UsageError if there are none, CheckpointError if they can't be had.
+        resnets: names of the ResNets with BatchNorm: they declare channel groups, and their weights can be mapped.
+        families: how the names of these begin, for messages.
+        without_batchnorm: how the names of ResNets with another normalisation end, for messages.
+        tagged: whether a dot and a tag after a name choose among several files of weights.
+    """
+
+    names: Callable[[], list[str]]
+    build: LibraryBuilder
+    fetch: Callable[[str], tuple[Path, str]]
+    resnets: Callable[[], list[str]] = list
+    families: tuple[str, ...] = ()
+    without_batchnorm: tuple[str, ...] = ()
+    tagged: bool = False
+
+
+ARCHITECTURES: Registry[Architecture] = Registry("architecture", "netslim.models")
+LIBRARIES: Registry[Library] = Registry("library", "netslim.models.libraries")
+
+
+def library_networks() -> list[str]:
+    """How the networks of the libraries are called: `timm/NAME`, ..."""
+    return [f"{library}/NAME" for library in LIBRARIES.names()]
 
 
 def create_model(name: str, **arguments: Any) -> PrunableModel:
@@ -35,7 +93,12 @@ def create_model(name: str, **arguments: Any) -> PrunableModel:
 def check_known(name: str) -> Callable[..., PrunableModel]:
     """The function that builds the architecture `name`. Raises UsageError with the nearest names if there is none."""
     library, slash, model = name.partition("/")
-    return LIBRARIES.get(library)(model) if slash else ARCHITECTURES.get(name)
+    if not slash:
+        return ARCHITECTURES.get(name).build
+    from netslim.models.imagenet import check_network, library_network  # which look libraries up here
+
+    check_network(library, model)
+    return functools.partial(library_network, library, model)
 
 
 def build(arch: ArchSpec) -> PrunableModel:
@@ -45,5 +108,6 @@ def build(arch: ArchSpec) -> PrunableModel:
 
 def recognise(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
     """The architecture of bare weights (a file of the original scripts names none), or None."""
-    found = (RECOGNISERS.get(name)(state_dict) for name in RECOGNISERS.names())
+    readers = [ARCHITECTURES.get(name).recognise for name in ARCHITECTURES.names()]
+    found = (reader(state_dict) for reader in readers if reader is not None)
     return next((arch for arch in found if arch is not None), None)

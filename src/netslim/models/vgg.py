@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from netslim.core.errors import UsageError
 from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer, PrunableModel
 from netslim.models.family import arch_spec, check_cfg, check_shape, initialise_
-from netslim.models.registry import ARCHITECTURES, RECOGNISERS
+from netslim.models.registry import ARCHITECTURES, Architecture
 
 POOLING = "M"
 WIDTHS = (64, 128, 256, 512, 512)  # after each pooling but the last, which the mean over what is left replaces
@@ -78,7 +78,6 @@ class VGG(PrunableModel):
         ]
 
 
-@ARCHITECTURES.register("vgg")
 def vgg(
     depth: int = 19, num_classes: int = 10, in_channels: int = 3, cfg: Sequence[int | str] | None = None
 ) -> PrunableModel:
@@ -86,7 +85,6 @@ def vgg(
     return VGG(depth, num_classes, in_channels, cfg)
 
 
-@RECOGNISERS.register("vgg")
 def arch_of(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
     """The architecture of a state dict with this family's keys, pruned or not; None if it is not one."""
     kernels = {
@@ -139,3 +137,8 @@ def _cfg_of(widths: Mapping[int, int]) -> list[int | str]:
 
 def _layout(cfg: Sequence[int | str]) -> list[bool]:
     return [entry == POOLING for entry in cfg]
+
+
+ARCHITECTURES.register("vgg")(
+    Architecture(build=vgg, recognise=arch_of, depths="11, 13, 16 or 19 (19)", takes_resnets=False)
+)

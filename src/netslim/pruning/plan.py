@@ -15,7 +15,6 @@ from netslim.core.protocols import (
     Cost,
     Evidence,
     GroupPlan,
-    InformedCriterion,
     PrunableModel,
     PrunePlan,
     plan_of,
@@ -170,8 +169,7 @@ def _evidence(
 
 def _scores(model: nn.Module, groups: Sequence[BoundGroup], name: str, evidence: Evidence) -> list[Tensor]:
     """Per group the scores of its channels that are still in use, on the CPU."""
-    criterion = CRITERIA.get(name)
-    score = criterion.prepare(model, evidence) if isinstance(criterion, InformedCriterion) else criterion
+    score = CRITERIA.get(name).scorer(name, model, evidence)
     found = []
     for own in groups:
         scores = score(model, own.group).detach().cpu()

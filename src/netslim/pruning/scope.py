@@ -10,7 +10,7 @@ from torch import nn
 from netslim.core.errors import UsageError, one_of
 from netslim.core.protocols import ChannelGroup, GroupPlan, LeftAlone, plan_of
 from netslim.dependency.groups import BoundGroup, Grouping, title
-from netslim.pruning.criteria import SCALELESS
+from netslim.pruning.criteria import CRITERIA, without_scales
 
 SHOWN = 5
 
@@ -93,20 +93,21 @@ def _scored(
     """The groups that the criterion scores, and what is left alone. Raises UsageError if there are none."""
     if found.derivation is None:
         return list(found.groups), []
+    needs_scales = CRITERIA.get(criterion).needs_scales
     groups, left = [], list(found.left_alone)
     for own in found.groups:
         group, channels = own.group, own.width
-        if group.name in done or (channels > 1 and (group.scales or criterion in SCALELESS)):
+        if group.name in done or (channels > 1 and (group.scales or not needs_scales)):
             groups.append(own)
         else:
             reason = "can only go as a whole" if channels == 1 else "has no BatchNorm that scores it"
             left.append(LeftAlone(name=group.name, channels=channels, reason=reason))
     if groups:
         return groups, left
-    if not found.derivation.trace.scales and criterion not in SCALELESS:
+    if not found.derivation.trace.scales and needs_scales:
         raise UsageError(
             f"{title(model)} has no BatchNorm, whose scales criterion '{criterion}' reads; "
-            f"criteria that work without: {one_of(sorted(SCALELESS))}"
+            f"criteria that work without: {one_of(without_scales())}"
         )
     reasons = "; ".join(f"{part.name} {part.reason}" for part in left[:SHOWN])
     more = f"; and {len(left) - SHOWN} more" if len(left) > SHOWN else ""

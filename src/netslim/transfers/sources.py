@@ -1,20 +1,20 @@
-"""Source networks: the classifiers of torchvision and timm, with pretrained weights, a file's, or without any."""
+"""Source networks: the classifiers of the registered libraries, with pretrained weights, a file's, or without any."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from netslim.core.errors import UsageError, unknown_name
-from netslim.models.imagenet_names import check_classifier
-from netslim.transfers.weight_files import Shapes, check_fits, read_weights, sha256_of
-
-LIBRARIES = ("timm", "torchvision")
+from netslim.core.files import sha256
+from netslim.models.library_names import check_classifier, without_tag
+from netslim.models.registry import LIBRARIES, Library
+from netslim.transfers.weight_files import Shapes, check_fits, read_weights
 
 # The names that a file is compared with when it does not hold the network it is said to hold.
 COMMON = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -25,7 +25,7 @@ class Source:
     """A source network's weights.
 
     Attributes:
-        library: "torchvision" or "timm".
+        library: name of a registered library of networks.
         model_name: the library's name of the network.
         state_dict: its tensors, on the CPU.
         pretrained: whether the weights were trained; False for a random initialisation.
@@ -51,27 +51,11 @@ class Source:
         }
 
 
-class Library(Protocol):
-    """What a module for one source library offers."""
-
-    def resnet_names(self) -> list[str]:
-        """Names of the networks that can be mapped."""
-        ...
-
-    def build(self, name: str) -> nn.Module:
-        """The network, randomly initialised."""
-        ...
-
-    def fetch(self, name: str) -> tuple[Path, str]:
-        """The verified file with the pretrained weights (cached or downloaded), and its address."""
-        ...
-
-
 def load_source(source: str, model_name: str, *, pretrained: bool = True, weights: Path | None = None) -> Source:
     """Loads a source network's weights.
 
     Args:
-        source: "torchvision" or "timm".
+        source: name of a registered library of networks ("torchvision").
         model_name: the library's name; timm's may carry a tag ("resnet50.a1_in1k").
         pretrained: take the library's default pretrained weights; False for a random initialisation.
         weights: a `.pth`, `.pth.tar` or `.safetensors` file of that network instead (plain or nested state dict).
@@ -81,14 +65,14 @@ def load_source(source: str, model_name: str, *, pretrained: bool = True, weight
         CheckpointError: the weights cannot be had, are damaged, unsafe, or belong to another network.
     """
     library = _library(source)
-    _check_name(source, model_name)
+    check_classifier(source, without_tag(source, model_name))
     if weights is not None and not pretrained:
         raise UsageError("--weights and --no-pretrained exclude each other: leave one of them out")
     if weights is None and not pretrained:
         state, origin, digest = dict(library.build(model_name).state_dict()), "random initialisation", None
     else:
         path, origin = (weights, str(weights)) if weights is not None else library.fetch(model_name)
-        state, digest = read_weights(path), sha256_of(path)
+        state, digest = read_weights(path), sha256(path)
         check_fits(path, state, model_name, lambda name: _shapes(library, name), COMMON)
         state = _in_network_order(state, _shapes(library, model_name))
     return Source(
@@ -102,21 +86,9 @@ def load_source(source: str, model_name: str, *, pretrained: bool = True, weight
 
 
 def _library(source: str) -> Library:
-    """The module for a library, imported only when it is asked for."""
-    if source == "torchvision":
-        from netslim.transfers import torchvision_resnets
-
-        return torchvision_resnets
-    if source == "timm":
-        from netslim.transfers import timm_resnets
-
-        return timm_resnets
-    raise unknown_name("source", source, LIBRARIES)
-
-
-def _check_name(source: str, model_name: str) -> None:
-    architecture = model_name.partition(".")[0] if source == "timm" else model_name
-    check_classifier(source, architecture)
+    if source not in LIBRARIES.names():
+        raise unknown_name("source", source, LIBRARIES.names())
+    return LIBRARIES.get(source)
 
 
 def _in_network_order(state: Mapping[str, Tensor], network: Shapes) -> dict[str, Tensor]:

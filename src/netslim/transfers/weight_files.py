@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,26 +36,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not state:
         raise CheckpointError(f"{path} holds no state dict, neither plain nor under {', '.join(_NESTS)}")
     return _without_prefix(state)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file as hexadecimal text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def wrong_hash(path: Path) -> CheckpointError:
-    """The error for a cached file that is not what its name says."""
-    return CheckpointError(f"{path} does not have the SHA-256 that its name says: delete it and try again")
-
-
-def unavailable(what: str, cause: object, url: str, remedy: str) -> CheckpointError:
-    """The error for pretrained weights that are neither cached nor to be downloaded."""
-    reason = str(cause).partition("\n")[0].rstrip(".: ") or type(cause).__name__
-    return CheckpointError(
-        f"cannot get pretrained weights of {what}: {reason}; download {url} where there is a network and {remedy}, "
-        "or pass it with --weights FILE, or start without it with --no-pretrained"
-    )
 
 
 def check_fits(

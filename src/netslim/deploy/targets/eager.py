@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import fx, nn
 from netslim.core.errors import NetslimError
 from netslim.core.files import atomic_write
 from netslim.core.safetensors_folder import write_folder
-from netslim.deploy.target import TARGETS, Bundle, Run, Target, without_gradients
+from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Target, input_of, start_with_torch, without_gradients
 
 CODE = "network.py"
 
@@ -46,8 +47,6 @@ def load(folder=Path(__file__).parent):
 class EagerTarget(Target):
     """A folder: `network.py`, `model.safetensors` and `config.json`."""
 
-    layouts = ("nchw", "nhwc")
-
     def write(self, bundle: Bundle, path: Path) -> None:
         """Writes the code and the weights."""
         if not isinstance(bundle.network, fx.GraphModule):
@@ -58,6 +57,14 @@ class EagerTarget(Target):
     def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
         """Imports the code that was written."""
         return without_gradients(load_code(path))
+
+    def recognises(self, path: Path, facts: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether the facts of a folder say so."""
+        return facts.get("target") == "eager"
+
+    def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:
+        """Imports the code in the folder."""
+        return Runnable(start=start_with_torch(load_code(path)), **input_of(facts))
 
 
 def load_code(folder: Path) -> nn.Module:
@@ -95,4 +102,4 @@ def _call(layer: nn.Module) -> str:
     return text.replace(", bias=True", "") if isinstance(layer, nn.BatchNorm2d) else text
 
 
-TARGETS.register("eager")(EagerTarget())
+TARGETS.register("eager")(EagerTarget(summary="PyTorch code", engines=("eager", "compiled"), layouts=("nchw", "nhwc")))

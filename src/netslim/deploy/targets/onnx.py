@@ -16,14 +16,11 @@ from netslim.core.errors import NetslimError
 from netslim.core.files import atomic_write
 from netslim.deploy.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.onnx_runtime import onnx_session, run_session
-from netslim.deploy.target import TARGETS, Bundle, Run, Target
+from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Start, Target
 
 
 class OnnxTarget(Target):
     """One file, weights included, with the facts in its metadata under `netslim`."""
-
-    suffix = ".onnx"
-    packages = ("onnx", "onnxruntime")
 
     def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
         """ONNX Runtime on as many threads as torch has; torch itself where only its slow exporter could write it."""
@@ -49,6 +46,27 @@ class OnnxTarget(Target):
         """Runs the file with ONNX Runtime."""
         session = onnx_session(path.read_bytes(), torch.get_num_threads())
         return lambda images: run_session(session, images)
+
+    def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:  # noqa: ARG002
+        """ONNX Runtime; the file's metadata says the rest."""
+        self.check("onnx")
+        content = path.read_bytes()
+        session = onnx_session(content, 1)
+        written = session.get_modelmeta().custom_metadata_map.get("netslim")
+        shape = session.get_inputs()[0].shape[1:]
+        fixed = tuple(shape) if all(isinstance(side, int) for side in shape) else None
+        macs = json.loads(written)["macs"] if written else None
+        return Runnable(start=start_onnx(content), shape=fixed, macs=macs)
+
+
+def start_onnx(content: bytes) -> Start:
+    """Runs the content of an ONNX file."""
+
+    def start(_: str, images: Tensor, threads: int) -> Callable[[], object]:
+        session = onnx_session(content, threads)
+        return lambda: run_session(session, images)
+
+    return start
 
 
 def onnx_bytes(network: nn.Module, example: Tensor) -> bytes:
@@ -98,4 +116,4 @@ def _by_torch(network: nn.Module, example: Tensor, facts: Mapping[str, str]) -> 
     return model
 
 
-TARGETS.register("onnx")(OnnxTarget())
+TARGETS.register("onnx")(OnnxTarget(suffix=".onnx", engines=("onnxruntime",), packages=("onnx", "onnxruntime")))

@@ -5,19 +5,20 @@ from __future__ import annotations
 import io
 import json
 import warnings
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from netslim.core.errors import CheckpointError
 from netslim.core.files import atomic_write
-from netslim.deploy.target import TARGETS, Bundle, Run, Target, without_gradients
+from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Target, input_of, start_with_torch, without_gradients
 
 
 class ExportedProgramTarget(Target):
     """One file, with the facts in it under `netslim.json`."""
-
-    suffix = ".pt2"
-    layouts = ("nchw", "nhwc")
 
     def write(self, bundle: Bundle, path: Path) -> None:
         """Traces with two images, the first number that torch does not take for a constant."""
@@ -34,5 +35,14 @@ class ExportedProgramTarget(Target):
         """Runs the program with torch."""
         return without_gradients(torch.export.load(io.BytesIO(path.read_bytes())).module())
 
+    def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:  # noqa: ARG002
+        """Torch; the file's own facts say the rest."""
+        extra: dict[str, Any] = {"netslim.json": ""}
+        try:
+            program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=extra).module()
+        except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise CheckpointError(f"{path} is damaged or no exported program: {str(error).splitlines()[0]}") from error
+        return Runnable(start=start_with_torch(program), **input_of(json.loads(extra["netslim.json"] or "{}")))
 
-TARGETS.register("pt2")(ExportedProgramTarget())
+
+TARGETS.register("pt2")(ExportedProgramTarget(suffix=".pt2", engines=("eager", "compiled"), layouts=("nchw", "nhwc")))

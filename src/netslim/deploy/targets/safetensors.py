@@ -11,8 +11,6 @@ from netslim.deploy.target import TARGETS, Bundle, Run, Target, without_gradient
 class SafetensorsTarget(Target):
     """`model.safetensors` and `config.json`; nothing is folded, so that training can go on."""
 
-    for_inference = False
-
     def write(self, bundle: Bundle, path: Path) -> None:
         """Writes both files."""
         write_folder(path, bundle.model.state_dict(), bundle.facts)
@@ -22,4 +20,4 @@ class SafetensorsTarget(Target):
         return without_gradients(bundle.reopen(path))
 
 
-TARGETS.register("safetensors")(SafetensorsTarget())
+TARGETS.register("safetensors")(SafetensorsTarget(summary="to train on", for_inference=False))

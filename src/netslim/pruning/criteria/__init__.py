@@ -1,7 +1,11 @@
 """Criteria: a channel group in, one score per channel out. One file each, found through the registry."""
 
-from netslim.core.protocols import Criterion, InformedCriterion
+from netslim.core.protocols import CriterionSpec
 from netslim.core.registry import Registry
 
-CRITERIA: Registry[Criterion | InformedCriterion] = Registry("criterion", "netslim.pruning.criteria")
-SCALELESS: set[str] = set()  # names of criteria that also score channels without a BatchNorm
+CRITERIA: Registry[CriterionSpec] = Registry("criterion", "netslim.pruning.criteria")
+
+
+def without_scales() -> list[str]:
+    """The criteria that also score channels without a BatchNorm, sorted."""
+    return [name for name in CRITERIA.names() if not CRITERIA.get(name).needs_scales]

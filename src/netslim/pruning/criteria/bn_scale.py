@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup
+from netslim.core.protocols import ChannelGroup, CriterionSpec
 from netslim.dependency.groups import gammas_of
 from netslim.pruning.criteria import CRITERIA
 
@@ -13,4 +13,4 @@ def bn_scale(model: nn.Module, group: ChannelGroup) -> Tensor:
     return torch.stack([gammas.abs().float().mean(1) for gammas in gammas_of(model, group)]).mean(0)
 
 
-CRITERIA.register("bn_scale")(bn_scale)
+CRITERIA.register("bn_scale")(CriterionSpec(score=bn_scale))

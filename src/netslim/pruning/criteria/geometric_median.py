@@ -3,17 +3,17 @@
 import torch
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup
-from netslim.pruning.criteria import CRITERIA, SCALELESS
+from netslim.core.protocols import ChannelGroup, CriterionSpec
+from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.filters import filters_of, relative
 
-SCALELESS.add("geometric_median")
 
-
-@CRITERIA.register("geometric_median")
 def geometric_median(model: nn.Module, group: ChannelGroup) -> Tensor:
     """Sum of Euclidean distances of a channel's filters to those of the group's other channels, (channels,), float32.
 
     Relative to the group's mean. The filter with the smallest sum is the nearest to the layer's geometric median.
     """
     return relative(model, group, [torch.cdist(filters, filters).sum(1) for filters in filters_of(model, group)])
+
+
+CRITERIA.register("geometric_median")(CriterionSpec(score=geometric_median, needs_scales=False))

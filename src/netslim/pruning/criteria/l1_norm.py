@@ -2,14 +2,14 @@
 
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup
-from netslim.pruning.criteria import CRITERIA, SCALELESS
+from netslim.core.protocols import ChannelGroup, CriterionSpec
+from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.filters import filters_of, relative
 
-SCALELESS.add("l1_norm")
 
-
-@CRITERIA.register("l1_norm")
 def l1_norm(model: nn.Module, group: ChannelGroup) -> Tensor:
     """Mean |w| of each channel's filters relative to the group's mean, shape (channels,), float32."""
     return relative(model, group, [filters.abs().mean(1) for filters in filters_of(model, group)])
+
+
+CRITERIA.register("l1_norm")(CriterionSpec(score=l1_norm, needs_scales=False))

@@ -2,14 +2,14 @@
 
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup
-from netslim.pruning.criteria import CRITERIA, SCALELESS
+from netslim.core.protocols import ChannelGroup, CriterionSpec
+from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.filters import filters_of, relative
 
-SCALELESS.add("l2_norm")
 
-
-@CRITERIA.register("l2_norm")
 def l2_norm(model: nn.Module, group: ChannelGroup) -> Tensor:
     """Root mean square of each channel's filters relative to the group's mean, shape (channels,), float32."""
     return relative(model, group, [filters.square().mean(1).sqrt() for filters in filters_of(model, group)])
+
+
+CRITERIA.register("l2_norm")(CriterionSpec(score=l2_norm, needs_scales=False))

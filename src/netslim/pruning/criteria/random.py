@@ -5,24 +5,22 @@ import zlib
 import torch
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup, Criterion, Evidence
+from netslim.core.protocols import ChannelGroup, Criterion, CriterionSpec, Evidence
 from netslim.dependency.groups import channels_of
-from netslim.pruning.criteria import CRITERIA, SCALELESS
-
-SCALELESS.add("random")
+from netslim.pruning.criteria import CRITERIA
 
 
-class Random:
-    """Uniform scores, drawn from the plan's seed and the group's name: the same whatever other groups there are."""
+def uniform(_: nn.Module, evidence: Evidence) -> Criterion:
+    """Uniform scores, drawn from the plan's seed and the group's name: the same whatever other groups there are.
 
-    def prepare(self, model: nn.Module, evidence: Evidence) -> Criterion:  # noqa: ARG002
-        """Scores of shape (channels,), float32, in [0, 1)."""
+    Of shape (channels,), float32, in [0, 1).
+    """
 
-        def score(model: nn.Module, group: ChannelGroup) -> Tensor:
-            generator = torch.Generator().manual_seed(zlib.crc32(f"{evidence.seed} {group.name}".encode()))
-            return torch.rand(channels_of(model, group), generator=generator)
+    def score(model: nn.Module, group: ChannelGroup) -> Tensor:
+        generator = torch.Generator().manual_seed(zlib.crc32(f"{evidence.seed} {group.name}".encode()))
+        return torch.rand(channels_of(model, group), generator=generator)
 
-        return score
+    return score
 
 
-CRITERIA.register("random")(Random())
+CRITERIA.register("random")(CriterionSpec(prepare=uniform, needs_scales=False))

@@ -9,33 +9,28 @@ from torch.func import functional_call
 
 from netslim.core.errors import UsageError
 from netslim.core.modes import evaluation_mode
-from netslim.core.protocols import ChannelGroup, Criterion, Evidence
+from netslim.core.protocols import ChannelGroup, Criterion, CriterionSpec, Evidence
 from netslim.dependency.groups import by_channel
 from netslim.pruning.criteria import CRITERIA
 
 
-class Taylor:
+def taylor(model: nn.Module, evidence: Evidence) -> Criterion:
     """|gamma x dL/dgamma|, averaged over batches: how much the loss moves, to first order, if the scale becomes zero.
 
     L is the cross-entropy, in eval mode. Over the scales of a channel gamma x dL/dgamma is summed before the magnitude
-    is taken: they become zero together.
+    is taken: they become zero together. Scores of shape (channels,), float32.
+
+    Raises:
+        UsageError: there are no images, or the network gives no logits.
     """
+    names = [f"{scale}.weight" for group in evidence.groups for scale in group.scales]
+    slopes = _slopes(model, dict.fromkeys(names), evidence.batches or ())
 
-    def prepare(self, model: nn.Module, evidence: Evidence) -> Criterion:
-        """Scores of shape (channels,), float32. Raises UsageError without images, or if the loss is no number."""
-        if evidence.batches is None:
-            raise UsageError(
-                "criterion 'taylor' needs images with labels: pass plan(..., batches=...), "
-                "or type --dataset NAME on the command line"
-            )
-        names = [f"{scale}.weight" for group in evidence.groups for scale in group.scales]
-        slopes = _slopes(model, dict.fromkeys(names), evidence.batches)
+    def score(model: nn.Module, group: ChannelGroup) -> Tensor:  # noqa: ARG001
+        norms = by_channel(group, [slopes[f"{name}.weight"] for name in group.scales])
+        return torch.stack([norm.float().sum(-1) for norm in norms]).sum(0).abs().mean(0)
 
-        def score(model: nn.Module, group: ChannelGroup) -> Tensor:  # noqa: ARG001
-            norms = by_channel(group, [slopes[f"{name}.weight"] for name in group.scales])
-            return torch.stack([norm.float().sum(-1) for norm in norms]).sum(0).abs().mean(0)
-
-        return score
+    return score
 
 
 def _slopes(model: nn.Module, names: Iterable[str], batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
@@ -62,4 +57,4 @@ def _logits(outputs: object) -> Tensor:
     return first
 
 
-CRITERIA.register("taylor")(Taylor())
+CRITERIA.register("taylor")(CriterionSpec(prepare=taylor, needs_batches=True))

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from netslim.core.config import Setting
+from netslim.stages.shared import plugins
 from netslim.stages.shared.config import DataConfig
+
+_CRITERIA = plugins.either(plugins.CRITERIA.names())
 
 
 class TrialConfig(DataConfig):
@@ -11,7 +14,7 @@ class TrialConfig(DataConfig):
 
     model: Path = Setting(..., "checkpoint of the network")
     dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file")
-    criterion: str = Setting("bn_scale", "how channels are scored")
+    criterion: str = Setting("bn_scale", f"how channels are scored: {_CRITERIA}")
     min_channels: int = Setting(1, "channels that every layer keeps at least", ge=1)
     residual: str | None = Setting(None, "residual streams: select, or couple; default: as the network declares")
     split: str = Setting("val", "images that judge: val (held out of the training set) or test")
@@ -28,7 +31,7 @@ class SweepConfig(TrialConfig):
         None, "shares of the channels to remove, with commas between; default: 0.1 to 0.9 in steps of 0.1"
     )
     target_macs: str | None = Setting(None, "MACs that remain instead, with commas between: 0.8,0.6 or 120M,80M")
-    criterion: str = Setting("bn_scale", "how channels are scored; several with commas between")
+    criterion: str = Setting("bn_scale", f"how channels are scored: {_CRITERIA}; several with commas between")
     latency_batch: int = Setting(1, "images per call whose time is measured; 0: no times", ge=0)
     save: Path = Setting(Path("sweep"), "folder for sweep.csv and sweep.png", free=True)
 

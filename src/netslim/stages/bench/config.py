@@ -3,15 +3,18 @@
 from pathlib import Path
 
 from netslim.core.config import Setting, StageConfig
+from netslim.stages.shared import plugins
 
 
 class BenchConfig(StageConfig):
     """Speed and memory of networks side by side."""
 
     files: list[Path] = Setting(
-        ..., "checkpoints (.pth.tar), exported folders, .safetensors, .onnx or .pt2; the first is the baseline"
+        ...,
+        f"checkpoints (.pth.tar), exported folders, {plugins.either(['.safetensors', *plugins.suffixes()])}; "
+        "the first is the baseline",
     )
-    engines: str = Setting("eager,onnxruntime", "what runs them: eager, compiled, onnxruntime; with commas between")
+    engines: str = Setting("eager,onnxruntime", f"what runs them: {', '.join(plugins.engines())}; with commas between")
     batch_sizes: str = Setting("1,128", "images per call, with commas between")
     threads: str | None = Setting(None, "processor threads, with commas between; default: all cores")
     image_size: int | None = Setting(None, "side of the square images; default: the first file's", ge=1)

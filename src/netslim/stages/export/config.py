@@ -3,14 +3,17 @@
 from pathlib import Path
 
 from netslim.core.config import Setting, StageConfig
+from netslim.stages.shared import plugins
 
 
 class ExportConfig(StageConfig):
     """A network made for inference, in a file."""
 
     model: Path = Setting(..., "checkpoint of the network")
-    target: str = Setting("onnx", "kind of file: onnx, pt2, eager (PyTorch code) or safetensors (to train on)")
-    output: Path | None = Setting(None, "file (.onnx, .pt2) or folder to write; default: beside the checkpoint")
+    target: str = Setting("onnx", f"kind of file: {plugins.either(plugins.summarised(plugins.TARGETS))}")
+    output: Path | None = Setting(
+        None, f"file ({', '.join(plugins.suffixes())}) or folder to write; default: beside the checkpoint"
+    )
     image_size: int | None = Setting(None, "side of the square images; default: the one in the checkpoint", ge=1)
     selection: str | None = Setting(None, "channel selections as gather or zeros; default: the faster, measured")
     pad: int | None = Setting(None, "widths become multiples of this; default: the fastest of 1, 8, 16, measured", ge=1)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from netslim.core.config import Setting
+from netslim.stages.shared import plugins
 from netslim.stages.shared.config import DataConfig
+from netslim.training.schedule import SCHEDULES
 
 
 class PruneConfig(DataConfig):
@@ -29,7 +31,7 @@ class PruneConfig(DataConfig):
     residual: str | None = Setting(None, "residual streams: select, or couple; default: as the network declares")
     criterion: str = Setting(
         "bn_scale",
-        "how channels are scored: bn_scale, bn_scale_macs, l1_norm, l2_norm, taylor, geometric_median or random",
+        f"how channels are scored: {plugins.either(plugins.CRITERIA.names())}",
     )
     seed: int = Setting(1, "seed of the random criterion, and of the images that others look at")
     test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, le=1_000_000, free=True)
@@ -41,7 +43,7 @@ class PruneConfig(DataConfig):
     steps: int = Setting(1, "prune in this many rounds, with training between them", ge=1, le=100)
     epochs: int = Setting(1, "with --steps: epochs of training between two rounds", ge=1)
     lr: float = Setting(0.01, "with --steps: base learning rate", gt=0)
-    schedule: str = Setting("cosine", "with --steps: step, cosine or onecycle")
+    schedule: str = Setting("cosine", f"with --steps: {plugins.either(SCHEDULES)}")
     batch_size: int = Setting(64, "with --steps: images per step of training", ge=1, le=1_000_000)
     precision: str = Setting("auto", "with --steps: fp32 (exact), bf16, fp16, or auto: the fastest in a short probe")
     save: Path = Setting(Path("pruned"), "folder for pruned.pth.tar, plan.json and prune.txt", free=True)

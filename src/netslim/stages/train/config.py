@@ -2,19 +2,25 @@
 
 from pathlib import Path
 
-from netslim.core.config import Setting
+from netslim.core.config import Setting, with_options
+from netslim.stages.shared import plugins
 from netslim.stages.shared.config import DataConfig
+from netslim.training.schedule import SCHEDULES
+
+_PENALTIES = plugins.PENALTIES.declared()
+_DECAYING = [name for name, record in _PENALTIES.items() if record.get("decays_scales")]
+_DEPTHS = {name: record["depths"] for name, record in plugins.ARCHITECTURES.declared().items() if "depths" in record}
 
 
+@with_options(plugins.PENALTIES.options(), "penalty")
 class TrainConfig(DataConfig):
     """One phase of training: from scratch, from a file's weights, or of a pruned network."""
 
-    dataset: str = Setting("digits", "data set to train on")
-    arch: str = Setting(
-        "resnet", "architecture, where no file names it: resnet, vgg, densenet, torchvision/NAME or timm/NAME"
-    )
+    dataset: str = Setting("digits", f"data set to train on: {plugins.either(plugins.DATASETS.names())}")
+    arch: str = Setting("resnet", f"architecture, where no file names it: {plugins.architectures()}")
     depth: int | None = Setting(
-        None, "depth: resnet 9n+2, vgg 11, 13, 16 or 19, densenet 3n+4; default: the file's, else 164, 19, 40"
+        None,
+        f"depth; default: the file's, else the family's: {'; '.join(map(' '.join, _DEPTHS.items()))}",
     )
     stem: str | None = Setting(None, "first layers of a library's network: imagenet (default), or cifar: small images")
     resume: Path | None = Setting(
@@ -24,15 +30,15 @@ class TrainConfig(DataConfig):
     reinitialize: bool = Setting(False, "with --refine: keep the file's shape alone, and start from new weights")
     sparsity_regularization: bool = Setting(False, "train with a penalty on BatchNorm scales", flags=["-sr"])
     s: float = Setting(1e-4, "strength of the penalty", ge=0)
-    penalty: str = Setting("l1", "l1 (subgradient), proximal (L1 with exact zeros) or polarization")
+    penalty: str = Setting("l1", plugins.either(plugins.summarised(plugins.PENALTIES)))
     penalty_warmup: float = Setting(0.0, "epochs in which the penalty's strength rises from 0", ge=0)
     penalty_schedule: str = Setting(
         "constant", "the penalty's strength after that: constant, linear or cosine (down to 0), or lr (as the rate)"
     )
     penalty_weights: str = Setting("equal", "share of each scale in the penalty: equal, or macs (what it frees)")
-    polarity: float = Setting(1.2, "t of the polarization: how much it shrinks beside what it separates", ge=0)
     scale_decay: bool | None = Setting(
-        None, "weight decay on BatchNorm scales; default: yes, but not with the penalties other than l1"
+        None,
+        f"weight decay on BatchNorm scales; default: yes, but not with penalties other than {', '.join(_DECAYING)}",
     )
     teacher: Path | None = Setting(None, "trained network (the unpruned one) whose logits count in the loss")
     teacher_weight: float = Setting(0.5, "share of the teacher in the loss", gt=0, le=1)
@@ -42,7 +48,7 @@ class TrainConfig(DataConfig):
     batch_size: int = Setting(64, "images per step, over all processes", ge=1, le=1_000_000)
     test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, le=1_000_000, free=True)
     lr: float = Setting(0.1, "base learning rate", gt=0)
-    schedule: str = Setting("step", "step (x0.1 at 50 % and 75 %), cosine or onecycle")
+    schedule: str = Setting("step", f"{plugins.either(SCHEDULES)}; step is x0.1 at 50 % and 75 %")
     momentum: float = Setting(0.9, "SGD momentum", ge=0, lt=1)
     nesterov: bool = Setting(False, "Nesterov momentum")
     weight_decay: float = Setting(1e-4, "weight decay", ge=0, flags=["--wd"])

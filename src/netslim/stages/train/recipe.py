@@ -1,7 +1,7 @@
 """How a phase trains: optimizer, penalty, teacher, step and its recording, from the configuration."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from netslim.network import restore
 from netslim.pruning.freed_macs import freed_macs
 from netslim.report.console import say
 from netslim.stages.shared.inputs import dataset_name
+from netslim.stages.shared.plugins import PENALTIES as PENALTY_KIND
 from netslim.stages.train.config import TrainConfig
 from netslim.training.cuda_graphs import CudaRecorder, Graphs, Recorder
 from netslim.training.distillation import Teacher
@@ -27,7 +28,7 @@ from netslim.training.step import TrainStep, compiled_for
 
 WEIGHTS = ("equal", "macs")
 CAPTURES = ("auto", "off", "graphs", "compile")
-PENALTY_FLAGS = ("penalty", "penalty_warmup", "penalty_schedule", "penalty_weights", "polarity")
+PENALTY_FLAGS = ("penalty", "penalty_warmup", "penalty_schedule", "penalty_weights")
 TEACHER_FLAGS = ("teacher_weight", "temperature")
 
 
@@ -42,9 +43,9 @@ def check_recipe(config: TrainConfig) -> None:
     if config.penalty_weights not in WEIGHTS:
         raise UsageError(f"--penalty-weights {config.penalty_weights}: type {' or '.join(WEIGHTS)}")
     if not config.sparsity_regularization:
-        _refuse(config, PENALTY_FLAGS, "there is no penalty: type -sr with it")
-    if config.penalty != "polarization":
-        _refuse(config, ("polarity",), f"penalty {config.penalty} has none: type --penalty polarization with it")
+        own = [option.name for options in PENALTY_KIND.options().values() for option in options]
+        _refuse(config, [*PENALTY_FLAGS, *own], "there is no penalty: type -sr with it")
+    _refuse_options_of_others(config)
     if config.teacher is None:
         _refuse(config, TEACHER_FLAGS, "there is no teacher: type --teacher FILE with it")
     elif config.teacher.resolve().parent == config.save.resolve():
@@ -128,7 +129,7 @@ def decays_scales(config: TrainConfig) -> bool:
     """Whether weight decay is on BatchNorm scales, too: as in the original, unless the penalty is another one."""
     if config.scale_decay is not None:
         return config.scale_decay
-    return not (config.sparsity_regularization and config.penalty != "l1")
+    return not config.sparsity_regularization or PENALTIES.get(config.penalty).decays_scales
 
 
 def open_teacher(config: TrainConfig, dataset: ImageDataset, device: torch.device) -> Teacher | None:
@@ -179,9 +180,9 @@ def _penalty(config: TrainConfig, model: PrunableModel, dataset: ImageDataset) -
         weights=freed_macs(model, shape) if config.penalty_weights == "macs" else None,
         warmup=config.penalty_warmup,
         schedule=config.penalty_schedule,
-        polarity=config.polarity,
+        own={option.name: getattr(config, option.name) for option in PENALTY_KIND.options().get(config.penalty, ())},
     )
-    return PENALTIES.get(config.penalty)(model, config.s, options)
+    return PENALTIES.get(config.penalty).build(model, config.s, options)
 
 
 def _check_teacher(model: nn.Module, path: Path, dataset: ImageDataset, device: torch.device) -> None:
@@ -201,7 +202,14 @@ def _check_teacher(model: nn.Module, path: Path, dataset: ImageDataset, device: 
         )
 
 
-def _refuse(config: TrainConfig, names: tuple[str, ...], why: str) -> None:
+def _refuse_options_of_others(config: TrainConfig) -> None:
+    for owner, own in PENALTY_KIND.options().items():
+        if owner != config.penalty:
+            names = [option.name for option in own]
+            _refuse(config, names, f"penalty {config.penalty} has none: type --penalty {owner} with it")
+
+
+def _refuse(config: TrainConfig, names: Sequence[str], why: str) -> None:
     for name in names:
         if getattr(config, name) != type(config).model_fields[name].default:
             raise UsageError(f"--{name.replace('_', '-')} {getattr(config, name)}: {why}")

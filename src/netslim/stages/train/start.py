@@ -10,6 +10,7 @@ from netslim.core.protocols import PrunableModel
 from netslim.core.seeding import seed_torch
 from netslim.data import ImageDataset
 from netslim.models import build, create_model
+from netslim.models.registry import library_networks
 from netslim.network import load
 from netslim.pruning import apply
 from netslim.report.console import say
@@ -18,7 +19,7 @@ from netslim.training.optimizer import momentum_of, set_momentum_
 
 
 def is_library(arch: str) -> bool:
-    """Whether an architecture is a network of torchvision or timm: those have a stem to choose, and no depth."""
+    """Whether an architecture is a network of a library (`timm/NAME`): those have a stem to choose, and no depth."""
     return "/" in arch
 
 
@@ -33,7 +34,7 @@ def fresh_model(arch: str, depth: int | None, stem: str | None, **shape: int) ->
     arguments: dict[str, Any] = {}
     if not is_library(arch):
         if stem is not None:
-            raise UsageError(f"--stem {stem}: only torchvision/NAME and timm/NAME have one; leave --stem out")
+            raise UsageError(f"--stem {stem}: only {' and '.join(library_networks())} have one; leave --stem out")
         if depth is not None:
             arguments["depth"] = depth
     elif depth is not None:

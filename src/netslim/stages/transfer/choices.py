@@ -13,19 +13,20 @@ from netslim.core.errors import UsageError
 from netslim.core.files import check_writable
 from netslim.core.protocols import PrunableModel
 from netslim.data import at_hand, fixed_shape
-from netslim.models.imagenet_names import check_resnet
+from netslim.models import ARCHITECTURES
+from netslim.models.library_names import check_resnet, without_tag
+from netslim.models.registry import LIBRARIES, library_networks
 from netslim.report.figures.mapping import picture_format
 from netslim.stages.shared.inputs import data_directory
+from netslim.stages.shared.plugins import either
 from netslim.stages.train.start import fresh_model, is_library
 from netslim.stages.transfer.config import DEFAULT_STRATEGY, TransferConfig
 from netslim.transfers import STRATEGIES, Strategy
 from netslim.transfers.head import classifier
-from netslim.transfers.sources import LIBRARIES
 from netslim.transfers.strategies.select import SelectOptions, select
 
 DEFAULT_DATASET = "cifar10"  # of arch resnet: the guide's
 DEFAULT_BATCHES = 20
-NO_RESNETS = ("densenet", "vgg")  # the sources are ResNets
 
 ALLOWED = {
     "head": ("zero", "random", "means"),
@@ -73,9 +74,10 @@ def choose(config: TransferConfig) -> Choices:
         NetslimError: an output can't be written.
     """
     _check_flags(config)
-    name = config.model_name.partition(".")[0] if config.source == "timm" else config.model_name
+    known = config.source in LIBRARIES.names()
+    name = without_tag(config.source, config.model_name) if known else config.model_name
     arch = f"{config.source}/{name}" if config.arch == "same" else config.arch
-    if not is_library(arch) and config.source in LIBRARIES:
+    if not is_library(arch) and known:
         check_resnet(config.source, name, "--model-name resnet50")
     dataset = config.dataset or (None if is_library(arch) else DEFAULT_DATASET)
     classes, channels = _shape(config, dataset)
@@ -128,10 +130,12 @@ def _check_flags(config: TransferConfig) -> None:
         given = getattr(config, name)
         if given is not None and given not in allowed:
             raise UsageError(f"--{name.replace('_', '-')} {given}: type {', '.join(allowed[:-1])} or {allowed[-1]}")
-    if config.arch in NO_RESNETS:
+    others = [name for name in ARCHITECTURES.names() if not ARCHITECTURES.get(name).takes_resnets]
+    if config.arch in others:
+        names = [name for name in ARCHITECTURES.names() if name not in others]
         raise UsageError(
-            f"--arch {config.arch}: a ResNet's weights have no place in it; type resnet, same, torchvision/NAME or "
-            f"timm/NAME"
+            f"--arch {config.arch}: a ResNet's weights have no place in it; type "
+            f"{either([*names, 'same', *library_networks()])}"
         )
     if config.plot is not None:
         picture_format(config.plot)

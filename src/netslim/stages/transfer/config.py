@@ -3,17 +3,20 @@
 from pathlib import Path
 
 from netslim.core.config import Setting
+from netslim.stages.shared import plugins
 from netslim.stages.shared.config import DataConfig
 
 DEFAULT_STRATEGY = "select"  # of a transfer into the guide's resnet
+_TARGETS = [name for name, record in plugins.ARCHITECTURES.declared().items() if record.get("takes_resnets", True)]
+_ARCHITECTURES = plugins.either([*_TARGETS, "same (the source's own)", *plugins.library_networks()])
 
 
 class TransferConfig(DataConfig):
     """Weights of a pretrained torchvision or timm ResNet into a prunable network."""
 
-    source: str = Setting("torchvision", "library of the source network: torchvision or timm")
+    source: str = Setting("torchvision", f"library of the source network: {plugins.either(plugins.LIBRARIES.names())}")
     model_name: str = Setting("resnet50", "name of the source network in its library")
-    arch: str = Setting("resnet", "prunable network: resnet, same (the source's own), torchvision/NAME or timm/NAME")
+    arch: str = Setting("resnet", f"prunable network: {_ARCHITECTURES}")
     depth: int | None = Setting(None, "depth of arch resnet (9n+2); default: 164")
     stem: str | None = Setting(None, "first layers of a library's network: imagenet (default), or cifar: small images")
     dataset: str | None = Setting(
@@ -22,7 +25,9 @@ class TransferConfig(DataConfig):
     num_classes: int | None = Setting(None, "number of classes; default: the data set's, else the source's", ge=1)
     in_channels: int | None = Setting(None, "input channels; default: the data set's, else the source's", ge=1)
     strategy: str | None = Setting(
-        None, f"how weights find their place; default: exact for a library's network, else {DEFAULT_STRATEGY}"
+        None,
+        f"how weights find their place: {plugins.either(plugins.STRATEGIES.names())}; default: exact for a library's "
+        f"network, else {DEFAULT_STRATEGY}",
     )
     last_stage: str | None = Setting(None, "strategy select: drop the source's fourth stage, or merge it")
     select_by: str | None = Setting(None, "strategy select: choose channels by spacing or by importance")

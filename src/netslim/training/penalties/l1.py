@@ -2,10 +2,9 @@
 
 import torch
 
-from netslim.training.penalties.penalty import PENALTIES, Penalty
+from netslim.training.penalties.penalty import PENALTIES, Penalty, PenaltySpec
 
 
-@PENALTIES.register("l1")
 class L1Penalty(Penalty):
     """`strength` x sum of weight x |gamma| whose subgradient joins the gradient: small scales, hardly an exact zero."""
 
@@ -21,3 +20,6 @@ class L1Penalty(Penalty):
                 torch._foreach_mul_(signs, [self._weights[position] for position in trained])
             torch._foreach_mul_(signs, self._scaled(1.0))
             torch._foreach_add_([scale.grad for scale in scales if scale.grad is not None], signs)
+
+
+PENALTIES.register("l1")(PenaltySpec(penalty=L1Penalty, summary="subgradient", decays_scales=True))

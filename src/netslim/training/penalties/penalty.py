@@ -1,11 +1,13 @@
 """What all penalties on BatchNorm scales share: which scales, how strong when, and what is logged of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from netslim.core.plugins import Option
 from netslim.core.registry import Registry
 from netslim.training.penalties.strength import Progress, strength_factor
 
@@ -20,13 +22,13 @@ class PenaltyOptions:
         weights: per BatchNorm (dotted name) one factor for each of its scales, or None: all 1.
         warmup: epochs in which the strength rises from 0 in a straight line.
         schedule: how the strength goes on; see `PENALTY_SCHEDULES`.
-        polarity: t of the polarisation penalty.
+        own: the options that the penalty's record declares, by name; those that are missing are filled in.
     """
 
     weights: Mapping[str, Tensor] | None = None
     warmup: float = 0.0
     schedule: str = "constant"
-    polarity: float = 1.2
+    own: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Penalty:
@@ -130,7 +132,30 @@ class Penalty:
         ]
 
 
-PENALTIES: Registry[type[Penalty]] = Registry("penalty", "netslim.training.penalties")
+@dataclass(frozen=True, kw_only=True)
+class PenaltySpec:
+    """What the file of a penalty registers.
+
+    Attributes:
+        penalty: its class.
+        summary: a few words for lists.
+        options: the settings that it alone has; the command line makes a flag of each.
+        decays_scales: whether weight decay stays on BatchNorm scales with it.
+    """
+
+    penalty: type[Penalty]
+    summary: str
+    options: tuple[Option, ...] = ()
+    decays_scales: bool = False
+
+    def build(self, model: nn.Module, strength: float, options: PenaltyOptions | None = None) -> Penalty:
+        """The penalty on a network's scales; see `Penalty`."""
+        given = options or PenaltyOptions()
+        own = {option.name: given.own.get(option.name, option.default) for option in self.options}
+        return self.penalty(model, strength, replace(given, own=own))
+
+
+PENALTIES: Registry[PenaltySpec] = Registry("penalty", "netslim.training.penalties")
 
 
 def no_penalty(model: nn.Module) -> Penalty:

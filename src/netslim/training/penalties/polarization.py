@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from netslim.training.penalties.penalty import PENALTIES
+from netslim.core.plugins import Option
+from netslim.training.penalties.penalty import PENALTIES, PenaltySpec
 from netslim.training.penalties.proximal import ProximalPenalty
 
 BOUND = 1.0  # a in the paper, whose scales are in [0, a]: beyond it nothing is gained by growing
 
 
-@PENALTIES.register("polarization")
 class PolarizationPenalty(ProximalPenalty):
     """`strength` x sum of weight x (t |gamma| - | |gamma| - mean |gamma| |), the mean over all scales of the network.
 
@@ -21,8 +21,9 @@ class PolarizationPenalty(ProximalPenalty):
 
     def _total(self, sizes: Tensor, weights: Tensor | None) -> Tensor:
         capped = sizes.clamp(max=BOUND)
-        terms = self.options.polarity * sizes - (capped - capped.mean()).abs()
-        return terms.sum() if weights is None else (weights * terms).sum()
+        terms = self.options.own["polarity"] * sizes - (capped - capped.mean()).abs()
+        total: Tensor = terms.sum() if weights is None else (weights * terms).sum()
+        return total
 
     def _slopes(self) -> list[Tensor]:
         """The penalty's derivative by |gamma|, per unit of strength."""
@@ -31,5 +32,14 @@ class PolarizationPenalty(ProximalPenalty):
         sides = (capped - capped.mean()).sign()
         weights = torch.ones_like(sizes) if weights is None else weights
         inside = (sizes < BOUND).to(sizes)
-        slopes = weights * self.options.polarity + inside * ((weights * sides).mean() - weights * sides)
+        slopes = weights * self.options.own["polarity"] + inside * ((weights * sides).mean() - weights * sides)
         return list(torch.split(slopes, [scale.numel() for scale in self._scales]))
+
+
+PENALTIES.register("polarization")(
+    PenaltySpec(
+        penalty=PolarizationPenalty,
+        summary="some to zero, the others away from it",
+        options=(Option(name="polarity", default=1.2, help="t: how much it shrinks beside what it separates", ge=0),),
+    )
+)

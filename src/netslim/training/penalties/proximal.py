@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from netslim.training.penalties.penalty import PENALTIES, Penalty
+from netslim.training.penalties.penalty import PENALTIES, Penalty, PenaltySpec
 
 HOLD_FROM = 0.5  # share of the training after which a falling penalty gives no channel back
 
 
-@PENALTIES.register("proximal")
 class ProximalPenalty(Penalty):
     """`strength` x sum of weight x |gamma|, by soft-thresholding after the optimizer's step.
 
@@ -68,3 +67,6 @@ class ProximalPenalty(Penalty):
     def _holds(self) -> bool:
         falls = self.options.schedule != "constant"
         return falls and self.progress.done >= HOLD_FROM * self.progress.epochs
+
+
+PENALTIES.register("proximal")(PenaltySpec(penalty=ProximalPenalty, summary="L1 with exact zeros"))

@@ -1,0 +1,1 @@
+"""Libraries of networks, one plug-in per file: names, construction, and where their pretrained weights are."""

@@ -1,0 +1,46 @@
+"""The kinds of plug-ins for settings and their help; nothing is imported for that, see `netslim.core.plugins`."""
+
+from collections.abc import Iterable
+
+from netslim.core.plugins import Kind
+
+ARCHITECTURES = Kind("ARCHITECTURES", "netslim.models")
+CRITERIA = Kind("CRITERIA", "netslim.pruning.criteria")
+DATASETS = Kind("DATASETS", "netslim.data")
+LIBRARIES = Kind("LIBRARIES", "netslim.models.libraries")
+PENALTIES = Kind("PENALTIES", "netslim.training.penalties")
+STRATEGIES = Kind("STRATEGIES", "netslim.transfers.strategies")
+TARGETS = Kind("TARGETS", "netslim.deploy.targets")
+
+
+def either(names: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def summarised(kind: Kind) -> list[str]:
+    """The names, each with its few words: `eager (PyTorch code)`."""
+    records = kind.declared()
+    return [f"{name} ({record['summary']})" if record.get("summary") else name for name, record in records.items()]
+
+
+def architectures() -> str:
+    """What `--arch` takes: the families, and a library's networks."""
+    return either([*ARCHITECTURES.names(), *library_networks()])
+
+
+def library_networks() -> list[str]:
+    """How a library's networks are called: `timm/NAME`."""
+    return [f"{library}/NAME" for library in LIBRARIES.names()]
+
+
+def engines() -> list[str]:
+    """What runs networks in files: torch, and what the targets' files are run by."""
+    found = [engine for record in TARGETS.declared().values() for engine in record.get("engines", ())]
+    return list(dict.fromkeys(found))
+
+
+def suffixes() -> list[str]:
+    """Endings of the targets' files; folders have none."""
+    return [record["suffix"] for record in TARGETS.declared().values() if record.get("suffix")]
