@@ -18,6 +18,7 @@ NAMES = [
     "apply",
     "create_model",
     "evaluate",
+    "export",
     "for_inference",
     "load",
     "load_source",

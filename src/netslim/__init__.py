@@ -9,6 +9,7 @@ The public API on one page; everything is imported at its first use:
 - `verify(model, small, images)`: the masked original against the rebuilt network.
 - `absorb_(small, model, example)`, `recalibrate_(small, batches)`: what puts right what a pruning did.
 - `for_inference(model, example)`: the same function as a network made for speed.
+- `export(model, example, path, target="onnx")`: a file for ONNX Runtime (or another target), shown to compute the same.
 - `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
 """
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netslim.core.protocols import PrunePlan as PrunePlan
     from netslim.cost import measure as measure
+    from netslim.deploy import export as export
     from netslim.deploy import for_inference as for_inference
     from netslim.models import create_model as create_model
     from netslim.network import load as load
@@ -37,6 +39,7 @@ _HOMES = {
     "apply": ("netslim.pruning", "apply"),
     "create_model": ("netslim.models", "create_model"),
     "evaluate": ("netslim.training.evaluate", "evaluate"),
+    "export": ("netslim.deploy", "export"),
     "for_inference": ("netslim.deploy", "for_inference"),
     "load": ("netslim.network", "load"),
     "load_source": ("netslim.transfers", "load_source"),

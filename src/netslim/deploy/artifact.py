@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,15 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, unknown_name
 from netslim.core.files import check_writable, temporary_name, write_errors
-from netslim.core.safetensors_folder import CONFIG
+from netslim.core.modes import evaluation_mode
+from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
+from netslim.core.safetensors_folder import CONFIG, read_folder
 from netslim.cost import measure
 from netslim.cost.params import count_params
 from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import LAYOUTS, Choice, Search, choose, shaped, simplified
 from netslim.deploy.parity import check_parity
+from netslim.deploy.signature import Example, Inputs
 from netslim.deploy.target import TARGETS, Bundle, Target
 
 
@@ -44,54 +49,61 @@ class Exported:
 
 def export(
     model: nn.Module,
-    example: Tensor,
-    path: Path,
-    target: str,
+    example: Example,
+    path: str | Path,
+    target: str = "onnx",
     *,
-    facts: Mapping[str, Any],
-    reopen: Callable[[Path], nn.Module],
     search: Search | None = None,
+    facts: Mapping[str, Any] | None = None,
+    reopen: Callable[[Path], nn.Module] | None = None,
 ) -> Exported:
-    """Writes a network for inference; it is put in place after its outputs were compared at batch 1, 2 and 7.
+    """Writes a network, pruned or not, to a file for inference that is shown to compute the same.
+
+    Its outputs are compared at batch 1, 2 and 7 before the file is put in place. Several outputs of any nesting keep
+    the order of torch's pytree; in ONNX their paths are their names (`{"logits": x, "list": [y]}`: `logits`, `list_0`).
+
+        model = netslim.create_model("resnet", depth=20, num_classes=10)
+        netslim.export(model, torch.randn(2, 3, 32, 32), "small.onnx")
 
     Args:
-        model: the trained network; left unchanged.
-        example: images (N, C, H, W), N >= 2.
+        model: any network; left unchanged.
+        example: an input tensor (images: (N, C, H, W)), a tuple of inputs, or a dict of inputs by keyword. The
+            batch size stays free.
         path: where the file or folder goes.
-        target: a registered name.
-        facts: what the file says of itself, besides its cost and form.
-        reopen: builds a network from a folder of target safetensors.
-        search: which forms are tried, and how; default: all.
+        target: `onnx`, `pt2`, `eager` or `safetensors`, or any other registered name.
+        search: which forms are timed to take the fastest; default: one good form, and nothing is timed.
+        facts: what the file says of itself, besides its cost and form; default: architecture and plan.
+        reopen: builds a network from a folder of target safetensors; default: loads it into a copy of `model`.
 
     Raises:
         UsageError: unknown target or form, a missing package, a path of another kind.
         ParityError: the exported network computes something else.
-        NetslimError: the path can't be written to.
+        NetslimError: the network can't be written as this target, or the path can't be written to.
     """
-    kind = TARGETS.get(target)
+    path, kind = Path(path), TARGETS.get(target)
     kind.check(target)
     check_path(path, target)
-    model.eval()
-    note, choice, network = None, None, model
-    if kind.for_inference:
-        try:
-            choice, network = _inference(model, example, kind, search or Search())
-        except UntraceableError as error:
-            note = f"{error}; exported as it is"
-    cost = measure(model, example[:1])
-    complete = {
-        "netslim": 1,
-        "target": target,
-        **facts,
-        "input_shape": list(example.shape[1:]),
-        "params": cost.params,
-        "macs": cost.macs,
-        "form": choice.form.to_dict() if choice else None,
-    }
-    bundle = Bundle(model=model, network=network, example=example, facts=complete, reopen=reopen)
-    with _put_in_place(path) as temporary:
-        kind.write(bundle, temporary)
-        difference = check_parity(model, kind.open(bundle, temporary), example, target)
+    model, inputs = _on_cpu(model, Inputs.of(example).several())
+    example = inputs.args[0] if isinstance(example, Tensor) else inputs.kwargs or inputs.args
+    with evaluation_mode(model):
+        search = search or Search(selection="zeros", multiple=1, layout="nchw", bounds=kind.bounds)
+        note, choice, network = _inference(model, example, kind, search)
+        bundle = Bundle(
+            model=model,
+            network=network,
+            example=example,
+            facts={
+                "netslim": 1,
+                "target": target,
+                **(facts if facts is not None else _described(model)),
+                **_cost(model, example),
+                "form": choice.form.to_dict() if choice else None,
+            },
+            reopen=reopen or partial(_reloaded, model),
+        )
+        with _put_in_place(path) as temporary:
+            kind.write(bundle, temporary)
+            difference = check_parity(model, kind.open(bundle, temporary), example, target)
     return Exported(path=path, difference=difference, choice=choice, params=count_params(network), note=note)
 
 
@@ -110,16 +122,57 @@ def check_path(path: Path, target: str) -> None:
     check_writable(path / CONFIG if path.is_dir() else path)
 
 
-def _inference(model: nn.Module, example: Tensor, kind: Target, search: Search) -> tuple[Choice, nn.Module]:
+def _on_cpu(model: nn.Module, inputs: Inputs) -> tuple[nn.Module, Inputs]:
+    """Files are for a CPU: a network that is elsewhere is copied there."""
+    if all(tensor.device.type == "cpu" for tensor in (*inputs.leaves, *model.parameters(), *model.buffers())):
+        return model, inputs
+    return copy.deepcopy(model).cpu(), inputs.map(Tensor.cpu)
+
+
+def _inference(
+    model: nn.Module, example: Example, kind: Target, search: Search
+) -> tuple[str | None, Choice | None, nn.Module]:
+    """The network in its fastest form; or itself, and why."""
+    if not kind.for_inference:
+        return None, None, model
     if search.layout not in (None, *LAYOUTS):
         raise unknown_name("layout", str(search.layout), LAYOUTS)
     if search.layout not in (None, *kind.layouts):
         raise UsageError(f"--layout {search.layout}: this target has {', '.join(kind.layouts)} only; leave it out")
-    network = simplified(model, example)
+    if not isinstance(example, Tensor) or not example.is_floating_point():
+        return "the input is no single tensor of real numbers; exported as it is", None, model
+    try:
+        network = simplified(model, example)
+    except UntraceableError as error:
+        return f"{error}; exported as it is", None, model
     layouts = (search.layout,) if search.layout else kind.layouts
     images = example[: search.batch]
     choice = choose(network, example, lambda candidate: kind.caller(candidate, images), layouts, search)
-    return choice, shaped(network, example, choice.form)
+    return None, choice, shaped(network, example, choice.form)
+
+
+def _described(model: nn.Module) -> dict[str, Any]:
+    arch, plan = getattr(model, "arch", None), plan_of(model)
+    known = isinstance(model, PrunableModel) and isinstance(arch, ArchSpec)
+    return {
+        "arch": arch.to_dict() if known and isinstance(arch, ArchSpec) else None,
+        "network": None if known else type(model).__name__,
+        "plan": plan.to_dict() if plan else None,
+    }
+
+
+def _cost(model: nn.Module, example: Example) -> dict[str, Any]:
+    """Shape, parameters and MACs of one input; of several inputs, parameters alone."""
+    if not isinstance(example, Tensor):
+        return {"params": count_params(model)}
+    cost = measure(model, example[:1].clone())
+    return {"input_shape": list(example.shape[1:]), "params": cost.params, "macs": cost.macs}
+
+
+def _reloaded(model: nn.Module, folder: Path) -> nn.Module:
+    copied = copy.deepcopy(model)
+    copied.load_state_dict(read_folder(folder).state_dict)
+    return copied
 
 
 @contextmanager

@@ -4,24 +4,46 @@ from __future__ import annotations
 
 import copy
 import math
+import operator
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from netslim.core.errors import NetslimError
+from netslim.deploy.functionalize import UntraceableError as UntraceableError
+from netslim.deploy.functionalize import functionalize
 
 _RESHAPES = ("view", "reshape", "flatten")
 _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.AlphaDropout)
 
 
-class UntraceableError(NetslimError):
-    """The network's Python code decides on values, so that it has no fixed graph."""
+class _Proxy(fx.Proxy):
+    """A symbol that knows `x += y` from `x = x + y`, which are one to torch.fx's own."""
+
+    def _changed(self, operation: Callable[..., Any], other: object) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operation, (self, other), {})
+
+    def __iadd__(self, other: object) -> fx.Proxy:
+        return self._changed(operator.iadd, other)
+
+    def __isub__(self, other: object) -> fx.Proxy:
+        return self._changed(operator.isub, other)
+
+    def __imul__(self, other: object) -> fx.Proxy:
+        return self._changed(operator.imul, other)
+
+    def __itruediv__(self, other: object) -> fx.Proxy:
+        return self._changed(operator.itruediv, other)
 
 
 class _Tracer(fx.Tracer):
     """Layers of torch.nn stay whole, and so does every layer that passes on some of its channels."""
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """The symbol for a node's value."""
+        return _Proxy(node, self)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether `m` becomes one node."""
@@ -29,7 +51,7 @@ class _Tracer(fx.Tracer):
 
 
 def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
-    """A copy of the network in eval mode as a graph; what does nothing in eval mode is gone.
+    """A copy of the network in eval mode as a graph; what does nothing in eval mode is gone, and nothing is in place.
 
     Every layer is an attribute of the graph module itself. A selection is an `index_select` in dimension 1, with its
     index as a buffer. Reshaping (N, C, H, W) to (N, CHW) is a `flatten`, so that no batch size is written in it.
@@ -41,13 +63,18 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
     Raises:
         UntraceableError: the network has no fixed graph.
     """
-    copied = copy.deepcopy(model).eval().requires_grad_(False)
+    with torch.inference_mode(False):  # else the copy's tensors don't say when they are changed
+        return _captured(copy.deepcopy(model).eval().requires_grad_(False), example)
+
+
+def _captured(copied: nn.Module, example: Tensor) -> fx.GraphModule:
     _split_activations_(copied)
     try:
         graph = _Tracer().trace(copied)
     except Exception as error:  # whatever the network's own code raised at a symbol
-        raise UntraceableError(f"{type(model).__name__} has no fixed graph ({str(error).splitlines()[0]})") from error
+        raise UntraceableError(f"{type(copied).__name__} has no fixed graph ({str(error).splitlines()[0]})") from error
     traced = fx.GraphModule(copied, graph, "Network")
+    functionalize(traced, example)
     for node in list(graph.nodes):
         if node.op == "call_module":
             _plain_(traced, node)
@@ -155,6 +182,7 @@ def _flat(traced: fx.GraphModule, example: Tensor) -> fx.GraphModule:
     root: dict[str, Any] = {}
     traced.graph.eliminate_dead_code()
     for node in traced.graph.nodes:
+        node.type = None  # an annotation may name classes that the graph's code doesn't have
         if node.op == "call_module":
             layer, node.target = layer_of(node), _free(str(node.target).replace(".", "_"), root)
             root[node.target] = copy.deepcopy(layer)

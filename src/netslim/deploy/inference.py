@@ -15,8 +15,7 @@ from netslim.cost import Latency, measure_latency
 from netslim.cost.params import count_params
 from netslim.deploy.bn_relu_to_clamp import bound
 from netslim.deploy.fx_graph import annotate, capture, clean, index_of
-from netslim.deploy.rewriting import (
-    add_in_place,
+from netslim.deploy.passes import (
     drop_dead_branches,
     drop_full_selections,
     drop_unread,
@@ -25,6 +24,7 @@ from netslim.deploy.rewriting import (
     pad,
     select_by_zeros,
     select_early,
+    write_in_place,
 )
 
 SELECTIONS = ("gather", "zeros")
@@ -108,7 +108,7 @@ def shaped(network: fx.GraphModule, example: Tensor, form: Form) -> fx.GraphModu
         bound(copied)
     if form.layout == "nhwc":
         _channels_last_(copied)
-    add_in_place(copied)
+    write_in_place(copied)
     clean(copied)
     annotate(copied, example)
     return copied

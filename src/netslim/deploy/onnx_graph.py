@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import Tensor, fx, nn
 
 from netslim.deploy.fx_graph import layer_of, name_of, sources
+from netslim.deploy.signature import named_tensors
 
 OPSET, IR_VERSION = 17, 8  # of 2022: read by every current run time
 _RENAMED = {
@@ -53,13 +55,9 @@ class _Writer:
         inputs, outputs = [], []
         for node in self._network.graph.nodes:
             if node.op == "placeholder":
-                inputs.append(self._value(node.name, node.meta["shape"]))
+                inputs.append(self._value(node.name, node))
             elif node.op == "output":
-                last = node.args[0]
-                if not isinstance(last, fx.Node):
-                    raise NotWrittenError("several outputs")
-                self._add("Identity", [last.name], "output")
-                outputs.append(self._value("output", last.meta["shape"]))
+                outputs = self._outputs(node)
             elif node.op != "get_attr":
                 _rule(node)(self, node)
         helper = self._helper
@@ -69,8 +67,26 @@ class _Writer:
         helper.set_model_props(made, dict(facts))
         return made
 
-    def _value(self, name: str, shape: Sequence[int]) -> Any:
-        return self._helper.make_tensor_value_info(name, 1, ["batch", *shape[1:]])  # 1: float32
+    def _outputs(self, output: fx.Node) -> list[Any]:
+        """Named by their paths; what has such a name inside the network gets another."""
+        found = _named_nodes(output.args[0])
+        if any(node.name in found for node in self._network.graph.nodes if node.op == "placeholder"):
+            raise NotWrittenError("an output with the name of an input")
+        taken = {name: f"{name}.inner" for name in found}
+        for written in self._nodes:
+            written.input[:] = [taken.get(name, name) for name in written.input]
+            written.output[:] = [taken.get(name, name) for name in written.output]
+            written.name = taken.get(written.name, written.name)
+        for name in taken.keys() & self._tensors.keys():
+            self._tensors[name].name = taken[name]
+        for name, node in found.items():
+            self._add("Identity", [taken.get(node.name, node.name)], name)
+        return [self._value(name, node) for name, node in found.items()]
+
+    def _value(self, name: str, node: fx.Node) -> Any:
+        if node.meta["shape"] is None or node.meta["tensor_meta"].dtype != torch.float32:
+            raise NotWrittenError("numbers other than float32")
+        return self._helper.make_tensor_value_info(name, 1, ["batch", *node.meta["shape"][1:]])  # 1: float32
 
     def _add(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> None:
         self._nodes.append(self._helper.make_node(kind, list(inputs), [output], name=output, **attributes))
@@ -230,6 +246,22 @@ _RULES: dict[str, Callable[[_Writer, fx.Node], None]] = {
     "mean": _Writer.mean,
     "contiguous": _Writer.same,
 }
+
+
+def _named_nodes(output: Any) -> dict[str, fx.Node]:
+    """The nodes whose values a network returns, as `signature.named_tensors` names them."""
+    stand_ins: dict[int, fx.Node] = {}
+
+    def stand_in(node: fx.Node) -> Tensor:
+        tensor = torch.empty(0)
+        stand_ins[id(tensor)] = node
+        return tensor
+
+    nested = fx.node.map_arg(output, stand_in)
+    found = {name: stand_ins[id(tensor)] for name, tensor in named_tensors(nested, "output").items()}
+    if any(node.meta["shape"] is None for node in found.values()):
+        raise NotWrittenError("an output that is no tensor")
+    return found
 
 
 def _rule(node: fx.Node) -> Callable[[_Writer, fx.Node], None]:

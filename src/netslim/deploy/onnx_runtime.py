@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,8 +30,9 @@ def onnx_session(model: bytes, threads: int) -> Any:
         raise CheckpointError(f"ONNX Runtime can't read the model: {str(error).splitlines()[0]}") from error
 
 
-def run_session(session: Any, images: Tensor) -> Tensor:
-    """The first output for a batch (N, C, H, W)."""
-    (source, *_) = session.get_inputs()
-    (output, *_) = session.run(None, {source.name: images.detach().cpu().numpy()})
-    return torch.from_numpy(cast("np.ndarray[Any, Any]", output))
+def run_session(session: Any, *inputs: Tensor) -> Tensor | list[Tensor]:
+    """The output, or all of several, for tensors in the order of the model's inputs."""
+    arrays = [given.detach().cpu().numpy() for given in inputs]
+    named = {source.name: array for source, array in zip(session.get_inputs(), arrays, strict=True)}
+    outputs = [torch.from_numpy(np.asarray(output)) for output in session.run(None, named)]
+    return outputs[0] if len(outputs) == 1 else outputs

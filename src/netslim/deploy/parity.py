@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError
 from netslim.core.modes import evaluation_mode
+from netslim.deploy.signature import Example, Inputs, named_tensors, tensors_of
 
 BATCHES = (1, 2, 7)
 TOLERANCE = 1e-4
@@ -18,36 +20,52 @@ class ParityError(NetslimError):
     """An exported network differs from the trained one; its file was not put in place."""
 
 
-def check_parity(model: nn.Module, run: Callable[[Tensor], Tensor], example: Tensor, name: str) -> float:
-    """Compares outputs at batches 1, 2 and 7, on noise and on one constant image.
+def check_parity(model: nn.Module, run: Callable[..., Any], example: Example, name: str) -> float:
+    """Compares all outputs at batches 1, 2 and 7, on noise and on one constant image.
 
     Args:
         model: the trained network; it is compared in eval mode.
-        run: the exported one: input (N, C, H, W) to output.
-        example: an input of the shape to compare at.
+        run: the exported one: the same inputs, on the CPU, to outputs whose tensors have the same order.
+        example: inputs of the shapes to compare at: a tensor, a tuple, or a dict by name.
         name: the target, for the error.
 
     Returns:
-        The largest difference of an output, relative to the largest output (or to 1, if that is smaller).
+        The largest difference of an output, relative to the largest of that output (or to 1, if that is smaller).
 
     Raises:
         ParityError: it is above 1e-4, or not a number, or shapes differ.
     """
-    generator, worst = torch.Generator().manual_seed(0), 0.0
+    given, generator, worst = Inputs.of(example), torch.Generator().manual_seed(0), 0.0
+    device = given.leaves[0].device
     for batch in BATCHES:
-        images = torch.randn(batch, *example.shape[1:], generator=generator)
-        images[0] = 0.5
+        inputs = given.noise(batch, generator)
+        own = inputs.map(lambda leaf: leaf.to(device, copy=True))  # a network may write into its input
         with evaluation_mode(model), torch.inference_mode():
-            expected = model(images.to(example.device)).cpu()
-        found = run(images)
-        if found.shape != expected.shape:
-            raise ParityError(f"target {name} gives shape {tuple(found.shape)}, not {tuple(expected.shape)}")
-        scale = max(1.0, float(expected.abs().max()))
-        difference = float((found - expected).abs().max()) / scale
+            expected = named_tensors(model(*own.args, **own.kwargs), "output")
+        found = tensors_of(run(*inputs.args, **inputs.kwargs))
+        worst = max(worst, _difference(expected, found, name, batch))
+    return worst
+
+
+def _difference(expected: Mapping[str, Tensor], found: list[Tensor], name: str, batch: int) -> float:
+    if len(found) != len(expected):
+        raise ParityError(f"target {name} gives {len(found)} outputs, not {len(expected)}")
+    worst = 0.0
+    for (output, right), own in zip(expected.items(), found, strict=True):
+        which = "" if len(found) == 1 else f" of output '{output}'"
+        if own.shape != right.shape:
+            raise ParityError(f"target {name} gives shape {tuple(own.shape)}, not {tuple(right.shape)}{which}")
+        difference = _relative(right.cpu().double(), own.double())
         if not difference <= TOLERANCE:
             raise ParityError(
                 f"target {name} differs from the trained network by {difference:.1e} of its largest output at batch "
-                f"{batch} (allowed: {TOLERANCE:.0e}); nothing was written"
+                f"{batch}{which} (allowed: {TOLERANCE:.0e}); nothing was written"
             )
         worst = max(worst, difference)
     return worst
+
+
+def _relative(right: Tensor, own: Tensor) -> float:
+    if not right.numel():
+        return 0.0
+    return float((own - right).abs().max()) / max(1.0, float(right.abs().max()))

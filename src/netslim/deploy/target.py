@@ -13,8 +13,9 @@ from torch import Tensor, fx, nn
 
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.registry import Registry
+from netslim.deploy.signature import Example
 
-Run = Callable[[Tensor], Tensor]
+Run = Callable[..., Any]  # the network's inputs to its outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +25,14 @@ class Bundle:
     Attributes:
         model: the trained network.
         network: the network for inference in the form that was chosen; `model` itself where there is no graph of it.
-        example: an input (N, C, H, W), N >= 2.
+        example: an input (N, C, H, W), N >= 2; a tuple of inputs or a dict by name, for `model` itself only.
         facts: what the file says of itself: architecture, plan, data set, input shape, cost, form, versions.
         reopen: what builds a trained network from a folder of target safetensors.
     """
 
     model: nn.Module
     network: nn.Module
-    example: Tensor
+    example: Example
     facts: Mapping[str, Any]
     reopen: Callable[[Path], nn.Module]
 
@@ -64,6 +65,7 @@ class Target:
         engines: what runs its files; none for a file that is opened as a checkpoint.
         for_inference: whether it holds the network for inference, or else the trained one.
         layouts: the memory layouts that are tried.
+        bounds: whether BatchNorm and ReLU before convolutions are best as bounds, where nothing is measured.
         packages: modules that must be importable.
     """
 
@@ -72,6 +74,7 @@ class Target:
     engines: tuple[str, ...] = ()
     for_inference: bool = True
     layouts: tuple[str, ...] = ("nchw",)
+    bounds: bool = True
     packages: tuple[str, ...] = ()
 
     def check(self, name: str) -> None:
@@ -94,7 +97,7 @@ class Target:
         raise NotImplementedError
 
     def open(self, bundle: Bundle, path: Path) -> Run:
-        """Reads what was written, as its user will, and runs it: input (N, C, H, W) on the CPU to output."""
+        """Reads what was written, as its user will, and runs it: inputs on the CPU to outputs."""
         raise NotImplementedError
 
     def recognises(self, path: Path, facts: Mapping[str, Any]) -> bool:  # noqa: ARG002
@@ -141,9 +144,8 @@ def input_of(facts: Mapping[str, Any]) -> dict[str, Any]:
 def without_gradients(network: nn.Module) -> Run:
     """A network as a plain function."""
 
-    def run(images: Tensor) -> Tensor:
+    def run(*args: Any, **kwargs: Any) -> Any:
         with torch.inference_mode():
-            output: Tensor = network(images)
-        return output
+            return network(*args, **kwargs)
 
     return run

@@ -92,7 +92,7 @@ def _code(network: fx.GraphModule, bundle: Bundle) -> str:
     forward = "\n".join(f"    {line}".rstrip() for line in source.src.strip().splitlines())
     last = bundle.facts["form"]["layout"] == "nhwc"
     layout = ".to(memory_format=torch.channels_last)" if last else ""
-    shape = ", ".join(str(side) for side in bundle.example.shape[1:])
+    shape = ", ".join(str(side) for side in bundle.facts["input_shape"])
     return _HEAD.format(shape=shape, layers="\n".join(layers), forward=forward, layout=layout)
 
 

@@ -16,6 +16,7 @@ from netslim.core.errors import NetslimError
 from netslim.core.files import atomic_write
 from netslim.deploy.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.onnx_runtime import onnx_session, run_session
+from netslim.deploy.signature import Example, FlatNetwork, Inputs, named_tensors
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Start, Target
 
 
@@ -45,7 +46,7 @@ class OnnxTarget(Target):
     def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
         """Runs the file with ONNX Runtime."""
         session = onnx_session(path.read_bytes(), torch.get_num_threads())
-        return lambda images: run_session(session, images)
+        return lambda *args, **kwargs: run_session(session, *Inputs(args, kwargs).leaves)
 
     def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:  # noqa: ARG002
         """ONNX Runtime; the file's metadata says the rest."""
@@ -69,13 +70,13 @@ def start_onnx(content: bytes) -> Start:
     return start
 
 
-def onnx_bytes(network: nn.Module, example: Tensor) -> bytes:
+def onnx_bytes(network: nn.Module, example: Example) -> bytes:
     """A network as an ONNX file's content."""
     content: bytes = _model(network, example, {}).SerializeToString()
     return content
 
 
-def _model(network: nn.Module, example: Tensor, facts: Mapping[str, str]) -> Any:
+def _model(network: nn.Module, example: Example, facts: Mapping[str, str]) -> Any:
     if isinstance(network, fx.GraphModule):
         try:
             return onnx_model(network, facts)
@@ -84,9 +85,14 @@ def _model(network: nn.Module, example: Tensor, facts: Mapping[str, str]) -> Any
     return _by_torch(network, example, facts)
 
 
-def _by_torch(network: nn.Module, example: Tensor, facts: Mapping[str, str]) -> Any:
+def _by_torch(network: nn.Module, example: Example, facts: Mapping[str, str]) -> Any:
     from onnx import helper
 
+    inputs = Inputs.of(example).several()
+    flat, leaves = FlatNetwork(network, inputs).eval(), inputs.leaves
+    with torch.no_grad():
+        outputs = named_tensors(network(*inputs.map(Tensor.clone).args, **inputs.map(Tensor.clone).kwargs), "output")
+    batch = torch.export.Dim("batch")
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -94,13 +100,13 @@ def _by_torch(network: nn.Module, example: Tensor, facts: Mapping[str, str]) -> 
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             program: Any = torch.onnx.export(
-                network.eval(),
-                (example[:2],),
+                flat,
+                tuple(leaves),
                 dynamo=True,
                 verbose=False,
-                input_names=["input"],
-                output_names=["output"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                input_names=inputs.names,
+                output_names=[f"{name}_output" if name in inputs.names else name for name in outputs],
+                dynamic_shapes=(tuple({0: batch} if inputs.batched(leaf) else None for leaf in leaves),),
             )
     except ImportError as error:
         raise NetslimError(
@@ -116,4 +122,6 @@ def _by_torch(network: nn.Module, example: Tensor, facts: Mapping[str, str]) -> 
     return model
 
 
-TARGETS.register("onnx")(OnnxTarget(suffix=".onnx", engines=("onnxruntime",), packages=("onnx", "onnxruntime")))
+TARGETS.register("onnx")(
+    OnnxTarget(suffix=".onnx", bounds=False, engines=("onnxruntime",), packages=("onnx", "onnxruntime"))
+)

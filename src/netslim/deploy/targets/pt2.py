@@ -14,6 +14,7 @@ import torch
 
 from netslim.core.errors import CheckpointError
 from netslim.core.files import atomic_write
+from netslim.deploy.signature import Inputs
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Target, input_of, start_with_torch, without_gradients
 
 
@@ -21,13 +22,14 @@ class ExportedProgramTarget(Target):
     """One file, with the facts in it under `netslim.json`."""
 
     def write(self, bundle: Bundle, path: Path) -> None:
-        """Traces with two images, the first number that torch does not take for a constant."""
-        example = bundle.example[:2]
-        shapes = ({0: torch.export.Dim("batch")},)
-        buffer = io.BytesIO()
+        """Traces with two inputs or more: torch takes one for a constant."""
+        inputs, buffer = Inputs.of(bundle.example).several(), io.BytesIO()
+        shapes = inputs.dynamic_shapes(bundle.network.forward, torch.export.Dim("batch"))
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            program = torch.export.export(bundle.network, (example,), dynamic_shapes=shapes, strict=False)
+            program = torch.export.export(
+                bundle.network, inputs.args, inputs.kwargs, dynamic_shapes=shapes, strict=False
+            )
             torch.export.save(program, buffer, extra_files={"netslim.json": json.dumps(bundle.facts)})
         atomic_write(path, buffer.getvalue())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, cast
 
 import torch
@@ -11,6 +10,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from netslim.deploy.channel_spaces import ABSENT, Space, spaces
 from netslim.deploy.fx_graph import annotate, clean, index_of, layer_of, name_of, replace, sources
+
+_NEW_TENSORS = {"Conv2d", "BatchNorm2d", "Linear", "add", "cat"}
 
 
 def fold_norms(network: fx.GraphModule) -> int:
@@ -136,8 +137,6 @@ def drop_dead_branches(network: fx.GraphModule, example: Tensor) -> int:
             continue
         for branch, other in (sources(node), sources(node)[::-1]):
             if _gives_nothing(branch) and branch.meta["shape"] == other.meta["shape"]:
-                for user in node.users:
-                    _out_of_place(user)  # else it would write into what others read
                 replace(node, other)
                 dropped += 1
                 break
@@ -206,9 +205,12 @@ def _absorb(node: fx.Node, constant: Tensor, value: Tensor) -> None:
         layer.bias = nn.Parameter(bias, requires_grad=False)
 
 
-def add_in_place(network: fx.GraphModule) -> None:
-    """Sums are written over the convolution's output that they alone read: one large tensor less at a time."""
+def write_in_place(network: fx.GraphModule) -> None:
+    """Sums and activations are written over what they alone read: one large tensor less at a time."""
     for node in list(network.graph.nodes):
+        layer: Any = _layer(node)
+        if hasattr(layer, "inplace"):
+            layer.inplace = _made_for(node, sources(node)[0])
         if name_of(node) != "add" or node.kwargs or len(node.args) != 2 or len(sources(node)) != 2:
             continue
         for first, second in (node.args, node.args[::-1]):
@@ -218,16 +220,9 @@ def add_in_place(network: fx.GraphModule) -> None:
                 break
 
 
-def _out_of_place(node: fx.Node) -> None:
-    layer: Any = _layer(node)
-    if layer is not None and getattr(layer, "inplace", False):
-        layer.inplace = False
-    elif "inplace" in node.kwargs:
-        node.update_kwarg("inplace", False)
-    elif name_of(node) in ("iadd", "imul"):
-        node.target = {"iadd": operator.add, "imul": operator.mul}[name_of(node)]
-    elif node.op == "call_method":
-        node.target = str(node.target).rstrip("_")
+def _made_for(node: fx.Node, source: fx.Node) -> bool:
+    """Whether `source` is a tensor of its own that `node` alone reads."""
+    return name_of(source) in _NEW_TENSORS and list(source.users) == [node]
 
 
 def _gives_nothing(node: fx.Node) -> bool:

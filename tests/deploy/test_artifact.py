@@ -1,0 +1,117 @@
+"""`netslim.export` of any network: several inputs and outputs, whole numbers, and the caller's things left alone."""
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+import torch
+from exported_networks import IMAGES, NETWORKS, outputs, randomised
+from torch import Tensor, nn
+
+import netslim
+from netslim.core.errors import UsageError
+from netslim.deploy import ParityError
+
+
+def run_onnx(path: Path, *inputs: Tensor) -> dict[str, Tensor]:
+    session = onnxruntime.InferenceSession(path)
+    fed = {given.name: value.numpy() for given, value in zip(session.get_inputs(), inputs, strict=True)}
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, map(torch.from_numpy, session.run(names, fed)), strict=True))
+
+
+class Heads(nn.Module):
+    """Its classifier is called as its output is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.logits = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        features = torch.relu(self.norm(self.conv(x)))
+        pooled = features.mean((2, 3))
+        return {"logits": self.logits(pooled), "list": [features, (pooled,)]}
+
+
+def test_outputs_of_any_nesting_are_named_by_their_paths(tmp_path: Path) -> None:
+    model = randomised(Heads())
+    found = netslim.export(model, IMAGES, str(tmp_path / "net.onnx"))
+    assert (found.path, found.note) == (tmp_path / "net.onnx", None)
+    images = torch.randn(5, *IMAGES.shape[1:])
+    written, expected = run_onnx(found.path, images), outputs(model, images)
+    assert [*written] == ["logits", "list_0", "list_1_0"]
+    for own, right in zip(
+        written.values(), (expected["logits"], expected["list"][0], expected["list"][1][0]), strict=True
+    ):
+        torch.testing.assert_close(own, right, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", ["eager", "safetensors"])
+def test_several_outputs_in_other_targets(target: str, tmp_path: Path) -> None:
+    assert netslim.export(randomised(Heads()), IMAGES, tmp_path / "net", target).difference < 1e-5
+
+
+class Words(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(11, 4), nn.Linear(4, 3)
+
+    def forward(self, ids: Tensor, *, scale: Tensor) -> Tensor:
+        return self.head(self.words(ids).mean(1)) * scale
+
+
+def test_several_inputs_and_whole_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    model = Words().eval()
+    ids, scale = torch.randint(0, 11, (3, 5)), torch.rand(3, 1)
+    path = tmp_path / "net.onnx"
+    found = netslim.export(model, {"ids": ids, "scale": scale}, path)
+    assert found.choice is None
+    assert found.note == "the input is no single tensor of real numbers; exported as it is"
+    torch.testing.assert_close(run_onnx(path, ids, scale)["output"], model(ids, scale=scale), rtol=1e-4, atol=1e-5)
+    assert netslim.export(model, {"ids": ids[:1], "scale": scale[:1]}, tmp_path / "net.pt2", "pt2").difference < 1e-6
+
+
+def test_nothing_is_timed_and_nothing_of_the_callers_changes(tmp_path: Path) -> None:
+    model, images = NETWORKS["resnet"]().train(), IMAGES[:1].clone()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    found = netslim.export(model, images, tmp_path / "net.onnx")
+    assert found.choice is not None
+    assert not found.choice.measured
+    assert model.training
+    assert torch.equal(images, IMAGES[:1])
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_a_folder_says_how_its_network_is_built(tmp_path: Path) -> None:
+    model = NETWORKS["resnet"]()
+    netslim.export(model, IMAGES, tmp_path / "net", "safetensors")
+    assert netslim.load(tmp_path / "net").plan == model.plan
+    heads = randomised(Heads())
+    netslim.export(heads, IMAGES, tmp_path / "heads", "safetensors")
+    again = netslim.load(tmp_path / "heads", model=Heads())
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in heads.state_dict().items())
+
+
+def test_every_output_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netslim.deploy.artifact.shaped", lambda network, example, form: _broken(network))
+    with pytest.raises(ParityError, match=r"of output 'list_1_0' \(allowed"):
+        netslim.export(randomised(Heads()), IMAGES, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _broken(network: Any) -> Any:
+    (output,) = [node for node in network.graph.nodes if node.op == "output"]
+    first = output.args[0]["list"][1][0]
+    with network.graph.inserting_before(output):
+        wrong = network.graph.call_function(torch.add, (first, 0.5))
+        wrong.meta.update(first.meta)
+    output.args = ({**output.args[0], "list": [output.args[0]["list"][0], (wrong,)]},)
+    network.recompile()
+    return network
+
+
+def test_an_example_of_another_kind(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`example` is a list: give a tensor, a tuple of inputs or a dict"):
+        netslim.export(nn.Linear(1, 1), [torch.zeros(1)], tmp_path / "net.onnx")
