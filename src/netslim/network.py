@@ -11,8 +11,10 @@ from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoin
 from netslim.core.errors import CheckpointError, NetslimError
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import is_folder, read_folder
+from netslim.core.wrappers import plain, unwrapped
 from netslim.models import build, check_known, recognise
-from netslim.pruning import apply, plan_from_dict
+from netslim.pruning import plan_from_dict
+from netslim.pruning.apply import rebuild
 
 SHOWN = 10
 M = TypeVar("M", bound=nn.Module)
@@ -52,7 +54,7 @@ def save(path: str | Path, model: nn.Module) -> None:
         UsageError: the network says that it is of an architecture which is not registered.
         NetslimError: the file can't be written.
     """
-    write_checkpoint(Path(path), describe(model))
+    write_checkpoint(Path(path), describe(unwrapped(model)))
 
 
 def describe(model: nn.Module) -> Checkpoint:
@@ -88,7 +90,7 @@ def restore(checkpoint: Checkpoint, path: Path, model: nn.Module | None = None) 
     try:
         network = _unpruned(checkpoint, path) if model is None else copy.deepcopy(model)
         if checkpoint.plan is not None:
-            network = apply(network, plan_from_dict(checkpoint.plan))
+            network = rebuild(plain(network), plan_from_dict(checkpoint.plan))
     except CheckpointError:
         raise
     except NetslimError as error:

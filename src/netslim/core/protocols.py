@@ -151,6 +151,8 @@ class PrunePlan:
         budget: what was asked for and reached; None in plans that were made before there was more than a percentage.
         round_to: the layers' widths are multiples of it, but for `unrounded`.
         unrounded: groups that stay whole at a width that is no multiple.
+        inputs: what the network runs on as plain data, where `input_shape` does not say all: several inputs, whole
+            numbers, a batch of a certain size.
         resolved: what it means on the network that it was decided on (a `ResolvedPlan`), so that this is not worked out
             again; None in one that was read from a file or copied. No part of what the plan says.
     """
@@ -169,6 +171,7 @@ class PrunePlan:
     budget: Budget | None = None
     round_to: int = 1
     unrounded: tuple[str, ...] = ()
+    inputs: Mapping[str, Any] | None = None
     resolved: object = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -194,6 +197,8 @@ class PrunePlan:
         data["input_shape"] = list(self.input_shape)
         data["left_alone"] = list(data["left_alone"])
         data["unrounded"] = list(self.unrounded)
+        if self.inputs is None:
+            del data["inputs"]
         return data
 
 

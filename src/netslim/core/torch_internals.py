@@ -137,3 +137,12 @@ def module_in(frame: FrameType, names: Mapping[int, str]) -> str | None:
         names: by `id` of a module, its name.
     """
     return names.get(id(frame.f_locals.get("self")))
+
+
+def compiled_from(module: nn.Module) -> nn.Module | None:
+    """The network that `torch.compile` was given, or None: its class stands in a private module (since 2.0).
+
+    The compiler is not imported to ask: what it did not compile is not of this class.
+    """
+    inner = module.__dict__.get("_modules", {}).get("_orig_mod")
+    return inner if type(module).__name__ == "OptimizedModule" else None

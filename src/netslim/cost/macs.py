@@ -1,61 +1,162 @@
-"""Multiply-accumulate operations, counted while the network runs."""
+"""Multiply-accumulate operations, counted operation by operation while the network runs."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import flop_registry
+from torch.utils.weak import WeakIdKeyDictionary
 
+from netslim.core.example import Inputs
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import Cost
+from netslim.core.torch_internals import PlainDispatchMode
+from netslim.core.whole_functions import WholeCall, WholeFunctions
 from netslim.cost.params import count_params
 
+_ATEN = torch.ops.aten
+_PRODUCTS = {
+    *(_ATEN.convolution, _ATEN._convolution, _ATEN.cudnn_convolution, _ATEN._slow_conv2d_forward),
+    *(_ATEN.mm, _ATEN.addmm, _ATEN.bmm, _ATEN.baddbmm),
+}
 
-def count_macs(model: nn.Module, example: Tensor) -> int:
-    """MACs of convolutions and linear layers for one input: one multiply-add is one (FLOPs are twice that).
 
-    Normalisation, activations, additions and gathers are not counted, as in the papers of this field.
+@dataclass
+class MacCount:
+    """What was counted.
+
+    Attributes:
+        parameters: by name, the multiply-adds with a parameter's numbers: each is one at every place it is applied.
+        computed: those with weights that were computed from parameters or are constants.
+        activations: products of activations with each other (attention), which are in no other figure.
+    """
+
+    parameters: dict[str, int] = field(default_factory=dict)
+    computed: int = 0
+    activations: int = 0
+
+    @property
+    def total(self) -> int:
+        """All but products of activations."""
+        return sum(self.parameters.values()) + self.computed
+
+
+def count_macs(model: nn.Module, example: Any) -> int:
+    """MACs of convolutions and of products with parameters for one input: one multiply-add is one.
+
+    FLOPs are twice that, and what `torch.utils.flop_counter` finds but for products of activations with each other
+    (attention). Normalisation, activations, additions and gathers are not counted, as in the papers of this field.
 
     Args:
         model: any module; its mode and buffers are left as they were.
-        example: an input of shape (N, C, H, W); the count is divided by N.
+        example: an input (N, ...), or several (see `netslim.plan`); the count is divided by N.
     """
-    places = count_places(model, example)
-    weights = {name: cast(Tensor, model.get_submodule(name).weight) for name in places}
-    return sum(count * weights[name].numel() for name, count in places.items()) // example.shape[0]
+    inputs = Inputs.of(example)
+    return count_products(model, inputs).total // max(inputs.batch, 1)
 
 
-def count_places(model: nn.Module, example: Tensor) -> dict[str, int]:
-    """By name of a convolution or linear layer, at how many places of `example` its weight is applied.
-
-    Every number of the weight is one multiply-add at each place, so MACs are a weighted count of parameters.
-    """
-    with counting_places(model) as places, evaluation_mode(model), torch.no_grad():
-        model(example)
-    return dict(places)
+def count_products(model: nn.Module, inputs: Inputs) -> MacCount:
+    """Everything that the network multiplies in one call, in eval mode."""
+    with counting(model) as count, evaluation_mode(model), torch.inference_mode(False), torch.no_grad():
+        inputs.call(model)
+    return count
 
 
 @contextmanager
-def counting_places(model: nn.Module) -> Iterator[Mapping[str, int]]:
-    """Counts the places (see `count_places`) of all that the network is run on inside."""
-    places: dict[str, int] = defaultdict(int)
-
-    def add(name: str, module: nn.Module, _: Any, output: Tensor) -> None:
-        outputs = module.out_features if isinstance(module, nn.Linear) else module.out_channels
-        places[name] += output.numel() // int(outputs)  # type: ignore[arg-type]
-
-    layers = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(partial(add, name)) for name, layer in layers]
-    try:
-        yield places
-    finally:
-        for hook in hooks:
-            hook.remove()
+def counting(model: nn.Module) -> Iterator[MacCount]:
+    """Counts what the network multiplies inside."""
+    counter = MacCounter(model)
+    with WholeFunctions(counter.whole), counter:
+        yield counter.count
 
 
-def measure(model: nn.Module, example: Tensor) -> Cost:
-    """Learnable parameters, and MACs for one input of the shape of `example` (N, C, H, W)."""
+class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every operation, and which tensors are activations, parameters or computed from these alone."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = MacCount()
+        self._paused = False
+        self._weights: Any = (
+            WeakIdKeyDictionary()
+        )  # tensor -> name of the parameter that it is a view of; "" if computed
+        for name, tensor in [*model.named_buffers(), *model.named_parameters()]:
+            self._weights[tensor] = name
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Called by torch for every operation."""
+        result = func(*args, **(kwargs or {}))
+        if not self._paused:
+            self.see(func, args, result)
+        return result
+
+    def whole(self, call: WholeCall) -> Any:
+        """Recurrent layers apply their weights once for every moment; others are counted operation by operation."""
+        if not call.is_recurrent:
+            return NotImplemented
+        self.recurrent(call)
+        self._paused = True
+        try:
+            return call.run()
+        finally:
+            self._paused = False
+
+    def recurrent(self, call: WholeCall) -> None:
+        """Counts a recurrent layer."""
+        moments = call.input.numel() // max(call.input.shape[-1], 1)
+        for tensor in call.given["weights"]:
+            if tensor.dim() > 1:
+                self._note(self._weights.get(tensor), moments * tensor.numel())
+
+    def see(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+        """Counts one operation."""
+        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        tensors += [part for arg in args if isinstance(arg, list | tuple) for part in arg if isinstance(part, Tensor)]
+        known = [self._weights.get(tensor) for tensor in tensors]
+        if func.overloadpacket in _PRODUCTS:
+            self._add(func.overloadpacket, args, result)
+        if tensors and all(name is not None for name in known):
+            name = known[0] if len(known) == 1 and isinstance(result, Tensor) and _is_view(func) else ""
+            for own in result if isinstance(result, list | tuple) else [result]:
+                if isinstance(own, Tensor):
+                    self._weights[own] = name
+
+    def _add(self, packet: Any, args: tuple[Any, ...], result: Tensor) -> None:
+        flops: Callable[..., int] = flop_registry[packet]
+        macs = flops(*args, out_val=result) // 2
+        first, second = args[1:3] if packet in (_ATEN.addmm, _ATEN.baddbmm) else args[:2]
+        name = self._weights.get(second, self._weights.get(first))
+        self._note(name, macs)
+
+    def _note(self, name: str | None, macs: int) -> None:
+        if name is None:
+            self.count.activations += macs
+        elif name:
+            self.count.parameters[name] = self.count.parameters.get(name, 0) + macs
+        else:
+            self.count.computed += macs
+
+
+def _is_view(func: Any) -> bool:
+    return any(own.alias_info is not None for own in func._schema.returns)
+
+
+def measure(model: nn.Module, example: Any) -> Cost:
+    """Learnable parameters, and MACs for one input.
+
+    Args:
+        model: any module, left unchanged.
+        example: an input (N, ...), or several (see `netslim.plan`).
+
+    >>> import torch, netslim
+    >>> netslim.measure(torch.nn.Conv2d(3, 8, 3), torch.zeros(1, 3, 10, 10))
+    Cost(params=224, macs=13824)
+    """
     return Cost(params=count_params(model), macs=count_macs(model, example))

@@ -32,6 +32,7 @@ class ChannelState:
         self._names = {id(tensor): name for name, tensor in named if tensor.is_floating_point()}
         layers = [module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd)]
         self._layers = {id(layer.weight) for layer in layers}
+        self.zeros = set[int]()  # new tensors that nothing was written to, by id
         self._tensors: dict[int, Tensor] = {}  # kept, so that their ids stay theirs
         self._states: dict[int, TensorChannels | Weight | None] = {}
 
@@ -104,6 +105,10 @@ class ChannelState:
     def silences(self, place: Place) -> None:
         """Zeros along this dimension silence its channels, too."""
         self.trace.silenced.add(place)
+
+    def frozen(self, reason: str) -> TensorChannels:
+        """What a tensor carries that was computed from all channels of another: nothing that could go."""
+        return TensorChannels(None, self.sets.fresh(1, reason), torch.tensor([False]))
 
     def name_of(self, tensor: Any) -> str | None:
         """The name of a parameter or buffer."""

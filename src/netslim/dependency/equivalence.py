@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels
 from netslim.dependency.meta_ops import MetaOps
 from netslim.dependency.rules.movement import SAME
-from netslim.dependency.trace import Call, Event, Place, Results, Trace
+from netslim.dependency.trace import Call, Event, Place, Results, Run, Trace
 from netslim.dependency.tracer import Tracer
 
 
@@ -72,9 +72,9 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         self._gone[torch.cat([none, *(whole[place] for place in keeps)])] = True
         self._gone[torch.cat([torch.tensor([-1]), *left.values()])] = False
 
-    def _note(self, call: Call, inputs: Sequence[TensorChannels], states: Results) -> None:
+    def _note(self, call: Call, inputs: Sequence[TensorChannels], numbers: tuple[object, ...], states: Results) -> None:
         """Keeps the axis of the original's channels in mind where only one of them is left."""
-        super()._note(call, inputs, states)
+        super()._note(call, inputs, numbers, states)
         if call.name in SAME:
             return
         for tensor, (_, before) in zip(call.out, self.original.events[self.done - 1].outputs, strict=False):
@@ -90,6 +90,8 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
             raise ContradictionError
         before = self.original.events[self.done]
         if (before.name, before.where) != (event.name, event.where) or len(before.outputs) != len(event.outputs):
+            raise ContradictionError
+        if before.numbers != event.numbers:
             raise ContradictionError
         for (shape, carried), (found_shape, found) in zip(before.outputs, event.outputs, strict=True):
             self._compare(shape, carried, found_shape, found)
@@ -126,7 +128,7 @@ def fault_of(
     cut: nn.Module,
     original: Trace,
     keeps: Mapping[Place, Tensor],
-    runs: Sequence[tuple[bool, torch.Size, torch.dtype]],
+    runs: Sequence[Run],
     meta_ops: MetaOps,
 ) -> Event | None:
     """The original's operation that the cut network does not repeat, or None if it repeats all.
@@ -135,14 +137,14 @@ def fault_of(
         cut: a skeleton of the cut network.
         original: what the original's runs left.
         keeps: per dimension that was cut, the indices that are left.
-        runs: training mode, input shape and type of each run.
+        runs: in which modes the network ran, and on what.
         meta_ops: what works out shapes.
     """
     prover = Prover(cut, original, keeps, meta_ops)
     try:
-        for training, shape, dtype in runs:
-            cut.train(training)
-            prover.run(shape, dtype)
+        for run in runs:
+            cut.train(run.training)
+            prover.run(run.inputs)
     except Exception:  # the cut network stops with any error where sizes don't fit
         return original.events[min(prover.done, len(original.events) - 1)]
     return None if prover.done == len(original.events) else original.events[prover.done]

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from types import CodeType, FunctionType
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 
+from netslim.core.example import Inputs, TensorSpec
 from netslim.core.modes import collection_paused
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
-from netslim.cost import counting_places
+from netslim.cost import MacCount, MacCounter
 from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.equivalence import fault_of
 from netslim.dependency.meta import skeleton
 from netslim.dependency.meta_ops import MetaOps
 from netslim.dependency.slicing import keeps_of, rebuilt
-from netslim.dependency.trace import Event, Place, Trace
-from netslim.dependency.tracer import Tracer, running
+from netslim.dependency.trace import Event, Place, Run, Trace
+from netslim.dependency.tracer import DoesNotRunError, Tracer, running
 
-_BATCH = 2  # of the runs on shapes: one image could hide a reshape that mixes images and channels
+_BATCH = 2
 _ROUNDS = 60
-Runs = tuple[tuple[bool, torch.Size, torch.dtype], ...]
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,15 @@ class Derivation:
         groups: in network order.
         left_alone: the channels in none of them.
         trace, runs: what they were derived from.
-        places: where layers are applied in one image, in evaluation (see `count_places`).
+        uses: what is multiplied in one run in evaluation.
         meta_ops: what worked out its shapes, and works out those of cut networks.
     """
 
     groups: tuple[ChannelGroup, ...]
     left_alone: tuple[LeftAlone, ...]
     trace: Trace
-    runs: Runs
-    places: Mapping[str, float]
+    runs: tuple[Run, ...]
+    uses: MacCount
     meta_ops: MetaOps
 
     @collection_paused()
@@ -53,46 +55,82 @@ class Derivation:
 
 
 @collection_paused()
-def find_groups(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
-    """The channel groups of any network that runs on inputs of `input_shape` (1, C, H, W).
+def find_groups(model: nn.Module, inputs: Inputs) -> Derivation:
+    """The channel groups of any network that runs on such inputs, of which shapes and types alone are used.
+
+    Of a single input there are two in the batch, since one could hide a reshape that mixes images and channels; where
+    the network does not run on two, as many as there are.
 
     Raises:
         UsageError: it does not run on them, or what it does depends on values.
     """
+    given = inputs.map(partial(_spec, _dtype_of(model)))
     with torch.inference_mode(False):  # in it, operations reach the tracer undivided
-        return _find_groups(model, input_shape)
+        if not given.is_single or given.batch == _BATCH or not given.tensors[0].shape:
+            return _find_groups(model, given)
+        try:
+            return _find_groups(model, given.map(_two))
+        except DoesNotRunError:
+            return _find_groups(model, given)
 
 
-def _find_groups(model: nn.Module, input_shape: Sequence[int]) -> Derivation:
+def _dtype_of(model: nn.Module) -> torch.dtype | None:
+    """The type of all its numbers, if they have one."""
+    found = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
+    return found.pop() if len(found) == 1 else None
+
+
+def _spec(dtype: torch.dtype | None, tensor: Tensor | TensorSpec) -> TensorSpec:
+    spec = tensor if isinstance(tensor, TensorSpec) else TensorSpec.of(tensor)
+    return replace(spec, dtype=dtype) if dtype and spec.dtype.is_floating_point else spec
+
+
+def _two(spec: TensorSpec) -> TensorSpec:
+    return replace(spec, shape=torch.Size([_BATCH, *spec.shape[1:]]))
+
+
+def _find_groups(model: nn.Module, inputs: Inputs) -> Derivation:
     meta_ops = MetaOps()
-    trace, runs, places = _traced(model, input_shape, meta_ops)
+    trace, runs, uses = _traced(model, inputs, meta_ops)
     generator = torch.Generator().manual_seed(0)
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
-        found = Derivation(groups, _left_alone(trace), trace, runs, places, meta_ops)
+        found = Derivation(groups, _left_alone(trace), trace, runs, uses, meta_ops)
         fault = found.fault(model, _trial(trace, groups, generator)) if groups else None
         if fault is None:
             return found
         _freeze(trace, fault)
-    return Derivation((), _left_alone(trace), trace, runs, places, meta_ops)
+    return Derivation((), _left_alone(trace), trace, runs, uses, meta_ops)
 
 
-def _traced(model: nn.Module, input_shape: Sequence[int], meta_ops: MetaOps) -> tuple[Trace, Runs, Mapping[str, float]]:
-    """Runs the network as in evaluation, and as in training if parts of it have not taken part (auxiliary heads)."""
+def _traced(model: nn.Module, inputs: Inputs, meta_ops: MetaOps) -> tuple[Trace, tuple[Run, ...], MacCount]:
+    """Runs the network as in evaluation, and as in training if its code asks or parts of it have not taken part."""
     hollow = skeleton(model).eval()
     trace = Trace(sets=ChannelSets())
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
-    shape = torch.Size([_BATCH, *input_shape[1:]])
-    tracer = Tracer(hollow, trace, meta_ops)
-    with running(model, shape):
-        with counting_places(hollow) as counts:
-            tracer.run(shape, dtype)
-        runs: Runs = ((False, shape, dtype),)
-        if any(name not in trace.used for name, _ in hollow.named_parameters()):
-            hollow.train()
-            tracer.run(shape, dtype)
-            runs = (*runs, (True, shape, dtype))
-    return trace, runs, {layer: count / _BATCH for layer, count in counts.items()}
+    counter = MacCounter(hollow)
+    with running(model, inputs):
+        Tracer(hollow, trace, meta_ops, counter).run(inputs)
+        runs: tuple[Run, ...] = (Run(False, inputs),)
+        if asks_for_mode(model) or any(name not in trace.used for name, _ in hollow.named_parameters()):
+            Tracer(hollow.train(), trace, meta_ops).run(inputs)
+            runs = (*runs, Run(True, inputs))
+    return trace, runs, counter.count
+
+
+def asks_for_mode(model: nn.Module) -> bool:
+    """Whether code of the network that is not torch's own looks at `training`, and so may do something else then."""
+    kinds = {kind for module in model.modules() for kind in type(module).__mro__ if not _is_torchs(kind)}
+    codes = [member.__code__ for kind in kinds for member in vars(kind).values() if isinstance(member, FunctionType)]
+    return any(_names_training(code) for code in codes)
+
+
+def _is_torchs(kind: type) -> bool:
+    return kind is object or kind.__module__.partition(".")[0] == "torch"
+
+
+def _names_training(code: CodeType) -> bool:
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return "training" in code.co_names or any(_names_training(each) for each in inner)
 
 
 def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
@@ -110,7 +148,7 @@ def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
         ]
         cut = {part.tensor for part in slices}
         scales = [scale.rpartition(".")[0] for scale in trace.scales if scale in cut]
-        scales = [name for name in scales if isinstance(model.get_submodule(name), _BatchNorm)]
+        scales = [name for name in scales if isinstance(model.get_submodule(name), _NormBase)]
         name = _name(trace, slices, scales, taken)
         taken.add(name)
         groups.append(ChannelGroup(name=name, scales=tuple(scales), slices=tuple(slices)))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 
 from netslim.core.errors import UsageError, one_of
+from netslim.core.example import Inputs
 from netslim.core.protocols import ChannelGroup, LeftAlone, PrunableModel, Slice
 from netslim.dependency.find_groups import Derivation, find_groups
 from netslim.models import ChannelSelection
@@ -43,12 +44,12 @@ class Grouping:
     derivation: Derivation | None = None
 
 
-def groups_of(model: nn.Module, input_shape: Sequence[int], residual: str | None = None) -> Grouping:
+def groups_of(model: nn.Module, inputs: Inputs, residual: str | None = None) -> Grouping:
     """The network's channel groups: those that it declares, or those that a run on shapes shows.
 
     Args:
         model: any network.
-        input_shape: (1, C, H, W) of an input that it takes.
+        inputs: what it takes; shapes and types alone are used.
         residual: "couple" derives them even if the network declares some: the channels of a residual stream go in the
             whole stage. "select" demands declared ones: each block selects its own inputs.
 
@@ -65,7 +66,7 @@ def groups_of(model: nn.Module, input_shape: Sequence[int], residual: str | None
         )
     if declared and residual != "couple":
         return Grouping(tuple(bind(model, group) for group in declared))
-    derivation = find_groups(model, input_shape)
+    derivation = find_groups(model, inputs)
     groups = tuple(bind(model, group) for group in derivation.groups)
     return Grouping(groups, derivation.left_alone, derivation)
 
@@ -109,10 +110,10 @@ def channels_of(model: nn.Module, group: ChannelGroup) -> int:
     return scales_of(model, group)[0].num_features
 
 
-def scales_of(model: nn.Module, group: ChannelGroup) -> list[_BatchNorm]:
+def scales_of(model: nn.Module, group: ChannelGroup) -> list[_NormBase]:
     """The BatchNorm modules that score the group."""
     modules = [model.get_submodule(name) for name in group.scales]
-    norms = [module for module in modules if isinstance(module, _BatchNorm) and module.affine]
+    norms = [module for module in modules if isinstance(module, _NormBase) and module.affine]
     if not modules or len(norms) < len(modules):
         raise UsageError(f"group '{group.name}' has no BatchNorm with a scale to score its channels with")
     return norms

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from netslim.core.example import Inputs
 from netslim.core.protocols import Cost
 from netslim.core.torch_internals import PlainDispatchMode
-from netslim.cost import measure
+from netslim.cost import MacCount, count_params, count_products
 from netslim.dependency.meta_ops import META, MetaOps
 
-T = TypeVar("T")
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -53,13 +53,13 @@ class ShapesOnly(PlainDispatchMode):  # type: ignore[no-untyped-call]
         return self._meta_ops(func, args, kwargs or {})
 
 
-def cost_of(model: nn.Module, example: Tensor) -> Cost:
+def cost_of(model: nn.Module, inputs: Inputs) -> Cost:
     """What `measure` says of a network, without running it."""
-    return counted(measure, model, example)
+    return Cost(params=count_params(model), macs=products_of(model, inputs).total // max(inputs.batch, 1))
 
 
-def counted(count: Callable[[nn.Module, Tensor], T], model: nn.Module, example: Tensor) -> T:
-    """What `count` finds when it runs a network, without running it."""
+def products_of(model: nn.Module, inputs: Inputs) -> MacCount:
+    """What a network multiplies in one call, without running it."""
     hollow = skeleton(model)
     with ShapesOnly():
-        return count(hollow, example.to(META))
+        return count_products(hollow, inputs.map(lambda each: torch.empty(each.shape, dtype=each.dtype, device=META)))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from netslim.core.protocols import Slice
@@ -71,24 +71,27 @@ def rebuilt(model: M, keeps: Mapping[Place, Tensor], *, hollow: bool = False) ->
         hollow: whether parameters have shapes only.
     """
     copies: dict[int, object] = {}
-    changed = set()
+    changed: dict[int, str] = {}
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         parameter = isinstance(tensor, nn.Parameter)
         values = without_values(tensor).detach() if hollow and isinstance(tensor, nn.Parameter) else tensor.detach()
         cut = False
         for dim in range(tensor.dim()):
             if (name, dim) in keeps:
-                values, cut = values.index_select(dim, keeps[name, dim].to(values.device)), True
+                values, cut = _like(values.index_select(dim, keeps[name, dim].to(values.device)), tensor), True
         if not cut and not parameter:
             continue
         values = values if cut or hollow else values.clone()
         copies[id(tensor)] = nn.Parameter(values, requires_grad=tensor.requires_grad) if parameter else values
         if cut:
-            changed.add(id(copies[id(tensor)]))
+            changed[id(copies[id(tensor)])] = name
     small = duplicate(model, copies)
     for module in small.modules():
         own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-        if any(id(tensor) in changed for tensor in own):
+        names = [changed[id(tensor)] for tensor in own if id(tensor) in changed]
+        if names and isinstance(module, _ConvNd) and module.groups > 1:
+            module.groups = _groups_left(module, keeps.get((names[0], 0)))
+        if names:
             _adapt(module)
     return small
 
@@ -97,11 +100,26 @@ def _adapt(module: nn.Module) -> None:
     """Makes a module's attributes say what its tensors are."""
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
-    elif isinstance(module, _BatchNorm):
+    elif isinstance(module, _NormBase):
         module.num_features = next(len(t) for t in (module.weight, module.running_mean) if t is not None)
     elif isinstance(module, _ConvTransposeNd):
         module.in_channels, module.out_channels = module.weight.shape[:2]
     elif isinstance(module, _ConvNd):
-        outputs, inputs = module.weight.shape[:2]
-        module.groups = module.groups * outputs // module.out_channels if module.groups > 1 else 1
-        module.out_channels, module.in_channels = outputs, inputs * module.groups
+        module.out_channels, module.in_channels = module.weight.shape[0], module.weight.shape[1] * module.groups
+    elif isinstance(module, nn.RNNBase):
+        module.input_size = module.get_parameter("weight_ih_l0").shape[1]
+
+
+def _groups_left(module: _ConvNd, keep: Tensor | None) -> int:
+    """How many of a convolution's groups have outputs left: whole ones went, or equally many of each."""
+    if keep is None:
+        return module.groups
+    return len(torch.unique(keep // (module.out_channels // module.groups)))
+
+
+def _like(values: Tensor, original: Tensor) -> Tensor:
+    """Values in the memory layout of what they are from."""
+    layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(values.dim())
+    if layout is None or original.is_contiguous() or not original.is_contiguous(memory_format=layout):
+        return values
+    return values.contiguous(memory_format=layout)

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from netslim.core.example import Inputs
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels
 
 Place = tuple[str, int]  # name of a parameter or buffer, and one of its dimensions
@@ -56,12 +57,22 @@ class Event:
         name, where: as in `Call`.
         inputs: what it read.
         outputs: what it gave, with the shapes.
+        numbers: what else it was given and may not depend on widths: numbers that are no sizes, and constants.
     """
 
     name: str
     where: str
     inputs: tuple[TensorChannels, ...]
     outputs: tuple[tuple[tuple[int, ...], TensorChannels | None], ...]
+    numbers: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of a network on shapes: in which mode, and on `TensorSpec`s in the places of tensors."""
+
+    training: bool
+    inputs: Inputs
 
 
 @dataclass

@@ -18,18 +18,26 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError, UsageError
+from netslim.core.example import Inputs, TensorSpec, tensors_of
 from netslim.core.modes import evaluation_mode
-from netslim.core.torch_internals import PlainDispatchMode, frames_until, module_in, tree_leaves
+from netslim.core.torch_internals import PlainDispatchMode, frames_until, module_in
+from netslim.core.whole_functions import WholeCall, WholeFunctions
+from netslim.cost import MacCounter
 from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
+from netslim.dependency.constants import Constants
 from netslim.dependency.meta_ops import META, MetaOps, tensors_in
-from netslim.dependency.rules.movement import SAME
+from netslim.dependency.rules.movement import SAME, ZEROS
 from netslim.dependency.rules.table import UNPREDICTABLE, rule_of
 from netslim.dependency.trace import Call, Event, Results, Trace, Weight
 
 _TORCH = str(Path(torch.__file__).parent)
 _HERE = str(Path(__file__).parent)
 _ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
+
+
+class DoesNotRunError(UsageError):
+    """The network can't take such inputs."""
 
 
 class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
@@ -39,27 +47,31 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         model: a network of shapes; in train mode its batch counters count.
         trace: what is known already.
         meta_ops: what works out shapes.
+        counter: counts what is multiplied, if given.
     """
 
-    def __init__(self, model: nn.Module, trace: Trace, meta_ops: MetaOps) -> None:
+    def __init__(self, model: nn.Module, trace: Trace, meta_ops: MetaOps, counter: MacCounter | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.model = model
         self.state = ChannelState(model, trace)
         self._meta_ops = meta_ops
+        self._counter = counter
         self._modules = {id(module): name for name, module in model.named_modules()}
+        self._constants = Constants()
         self._entered: Any = None
 
-    def run(self, shape: Sequence[int], dtype: torch.dtype) -> None:
-        """Runs the network on an input of this shape. Raises UsageError where it can't be followed."""
-        sets = self.state.sets
-        example = torch.empty(torch.Size(shape), device=META, dtype=dtype)
-        label = sets.fresh(1, "reads the network's input")
-        self.state.set(example, TensorChannels(None, label, torch.tensor([False])))
+    def run(self, inputs: Inputs) -> None:
+        """Runs the network on such inputs. Raises UsageError where it can't be followed."""
+        sets, hollow = self.state.sets, inputs.map(_hollow)
+        for tensor in hollow.tensors:
+            label = sets.fresh(1, "reads the network's input")
+            self.state.set(tensor, TensorChannels(None, label, torch.tensor([False])))
         self._entered = inspect.currentframe()
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), self:
-            result = self.model(example)
-        for tensor in tree_leaves(result):
-            channels = self.state.channels(tensor) if isinstance(tensor, Tensor) else None
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), WholeFunctions(self._whole), self:
+            torch.manual_seed(0)  # constants that are drawn are the same in every run
+            result = hollow.call(self.model)
+        for tensor in tensors_of(result).values():
+            channels = self.state.channels(tensor)
             if channels is not None:
                 sets.freeze(channels.labels, "is an output of the network")
 
@@ -69,9 +81,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         """Called by torch for every operation."""
         kwargs = kwargs or {}
         tensors = tensors_in((args, kwargs))
-        if not any(self.state.is_traced(tensor) for tensor in tensors):  # constants, computed as they are
-            hollow = any(tensor.is_meta for tensor in tensors)
-            return self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)
+        if not any(self.state.is_traced(tensor) for tensor in tensors):
+            return self._constant(func, args, kwargs, tensors)
         name = _ALIASES.get(func.overloadpacket.__name__, func.overloadpacket.__name__.removesuffix("_"))
         if name in UNPREDICTABLE:
             raise UsageError(
@@ -79,14 +90,45 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 f"({name}), so its channel groups can't be derived; a forward that depends on shapes alone can be"
             )
         result = self._meta_ops(func, args, kwargs)
+        if self._counter is not None:
+            self._counter.see(func, args, result)
         out = tensors_in(result)
         if out:
-            inputs = self.state.inputs_of(tensors)
-            call = Call(name, func, args, kwargs, _given(func, args, kwargs), out, self._where())
-            self._note(call, inputs, rule_of(call)(self.state, call))
+            self._follow(Call(name, func, args, kwargs, _given(func, args, kwargs), out, self._where()), tensors)
         return result
 
-    def _note(self, call: Call, inputs: Sequence[TensorChannels], states: Results) -> None:
+    def _follow(self, call: Call, tensors: Sequence[Tensor]) -> None:
+        """Notes what an operation does to the channels."""
+        constants = [tensor for tensor in tensors if not self.state.is_traced(tensor)]
+        numbers = self._constants.numbers_of(call, constants)
+        inputs = self.state.inputs_of(tensors)
+        self._note(call, inputs, numbers, rule_of(call)(self.state, call))
+
+    def _constant(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[Tensor]) -> Any:
+        """What no activation and no parameter has a part in is computed as it is, or noted where it has no values."""
+        hollow = any(tensor.is_meta for tensor in tensors)
+        result = self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)
+        name = func.overloadpacket.__name__
+        for tensor in tensors_in(result):
+            if tensor.is_meta:
+                self._constants.note(tensor, name, args, kwargs)
+                if name in ZEROS:
+                    self.state.zeros.add(id(tensor))
+        return result
+
+    def _whole(self, whole: WholeCall) -> Any:
+        """A function that is taken whole, if an activation is given to it."""
+        if not self.state.is_traced(whole.input):
+            return NotImplemented
+        if self._counter is not None and whole.is_recurrent:
+            self._counter.recurrent(whole)
+        given = dict(whole.given)
+        out = [whole.input.new_empty(shape) for shape in whole.shapes()]
+        call = Call(whole.name, None, (whole.input,), {}, given, out, self._where())
+        self._follow(call, [whole.input, *given.get("hidden", [])])
+        return out[0] if len(out) == 1 else (out[0], *out[1:])
+
+    def _note(self, call: Call, inputs: Sequence[TensorChannels], numbers: tuple[object, ...], states: Results) -> None:
         """Files what the results carry, and the event."""
         outputs = []
         for tensor, state in zip(call.out, states, strict=True):
@@ -94,7 +136,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             if not isinstance(state, Weight):
                 outputs.append((tuple(tensor.shape), state))
         if call.name not in SAME:  # a reshape copies or not, as the strides are
-            self.happened(Event(call.name, call.where, tuple(inputs), tuple(outputs)))
+            self.happened(Event(call.name, call.where, tuple(inputs), tuple(outputs), numbers))
 
     def happened(self, event: Event) -> None:
         """Called after every operation on channels."""
@@ -130,28 +172,41 @@ def _schema(func: Any) -> tuple[list[str], dict[str, Any]]:
     return [argument.name for argument in arguments], defaults
 
 
+def _hollow(spec: Any) -> Tensor:
+    return torch.empty(spec.shape, device=META, dtype=spec.dtype)
+
+
 @contextmanager
-def running(model: nn.Module, shape: Sequence[int]) -> Iterator[None]:
+def running(model: nn.Module, inputs: Inputs) -> Iterator[None]:
     """Turns what a network raises about its input into a UsageError."""
     try:
         yield
     except NetslimError:
         raise
     except Exception as error:  # a network may raise anything
-        size = " x ".join(str(side) for side in shape[1:])
-        cause = _cause(model, shape) or error
+        size = " and ".join(" x ".join(str(side) for side in spec.shape[1:]) for spec in inputs.tensors)
+        cause = _cause(model, inputs) or error
         text = str(cause).strip().split("\n")[0]
-        raise UsageError(
-            f"{type(model).__name__} does not run on an input of {size}: {type(cause).__name__}: {text}"
+        hint = (
+            ""
+            if inputs.is_single is False or _cause(model, inputs.map(_with_batch))
+            else ("; it runs on an example with a batch dimension: give example[None]")
+        )
+        raise DoesNotRunError(
+            f"{type(model).__name__} does not run on an input of {size}: {type(cause).__name__}: {text}{hint}"
         ) from error
 
 
-def _cause(model: nn.Module, shape: Sequence[int]) -> Exception | None:
-    """What the network itself says of such an input: on shapes errors are terse."""
+def _with_batch(spec: Any) -> TensorSpec:
+    return TensorSpec(torch.Size([1, *spec.shape]), spec.dtype, spec.high)
+
+
+def _cause(model: nn.Module, inputs: Inputs) -> Exception | None:
+    """What the network itself says of such inputs: on shapes errors are terse."""
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
     try:
         with evaluation_mode(model), torch.no_grad():
-            model(torch.zeros(torch.Size(shape), device=like.device, dtype=like.dtype))
+            inputs.map(lambda spec: torch.zeros(spec.shape, device=like.device, dtype=spec.dtype)).call(model)
     except Exception as error:
         return error
     return None

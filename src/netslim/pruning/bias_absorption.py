@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,11 +21,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
+from netslim.core.example import Inputs, TensorSpec, tensors_of
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import plan_of
+from netslim.core.wrappers import plain, unwrapped
 from netslim.dependency.trace import Place
 from netslim.pruning.resolve_plan import resolve
-from netslim.pruning.verify import flat_outputs, masked
+from netslim.pruning.verify import compare, masked, outputs_of
 
 _ROUNDING = 32  # in units of the type's precision at a layer's largest value: what is as good as no difference
 _CONSTANT = 1000  # likewise: what a constant may differ by from image to image
@@ -78,7 +80,7 @@ class Absorption:
         return max((layer.border for layer in self.layers), default=0.0)
 
 
-def absorb_(small: nn.Module, model: nn.Module, example: Tensor) -> Absorption:
+def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     """Adds to means and biases of a pruned network what the removed channels' BatchNorm shifts contributed.
 
     Both networks run once, in eval mode, on two random images. In order of execution, every BatchNorm's input and every
@@ -93,29 +95,42 @@ def absorb_(small: nn.Module, model: nn.Module, example: Tensor) -> Absorption:
     Args:
         small: what `apply(model, plan)` returned, before any training; changed in place.
         model: the network before this pruning, left unchanged.
-        example: an input (N, C, H, W), whose shape alone is used: how far borders reach depends on it.
+        example: an input (N, C, H, W), or several as for `plan`, whose shapes alone are used: how far borders reach
+            depends on them.
 
     Raises:
         UsageError: `small` was not pruned, or not from `model`.
     """
+    small, model = unwrapped(small), plain(model)
     plan = plan_of(small)
     if plan is None:
         raise UsageError("this network was not pruned, so that there is nothing to absorb; give what apply() returned")
     sites = _sites(small, resolve(model, plan).keeps)
     reference = masked(model, plan, shift=True)
-    shape = (2, *example.shape[1:])
-    images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(example)
+    inputs = _random(Inputs.of(example))
     with evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
-        before = flat_outputs(small(images))
+        before = outputs_of(small, inputs)
         with _watching(reference, sites, _Site.record):
-            expected = flat_outputs(reference(images))
+            expected = tensors_of(inputs.call(reference))
         with _watching(small, sites, _Site.compare):
-            small(images)
+            inputs.call(small)
         layers, left = _take_in_(sites)
-        after = flat_outputs(small(images))
+        after = outputs_of(small, inputs)
     return Absorption(
         layers=tuple(layers), left=tuple(left), before=_apart(before, expected), after=_apart(after, expected)
     )
+
+
+def _random(inputs: Inputs) -> Inputs:
+    """Random values like them; two of the batch where one tensor is all."""
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(tensor: Tensor) -> Tensor:
+        spec = TensorSpec.of(tensor)
+        shape = torch.Size([2, *spec.shape[1:]]) if inputs.is_single else spec.shape
+        return replace(spec, shape=shape).random(generator).to(tensor)
+
+    return inputs.map(drawn)
 
 
 @dataclass
@@ -226,5 +241,5 @@ def _constant(differences: Sequence[Tensor], tolerance: float) -> tuple[Tensor, 
     return medians[0], holds
 
 
-def _apart(first: Tensor, second: Tensor) -> float:
-    return float((first - second).abs().max())
+def _apart(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
+    return max(output.difference for output in compare(second, first))

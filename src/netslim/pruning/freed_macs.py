@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
+from netslim.core.example import Inputs
 from netslim.dependency.groups import BoundGroup, groups_of, title
+from netslim.dependency.meta import products_of
 from netslim.pruning.budget.cost_model import CostModel
 
 
@@ -23,13 +25,14 @@ def freed_macs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Tensor
     Raises:
         UsageError: none of its channels can be removed.
     """
-    groups = groups_of(model, input_shape).groups
+    inputs = Inputs.of(torch.zeros(*input_shape))
+    groups = groups_of(model, inputs).groups
     freed = {
         name: torch.zeros(module.num_features)
         for name, module in model.named_modules()
         if isinstance(module, nn.BatchNorm2d) and module.affine
     }
-    costs = CostModel(model, groups, torch.zeros(*input_shape))
+    costs = CostModel(model, groups, products_of(model, inputs))
     for own, macs in zip(groups, costs.macs_per_channel(), strict=True):
         entries = _entries(own)
         count = sum(positions.shape[1] for positions in entries.values())

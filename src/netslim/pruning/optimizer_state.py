@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunePlan
-from netslim.pruning.apply import cut
+from netslim.pruning.cut_check import cut
 from netslim.pruning.resolve_plan import resolve
 
 

@@ -5,11 +5,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
+from netslim.core.example import Inputs, TensorSpec, inputs_to_dict
 from netslim.core.protocols import (
     Budget,
     Cost,
@@ -19,8 +21,9 @@ from netslim.core.protocols import (
     PrunePlan,
     plan_of,
 )
+from netslim.core.wrappers import plain
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of
-from netslim.dependency.meta import cost_of
+from netslim.dependency.meta import cost_of, products_of
 from netslim.dependency.tracer import running
 from netslim.models import build
 from netslim.pruning.budget.cost_model import CostModel
@@ -35,7 +38,7 @@ from netslim.pruning.scope import Candidates, candidates, pruned_before
 
 def plan(  # noqa: PLR0913 - a keyword for every flag
     model: nn.Module,
-    example: Tensor,
+    example: Any,
     *,
     percent: float | None = None,
     target_params: float | str | None = None,
@@ -62,7 +65,8 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
 
     Args:
         model: any network, left unchanged. One that was pruned before gets a plan relative to the unpruned network.
-        example: an input (N, C, H, W), whose shape alone is used; the cost is counted at it.
+        example: an input (N, ...) of any type, a tuple of several, or a dictionary of inputs by name; shapes and types
+            alone are used, and the cost is counted at them for one of the batch.
         percent: share of the channels that goes, 0 <= percent < 1: the floor(channels x percent) + 1 lowest, which is
             the original's count (none at percent 0).
         target_params, target_macs: what should remain, as a share of the unpruned network's (0.5) or as a number (1.2e6
@@ -89,13 +93,13 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
     request = requested(percent, {"params": target_params, "macs": target_macs, "latency": target_latency})
     check_counts(min_channels, round_to, latency_batch)
     CRITERIA.get(criterion)
-    found = groups_of(model, (1, *example.shape[1:]), residual)
+    model, inputs = plain(model), Inputs.of(example)
+    found = groups_of(model, inputs, residual)
     groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
-    with running(model, example.shape):
-        costs = CostModel(model, groups.scored, example, found.derivation.places if found.derivation else None)
+    costs = _cost_model(model, found, groups, inputs)
     ranking = ranked(_scores(model, groups.scored, criterion, _evidence(groups, costs, seed, batches)), per_layer)
     limits = _limits(found.groups, groups.scored, min_channels, round_to)
-    before = _cost_before(model, example, costs)
+    before = _cost_before(model, inputs, costs)
     blank = PrunePlan(
         arch=getattr(model, "arch", None) if isinstance(model, PrunableModel) else None,
         groups=(),
@@ -105,10 +109,11 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
         clamped=(),
         before=before,
         after=before,
-        input_shape=(1, *example.shape[1:]),
+        input_shape=_shape(inputs),
         traced=found.derivation is not None,
         left_alone=groups.left_alone,
         round_to=round_to,
+        inputs=_recorded(inputs, found),
     )
     draft = partial(_draft, model, found, costs, blank, groups, ranking, limits)
     if request.kind == "percent":
@@ -116,11 +121,39 @@ def plan(  # noqa: PLR0913 - a keyword for every flag
     if request.kind == "latency":
         search = search_of(ranking, limits, lambda removed: costs.at(removed).macs)
         unmet = Budget(kind="latency", asked=request.asked, target=0, reached=0, dense=0)
-        images = torch.zeros(latency_batch, *example.shape[1:], device=example.device)
-        stopwatch = Stopwatch(model, images)
+        stopwatch = Stopwatch(model, _batch(inputs, latency_batch))
         return within(request, search, lambda s: draft(outcome_of(s, ranking, limits, unmet)), stopwatch, latency_batch)
     kind, dense = request.kind, getattr(before, request.kind)
     return draft(by_cost(request, ranking, limits, lambda removed: getattr(costs.at(removed), kind), dense))
+
+
+def _cost_model(model: nn.Module, found: Grouping, groups: Candidates, inputs: Inputs) -> CostModel:
+    if found.derivation is not None:
+        return CostModel(model, groups.scored, found.derivation.uses, found.derivation.runs[0].inputs.batch)
+    with running(model, inputs.map(TensorSpec.of)):
+        return CostModel(model, groups.scored, products_of(model, inputs), max(inputs.batch, 1))
+
+
+def _shape(inputs: Inputs) -> tuple[int, ...]:
+    """Of the first input, for one of the batch."""
+    return (1, *inputs.tensors[0].shape[1:])
+
+
+def _recorded(inputs: Inputs, found: Grouping) -> dict[str, Any] | None:
+    """What a plan has to say of the inputs beyond the shape of the only one."""
+    if found.derivation is None or (inputs.is_single and found.derivation.runs[0].inputs.batch == 2):
+        return None
+    return inputs_to_dict(found.derivation.runs[0].inputs)
+
+
+def _batch(inputs: Inputs, count: int) -> Inputs:
+    """Zeros like the inputs, `count` of them where the first side is the batch."""
+
+    def zeros(tensor: Tensor) -> Tensor:
+        batched = tensor.dim() and len(tensor) == inputs.batch
+        return tensor.new_zeros((count, *tensor.shape[1:]) if batched else tensor.shape)
+
+    return inputs.map(zeros)
 
 
 def _draft(
@@ -217,14 +250,14 @@ def _parts(model: nn.Module, groups: Candidates, kept: Mapping[str, Sequence[int
     return tuple(parts.values())
 
 
-def _cost_before(model: nn.Module, example: Tensor, costs: CostModel) -> Cost:
+def _cost_before(model: nn.Module, inputs: Inputs, costs: CostModel) -> Cost:
     """Cost of the unpruned network at `example`; one counted at another size is counted again."""
     done = plan_of(model)
     if done is None:
         return costs.now
-    if done.input_shape[1:] == example.shape[1:]:
+    if done.input_shape[1:] == _shape(inputs)[1:]:
         return done.before
     if done.arch is None:
         size = " x ".join(str(side) for side in done.input_shape[1:])
         raise UsageError(f"{type(model).__name__} was pruned at inputs of {size}; give an example of that size again")
-    return cost_of(build(done.arch), example)
+    return cost_of(build(done.arch), inputs)

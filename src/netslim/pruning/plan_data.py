@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from netslim.core.errors import UsageError
+from netslim.core.example import Inputs, TensorSpec, inputs_from_dict, inputs_to_dict
 from netslim.core.protocols import ArchSpec, Budget, Cost, GroupPlan, LeftAlone, PrunePlan
 
 
@@ -13,6 +16,17 @@ def plan_from_dict(data: Mapping[str, Any]) -> PrunePlan:
         return _plan(data)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(f"this is no prune plan: {type(error).__name__} {error}") from error
+
+
+def inputs_of(plan: PrunePlan) -> Inputs:
+    """What the network of a plan runs on: `TensorSpec`s in the places of tensors."""
+    if plan.inputs is not None:
+        return inputs_from_dict(plan.inputs)
+    return Inputs((TensorSpec(torch.Size(plan.input_shape), torch.get_default_dtype()),), {})
+
+
+def _inputs(data: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if data is None else inputs_to_dict(inputs_from_dict(data))
 
 
 def _plan(data: Mapping[str, Any]) -> PrunePlan:
@@ -38,4 +52,5 @@ def _plan(data: Mapping[str, Any]) -> PrunePlan:
         budget=Budget(**budget) if budget else None,
         round_to=int(data.get("round_to", 1)),
         unrounded=tuple(str(name) for name in data.get("unrounded", ())),
+        inputs=_inputs(data.get("inputs")),
     )

@@ -14,6 +14,7 @@ from netslim.core.protocols import ChannelGroup, GroupPlan, PrunePlan, plan_of
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.slicing import keeps_of, sizes_of
 from netslim.dependency.trace import Place
+from netslim.pruning.plan_data import inputs_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,7 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
     if isinstance(plan.resolved, ResolvedPlan) and plan.resolved.is_of(model, plan):
         return plan.resolved
     if found is None:
-        found = groups_of(model, plan.input_shape, "couple" if plan.traced else None)
+        found = groups_of(model, inputs_of(plan), "couple" if plan.traced else None)
     groups = {own.group.name: own for own in found.groups}
     whole = _with_whole_branches(plan, groups)
     parts = _parts(model, whole, groups)

@@ -1,15 +1,18 @@
 """The proof of a pruning: the unpruned network with the removed channels silenced, against the rebuilt one."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from netslim.core.errors import UsageError
+from netslim.core.example import Inputs, tensors_of
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
-from netslim.core.torch_internals import tree_leaves
+from netslim.core.wrappers import plain
 from netslim.dependency.groups import scales_of
 from netslim.pruning.resolve_plan import resolve
 
@@ -18,36 +21,100 @@ M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """How far two networks' logits are apart.
+class OutputAgreement:
+    """How far one output tensor of two networks is apart.
 
     Attributes:
-        max_difference: largest absolute difference of two logits.
-        scale: largest absolute logit, at least 1.
+        name: where it is in what the networks give (`output`, `logits`, `1.0`).
+        difference: largest absolute difference.
+        scale: largest absolute value of the reference.
     """
 
-    max_difference: float
+    name: str
+    difference: float
     scale: float
 
     @property
+    def relative(self) -> float:
+        """The difference as a share of the output's own size."""
+        return self.difference / self.scale if self.scale else float(self.difference > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How far two networks' outputs are apart.
+
+    Attributes:
+        outputs: every tensor that they give, by itself.
+        depends_on_input: whether the rebuilt network gives something else for other inputs, or the one before pruning
+            does not either.
+    """
+
+    outputs: tuple[OutputAgreement, ...]
+    depends_on_input: bool = True
+
+    @property
+    def max_difference(self) -> float:
+        """Largest absolute difference of two numbers."""
+        return max((output.difference for output in self.outputs), default=0.0)
+
+    @property
     def holds(self) -> bool:
-        """Whether the difference is within 1e-5 of the logits' scale."""
-        return self.max_difference <= TOLERANCE * self.scale
+        """Whether each output differs by at most 1e-5 of its own size, and still depends on the input."""
+        return self.depends_on_input and all(output.relative <= TOLERANCE for output in self.outputs)
 
 
-def verify(model: nn.Module, small: nn.Module, images: Tensor) -> Agreement:
+def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     """Holds the masked original against the rebuilt network, over all their outputs.
 
     Args:
         model: the network before pruning.
         small: what `apply(model, plan)` returned.
-        images: inputs (N, C, H, W).
+        images: inputs (N, C, H, W), or several as for `plan`.
+
+    Raises:
+        UsageError: the networks give different outputs altogether.
     """
+    inputs, model, small = Inputs.of(images), plain(model), plain(small)
     plan = plan_of(small)
     reference = model if plan is None else masked(model, plan)
-    with evaluation_mode(reference), evaluation_mode(small), torch.inference_mode():
-        expected, found = flat_outputs(reference(images)), flat_outputs(small(images))
-    return Agreement(max_difference=float((expected - found).abs().max()), scale=max(1.0, float(expected.abs().max())))
+    found = outputs_of(small, inputs)
+    outputs = compare(outputs_of(reference, inputs), found)
+    depends = _depends_on_input(small, inputs, found) or not _depends_on_input(model, inputs)
+    return Agreement(outputs=outputs, depends_on_input=depends)
+
+
+def outputs_of(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
+    """The tensors that a network gives in eval mode, by where they are; what it draws at random is always the same."""
+    devices = [tensor.device for tensor in inputs.tensors if tensor.is_cuda][:1]
+    with evaluation_mode(network), torch.inference_mode(), torch.random.fork_rng(devices):
+        torch.manual_seed(0)
+        return tensors_of(inputs.call(network))
+
+
+def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[OutputAgreement, ...]:
+    """Output by output. Raises UsageError if they are not of the same names and shapes."""
+    shapes = [{name: tuple(tensor.shape) for name, tensor in outputs.items()} for outputs in (expected, found)]
+    if shapes[0] != shapes[1]:
+        raise UsageError(f"the networks give different outputs: {shapes[0]} and {shapes[1]}")
+    return tuple(_compare(name, expected[name], found[name]) for name in expected)
+
+
+def _compare(name: str, expected: Tensor, found: Tensor) -> OutputAgreement:
+    if not expected.numel():
+        return OutputAgreement(name=name, difference=0.0, scale=0.0)
+    wide = torch.complex128 if expected.is_complex() else torch.float64
+    first, second = expected.to(wide), found.to(wide)
+    apart = torch.where((first == second) | (first.isnan() & second.isnan()), 0, (first - second).abs())
+    difference = float(apart.abs().nan_to_num(nan=torch.inf).max())
+    return OutputAgreement(name=name, difference=difference, scale=float(first.abs().nan_to_num(0, 0, 0).max()))
+
+
+def _depends_on_input(network: nn.Module, inputs: Inputs, found: Mapping[str, Tensor] | None = None) -> bool:
+    """Whether something else comes out for other values: halved and shifted ones, or whole numbers turned round."""
+    found = outputs_of(network, inputs) if found is None else found
+    other = outputs_of(network, inputs.map(lambda t: t * 0.5 + 0.1 if t.is_floating_point() else t.flip(-1)))
+    return any(not torch.equal(tensor, other[name]) for name, tensor in found.items() if name in other)
 
 
 def masked(model: M, plan: PrunePlan, *, shift: bool = False) -> M:
@@ -58,30 +125,28 @@ def masked(model: M, plan: PrunePlan, *, shift: bool = False) -> M:
     Args:
         model: left unchanged.
         plan: which channels stay.
-        shift: whether the BatchNorm shifts stay, so that a removed channel still gives what does not depend on the
-            input.
+        shift: whether BatchNorm shifts, biases and what else is added stay, so that a removed channel still gives what
+            does not depend on the input.
     """
+    model = cast(M, plain(model))
     copied = copy.deepcopy(model)
     for part in resolve(model, plan).parts:
-        with torch.no_grad():
-            _silence_(copied, part.group, part.gone, shift)
+        silence_(copied, part.group, part.gone, shift=shift)
     return copied
 
 
-def _silence_(model: nn.Module, group: ChannelGroup, gone: list[int], shift: bool) -> None:
+@torch.no_grad()
+def silence_(model: nn.Module, group: ChannelGroup, gone: list[int], *, shift: bool = False) -> None:
+    """Makes channels of a group give zero, or with `shift` what does not depend on the input."""
     if not group.slices:
         for norm in scales_of(model, group):
             norm.weight[gone] = 0
             if not shift:
                 norm.bias[gone] = 0
-    shifts = {f"{name}.bias" for name in group.scales} if shift else set()
+    scales = {f"{name}.weight" for name in group.scales}
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for part in group.slices:
-        if part.gives and gone and part.tensor not in shifts:
-            tensor = tensors[part.tensor]
+        tensor = tensors[part.tensor]
+        factor = part.tensor in scales or sum(size > 1 for size in tensor.shape) > 1
+        if part.gives and gone and (factor or not shift):
             tensor.index_fill_(part.dim, part.positions[gone].flatten().to(tensor.device), 0)
-
-
-def flat_outputs(outputs: Any) -> Tensor:
-    """All numbers of a network's outputs in one row."""
-    return torch.cat([leaf.flatten() for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)])

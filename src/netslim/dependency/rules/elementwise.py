@@ -11,6 +11,7 @@ from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.meta_ops import tensors_in
 from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.rules.movement import written
 from netslim.dependency.rules.zero_propagation import silence
 from netslim.dependency.trace import Call, Results, Weight
 
@@ -19,6 +20,8 @@ def elementwise(state: ChannelState, call: Call) -> Results:
     """Unites the labels of all operands, with broadcasting."""
     target = call.args[0] if call.func._schema.is_mutable else None
     if isinstance(target, Tensor) and state.state(target) is None:
+        if call.name == "copy":
+            return written(state, call)
         return unknown(state, call, f"is written into another tensor at {call.where}")
     tensors = tensors_in((call.args, call.kwargs))
     axes = _axes(state, tensors)
@@ -30,8 +33,8 @@ def elementwise(state: ChannelState, call: Call) -> Results:
         return unknown(state, call, f"meets a tensor that is no parameter in {call}")
     met = [_meet(state, call, tensor, axis, size) for tensor in tensors]
     labels = [own for own, _ in met if own is not None]
-    if not labels:  # a weight by itself: computed, no parameter any more
-        return [None for _ in call.out]
+    if not labels:
+        return _computed(state, call, tensors)
     for other in labels[1:]:
         state.sets.unite(labels[0], other)
     silent = silence(call, tensors, [own for _, own in met])
@@ -39,6 +42,14 @@ def elementwise(state: ChannelState, call: Call) -> Results:
         state.sets.freeze(labels[0], f"is changed in place by {call}")
     place = None if axis is None else axis + call.out[0].dim()
     return [TensorChannels(place, labels[0], silent & (number == 0)) for number in range(len(call.out))]
+
+
+def _computed(state: ChannelState, call: Call, tensors: Sequence[Tensor]) -> Results:
+    """A weight times a number is still that weight; otherwise it is computed, and no parameter any more."""
+    own = state.weight(tensors[0]) if len(tensors) == 1 else None
+    if own is None or not bool(silence(call, tensors, [torch.ones(1, dtype=torch.bool)]).all()):
+        return [None for _ in call.out]
+    return [own, *(None for _ in call.out[1:])]
 
 
 def _axes(state: ChannelState, tensors: Sequence[Tensor]) -> set[int]:
@@ -62,7 +73,8 @@ def _meet(state: ChannelState, call: Call, tensor: Tensor, axis: int | None, siz
     spans = axis is not None and tensor.dim() >= -axis and tensor.shape[axis] == size
     if isinstance(own, Weight) and axis is not None and spans:
         return state.produced(own.name, own.dims[axis], size), ~loud
-    if isinstance(own, TensorChannels) and (axis is None or spans):
+    copied = axis is not None and spans and size > 1 and tensor.stride(axis) == 0  # one value for all channels
+    if isinstance(own, TensorChannels) and (axis is None or spans) and not (copied and own.uniform):
         return own.labels.expand(size), own.silent.expand(size)
     if isinstance(own, TensorChannels):
         state.sets.freeze(own.labels, f"acts on all channels in {call}")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
-from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.meta_ops import tensors_in
 from netslim.dependency.trace import Call, Results
@@ -19,4 +16,4 @@ def unknown(state: ChannelState, call: Call, reason: str | None = None) -> Resul
             state.sets.freeze(carried.labels, reason)
     if not any(found):  # computed from weights alone: a constant
         return [None for _ in call.out]
-    return [TensorChannels(None, state.sets.fresh(1, f"comes from {call}"), torch.tensor([False])) for _ in call.out]
+    return [state.frozen(f"comes from {call}") for _ in call.out]

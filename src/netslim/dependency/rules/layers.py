@@ -10,11 +10,11 @@ from torch import Tensor
 from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.rules.fallback import unknown
-from netslim.dependency.trace import Call, Results
+from netslim.dependency.trace import Call, Results, Weight
 
 
 def convolution(state: ChannelState, call: Call) -> Results:
-    """Reads the channels in dimension 1 and gives new ones; groups go as a whole, with what they read and give."""
+    """Reads the channels in dimension 1 and gives new ones."""
     tensor, groups = call.args[0], call.given["groups"]
     inputs = state.channels_along(tensor, 1)
     weight = state.weight(call.args[1])
@@ -25,14 +25,27 @@ def convolution(state: ChannelState, call: Call) -> Results:
     if weight is None or (call.given["transposed"] and groups > 1):
         return unknown(state, call, f"is read by {call}, whose weight is computed")
     reads, gives = (0, 1) if call.given["transposed"] else (1, 0)
+    labels = state.produced(weight.name, weight.dims[gives], call.out[0].shape[1])
     if groups == 1:
         _consume(state, call, weight.name, weight.dims[reads], inputs)
-    labels = state.produced(weight.name, weight.dims[gives], call.out[0].shape[1])
-    if groups > 1:
-        state.trace.used.add(weight.name)
-        within = torch.cat([inputs.labels.view(groups, -1), labels.view(groups, -1)], 1)
-        state.sets.unite(within, within[:, :1])
+    else:
+        _grouped(state, call, weight, inputs, labels)
     return [_with_bias(state, call.given["bias"], 1, labels)]
+
+
+def _grouped(state: ChannelState, call: Call, weight: Weight, inputs: TensorChannels, labels: Tensor) -> None:
+    """Many small groups go as a whole, with what they read and give; few large ones lose equally many channels each."""
+    groups = call.given["groups"]
+    reads, gives = inputs.labels.view(groups, -1), labels.view(groups, -1)
+    if groups >= min(reads.shape[1], gives.shape[1]):
+        state.trace.used.add(weight.name)
+        within = torch.cat([reads, gives], 1)
+        state.sets.unite(within, within[:, :1])
+        return
+    state.sets.unite(reads, reads[:1])
+    state.sets.unite(gives, gives[:1])
+    alike = TensorChannels(1, reads[0], inputs.silent.view(groups, -1).all(0))
+    _consume(state, call, weight.name, weight.dims[1], alike)
 
 
 def linear(state: ChannelState, call: Call) -> Results:
@@ -67,8 +80,34 @@ def batch_norm(state: ChannelState, call: Call) -> Results:
     name = state.name_of(call.given["weight"])
     if name is not None and name not in state.trace.scales:
         state.trace.scales.append(name)
-    silent = torch.full_like(inputs.silent, name is not None)
+    own = call.given.get("running_mean") is None and name is None  # statistics of zeros: they stay zeros
+    silent = inputs.silent if own else torch.full_like(inputs.silent, name is not None)
     return [TensorChannels(1, inputs.labels, silent), *(None for _ in call.out[1:])]
+
+
+def recurrent(state: ChannelState, call: Call) -> Results:
+    """LSTM and GRU read the last dimension of a sequence with the input weights of their first layer."""
+    inputs = state.channels_along(call.args[0], call.args[0].dim() - 1)
+    if inputs is None or any(state.state(hidden) is not None for hidden in call.given["hidden"]):
+        return unknown(state, call, f"is mixed with other channels by {call}")
+    matrices = [tensor for tensor in call.given["weights"] if tensor.dim() > 1]
+    readers = [state.weight(tensor) for tensor in (matrices[0], *_reverse(call, matrices))]
+    for reader in readers:
+        if reader is None:
+            return unknown(state, call, f"is read by {call}, whose weight is computed")
+        _consume(state, call, reader.name, reader.dims[1], inputs)
+    for tensor in call.given["weights"]:
+        if (name := state.name_of(tensor)) is not None:
+            state.trace.used.add(name)
+    return [state.frozen(f"comes from {call}") for _ in call.out]
+
+
+def _reverse(call: Call, matrices: list[Tensor]) -> list[Tensor]:
+    """The input weights of the first layer for the other direction: they come after the forward one's matrices."""
+    if not call.given["bidirectional"]:
+        return []
+    each = 3 if call.name == "lstm" and matrices[2].shape[0] != matrices[0].shape[0] else 2  # with a projection
+    return [matrices[each]]
 
 
 def _consume(state: ChannelState, call: Call, name: str, dim: int, inputs: TensorChannels) -> None:
@@ -95,10 +134,11 @@ def _with_bias(state: ChannelState, bias: Any, dim: int, labels: Tensor) -> Tens
 LAYERS: dict[str, Rule] = {
     **dict.fromkeys(("convolution", "_convolution"), convolution),
     **dict.fromkeys(("mm", "addmm"), linear),
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), recurrent),
     **dict.fromkeys(
         (
             *("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"),
-            *("_batch_norm_with_update", "_batch_norm_no_update", "cudnn_batch_norm", "batch_norm"),
+            *("_batch_norm_with_update", "_batch_norm_no_update", "cudnn_batch_norm", "batch_norm", "instance_norm"),
         ),
         batch_norm,
     ),

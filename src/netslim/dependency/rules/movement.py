@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,7 @@ _MOVED = {
 }
 _INDEXED = {"select", "unbind", "index_select", "unfold", "index", "narrow_copy"}
 _LIKE = {"empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "bernoulli"}
+ZEROS = {"zeros", "new_zeros"}
 _NEW = {"new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided"}
 
 
@@ -151,9 +154,68 @@ def like(state: ChannelState, call: Call) -> Results:
     return [TensorChannels(carried.axis, carried.labels, zero)]
 
 
-def new(_: ChannelState, call: Call) -> Results:
-    """New tensors of a size of their own are constants."""
+def new(state: ChannelState, call: Call) -> Results:
+    """New tensors of a size of their own are constants, until something is written to them."""
+    if call.name in ZEROS:
+        state.zeros.update(id(tensor) for tensor in call.out)
     return [None for _ in call.out]
+
+
+def windows(state: ChannelState, call: Call) -> Results:
+    """Neighbourhoods as rows (im2col): each channel becomes as many as the kernel has places."""
+    carried, kernel = state.channels_along(call.args[0], 1), math.prod(call.given["kernel_size"])
+    if carried is None:
+        return unknown(state, call)
+    return [TensorChannels(1, *(part.repeat_interleave(kernel) for part in (carried.labels, carried.silent)))]
+
+
+def unwindowed(state: ChannelState, call: Call) -> Results:
+    """The inverse (col2im): the rows of one channel go together."""
+    carried, kernel = state.channels_along(call.args[0], 1), math.prod(call.given["kernel_size"])
+    if carried is None:
+        return unknown(state, call)
+    rows = carried.labels.view(-1, kernel)
+    state.sets.unite(rows, rows[:, :1])
+    return [TensorChannels(1, rows[:, 0], carried.silent.view(-1, kernel).all(1))]
+
+
+def gathered(state: ChannelState, call: Call) -> Results:
+    """Picking places within each channel; the indices have the same channels, or are the same for all."""
+    carried, index = state.channels(call.args[0]), call.given["index"]
+    dim = call.given["dim"] % call.args[0].dim()
+    if carried is None or carried.axis is None or carried.axis == dim:
+        return unknown(state, call, f"is picked by its number at {call.where}")
+    own = state.channels(index)
+    if own is not None:
+        along = own.along(carried.axis, index.shape[carried.axis])
+        if along is None or len(along.labels) != len(carried.labels):
+            return unknown(state, call)
+        if not (own.uniform and index.stride(carried.axis) == 0):
+            state.sets.unite(carried.labels, along.labels)
+    elif index.stride(carried.axis) != 0:
+        return unknown(state, call, f"meets a tensor that is no parameter in {call}")
+    return [carried]
+
+
+def written(state: ChannelState, call: Call) -> Results:
+    """Values written into a part of a new tensor: it has their channels from then on.
+
+    Works where the part is as wide as the whole in the channels' dimension; several parts tie their channels.
+    """
+    target, source = call.args[:2]
+    whole, carried = target if target._base is None else target._base, state.channels(source)
+    known = state.known(whole)
+    axis = None if carried is None or carried.axis is None else carried.axis + target.dim() - source.dim()
+    fits = axis is not None and target.dim() == whole.dim() and target.shape[axis] == whole.shape[axis]
+    if carried is None or axis is None or not fits or len(carried.labels) != whole.shape[axis]:
+        return unknown(state, call, f"is written into another tensor at {call.where}")
+    silent = carried.silent & (known.silent if isinstance(known, TensorChannels) else id(whole) in state.zeros)
+    if isinstance(known, TensorChannels):
+        if known.axis != axis:
+            return unknown(state, call, f"is written into another tensor at {call.where}")
+        state.sets.unite(known.labels, carried.labels)
+    state.set(whole, TensorChannels(axis, carried.labels, silent))
+    return [TensorChannels(axis, carried.labels, carried.silent)]
 
 
 MOVEMENT: dict[str, Rule] = {
@@ -165,6 +227,9 @@ MOVEMENT: dict[str, Rule] = {
     **dict.fromkeys(_NEW, new),
     **dict.fromkeys(("split", "split_with_sizes", "chunk"), split),
     **dict.fromkeys(("cat", "stack"), joined),
+    "gather": gathered,
+    "im2col": windows,
+    "col2im": unwindowed,
     "slice": sliced,
     "constant_pad_nd": padded,
 }

@@ -9,12 +9,14 @@ from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.meta_ops import tensors_in
 from netslim.dependency.rules.elementwise import elementwise
 from netslim.dependency.rules.fallback import unknown
-from netslim.dependency.trace import Call, Results
+from netslim.dependency.trace import Call, Results, Weight
 
 POOLED = (
     *("avg_pool", "max_pool", "adaptive_", "_adaptive_", "upsample_", "_upsample_"),
     *("reflection_pad", "replication_pad"),
 )  # beginnings of names
+_ZERO_SAFE = {"sum", "norm", "linalg_vector_norm"}  # over channels: one that is zero does no harm
+_SAMPLED = {"grid_sampler_2d", "grid_sampler_3d", "grid_sampler", "roi_align", "roi_pool"}
 _REDUCED = {
     *("mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "std_mean", "norm", "linalg_vector_norm"),
     *("prod", "any", "all", "argmax", "argmin"),
@@ -39,11 +41,40 @@ def reduced(state: ChannelState, call: Call) -> Results:
     dims = list(range(tensor.dim())) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
     gone = {dim % max(tensor.dim(), 1) for dim in dims}
     if carried.axis in gone:
+        if call.name in _ZERO_SAFE and bool(carried.silent.all()) and _order(call) > 0:
+            return [state.frozen(f"comes from all channels in {call}") for _ in call.out]
         return unknown(state, call, f"is mixed with other channels by {call}")
     axis = carried.axis
     if axis is not None and not call.given.get("keepdim", False):
         axis -= sum(dim < axis for dim in gone)
     return [TensorChannels(axis, carried.labels, carried.silent) for _ in call.out]
+
+
+def _order(call: Call) -> float:
+    """Of a norm; of a negative one channels that are zero would be all that counts."""
+    order = call.given.get("ord", call.given.get("p"))
+    return 2.0 if order is None else float(order)
+
+
+def per_channel(state: ChannelState, call: Call) -> Results:
+    """Sampling within each channel of the first argument, at places that the others say."""
+    carried = state.channels_along(call.args[0], 1)
+    others = [state.state(tensor) for tensor in tensors_in((call.args[1:], call.kwargs))]
+    if carried is None or any(isinstance(other, Weight) for other in others):
+        return unknown(state, call)
+    for other in others:
+        if isinstance(other, TensorChannels):
+            state.sets.freeze(other.labels, f"says where {call} samples")
+    return [carried, *(None for _ in call.out[1:])]
+
+
+def unpooled(state: ChannelState, call: Call) -> Results:
+    """The inverse of pooling: places and values have the same channels."""
+    values, places = (state.channels_along(tensor, 1) for tensor in call.args[:2])
+    if values is None or places is None:
+        return unknown(state, call)
+    state.sets.unite(values.labels, places.labels)
+    return [values]
 
 
 def softmax(state: ChannelState, call: Call) -> Results:
@@ -70,6 +101,8 @@ def group_norm(state: ChannelState, call: Call) -> Results:
 
 REDUCTIONS: dict[str, Rule] = {
     **dict.fromkeys(_REDUCED, reduced),
+    **dict.fromkeys(_SAMPLED, per_channel),
+    **dict.fromkeys(("max_unpool2d", "max_unpool3d"), unpooled),
     **dict.fromkeys(("_softmax", "_log_softmax", "softmax", "log_softmax"), softmax),
     "native_layer_norm": layer_norm,
     "native_group_norm": group_norm,

@@ -1,14 +1,13 @@
 """What a network costs as a function of how many channels each group has: nothing is cut and nothing runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from netslim.core.protocols import Cost
-from netslim.cost import count_places
+from netslim.cost import MacCount
 from netslim.dependency.groups import BoundGroup
-from netslim.dependency.meta import counted
 from netslim.dependency.trace import Place
 
 
@@ -16,27 +15,27 @@ class CostModel:
     """Parameters and MACs of a network that loses channels.
 
     A tensor has as many numbers as the product of its sides; a group takes entries off some sides. Parameters are the
-    sum of these products, and MACs the same sum with each layer's weight counted once for every place it is applied at.
+    sum of these products, and MACs the same sum with each weight counted once for every place it is applied at.
 
     Args:
         model: the network as it is now.
         groups: its channel groups.
-        example: an input (N, C, H, W), whose shape alone is used.
-        places: where layers are applied in one such input (see `count_places`), if that was counted already.
+        uses: what it multiplies in one call.
+        batch: the inputs of that call.
     """
 
     def __init__(
         self,
         model: nn.Module,
         groups: Sequence[BoundGroup],
-        example: Tensor,
-        places: Mapping[str, float] | None = None,
+        uses: MacCount,
+        batch: int = 1,
     ) -> None:
         parameters = dict(model.named_parameters())
-        if places is None:
-            counts = counted(count_places, model, example)
-            places = {layer: count / example.shape[0] for layer, count in counts.items()}
-        self._uses = _uses(model, parameters, places)
+        self._uses = _numbers(
+            [uses.parameters.get(name, 0) / batch / max(own.numel(), 1) for name, own in parameters.items()]
+        )
+        self._rest = (uses.total - sum(uses.parameters.get(name, 0) for name in parameters)) / batch
         sides: dict[Place, int] = {}
         taken: list[tuple[int, int, int]] = []
         for number, group in enumerate(groups):
@@ -63,24 +62,13 @@ class CostModel:
         for group, channels, vectors in self._selections:
             if removed[group] == channels:
                 numbers[vectors] = 0
-        return Cost(params=round(float(numbers.sum())), macs=round(float(numbers @ self._uses)))
+        return Cost(params=round(float(numbers.sum())), macs=round(float(numbers @ self._uses) + self._rest))
 
     def macs_per_channel(self) -> list[float]:
         """Per group, the MACs of one input that go with the first of its channels."""
         everything = self.now.macs
         singles = torch.eye(self._taken.shape[1])
         return [float(everything - self.at(single).macs) for single in singles]
-
-
-def _uses(model: nn.Module, parameters: dict[str, nn.Parameter], places: Mapping[str, float]) -> Tensor:
-    """Per parameter, the multiply-adds of each of its numbers for one input."""
-    names = {id(parameter): name for name, parameter in parameters.items()}
-    uses = dict.fromkeys(parameters, 0.0)
-    for layer, count in places.items():
-        name = names.get(id(model.get_submodule(layer).weight))
-        if name is not None:  # else the weight is computed, and no group cuts it
-            uses[name] += count
-    return _numbers([*uses.values()])
 
 
 def _selections(groups: Sequence[BoundGroup], names: Sequence[str]) -> list[tuple[int, int, list[int]]]:

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.errors import UsageError
+from netslim.core.example import Inputs
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import Budget, PrunePlan, plan_of
 from netslim.cost import measure_latency
 from netslim.models import build
-from netslim.pruning.apply import apply
+from netslim.pruning.apply import rebuild
 from netslim.pruning.budget.request import Request
 from netslim.pruning.budget.search import Search, State
 
@@ -45,15 +46,15 @@ class Stopwatch:
 
     Args:
         model: the network as it is now.
-        images: the batch that is timed.
+        inputs: the batch that is timed.
 
     Attributes:
         pruned_before: whether that is another network than the unpruned one.
     """
 
-    def __init__(self, model: nn.Module, images: Tensor) -> None:
+    def __init__(self, model: nn.Module, inputs: Inputs) -> None:
         self._model = model
-        self._images = images
+        self._inputs = inputs
         done = plan_of(model)
         self.pruned_before = done is not None
         self._dense = model
@@ -63,14 +64,14 @@ class Stopwatch:
                     f"{type(model).__name__} was pruned before, and netslim can't build the unpruned one to compare "
                     f"latencies with; type --target-macs"
                 )
-            self._dense = build(done.arch).to(images.device)
+            self._dense = build(done.arch).to(inputs.tensors[0].device)
 
     def time(self, state: State, plan: PrunePlan) -> Probe:
         """Runs what `plan` makes of the network."""
-        networks = {"dense": self._dense, "pruned": apply(self._model, plan)}
+        networks = {"dense": self._dense, "pruned": rebuild(self._model, plan)}
         with evaluation_mode(networks["dense"]), evaluation_mode(networks["pruned"]), torch.inference_mode():
             times = measure_latency(
-                {name: partial(network, self._images) for name, network in networks.items()}, seconds=_SECONDS
+                {name: partial(self._inputs.call, network) for name, network in networks.items()}, seconds=_SECONDS
             )
         return Probe(state, plan, times["pruned"].median, times["dense"].median)
 

@@ -1,0 +1,196 @@
+"""What a network is run on, and what it gives: tensors in any arrangement of arguments and containers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The arguments of one call of a network.
+
+    Attributes:
+        args, kwargs: tensors (or `TensorSpec`s in their places), containers of them, and anything else.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, example: Any) -> Inputs:
+        """A tuple is a network's positional arguments, a dictionary its keyword arguments, anything else its only one.
+
+        Raises:
+            UsageError: there is no tensor in it.
+        """
+        if isinstance(example, Inputs):
+            return example
+        found = cls((), example) if isinstance(example, dict) else cls(_positional(example), {})
+        if not found.tensors:
+            raise UsageError(f"the example holds no tensor, but {type(example).__name__}: give an input of the network")
+        return found
+
+    @property
+    def tensors(self) -> list[Any]:
+        """Its tensors, in order."""
+        return [leaf for leaf in _leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor | TensorSpec)]
+
+    @property
+    def batch(self) -> int:
+        """The first side of the first tensor."""
+        shape = self.tensors[0].shape
+        return int(shape[0]) if len(shape) else 1
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one tensor of floats, and nothing else."""
+        single = len(self.args) == 1 and not self.kwargs and isinstance(self.args[0], Tensor | TensorSpec)
+        return single and self.args[0].dtype.is_floating_point
+
+    def map(self, change: Callable[[Any], Any]) -> Inputs:
+        """The same with each tensor changed."""
+        args, kwargs = _mapped((self.args, dict(self.kwargs)), change)
+        return Inputs(args, kwargs)
+
+    def call(self, model: nn.Module) -> Any:
+        """What the network gives."""
+        return model(*self.args, **self.kwargs)
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What a tensor is like.
+
+    Attributes:
+        shape, dtype: of the tensor.
+        high: what whole numbers lie below, as indices do.
+    """
+
+    shape: torch.Size
+    dtype: torch.dtype
+    high: int = 2
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> TensorSpec:
+        """What this tensor is like."""
+        whole = not (tensor.dtype.is_floating_point or tensor.dtype.is_complex or tensor.dtype == torch.bool)
+        known = whole and tensor.numel() and not tensor.is_meta
+        return cls(tensor.shape, tensor.dtype, int(tensor.max()) + 1 if known else 2)
+
+    def random(self, generator: torch.Generator) -> Tensor:
+        """A tensor like it, on the CPU: normally distributed, or any of the whole numbers."""
+        if self.dtype.is_floating_point or self.dtype.is_complex:
+            return torch.randn(self.shape, generator=generator).to(self.dtype)
+        return torch.randint(0, max(self.high, 1), self.shape, generator=generator).to(self.dtype)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"shape": [*self.shape], "dtype": str(self.dtype).removeprefix("torch."), "high": self.high}
+
+
+def inputs_to_dict(inputs: Inputs) -> dict[str, Any]:
+    """What a network is run on as plain data: shapes and types, no values of tensors."""
+    return {"args": [_plain(arg) for arg in inputs.args], "kwargs": {k: _plain(v) for k, v in inputs.kwargs.items()}}
+
+
+def inputs_from_dict(data: Mapping[str, Any]) -> Inputs:
+    """`TensorSpec`s in the arrangement of `inputs_to_dict`. Raises ValueError, KeyError or TypeError if it is none."""
+    return Inputs(tuple(_rich(arg) for arg in data["args"]), {str(k): _rich(v) for k, v in data["kwargs"].items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Tensor | TensorSpec):
+        return {"tensor": (value if isinstance(value, TensorSpec) else TensorSpec.of(value)).to_dict()}
+    if isinstance(value, tuple | list):
+        return {type(value).__name__ if type(value) in (tuple, list) else "list": [_plain(part) for part in value]}
+    if isinstance(value, dict):
+        return {"dict": {str(key): _plain(part) for key, part in value.items()}}
+    if value is None or isinstance(value, bool | int | float | str):
+        return {"value": value}
+    raise UsageError(f"the example holds a {type(value).__name__}, which a plan can't record: give tensors and numbers")
+
+
+def _rich(data: Any) -> Any:
+    ((kind, value),) = data.items()
+    if kind == "tensor":
+        dtype = getattr(torch, value["dtype"])
+        if not isinstance(dtype, torch.dtype):
+            raise ValueError(f"{value['dtype']} is no type of numbers")
+        return TensorSpec(torch.Size(int(side) for side in value["shape"]), dtype, int(value["high"]))
+    if kind == "dict":
+        return {key: _rich(part) for key, part in value.items()}
+    if kind in ("tuple", "list"):
+        parts = [_rich(part) for part in value]
+        return tuple(parts) if kind == "tuple" else parts
+    if kind != "value":
+        raise ValueError(f"unknown kind of input '{kind}'")
+    return value
+
+
+def _positional(example: Any) -> tuple[Any, ...]:
+    return example if isinstance(example, tuple) else (example,)
+
+
+def _mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(tree, Tensor | TensorSpec):
+        return change(tree)
+    if isinstance(tree, dict):
+        return type(tree)((key, _mapped(part, change)) for key, part in tree.items())
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_mapped(part, change) for part in tree))
+    if isinstance(tree, tuple | list):
+        return type(tree)(_mapped(part, change) for part in tree)
+    return tree
+
+
+def _leaves(tree: Any) -> Iterator[Any]:
+    if isinstance(tree, Mapping):
+        tree = tree.values()
+    elif not isinstance(tree, tuple | list):
+        yield tree
+        return
+    for part in tree:
+        yield from _leaves(part)
+
+
+def tensors_of(outputs: Any) -> dict[str, Tensor]:
+    """The tensors in what a network gives, by where they are: `logits`, `0`, `list.1.0`.
+
+    They are found in lists, tuples, sets, dictionaries, data classes, and the attributes of any other object.
+    """
+    found: dict[str, Tensor] = {}
+    _collect(outputs, (), found, set())
+    return found
+
+
+def _collect(value: Any, path: Sequence[str], found: dict[str, Tensor], seen: set[int]) -> None:
+    if isinstance(value, Tensor):
+        found[".".join(path) or "output"] = value
+        return
+    if value is None or isinstance(value, str | bytes | bool | int | float | type | nn.Module) or id(value) in seen:
+        return
+    seen.add(id(value))
+    for name, part in _parts_of(value):
+        _collect(part, (*path, name), found, seen)
+
+
+def _parts_of(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(str(key), part) for key, part in value.items()]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return [*zip(value._fields, value, strict=True)]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [(str(number), part) for number, part in enumerate(value)]
+    if dataclasses.is_dataclass(value):
+        return [(part.name, getattr(value, part.name)) for part in dataclasses.fields(value)]
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    own = [*getattr(value, "__dict__", {}), *(name for name in slots if hasattr(value, name))]
+    return [(name, getattr(value, name)) for name in own]

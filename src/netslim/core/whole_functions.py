@@ -1,0 +1,103 @@
+"""Functions that are taken whole, because what torch divides them into says less, or takes a step for every moment."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+_SIGNATURES = {
+    F.instance_norm: inspect.signature(F.instance_norm),
+    torch.instance_norm: inspect.Signature(
+        [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            for name in (
+                *("input", "weight", "bias", "running_mean", "running_var", "use_input_stats", "momentum", "eps"),
+                "cudnn_enabled",
+            )
+        ]
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class WholeCall:
+    """A call of such a function.
+
+    Attributes:
+        name: "instance_norm", "lstm", "gru", "rnn_tanh" or "rnn_relu".
+        given: its arguments by name; for recurrent layers `input`, `hidden` (its tensors), `weights`, `bidirectional`.
+        run: runs it.
+    """
+
+    name: str
+    given: Mapping[str, Any]
+    run: Callable[[], Any]
+
+    @property
+    def input(self) -> Tensor:
+        """The tensor that is worked on."""
+        found: Tensor = self.given["input"]
+        return found
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether it is one of the layers that walk along a sequence."""
+        return self.name in _RECURRENT
+
+    def shapes(self) -> list[torch.Size]:
+        """What the tensors that it gives are shaped like: the input, or the sequence of outputs and the last states."""
+        if not self.is_recurrent:
+            return [self.input.shape]
+        hidden: Sequence[Tensor] = self.given["hidden"]
+        width = hidden[0].shape[-1] * (2 if self.given["bidirectional"] else 1)
+        return [torch.Size([*self.input.shape[:-1], width]), *(state.shape for state in hidden)]
+
+
+class WholeFunctions(TorchFunctionMode):
+    """Hands calls of such functions to `act`, which gives what they give; NotImplemented lets them run as they are."""
+
+    def __init__(self, act: Callable[[WholeCall], Any]) -> None:
+        super().__init__()
+        self._act = act
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Called by torch for every function."""
+        call = _whole(func, args, kwargs or {})
+        if call is not None and (result := self._act(call)) is not NotImplemented:
+            return result
+        return func(*args, **(kwargs or {}))
+
+
+def _whole(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> WholeCall | None:
+    name = getattr(func, "__name__", "")
+    if name == "instance_norm" and func in _SIGNATURES:
+        bound = _SIGNATURES[func].bind(*args, **kwargs)
+        bound.apply_defaults()
+        return WholeCall(name, bound.arguments, functools.partial(func, *args, **kwargs))
+    if name in _RECURRENT and not kwargs and len(args) == 9:
+        return _recurrent(name, args, functools.partial(func, *args))
+    return None
+
+
+def _recurrent(name: str, args: tuple[Any, ...], run: Callable[[], Any]) -> WholeCall:
+    """input, hx, weights, bias, layers, dropout, train, bidirectional, batch_first; packed: data, sizes, hx, ..."""
+    packed = isinstance(args[3], list | tuple)
+    hidden, weights, bidirectional = (args[2], args[3], args[8]) if packed else (args[1], args[2], args[7])
+    states = [hidden] if isinstance(hidden, Tensor) else [*hidden]
+    given = {"input": args[0], "hidden": states, "weights": [*weights], "bidirectional": bool(bidirectional)}
+    return WholeCall(name, given, run)

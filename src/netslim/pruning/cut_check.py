@@ -1,0 +1,107 @@
+"""Cutting a network as a plan says, and holding the cut against the masked network in numbers."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from netslim.core.errors import UsageError
+from netslim.core.example import Inputs, TensorSpec
+from netslim.core.protocols import PrunePlan
+from netslim.dependency.groups import selection_of
+from netslim.dependency.slicing import rebuilt
+from netslim.pruning.plan_data import inputs_of
+from netslim.pruning.resolve_plan import ResolvedPlan
+from netslim.pruning.verify import OutputAgreement, compare, outputs_of, silence_
+
+TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}  # of an output's size; float32 where float64 is not to be had
+_MOST = 250_000_000  # parameters that are copied in double precision
+M = TypeVar("M", bound=nn.Module)
+
+
+def cut(model: M, resolved: ResolvedPlan) -> M:
+    """A copy of the network that has only what stays; `model` may be another one than the plan's, of its shapes."""
+    small = rebuilt(model, resolved.keeps)
+    for part in resolved.parts:
+        selection = selection_of(small, part.group)
+        if selection is not None:
+            left = selection.index.tolist()
+            selection.select([left[position] for position in part.keep])
+    empty = {part.group.branch: None for part in resolved.parts if not part.keep}
+    for branch in empty:
+        small.drop_branch_(branch)  # type: ignore[operator]
+    return small
+
+
+def check_cut(model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan) -> None:
+    """Raises UsageError if the network that is cut does something else than the masked one.
+
+    Where the network does not run on random inputs (what it does needs certain values), nothing is held.
+    """
+    if not resolved.keeps or any(tensor.is_meta for tensor in model.parameters()):
+        return
+    for dtype, tolerance in TOLERANCES.items():
+        if dtype == torch.float64 and sum(parameter.numel() for parameter in model.parameters()) > _MOST:
+            continue
+        apart = _apart(model, resolved, plan, dtype)
+        if apart is None:
+            continue
+        worst = max(apart, key=lambda output: output.relative, default=None)
+        if worst is not None and worst.relative > tolerance:
+            raise UsageError(
+                f"{type(model).__name__} without the planned channels does something else than with them silenced: "
+                f"{worst.name} differs by {worst.relative:.1%} of its size on random inputs; leave layers out with "
+                f"`ignore`, and please report it"
+            )
+        return
+
+
+def _apart(
+    model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan, dtype: torch.dtype
+) -> tuple[OutputAgreement, ...] | None:
+    """How far the cut network's outputs are from the masked one's; None if the network does not run like this."""
+    bearer = _perturbed(model, dtype)
+    inputs = _inputs(model, plan, dtype)
+    small = cut(bearer, resolved)
+    for part in resolved.parts:
+        silence_(bearer, part.group, part.gone)
+    try:
+        expected = outputs_of(bearer, inputs)
+    except Exception:  # a network may raise anything on inputs and types that it was not made for
+        return None
+    try:
+        return compare(expected, outputs_of(small, inputs))
+    except Exception as error:
+        raise UsageError(
+            f"{type(model).__name__} does not run without the planned channels: {type(error).__name__}: "
+            f"{str(error).strip().splitlines()[0]}"
+        ) from error
+
+
+def _perturbed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A copy whose scales, shifts and statistics are random: zeros would hide what is wrong behind them."""
+    bearer = copy.deepcopy(model).to(dtype).eval()
+    generator = torch.Generator().manual_seed(0)
+    for module in bearer.modules():
+        if isinstance(module, _NormBase):
+            for tensor, least in ((module.weight, 0.5), (module.bias, -0.5), (module.running_mean, -0.5)):
+                if tensor is not None:
+                    with torch.no_grad():
+                        tensor.copy_(torch.rand(tensor.shape, generator=generator) + least)
+    return bearer
+
+
+def _inputs(model: nn.Module, plan: PrunePlan, dtype: torch.dtype) -> Inputs:
+    generator = torch.Generator().manual_seed(0)
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+    def drawn(spec: TensorSpec) -> torch.Tensor:
+        own = replace(spec, dtype=dtype) if spec.dtype.is_floating_point else spec
+        return own.random(generator).to(device)
+
+    return inputs_of(plan).map(drawn)
