@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from netslim.data import ImageDataset, load_dataset
+from netslim.data import host_memory as memory_module
 
 
 def colour(width: int = 8, height: int = 8, value: tuple[int, int, int] = (10, 20, 30)) -> Image.Image:
@@ -52,3 +56,19 @@ def bomb(path: Path, side: int = 100_000) -> None:
             for kind, content in chunks
         )
     )
+
+
+def in_files(root: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> ImageDataset:
+    """The data set on a machine without memory for it."""
+    with monkeypatch.context() as small:
+        small.setattr(memory_module, "available_memory", lambda: 0)
+        return load_dataset("folder", root, **options)
+
+
+def noise(root: Path, train: int, test: int, size: tuple[int, int] = (8, 8)) -> Path:
+    generator = np.random.default_rng(0)
+    for index in range(train + test):
+        pixels = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+        part, label = "train" if index < train else "test", "ab"[index % 2]
+        save(Image.fromarray(pixels), root / part / label / f"{index:03}.png")
+    return root

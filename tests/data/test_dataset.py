@@ -4,13 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
-from netslim.core.errors import DataError, UsageError
-from netslim.data import dataset_names, load_dataset
-from netslim.data import host_memory as memory_module
-from netslim.data.resize import resize
-from netslim.data.statistics import channel_statistics
+from netslim.core.errors import UsageError
+from netslim.data import at_hand, dataset_names, load_dataset
+from netslim.data.cifar import CIFAR10, CIFAR100, CifarRelease
+
+MNIST = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 
 
 def test_the_names() -> None:
@@ -37,23 +36,6 @@ def test_a_size_below_one_is_refused(tmp_path: Path) -> None:
         load_dataset("digits", tmp_path, image_size=0)
 
 
-def test_digits(tmp_path: Path) -> None:
-    dataset = load_dataset("digits", tmp_path / "never made")
-    assert (dataset.num_classes, dataset.in_channels, dataset.image_size) == (10, 1, (16, 16))
-    assert (len(dataset.train), len(dataset.test)) == (1437, 360)
-    assert dataset.train.images.dtype == torch.uint8
-    assert dataset.train.labels.dtype == torch.int64
-    assert dataset.train.images.max() == 255
-    assert (dataset.augmentation.pad, dataset.augmentation.flip) == (2, False)
-    pixels = dataset.train.images.double() / 255
-    assert dataset.mean == pytest.approx((pixels.mean().item(),))
-    assert dataset.std == pytest.approx((pixels.std(correction=0).item(),))
-    assert torch.bincount(dataset.test.labels).min() >= 34
-    assert not (tmp_path / "never made").exists()
-    again = load_dataset("digits", tmp_path)
-    assert torch.equal(dataset.test.images, again.test.images)
-
-
 def test_another_size_scales_the_images_and_the_padding(tmp_path: Path) -> None:
     dataset = load_dataset("digits", tmp_path, image_size=32)
     assert dataset.image_size == (32, 32)
@@ -61,32 +43,58 @@ def test_another_size_scales_the_images_and_the_padding(tmp_path: Path) -> None:
     assert dataset.augmentation.pad == 4
 
 
-def test_resize_averages_what_it_shrinks_and_keeps_flat_images() -> None:
-    flat = torch.full((1030, 3, 8, 8), 77, dtype=torch.uint8)
-    assert torch.equal(resize(flat, 5), torch.full((1030, 3, 5, 5), 77, dtype=torch.uint8))
-    stripes = torch.tensor([0, 200], dtype=torch.uint8).repeat(16).expand(1, 1, 32, 32).contiguous()
-    middle = resize(stripes, 8)[..., 2:6].int()
-    assert (middle - 100).abs().max() <= 2  # without antialiasing it would be 0 or 200
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
 
-def test_statistics_are_exact() -> None:
-    images = torch.tensor([[0, 255], [255, 255]], dtype=torch.uint8).view(2, 2, 1, 1)
-    mean, std = channel_statistics(images)
-    assert mean == (0.5, 1.0)
-    assert std == (0.5, 1.0)  # the second channel never changes: 1, to be divided by
+def test_of_an_empty_folder_only_the_digits_are_at_hand(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        assert [name for name in dataset_names() if at_hand(name, folder)] == ["digits"]
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_too_much_for_the_memory_is_refused_before_it_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_module, "available_memory", lambda: 2_000_000_000)
-    with pytest.raises(
-        DataError,
-        match=r"^1437 images of 2000x2000 pixels need 5.7 GB of memory and 2.0 GB are free: type a smaller --image-s",
-    ):
-        load_dataset("digits", tmp_path, image_size=2000)
+def test_whether_an_unknown_name_is_at_hand(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^unknown data set 'digit'; did you mean digits\?"):
+        at_hand("digit", tmp_path)
 
 
-@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="needs Linux's memory figures")
-def test_the_free_memory_is_known_on_linux() -> None:
-    free = memory_module.available_memory()
-    assert free is not None
-    assert 0 < free < 2**50
+@pytest.mark.parametrize(("name", "release"), [("cifar10", CIFAR10), ("cifar100", CIFAR100)])
+def test_cifar_in_its_archive_or_unpacked_and_whole(name: str, release: CifarRelease, tmp_path: Path) -> None:
+    archive, folder = tmp_path / release.archive, tmp_path / release.folder
+    touch(archive)
+    assert at_hand(name, tmp_path)
+    archive.unlink()
+    assert not at_hand(name, tmp_path)
+    touch(*[folder / file for file in release.files])
+    assert at_hand(name, tmp_path)
+    (folder / next(iter(release.meta))).unlink()
+    assert not at_hand(name, tmp_path)
+
+
+@pytest.mark.parametrize("suffixes", [("", ""), (".gz", ".gz"), ("", ".gz")])
+def test_fashion_mnist_packed_or_not(suffixes: tuple[str, str], tmp_path: Path) -> None:
+    raw = tmp_path / "FashionMNIST" / "raw"
+    files = [raw / f"{name}{suffixes[index % 2]}" for index, name in enumerate(MNIST)]
+    touch(*files[:3])
+    assert not at_hand("fashion-mnist", tmp_path)
+    touch(files[3])
+    assert at_hand("fashion-mnist", tmp_path)
+
+
+@pytest.mark.parametrize("test", ["test", "val"])
+def test_a_folder_needs_both_parts(test: str, tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    touch(tmp_path / test)
+    assert not at_hand("folder", tmp_path)
+    (tmp_path / test).unlink()
+    (tmp_path / test).mkdir()
+    assert at_hand("folder", tmp_path)
+
+
+def test_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / "images" / part).mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert at_hand("folder", Path("~/images"))

@@ -1,30 +1,13 @@
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from image_files import colour, jpeg_without_end, photograph, png_without_end, save
+from image_files import colour, in_files, noise, photograph, save
 from PIL import Image
 
 from netslim.core.errors import DataError
-from netslim.data import ImageDataset, TrainBatches, evaluation_batches, load_dataset, split_validation
 from netslim.data import folder as folder_module
-from netslim.data import host_memory as memory_module
-from netslim.data.decode import THREADS
-from netslim.data.streamed import StreamedSplit
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Two classes, two training images and one test image of each."""
-    for label, name in enumerate(("ant", "bee")):
-        for index in range(2):
-            save(colour(value=(label * 100, index * 50, 7)), tmp_path / "train" / name / f"{index}.png")
-        save(colour(value=(label * 100, 99, 7)), tmp_path / "test" / name / "0.png")
-    return tmp_path
+from netslim.data import load_dataset
 
 
 def test_a_folder(root: Path) -> None:
@@ -45,97 +28,6 @@ def test_a_folder(root: Path) -> None:
 def test_val_stands_in_for_test(root: Path) -> None:
     (root / "test").rename(root / "val")
     assert len(load_dataset("folder", root).test) == 2
-
-
-def test_many_images_keep_their_order(tmp_path: Path) -> None:
-    """More than a chunk, so that several threads share them."""
-    for index in range(200):
-        save(Image.new("L", (4, 4), index), tmp_path / "train" / "x" / f"{index:03}.png")
-    save(Image.new("L", (4, 4), 1), tmp_path / "test" / "x" / "0.png")
-    images = load_dataset("folder", tmp_path).train.images
-    assert images.shape == (200, 1, 4, 4)
-    assert images[:, 0, 0, 0].tolist() == list(range(200))
-
-
-def test_one_colour_image_makes_all_of_them_colour(root: Path) -> None:
-    save(Image.new("L", (8, 8), 66), root / "train" / "ant" / "0.png")
-    dataset = load_dataset("folder", root)
-    assert dataset.in_channels == 3
-    assert dataset.train.images[0, :, 0, 0].tolist() == [66, 66, 66]
-
-
-def test_the_short_side_is_scaled_and_the_middle_kept(root: Path) -> None:
-    pixels = np.zeros((20, 60, 3), np.uint8)
-    pixels[:, 16:44] = 200  # the square 20..40 and what a pixel at its edge is mixed from
-    save(Image.fromarray(pixels), root / "train" / "ant" / "0.png")
-    dataset = load_dataset("folder", root, image_size=10)
-    assert dataset.image_size == (10, 10)
-    assert torch.equal(dataset.train.images[0], torch.full((3, 10, 10), 200, dtype=torch.uint8))
-    assert dataset.augmentation.pad == 1
-
-
-def test_shrinking_is_antialiased(root: Path) -> None:
-    pixels = np.tile(np.array([0, 200], np.uint8), (64, 32))
-    save(Image.fromarray(pixels).convert("RGB"), root / "train" / "ant" / "0.png")
-    middle = load_dataset("folder", root, image_size=8).train.images[0, :, :, 2:6].int()
-    assert (middle - 100).abs().max() <= 2
-
-
-@pytest.mark.parametrize(
-    ("image", "name", "expected"),
-    [
-        (Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "a.tif", [255, 0, 0]),
-        (Image.new("RGBA", (8, 8), (1, 2, 3, 0)), "a.png", [1, 2, 3]),
-        (Image.new("LA", (8, 8), (9, 0)), "a.png", [9, 9, 9]),
-        (Image.new("1", (8, 8), 1), "a.png", [255, 255, 255]),
-        (Image.fromarray(np.full((8, 8), 257 * 77, np.uint16)), "a.png", [77, 77, 77]),
-        (Image.fromarray(np.full((8, 8), 257 * 77, np.uint16)), "a.tif", [77, 77, 77]),
-        (colour(value=(200, 100, 0)).quantize(4), "a.png", [200, 100, 0]),
-    ],
-    ids=["cmyk", "rgba", "grey-alpha", "bilevel", "16-bit-png", "16-bit-tif", "palette"],
-)
-def test_kinds_of_pixels(root: Path, image: Image.Image, name: str, expected: list[int]) -> None:
-    save(image, root / "train" / "ant" / name)
-    images = load_dataset("folder", root).train.images
-    assert images[2, :, 3, 3].tolist() == expected
-
-
-def test_of_an_animation_the_first_frame_counts(root: Path) -> None:
-    frames = [colour(value=(255, 0, 0)), colour(value=(0, 255, 0))]
-    save(frames[0], root / "train" / "ant" / "a.gif", save_all=True, append_images=frames[1:])
-    assert load_dataset("folder", root).train.images[2, :, 0, 0].tolist() == [255, 0, 0]
-
-
-def test_different_sizes_ask_for_a_size(root: Path) -> None:
-    other = save(colour(9, 7), root / "test" / "bee" / "1.png")
-    with pytest.raises(DataError) as caught:
-        load_dataset("folder", root)
-    assert str(caught.value) == (
-        f"the images differ in size ({root / 'train' / 'ant' / '0.png'} is 8x8, {other} is 9x7): "
-        "type --image-size N to bring all of them to NxN pixels"
-    )
-
-
-@pytest.mark.parametrize("image_size", [None, 4])
-@pytest.mark.parametrize(
-    "damage",
-    [
-        png_without_end,
-        jpeg_without_end,
-        lambda path: path.write_bytes(b""),
-        lambda path: path.write_text("<html>no image</html>"),
-        lambda path: save(Image.new("F", (8, 8), 0.5), path, format="TIFF"),
-    ],
-    ids=["cut-png", "cut-jpeg", "empty", "html", "float"],
-)
-@pytest.mark.parametrize("name", ["0.png", "1.png"])  # the first image is opened twice, the others once
-def test_a_bad_image_is_named(root: Path, damage: Any, image_size: int | None, name: str) -> None:
-    path = root / "train" / "ant" / name
-    damage(path)
-    with pytest.raises(DataError, match=r"^cannot read image .*: repair it or remove it$") as caught:
-        load_dataset("folder", root, image_size=image_size)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_no_folder(tmp_path: Path) -> None:
@@ -174,63 +66,6 @@ def test_a_class_in_one_part_only(root: Path, part: str, other: str) -> None:
         DataError, match=f"there are {part} images but no {other} images of 'cat': both need all classe"
     ):
         load_dataset("folder", root)
-
-
-def in_files(root: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> ImageDataset:
-    """The data set on a machine without memory for it."""
-    with monkeypatch.context() as small:
-        small.setattr(memory_module, "available_memory", lambda: 0)
-        return load_dataset("folder", root, **options)
-
-
-def noise(root: Path, train: int, test: int, size: tuple[int, int] = (8, 8)) -> Path:
-    generator = np.random.default_rng(0)
-    for index in range(train + test):
-        pixels = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
-        part, label = "train" if index < train else "test", "ab"[index % 2]
-        save(Image.fromarray(pixels), root / part / label / f"{index:03}.png")
-    return root
-
-
-@pytest.mark.parametrize("image_size", [None, 6])
-def test_what_does_not_fit_stays_in_its_files_and_trains_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image_size: int | None
-) -> None:
-    """The same splits, batches and augmentation, to the bit."""
-    resident = load_dataset("folder", noise(tmp_path, 90, 20), image_size=image_size)
-    streamed = in_files(tmp_path, monkeypatch, image_size=image_size)
-    assert isinstance(streamed.train, StreamedSplit)
-    assert not isinstance(resident.train, StreamedSplit)
-    assert (streamed.mean, streamed.std) == (resident.mean, resident.std)
-    assert (streamed.in_channels, streamed.image_size) == (resident.in_channels, resident.image_size)
-    batches = []
-    for dataset in (resident, streamed):
-        train, val = split_validation(dataset.train, 0.2, 1)
-        made = TrainBatches(train, dataset, batch_size=16, seed=3, device="cpu")
-        batches.append([*made.epoch(0), *made.epoch(1, start=2)])
-        for split in (val, dataset.test):
-            batches[-1] += evaluation_batches(split, dataset, batch_size=7, device="cpu")
-    assert len(batches[0]) == len(batches[1]) == 5 + 3 + 3 + 3
-    for (images, labels), (again, same) in zip(*batches, strict=True):
-        assert torch.equal(images, again)
-        assert torch.equal(labels, same)
-
-
-def test_no_more_batches_are_in_memory_than_there_are_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset, asked = in_files(noise(tmp_path, 60, 2), monkeypatch), 0
-
-    def wanted() -> Iterator[torch.Tensor]:
-        nonlocal asked
-        for index in range(len(dataset.train)):
-            asked += 1
-            yield torch.tensor([index])
-
-    rows = dataset.train.rows(wanted())
-    for done in range(1, 20):
-        next(rows)
-        assert asked == min(done + THREADS, 60)
-    rows.close()  # type: ignore[attr-defined]
-    assert not [thread for thread in threading.enumerate() if "ThreadPoolExecutor" in thread.name]
 
 
 def test_mean_and_deviation_of_images_in_files_are_of_some_of_them(
@@ -276,13 +111,3 @@ def test_sizes_and_headers_of_images_in_files_are_looked_at_first(root: Path, mo
     other.write_text("<html>no image</html>")
     with pytest.raises(DataError, match=rf"^cannot read image {other} \(no image format is recognised\): repair it"):
         in_files(root, monkeypatch, image_size=8)
-
-
-def test_damage_that_a_header_hides_is_named_when_the_image_is_wanted(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    damaged = root / "test" / "bee" / "0.png"
-    png_without_end(damaged)
-    dataset = in_files(root, monkeypatch)
-    with pytest.raises(DataError, match=rf"^cannot read image {damaged} .*: repair it or remove it$"):
-        list(evaluation_batches(dataset.test, dataset, batch_size=2, device="cpu"))

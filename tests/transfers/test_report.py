@@ -1,29 +1,14 @@
-"""The report: counts, coverage, plain data, and that no strategy can make it lie."""
+"""The report: counts, coverage, plain data."""
 
 import json
-from collections.abc import Iterator, Mapping
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from tiny_target import Tiny, entry
 
-from netslim.core.protocols import PrunableModel
-from netslim.transfers import STRATEGIES, KeyStatus, Proposal, TransferReport, load_source, transfer
+from netslim.transfers import KeyStatus, TransferReport, load_source, transfer
 from netslim.transfers.strategy import Status
-
-
-class Tiny(PrunableModel):
-    """Two parameters: 6 and 3 elements."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fc = nn.Linear(2, 3)
-
-
-def entry(key: str, value: Status) -> KeyStatus:
-    return KeyStatus(key=key, status=value, operation="copied" if value == "mapped" else "new", reason="because")
 
 
 def test_counts_coverage_and_summary() -> None:
@@ -76,50 +61,6 @@ def test_statuses_cover_the_target_and_coverage_is_a_share(source: dict[str, boo
     assert report.mapped + report.skipped + report.unmapped == 2
     assert report.covered == (9 if source.get("fc.weight") and source.get("fc.bias") else 0)
     assert report.skipped + report.mapped == len(source.keys() - {"other"})
-
-
-@pytest.fixture
-def lying_strategy() -> Iterator[dict[str, Proposal]]:
-    box: dict[str, Proposal] = {}
-    STRATEGIES.names()
-
-    @STRATEGIES.register("lying")
-    def lying(source: Mapping[str, Tensor], target: PrunableModel) -> Proposal:
-        return box["proposal"]
-
-    yield box
-    del STRATEGIES._entries["lying"]
-
-
-def test_a_strategy_must_account_for_every_key(lying_strategy: dict[str, Proposal]) -> None:
-    lying_strategy["proposal"] = Proposal(statuses=(entry("fc.weight", "unmapped"),), tensors={})
-    with pytest.raises(ValueError, match="'lying' must give one status per key of the target, in its order"):
-        transfer({}, Tiny(), "lying")
-
-
-def test_a_strategy_must_fill_what_it_calls_mapped(lying_strategy: dict[str, Proposal]) -> None:
-    both = (entry("fc.weight", "mapped"), entry("fc.bias", "unmapped"))
-    lying_strategy["proposal"] = Proposal(statuses=both, tensors={"fc.bias": torch.zeros(3)})
-    with pytest.raises(ValueError, match="'lying' must give a tensor for every key it calls mapped"):
-        transfer({}, Tiny(), "lying")
-
-
-def test_a_strategy_must_not_fill_what_it_calls_skipped(lying_strategy: dict[str, Proposal]) -> None:
-    both = (entry("fc.weight", "mapped"), entry("fc.bias", "skipped"))
-    tensors = {"fc.weight": torch.zeros(3, 2), "fc.bias": torch.zeros(3)}
-    lying_strategy["proposal"] = Proposal(statuses=both, tensors=tensors)
-    with pytest.raises(ValueError, match="'lying' must give a tensor for every key it calls mapped"):
-        transfer({}, Tiny(), "lying")
-
-
-def test_a_start_that_is_not_the_sources_is_filled_in_but_not_counted(lying_strategy: dict[str, Proposal]) -> None:
-    both = (entry("fc.weight", "mapped"), entry("fc.bias", "unmapped"))
-    tensors = {"fc.weight": torch.zeros(3, 2), "fc.bias": torch.full((3,), 5.0)}
-    lying_strategy["proposal"] = Proposal(statuses=both, tensors=tensors)
-    model, report = transfer({}, Tiny(), "lying")
-    assert isinstance(model, Tiny)
-    assert model.fc.bias.tolist() == [5.0, 5.0, 5.0]
-    assert (report.mapped, report.unmapped, report.covered, report.learnable) == (1, 1, 6, 9)
 
 
 def test_a_role_is_part_of_the_plain_data() -> None:
