@@ -1,12 +1,15 @@
 """What is read from the source of plug-ins, and what is not."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
+from netslim.core import plugins
 from netslim.core.config import StageConfig, with_options
 from netslim.core.errors import UsageError
 from netslim.core.plugins import Kind, Option
+from netslim.core.registry import Registry
 
 SOURCE = """
 raise ImportError("this file is read, not run")
@@ -43,6 +46,28 @@ def test_names_and_literals_are_read_and_nothing_is_run(animals: Kind) -> None:
     }
     assert animals.names() == ["ant", "bee", "cat"]
     assert animals.options() == {"ant": (speed,), "bee": (), "cat": ()}
+
+
+def test_names_of_netslims_own_are_taken_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room = tmp_path / "room_of_ants"
+    room.mkdir()
+    (room / "__init__.py").write_text("from netslim.core.registry import Registry\nROOM = Registry('ant', __name__)\n")
+    (room / "red.py").write_text("from room_of_ants import ROOM\nROOM.register('red')('ours')\n")
+    (tmp_path / "other_ants.py").write_text("from room_of_ants import ROOM\nROOM.register('red')('theirs')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(plugins, "outside", lambda: [EntryPoint("other", "other_ants", plugins.GROUP)])
+    plugins.load_outside.cache_clear()
+    other: Registry[str] = Registry("number", "netslim.core")
+    assert other.names() == []  # any look-up loads them
+    assert capsys.readouterr().err == (
+        "netslim: warning: plug-in 'other' is left out, its module other_ants can't be imported (ValueError: ant 'red' "
+        "is registered twice); repair or uninstall it\n"
+    )
+    from room_of_ants import ROOM  # type: ignore[import-not-found]
+
+    assert ROOM.get("red") == "ours"
 
 
 class Walk(StageConfig):
