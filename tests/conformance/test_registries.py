@@ -4,6 +4,7 @@ An architecture that cannot be built without arguments, or is large, gets small 
 files gets a writer of a tiny version in `FILES`.
 """
 
+import dataclasses
 import inspect
 import json
 import pickle
@@ -22,15 +23,20 @@ from torchvision import models
 
 import netslim
 from netslim.core.errors import UsageError
+from netslim.core.plugins import Kind
 from netslim.core.protocols import Evidence, PrunableModel
 from netslim.core.registry import Registry
 from netslim.data import load_dataset
 from netslim.data.cifar import CIFAR10, CIFAR100, CifarRelease
 from netslim.data.dataset import DATASETS, fixed_shape
+from netslim.deploy import TARGETS as EXPORT_TARGETS
+from netslim.deploy.target import Target
 from netslim.models import ARCHITECTURES, ChannelSelection, build, create_model, recognise
+from netslim.models.registry import LIBRARIES
 from netslim.network import describe, load_weights
 from netslim.pruning import plan_from_dict
 from netslim.pruning.criteria import CRITERIA
+from netslim.stages.shared import plugins
 from netslim.training.penalties import PENALTIES, no_penalty
 from netslim.transfers import STRATEGIES
 
@@ -39,6 +45,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet": {"depth": 11},
     "vgg": {"depth": 11, "cfg": [6, "M", 8, "M", 12, 9, "M", 16, 10, "M", 12, 20]},
 }
+HELP_DOES_NOT_SHOW = {"families", "without_batchnorm"}
 IMAGES = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 LABELLED = (IMAGES, torch.tensor([0, 3]))
 
@@ -67,15 +74,47 @@ def widths(model: PrunableModel) -> list[int]:
     return [entry for entry in model.cfg if isinstance(entry, int)]
 
 
-@pytest.mark.parametrize(
-    "registry", [ARCHITECTURES, CRITERIA, DATASETS, PENALTIES, STRATEGIES], ids=lambda registry: registry.kind
-)
-def test_names_can_be_typed_and_every_entry_says_what_it_is(registry: Registry[Any]) -> None:
+REGISTRIES: dict[str, tuple[Registry[Any], Kind]] = {
+    "architecture": (ARCHITECTURES, plugins.ARCHITECTURES),
+    "criterion": (CRITERIA, plugins.CRITERIA),
+    "data set": (DATASETS, plugins.DATASETS),
+    "library": (LIBRARIES, plugins.LIBRARIES),
+    "penalty": (PENALTIES, plugins.PENALTIES),
+    "target": (EXPORT_TARGETS, plugins.TARGETS),
+    "transfer strategy": (STRATEGIES, plugins.STRATEGIES),
+}
+registries = pytest.mark.parametrize(("registry", "kind"), REGISTRIES.values(), ids=REGISTRIES)
+
+
+def what_it_does(entry: Any) -> Any:
+    """The first function or class of a record, or the entry itself."""
+    if not dataclasses.is_dataclass(entry):
+        return entry
+    if isinstance(entry, Target):
+        return type(entry)
+    return next(value for field in dataclasses.fields(entry) if callable(value := getattr(entry, field.name)))
+
+
+@registries
+def test_names_can_be_typed_and_every_entry_says_what_it_is(registry: Registry[Any], kind: Kind) -> None:
     assert registry.names()
     for name in registry.names():
         assert name == name.lower()
         assert not set(name) & set(" /\\'\"=,")
-        assert inspect.getdoc(registry.get(name)), name
+        assert inspect.getdoc(what_it_does(registry.get(name))), name
+
+
+@registries
+def test_help_reads_from_the_source_what_an_import_gives(registry: Registry[Any], kind: Kind) -> None:
+    assert kind.names() == registry.names()
+    for name, declared in kind.declared().items():
+        record = registry.get(name)
+        assert not dataclasses.is_dataclass(record) or record.__dataclass_params__.frozen
+        for field in dataclasses.fields(record) if dataclasses.is_dataclass(record) else ():
+            value = getattr(record, field.name)
+            plain = value != field.default and isinstance(value, str | bool | int | tuple)
+            assert not plain or declared.get(field.name, value) == value
+            assert not plain or field.name in declared or field.name in HELP_DOES_NOT_SHOW, (name, field.name)
 
 
 # Architectures

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from netslim.core.config import Setting, StageConfig
+from netslim.core.config import Setting, StageConfig, with_options
 from netslim.core.errors import CheckpointError, NetslimError, UsageError
+from netslim.core.plugins import Option
 from netslim.core.runlog import RunDirectory, RunStatus
 
 DiskFull = Callable[[int], AbstractContextManager[None]]
@@ -119,6 +120,7 @@ import sys
 from pathlib import Path
 from netslim.core.config import StageConfig
 from netslim.core.errors import UsageError
+from netslim.core.plugins import Option
 from netslim.core.runlog import RunDirectory
 
 try:
@@ -221,6 +223,15 @@ def test_settings_that_came_or_went_with_a_version(run: Path) -> None:
 
 
 # Files that a run starts from.
+
+
+def test_a_plug_in_that_came_leaves_a_run_as_it_is(run: Path) -> None:
+    made = with_options({"ridge": [Option(name="power", default=2.0, help="p")]}, "penalty")(Config)
+    writes = ("checkpoint.pth.tar", "model_best.pth.tar")
+    with RunDirectory(run, "train", made.build({}), parents={}, writes=writes) as directory:
+        assert directory.status is RunStatus.RUNNING
+    with pytest.raises(UsageError, match=r"power: 2.0 there, 3.0 now"):
+        RunDirectory(run, "train", made.build({"power": 3.0}), parents={}, writes=writes)
 
 
 @pytest.fixture

@@ -47,9 +47,10 @@ def with_options(options: Mapping[str, Sequence[Option]], kind: str) -> Callable
             for option in own:
                 if option.name in fields or option.name in config_class.model_fields:
                     raise ValueError(f"{kind} {owner} brings the setting '{option.name}', which there is: rename it")
-                help = f"{kind} {owner}: {option.help}"
                 limits: dict[str, Any] = {**option.limits}
-                fields[option.name] = (type(option.default), Setting(option.default, help, **limits))
+                setting = Setting(option.default, f"{kind} {owner}: {option.help}", **limits)
+                setting.json_schema_extra["option"] = True
+                fields[option.name] = (type(option.default), setting)
         made = pydantic.create_model(
             config_class.__name__, __base__=config_class, __module__=config_class.__module__, **fields
         )
@@ -81,6 +82,11 @@ class StageConfig(BaseModel):
         """The settings that determine the result, as plain data."""
         free = {name for name, info in type(self).model_fields.items() if _extra(info).get("free")}
         return self.model_dump(mode="json", exclude=free)
+
+    @classmethod
+    def option_defaults(cls) -> dict[str, Any]:
+        """The settings that plug-ins brought along: a run that was recorded before one came had its default."""
+        return {name: info.default for name, info in cls.model_fields.items() if _extra(info).get("option")}
 
 
 def merge(config_file: Path | None, assignments: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:

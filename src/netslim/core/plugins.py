@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from netslim.core.launch import is_first
 
 GROUP = "netslim.plugins"
+_loading = ContextVar("loading", default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,7 @@ def outside() -> list[importlib.metadata.EntryPoint]:
 def load_outside() -> None:
     """Imports the plug-ins of other packages, once; one that can't be imported is named and left out."""
     for point in outside():
+        before = _loading.set(True)
         try:
             importlib.import_module(point.module)
         except Exception as error:  # whatever another package's import raises
@@ -97,6 +100,13 @@ def load_outside() -> None:
                     f"netslim: warning: plug-in '{point.name}' is left out, its module {point.module} can't be "
                     f"imported ({reason}); repair or uninstall it\n"
                 )
+        finally:
+            _loading.reset(before)
+
+
+def is_loading_outside() -> bool:
+    """Whether a plug-in of another package is being imported."""
+    return _loading.get()
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from netslim.core.errors import unknown_name
-from netslim.core.plugins import load_outside
+from netslim.core.plugins import is_loading_outside, load_outside
 
 T = TypeVar("T")
 
@@ -34,12 +34,14 @@ class Registry(Generic[T]):
         self.kind = kind
         self._package = package
         self._entries: dict[str, T] = {}
-        self._discovered = False
+        self._imported = False
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator that files an object under `name`. Raises ValueError if the name is taken."""
 
         def add(entry: T) -> T:
+            if is_loading_outside():
+                self._import_room()  # netslim's own have their names first
             if name in self._entries:
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
             self._entries[name] = entry
@@ -60,10 +62,13 @@ class Registry(Generic[T]):
         return sorted(self._entries)
 
     def _discover(self) -> None:
-        if self._discovered:
+        self._import_room()
+        load_outside()
+
+    def _import_room(self) -> None:
+        if self._imported:
             return
-        self._discovered = True
+        self._imported = True
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__, f"{self._package}."):
             importlib.import_module(module.name)
-        load_outside()

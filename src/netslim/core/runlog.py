@@ -165,6 +165,7 @@ class RunDirectory:
                 "commit": commit(),
             }
         own = {name for name, parent in parents.items() if parent.resolve().parent == self.path.resolve()}
+        record["config"] = config.option_defaults() | record["config"]
         differences = _differences(record, stage, config.fixed(), parents, own)
         if differences:
             raise UsageError(

@@ -84,7 +84,7 @@ def open_file(path: Path, load: Callable[[Path], nn.Module]) -> Opened:
     facts = _facts(path / CONFIG) if (path / CONFIG).is_file() else {}
     for target in map(TARGETS.get, TARGETS.names()):
         if target.engines and target.recognises(path, facts):
-            if not path.exists():
+            if target.suffix and not path.is_file():
                 raise CheckpointError(f"no such file: {path}")
             found = target.runnable(path, facts)
             return Opened(path, target.engines, found.shape, found.macs, start=found.start)
