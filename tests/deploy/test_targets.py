@@ -120,8 +120,17 @@ def test_damaged_folders(tmp_path: Path) -> None:
     weights, config = tmp_path / "net/model.safetensors", tmp_path / "net/config.json"
     content, facts = weights.read_bytes(), config.read_text()
     weights.write_bytes(content[:1000])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged: its hash is not the one"):
+        netslim.load(tmp_path / "net")
+    config.write_text(json.dumps({key: value for key, value in json.loads(facts).items() if key != "sha256"}))
     with pytest.raises(CheckpointError, match="is damaged or no safetensors file"):
         netslim.load(tmp_path / "net")
+    weights.write_bytes(content)
+    assert netslim.load(tmp_path / "net").plan, "files of earlier versions have no hash"
+    config.write_text(facts.replace('"plan": {', '"plan": {"more": 1,'))
+    with pytest.raises(CheckpointError, match=r"config\.json is damaged: it does not have the hash that was written"):
+        netslim.load(tmp_path / "net")
+    config.write_text(facts)
     weights.unlink()
     with pytest.raises(CheckpointError, match="no such checkpoint file"):
         netslim.load(tmp_path / "net")

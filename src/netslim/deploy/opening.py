@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import CheckpointError, NetslimError, UsageError
-from netslim.core.safetensors_folder import CONFIG
+from netslim.core.safetensors_folder import CONFIG, read_facts
 from netslim.cost import measure
 from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import LAYOUTS, Form, Search, choose, shaped, simplified
+from netslim.deploy.onnx_hash import check_seal
 from netslim.deploy.onnx_runtime import onnx_session, run_session
+from netslim.deploy.pt2_archive import load_program
 from netslim.deploy.target import TARGETS
 
 ENGINES = ("eager", "compiled", "onnxruntime")
@@ -85,18 +85,21 @@ class Opened:
         return onnx_bytes(self._as_torch(images, form), _two(images))
 
 
-def open_file(path: Path, load: Callable[[Path], nn.Module]) -> Opened:
+def open_file(path: Path, load: Callable[[Path], nn.Module], trust: bool = False) -> Opened:
     """Opens an exported file by its ending, and anything else with `load`.
+
+    Args:
+        path: the file or folder.
+        load: builds the network of a checkpoint.
+        trust: whether code in a folder of target eager may be run.
 
     Raises:
         CheckpointError: the file is missing or damaged.
-        UsageError: a package is missing.
+        UsageError: a package is missing, or the folder holds code and is not trusted.
     """
-    facts = _facts(path / CONFIG) if (path / CONFIG).is_file() else {}
+    facts = read_facts(path / CONFIG) if (path / CONFIG).is_file() else {}
     if facts.get("target") == "eager":
-        from netslim.deploy.targets.eager import load_code
-
-        return Opened(path, ("eager", "compiled"), *_size(facts), program=load_code(path))
+        return _eager(path, facts, trust)
     if path.suffix not in (".onnx", ".pt2"):
         model = load(path)
         return Opened(path, ENGINES, None, None, model=model)
@@ -105,10 +108,23 @@ def open_file(path: Path, load: Callable[[Path], nn.Module]) -> Opened:
     return _onnx(path) if path.suffix == ".onnx" else _pt2(path)
 
 
+def _eager(folder: Path, facts: dict[str, Any], trust: bool) -> Opened:
+    from netslim.deploy.targets.eager import CODE, load_code
+
+    if not trust:
+        raise UsageError(
+            f"{folder} holds code ({CODE}), which is run only if you trust where it is from: type `trust=True`"
+        )
+    return Opened(folder, ("eager", "compiled"), *_size(facts), program=load_code(folder))
+
+
 def _onnx(path: Path) -> Opened:
     TARGETS.get("onnx").check("onnx")
     content = path.read_bytes()
+    check_seal(content, path)
     session = onnx_session(content, 1)
+    if len(session.get_inputs()) != 1:
+        raise UsageError(f"{path} takes {len(session.get_inputs())} inputs: only networks of one can be compared")
     written = session.get_modelmeta().custom_metadata_map.get("netslim")
     shape = session.get_inputs()[0].shape[1:]
     fixed = tuple(shape) if all(isinstance(side, int) for side in shape) else None
@@ -117,21 +133,8 @@ def _onnx(path: Path) -> Opened:
 
 
 def _pt2(path: Path) -> Opened:
-    extra: dict[str, Any] = {"netslim.json": ""}
-    try:
-        program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=extra).module()
-    except (RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is damaged or no exported program: {str(error).splitlines()[0]}") from error
-    facts = json.loads(extra["netslim.json"] or "{}")
+    program, facts = load_program(path)
     return Opened(path, ("eager", "compiled"), *_size(facts), program=program)
-
-
-def _facts(config: Path) -> dict[str, Any]:
-    try:
-        facts: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{config} is damaged or no JSON: {error}") from error
-    return facts
 
 
 def _size(facts: dict[str, Any]) -> tuple[tuple[int, ...] | None, int | None]:

@@ -9,8 +9,7 @@ from typing import Any
 from torch import fx, nn
 
 from netslim.core.errors import NetslimError
-from netslim.core.files import atomic_write
-from netslim.core.safetensors_folder import write_folder
+from netslim.core.safetensors_folder import CONFIG, check_hashes, read_facts, write_folder
 from netslim.deploy.target import TARGETS, Bundle, Run, Target, without_gradients
 
 CODE = "network.py"
@@ -52,8 +51,7 @@ class EagerTarget(Target):
         """Writes the code and the weights."""
         if not isinstance(bundle.network, fx.GraphModule):
             raise NetslimError("target eager writes code, and this network has no fixed graph; type --target pt2")
-        write_folder(path, bundle.network.state_dict(), bundle.facts)
-        atomic_write(path / CODE, _code(bundle.network, bundle).encode())
+        write_folder(path, bundle.network.state_dict(), bundle.facts, {CODE: _code(bundle.network, bundle)})
 
     def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
         """Imports the code that was written."""
@@ -61,7 +59,8 @@ class EagerTarget(Target):
 
 
 def load_code(folder: Path) -> nn.Module:
-    """The network of a folder of target eager: runs the code in it."""
+    """The network of a folder of target eager: runs the code in it. Raises CheckpointError if a hash is wrong."""
+    check_hashes(folder, read_facts(folder / CONFIG))
     names: dict[str, Any] = {"__name__": "network", "__file__": str(folder / CODE)}
     exec(compile((folder / CODE).read_text(), folder / CODE, "exec"), names)  # noqa: S102 - an import leaves __pycache__
     network: nn.Module = names["load"]()

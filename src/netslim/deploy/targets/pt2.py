@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 
 from netslim.core.files import atomic_write
+from netslim.deploy.pt2_archive import load_program, seal
 from netslim.deploy.signature import Inputs
 from netslim.deploy.target import TARGETS, Bundle, Run, Target, without_gradients
 
 
 class ExportedProgramTarget(Target):
-    """One file, with the facts in it under `netslim.json`."""
+    """One file, with the facts in it under `netslim.json` and a hash of all that it holds."""
 
     suffix = ".pt2"
     layouts = ("nchw", "nhwc")
@@ -30,11 +31,11 @@ class ExportedProgramTarget(Target):
                 bundle.network, inputs.args, inputs.kwargs, dynamic_shapes=shapes, strict=False
             )
             torch.export.save(program, buffer, extra_files={"netslim.json": json.dumps(bundle.facts)})
-        atomic_write(path, buffer.getvalue())
+        atomic_write(path, seal(buffer.getvalue()))
 
     def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
         """Runs the program with torch."""
-        return without_gradients(torch.export.load(io.BytesIO(path.read_bytes())).module())
+        return without_gradients(load_program(path)[0])
 
 
 TARGETS.register("pt2")(ExportedProgramTarget())
