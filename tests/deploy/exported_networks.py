@@ -1,11 +1,16 @@
 """Small networks of every kind, with everything random that training would move."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import netslim
+from netslim.deploy import Exported, export
+from netslim.deploy.inference import Search
+from netslim.network import describe
 
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 
@@ -67,3 +72,12 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 def outputs(model: nn.Module, images: Tensor) -> Tensor:
     with torch.no_grad():
         return model(images)
+
+
+QUICK = Search(selection="zeros", multiple=1, layout="nchw", bounds=True)
+
+
+def exported(model: nn.Module, path: Path, target: str, search: Search = QUICK) -> Exported:
+    described = describe(model)
+    facts: dict[str, Any] = {"arch": described.arch.to_dict() if described.arch else None, "plan": described.plan}
+    return export(model, IMAGES, path, target, facts=facts, reopen=netslim.load, search=search)

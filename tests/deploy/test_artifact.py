@@ -1,17 +1,20 @@
 """`netslim.export` of any network: several inputs and outputs, whole numbers, and the caller's things left alone."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 import pytest
 import torch
-from exported_networks import IMAGES, NETWORKS, outputs, randomised
+from exported_networks import IMAGES, NETWORKS, exported, outputs, randomised
 from torch import Tensor, nn
 
 import netslim
-from netslim.core.errors import UsageError
-from netslim.deploy import ParityError
+from netslim.core.errors import NetslimError, UsageError
+from netslim.deploy import TARGETS, ParityError
+from netslim.deploy.inference import Search
+from netslim.deploy.target import Target
 
 
 def run_onnx(path: Path, *inputs: Tensor) -> dict[str, Tensor]:
@@ -115,3 +118,78 @@ def _broken(network: Any) -> Any:
 def test_an_example_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="`example` is a list: give a tensor, a tuple of inputs or a dict"):
         netslim.export(nn.Linear(1, 1), [torch.zeros(1)], tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("target", ["onnx", "eager", "safetensors"])
+def test_an_interrupted_export_leaves_nothing(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(TARGETS.get(target)), "open", interrupted)
+    path = tmp_path / f"net{TARGETS.get(target).suffix}"
+    with pytest.raises(KeyboardInterrupt):
+        exported(NETWORKS["vgg"](), path, target)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["onnx", "eager"])
+def test_a_wrong_file_never_replaces_a_right_one(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / f"net{TARGETS.get(target).suffix}"
+    exported(NETWORKS["vgg"](), path, target)
+    before = _content(path)
+    opened = type(TARGETS.get(target)).open
+
+    def wrong(self: Target, bundle: Any, file: Path) -> Any:
+        run = opened(self, bundle, file)
+        return lambda images: run(images) + (1e-3 if len(images) == 7 else 0)
+
+    monkeypatch.setattr(type(TARGETS.get(target)), "open", wrong)
+    with pytest.raises(ParityError, match=r"differs from the trained network by .* at batch 7 \(allowed: 1e-04\)"):
+        exported(NETWORKS["coupled"](), path, target)
+    assert _content(path) == before
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def _content(path: Path) -> dict[str, bytes]:
+    files = path.iterdir() if path.is_dir() else [path]
+    return {file.name: file.read_bytes() for file in files if file.is_file()}
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    exported(NETWORKS["vgg"](), tmp_path / "net", "eager")
+    exported(NETWORKS["vgg"](), tmp_path / "net", "safetensors")
+    assert sorted(file.name for file in (tmp_path / "net").iterdir()) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "message"),
+    [
+        ("onxn", "net.onnx", "unknown target 'onxn'; did you mean onnx?"),
+        ("onnx", "net", "target onnx writes a .onnx file; type"),
+        ("pt2", "net.pt", "target pt2 writes a .pt2 file; type"),
+        ("eager", "net.py", "target eager writes a folder; type"),
+        ("safetensors", "used", "the folder is in use and is no earlier export; type another name"),
+        ("onnx", "used/notes/net.onnx", "cannot write"),
+    ],
+)
+def test_wrong_targets_and_paths(target: str, name: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "notes").write_text("mine")
+    with pytest.raises(NetslimError) as caught:
+        exported(nn.Linear(1, 1), tmp_path / name, target)
+    assert message in str(caught.value)
+    assert (tmp_path / "used" / "notes").read_text() == "mine"
+
+
+def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UsageError) as caught:
+        exported(nn.Linear(1, 1), tmp_path / "net.onnx", "onnx")
+    assert str(caught.value) == (
+        "target onnx needs the package onnxruntime, which is not installed; type pip install 'netslim[export]'"
+    )
+
+
+def test_a_layout_that_a_target_has_not(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--layout nhwc: this target has nchw only; leave it out"):
+        exported(NETWORKS["vgg"](), tmp_path / "net.onnx", "onnx", Search(layout="nhwc"))

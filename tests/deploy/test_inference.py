@@ -291,3 +291,8 @@ def test_convolutions_that_see_a_border_or_groups_keep_their_batchnorm(given: di
     found = for_inference(model, IMAGES)
     assert kinds(found)["BatchNorm2d"] == 1
     torch.testing.assert_close(outputs(found, IMAGES), outputs(model, IMAGES))
+
+
+def test_forms_print_shortly() -> None:
+    assert str(Form(selection="gather", multiple=8, layout="nhwc")) == "gather/8/nhwc"
+    assert str(Form(bounds=False)) == "zeros/1/nchw/norms"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +14,10 @@ from torch import Tensor
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import CheckpointError
-from netslim.core.files import atomic_write, check_readable, write_json
+from netslim.core.files import atomic_write, check_readable, sha256, write_json
 from netslim.core.protocols import ArchSpec
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
+WEIGHTS, CONFIG, HASHES = "model.safetensors", "config.json", "sha256"
 
 
 def is_folder(path: Path) -> bool:
@@ -24,11 +25,46 @@ def is_folder(path: Path) -> bool:
     return (path / CONFIG).is_file() or path.suffix == ".safetensors"
 
 
-def write_folder(folder: Path, state: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Writes both files."""
+def write_folder(
+    folder: Path, state: Mapping[str, Tensor], facts: Mapping[str, Any], code: Mapping[str, str] | None = None
+) -> None:
+    """Writes both files, and source code by name; the configuration holds the SHA-256 of each and of itself."""
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
-    atomic_write(folder / WEIGHTS, save(tensors, metadata={"format": "pt"}))
-    write_json(folder / CONFIG, facts)
+    written = {name: text.encode() for name, text in (code or {}).items()}
+    written[WEIGHTS] = save(tensors, metadata={"format": "pt"})
+    for name, content in written.items():
+        atomic_write(folder / name, content)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in written.items()}
+    write_json(folder / CONFIG, {**facts, HASHES: {**hashes, CONFIG: _own_hash(facts)}})
+
+
+def check_hashes(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Holds a folder against the hashes in its configuration. One of an earlier version, which has none, passes.
+
+    Raises:
+        CheckpointError: the configuration or a file is not what was written.
+    """
+    hashes = facts.get(HASHES)
+    if hashes is None:
+        return
+    own = {key: value for key, value in facts.items() if key != HASHES}
+    if not isinstance(hashes, dict) or hashes.get(CONFIG) != _own_hash(own):
+        raise CheckpointError(f"{folder / CONFIG} is damaged: it does not have the hash that was written in it")
+    for name in hashes.keys() - {CONFIG}:
+        check_readable(folder / name)
+        if sha256(folder / name) != hashes[name]:
+            raise CheckpointError(f"{folder / name} is damaged: its hash is not the one in {CONFIG}")
+
+
+def read_facts(config: Path) -> dict[str, Any]:
+    """The configuration of a folder. Raises CheckpointError if it is no JSON object."""
+    try:
+        facts = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{config} is damaged or no JSON: {error}") from error
+    if not isinstance(facts, dict):
+        raise CheckpointError(f"{config} is no configuration: it holds a {type(facts).__name__}")
+    return facts
 
 
 def read_folder(path: Path) -> Checkpoint:
@@ -44,6 +80,7 @@ def read_folder(path: Path) -> Checkpoint:
         raise CheckpointError(f"{config}: target {facts.get('target')}; netslim.load opens those of target safetensors")
     check_readable(weights)
     try:
+        check_hashes(weights.parent, facts)
         state = load(weights.read_bytes())
         return Checkpoint(
             state_dict=state,
@@ -63,10 +100,9 @@ def read_folder(path: Path) -> Checkpoint:
 def _json(config: Path, weights: Path) -> dict[str, Any]:
     if not config.is_file():
         raise CheckpointError(f"{config} is missing: it says how the network of {weights.name} is built")
-    try:
-        facts = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{config} is damaged or no JSON: {error}") from error
-    if not isinstance(facts, dict):
-        raise CheckpointError(f"{config} is no configuration: it holds a {type(facts).__name__}")
-    return facts
+    return read_facts(config)
+
+
+def _own_hash(facts: Mapping[str, Any]) -> str:
+    """Of the configuration's data: spaces and the order of keys don't matter."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -82,9 +82,7 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.count = MacCount()
         self._paused = False
-        self._weights: Any = (
-            WeakIdKeyDictionary()
-        )  # tensor -> name of the parameter that it is a view of; "" if computed
+        self._weights: Any = WeakIdKeyDictionary()  # tensor -> parameter that it is a view of, "" if computed
         for name, tensor in [*model.named_buffers(), *model.named_parameters()]:
             self._weights[tensor] = name
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.safetensors_folder import CONFIG
+from netslim.core.safetensors_folder import CONFIG, read_facts
 from netslim.cost import measure
 from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import LAYOUTS, Form, Search, choose, shaped, simplified
@@ -74,29 +73,30 @@ class Opened:
         return shaped(simplified(model, _two(images)), _two(images), form) if form else model
 
 
-def open_file(path: Path, load: Callable[[Path], nn.Module]) -> Opened:
+def open_file(path: Path, load: Callable[[Path], nn.Module], trust: bool = False) -> Opened:
     """Opens an exported file by the target that recognises it, and anything else with `load`.
+
+    Args:
+        path: the file or folder.
+        load: builds the network of a checkpoint.
+        trust: whether code in a folder of target eager may be run.
 
     Raises:
         CheckpointError: the file is missing or damaged.
-        UsageError: a package is missing.
+        UsageError: a package is missing, or the folder holds code and is not trusted.
     """
-    facts = _facts(path / CONFIG) if (path / CONFIG).is_file() else {}
+    facts = read_facts(path / CONFIG) if (path / CONFIG).is_file() else {}
     for target in map(TARGETS.get, TARGETS.names()):
         if target.engines and target.recognises(path, facts):
             if target.suffix and not path.is_file():
                 raise CheckpointError(f"no such file: {path}")
+            if target.holds_code and not trust:
+                raise UsageError(
+                    f"{path} holds code, which is run only if you trust where it is from: type `trust=True`"
+                )
             found = target.runnable(path, facts)
             return Opened(path, target.engines, found.shape, found.macs, start=found.start)
     return Opened(path, ENGINES, None, None, model=load(path))
-
-
-def _facts(config: Path) -> dict[str, Any]:
-    try:
-        facts: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{config} is damaged or no JSON: {error}") from error
-    return facts
 
 
 def _two(images: Tensor) -> Tensor:

@@ -20,7 +20,13 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def peak_memory(
-    path: Path, load: Callable[[Path], nn.Module], engine: str, shape: tuple[int, ...], form: Form | None, threads: int
+    path: Path,
+    load: Callable[[Path], nn.Module],
+    engine: str,
+    shape: tuple[int, ...],
+    form: Form | None,
+    threads: int,
+    trust: bool = False,
 ) -> int:
     """Bytes by which a fresh process grows at most while it runs a network.
 
@@ -34,14 +40,21 @@ def peak_memory(
         shape: of the input (N, C, H, W).
         form: of a checkpoint's network.
         threads: of the processor.
+        trust: see `open_file`.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(grown, path, load, engine, shape, form, threads).result()
+        return pool.submit(grown, path, load, engine, shape, form, threads, trust).result()
 
 
 def grown(
-    path: Path, load: Callable[[Path], nn.Module], engine: str, shape: tuple[int, ...], form: Form | None, threads: int
+    path: Path,
+    load: Callable[[Path], nn.Module],
+    engine: str,
+    shape: tuple[int, ...],
+    form: Form | None,
+    threads: int,
+    trust: bool = False,
 ) -> int:
     """What `peak_memory` says, for this process."""
     torch.set_num_threads(threads)
@@ -49,7 +62,7 @@ def grown(
     torch.nn.functional.conv2d(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 3, 3))  # what the first one allocates
     before = _now()
     with torch.inference_mode():
-        call = open_file(path, load).call(engine, images, form, threads)
+        call = open_file(path, load, trust).call(engine, images, form, threads)
         _reset()
         for _ in range(RUNS):
             call()

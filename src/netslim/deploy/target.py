@@ -66,6 +66,7 @@ class Target:
         for_inference: whether it holds the network for inference, or else the trained one.
         layouts: the memory layouts that are tried.
         bounds: whether BatchNorm and ReLU before convolutions are best as bounds, where nothing is measured.
+        holds_code: whether opening its files runs code from them.
         packages: modules that must be importable.
     """
 
@@ -75,6 +76,7 @@ class Target:
     for_inference: bool = True
     layouts: tuple[str, ...] = ("nchw",)
     bounds: bool = True
+    holds_code: bool = False
     packages: tuple[str, ...] = ()
 
     def check(self, name: str) -> None:

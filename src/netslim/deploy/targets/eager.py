@@ -10,8 +10,7 @@ from typing import Any
 from torch import fx, nn
 
 from netslim.core.errors import NetslimError
-from netslim.core.files import atomic_write
-from netslim.core.safetensors_folder import write_folder
+from netslim.core.safetensors_folder import CONFIG, check_hashes, read_facts, write_folder
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Target, input_of, start_with_torch, without_gradients
 
 CODE = "network.py"
@@ -51,8 +50,7 @@ class EagerTarget(Target):
         """Writes the code and the weights."""
         if not isinstance(bundle.network, fx.GraphModule):
             raise NetslimError("target eager writes code, and this network has no fixed graph; type --target pt2")
-        write_folder(path, bundle.network.state_dict(), bundle.facts)
-        atomic_write(path / CODE, _code(bundle.network, bundle).encode())
+        write_folder(path, bundle.network.state_dict(), bundle.facts, {CODE: _code(bundle.network, bundle)})
 
     def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
         """Imports the code that was written."""
@@ -68,7 +66,8 @@ class EagerTarget(Target):
 
 
 def load_code(folder: Path) -> nn.Module:
-    """The network of a folder of target eager: runs the code in it."""
+    """The network of a folder of target eager: runs the code in it. Raises CheckpointError if a hash is wrong."""
+    check_hashes(folder, read_facts(folder / CONFIG))
     names: dict[str, Any] = {"__name__": "network", "__file__": str(folder / CODE)}
     exec(compile((folder / CODE).read_text(), folder / CODE, "exec"), names)  # noqa: S102 - an import leaves __pycache__
     network: nn.Module = names["load"]()
@@ -102,4 +101,6 @@ def _call(layer: nn.Module) -> str:
     return text.replace(", bias=True", "") if isinstance(layer, nn.BatchNorm2d) else text
 
 
-TARGETS.register("eager")(EagerTarget(summary="PyTorch code", engines=("eager", "compiled"), layouts=("nchw", "nhwc")))
+TARGETS.register("eager")(
+    EagerTarget(summary="PyTorch code", engines=("eager", "compiled"), layouts=("nchw", "nhwc"), holds_code=True)
+)

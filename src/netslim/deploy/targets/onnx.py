@@ -12,16 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from netslim.core.errors import NetslimError
+from netslim.core.errors import NetslimError, UsageError
 from netslim.core.files import atomic_write
 from netslim.deploy.onnx_graph import NotWrittenError, onnx_model
+from netslim.deploy.onnx_hash import check_seal, seal
 from netslim.deploy.onnx_runtime import onnx_session, run_session
 from netslim.deploy.signature import Example, FlatNetwork, Inputs, named_tensors
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Start, Target
 
 
 class OnnxTarget(Target):
-    """One file, weights included, with the facts in its metadata under `netslim`."""
+    """One file, weights included, with the facts in its metadata under `netslim`, and a hash."""
 
     def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
         """ONNX Runtime on as many threads as torch has; torch itself where only its slow exporter could write it."""
@@ -41,18 +42,23 @@ class OnnxTarget(Target):
             onnx.checker.check_model(model, full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
             raise NetslimError(f"ONNX's checker refused the model: {str(error).splitlines()[0]}") from error
-        atomic_write(path, model.SerializeToString())
+        atomic_write(path, seal(model.SerializeToString()))
 
     def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
         """Runs the file with ONNX Runtime."""
-        session = onnx_session(path.read_bytes(), torch.get_num_threads())
+        content = path.read_bytes()
+        check_seal(content, path)
+        session = onnx_session(content, torch.get_num_threads())
         return lambda *args, **kwargs: run_session(session, *Inputs(args, kwargs).leaves)
 
     def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:  # noqa: ARG002
         """ONNX Runtime; the file's metadata says the rest."""
         self.check("onnx")
         content = path.read_bytes()
+        check_seal(content, path)
         session = onnx_session(content, 1)
+        if len(session.get_inputs()) != 1:
+            raise UsageError(f"{path} takes {len(session.get_inputs())} inputs: only networks of one can be compared")
         written = session.get_modelmeta().custom_metadata_map.get("netslim")
         shape = session.get_inputs()[0].shape[1:]
         fixed = tuple(shape) if all(isinstance(side, int) for side in shape) else None

@@ -1,12 +1,11 @@
-"""Pictures of a whole workflow."""
+"""The picture of a whole workflow: what each phase did."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netslim.core.files import atomic_write
 from netslim.core.protocols import PrunePlan
+from netslim.report.figures.style import open_axes, write_figure
 
 KEPT, GONE = "#2a6f97", "#d9dde1"
 
@@ -32,11 +31,8 @@ def draw_phases(phases: Sequence[Mapping[str, Any]], plan: PrunePlan, target: Pa
     _draw_bars(panels["accuracy"], "test top-1 (%)", names, accuracies, [f"{value:.1f} %" for value in accuracies])
     sizes = [phase["params"] for phase in phases]
     _draw_bars(panels["size"], "parameters", names, sizes, [f"{value:,}" for value in sizes])
-    for axes in panels.values():
-        axes.spines[["top", "right"]].set_visible(False)
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=120, format="png")
-    atomic_write(target, picture.getvalue())
+    open_axes(*panels.values())
+    write_figure(figure, target, dpi=120)
 
 
 def _draw_layers(axes: Any, plan: PrunePlan) -> None:

@@ -1,13 +1,12 @@
-"""A picture of how fast networks are."""
+"""The picture of a benchmark: how fast networks are."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netslim.core.files import atomic_write
+from netslim.report.figures.style import INK, SERIES, open_axes, write_figure
 
-COLOURS = ("#9aa5b1", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")  # Okabe and Ito's, after grey
+COLOURS = ("#9aa5b1", *SERIES)  # grey: what the others are compared with
 
 
 def draw_speed(rows: Sequence[Mapping[str, Any]], target: Path) -> None:
@@ -41,9 +40,7 @@ def draw_speed(rows: Sequence[Mapping[str, Any]], target: Path) -> None:
         line[0].set_yticks(range(len(files)), names)
     for axes in grid[-1]:
         axes.set_xlabel("images per second (bars: quartiles)")
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=120, format="png")
-    atomic_write(target, picture.getvalue())
+    write_figure(figure, target, dpi=120)
 
 
 def _draw(axes: Any, rows: Sequence[Mapping[str, Any]], files: Sequence[str]) -> None:
@@ -51,14 +48,14 @@ def _draw(axes: Any, rows: Sequence[Mapping[str, Any]], files: Sequence[str]) ->
         place, batch = files.index(row["file"]), row["batch_size"]
         low, middle, high = (batch / row[f"{name}_seconds"] for name in ("upper_quartile", "median", "lower_quartile"))
         spread = [[middle - low], [high - middle]]
-        axes.barh(place, middle, xerr=spread, color=COLOURS[place % len(COLOURS)], height=0.62, ecolor="#1F2933")
+        axes.barh(place, middle, xerr=spread, color=COLOURS[place % len(COLOURS)], height=0.62, ecolor=INK)
         text = f"  {middle:,.0f}" + (f"  ({row['speed_up']:.2f}x)" if row["speed_up"] and place else "")
         axes.text(high, place, text, va="center", fontsize=8)
     axes.set_yticks(range(len(files)), [""] * len(files))
     axes.set_ylim(len(files) - 0.5, -0.5)
     axes.margins(x=0.45)
     axes.set_xlim(left=0)
-    axes.spines[["top", "right"]].set_visible(False)
+    open_axes(axes)
 
 
 def _short(files: Sequence[str]) -> list[str]:

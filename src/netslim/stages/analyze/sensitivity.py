@@ -15,7 +15,7 @@ from netslim.pruning import apply, plan
 from netslim.pruning.criteria import CRITERIA
 from netslim.report.console import say
 from netslim.report.csv_files import write_csv
-from netslim.report.figures.tradeoff import draw_sensitivity
+from netslim.report.figures.sensitivity import draw_sensitivity
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SensitivityConfig
 from netslim.stages.analyze.sweep import numbers

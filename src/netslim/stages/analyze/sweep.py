@@ -19,7 +19,7 @@ from netslim.pruning.budget.request import requested
 from netslim.pruning.criteria import CRITERIA
 from netslim.report.console import say
 from netslim.report.csv_files import write_csv
-from netslim.report.figures.tradeoff import draw_sweep
+from netslim.report.figures.sweep import draw_sweep
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SweepConfig
 from netslim.stages.analyze.trial import Row, Series, Trial, check_split, open_trial, series

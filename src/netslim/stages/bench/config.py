@@ -19,5 +19,6 @@ class BenchConfig(StageConfig):
     threads: str | None = Setting(None, "processor threads, with commas between; default: all cores")
     image_size: int | None = Setting(None, "side of the square images; default: the first file's", ge=1)
     seconds: float = Setting(1.0, "measured time per file, engine, batch size and number of threads", gt=0)
+    trust: bool = Setting(False, "run the code in folders of target eager; only for folders whose origin you trust")
     memory: bool = Setting(True, "measure peak memory, in a process of its own for each")
     save: Path = Setting(Path("bench"), "folder for bench.csv and bench.png", free=True)

@@ -43,7 +43,7 @@ def run(config: BenchConfig) -> dict[str, Any]:
     for name in (TABLE, PICTURE):
         check_writable(config.save / name)
     keep_freed_memory()  # else large batches time the clearing of pages
-    files = [open_file(path, load) for path in config.files]
+    files = [open_file(path, load, config.trust) for path in config.files]
     shape = _shape(config, files)
     rows = []
     for engine in engines:
@@ -71,7 +71,9 @@ def _measure(
     for number, file in able.items():
         row = _row(file, engine, images, threads, times[str(number)], forms[number])
         if config.memory:
-            row["memory_bytes"] = peak_memory(file.path, load, engine, tuple(images.shape), forms[number], threads)
+            row["memory_bytes"] = peak_memory(
+                file.path, load, engine, tuple(images.shape), forms[number], threads, config.trust
+            )
         rows.append({"number": number, **row})
     return rows
 

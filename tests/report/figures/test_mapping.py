@@ -3,36 +3,22 @@
 import re
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from block_links import LINKS, UNUSED, block
 from PIL import Image
 
 from netslim.core.errors import NetslimError, UsageError
-from netslim.report.figures.mapping import STAGE_COLOURS, BlockLink, _colours, _heights, _source_order, draw_mapping
+from netslim.report.figures.mapping import draw_mapping
+from netslim.report.figures.mapping_layout import BlockLink
+from netslim.report.figures.style import SERIES
 
 START = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml", "pdf": b"%PDF-"}
 
 
-def block(target: str, source: str | None, scale: float = 1.0, covered: float = 0.5) -> BlockLink:
-    operation = "new" if source is None else "sliced, folded"
-    return BlockLink(target=target, source=source, operation=operation, scale=scale, covered=covered)
-
-
-LINKS = [
-    block("stem", "stem"),
-    *(block(f"layer1.{index}", "layer1.0", scale=1 / 3) for index in range(3)),
-    block("layer2.0", "layer2.0"),
-    block("layer2.1", "layer2.5", covered=0.973),
-    block("layer2.2", None, covered=0.0),
-    block("head", None, covered=0.0),
-]
-UNUSED = ["layer1.1", "layer2.1", "layer3.0", "head"]
 NAMES = {link.target for link in LINKS} | {link.source for link in LINKS if link.source} | set(UNUSED)
 
 
@@ -61,7 +47,7 @@ def test_a_png_can_be_opened_and_is_not_blank(tmp_path: Path) -> None:
         image.load()
         assert min(image.size) > 500
         colours = {pixel[:3] for _, pixel in image.convert("RGBA").getcolors(1 << 20) or []}
-    assert {tuple(bytes.fromhex(colour[1:])) for colour in STAGE_COLOURS[:2]} <= colours
+    assert {tuple(bytes.fromhex(colour[1:])) for colour in SERIES[:2]} <= colours
 
 
 @pytest.mark.parametrize("name", ["mapping.jpg", "mapping", "png"])
@@ -110,51 +96,6 @@ def test_the_legend_says_what_everything_means(tmp_path: Path) -> None:
         "link: the whole branch of its source",
         "link: 1/3 of the branch of its source",
     ]
-
-
-def test_source_blocks_keep_to_their_stages() -> None:
-    assert _source_order(LINKS, UNUSED) == [
-        "stem",
-        *("layer1.0", "layer1.1"),
-        *("layer2.0", "layer2.5", "layer2.1"),
-        *("layer3.0", "head"),
-    ]
-
-
-def test_a_stage_has_one_colour_on_both_sides() -> None:
-    source, target = _colours(_source_order(LINKS, UNUSED)), _colours([link.target for link in LINKS])
-    assert [source[stage] for stage in ("layer1", "layer2", "layer3")] == list(STAGE_COLOURS[:3])
-    assert [target[stage] for stage in ("layer1", "layer2")] == list(STAGE_COLOURS[:2])
-    assert source["stem"] == target["head"] not in STAGE_COLOURS
-    assert _colours(["stages.0.0", "stages.1.0"])["stages.1"] == STAGE_COLOURS[1]
-
-
-def test_links_run_level() -> None:
-    """A source block is half-way between the blocks it fills."""
-    source, target = _heights(_source_order(LINKS, UNUSED), LINKS, 0.2)
-    assert source["stem"] == target["stem"]
-    assert source["layer1.0"] == pytest.approx(target["layer1.1"])
-    assert target["layer1.2"] - target["layer1.1"] == pytest.approx(0.2)
-    assert source["layer2.0"] == target["layer2.0"]
-    assert source["layer2.5"] == target["layer2.1"]
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 3), st.one_of(st.none(), st.integers(0, 9))), max_size=30),
-    st.sets(st.integers(0, 9)),
-)
-def test_blocks_never_overlap(origins: list[tuple[int, int | None]], unused: set[int]) -> None:
-    """Whatever goes where, also out of order: every block has its place, a pitch or more below the last."""
-    links = [
-        block(f"layer{index // 4}.{index}", None if origin is None else f"layer{stage}.{origin}")
-        for index, (stage, origin) in enumerate(origins)
-    ]
-    sources = _source_order(links, [f"layer2.{index}" for index in unused])
-    source, target = _heights(sources, links, 0.2)
-    assert list(source) == sources
-    assert list(target) == [link.target for link in links]
-    for heights in ([0.75, *source.values()], [0.75, *target.values()]):
-        assert all(below - above > 0.199 for above, below in pairwise(heights))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""Target eager: plain PyTorch code."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+from exported_networks import IMAGES, NETWORKS, exported, outputs
+from torch import nn
+
+from netslim.core.errors import NetslimError
+from netslim.deploy.inference import Search
+from netslim.deploy.targets.eager import load_code
+
+
+def test_eager_is_code_that_needs_no_netslim(tmp_path: Path) -> None:
+    model = NETWORKS["resnet"]()
+    exported(model, tmp_path / "net", "eager", Search(selection="gather", multiple=8, layout="nhwc"))
+    assert sorted(file.name for file in (tmp_path / "net").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "network.py",
+    ]
+    imports = [n for n in ast.walk(ast.parse((tmp_path / "net/network.py").read_text())) if isinstance(n, ast.Import)]
+    assert [alias.name for node in imports for alias in node.names] == ["torch"]
+    loaded = load_code(tmp_path / "net")
+    torch.testing.assert_close(outputs(loaded, IMAGES), outputs(model, IMAGES), rtol=1e-4, atol=1e-5)
+    weight = next(
+        layer.weight for layer in loaded.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size > (1, 1)
+    )
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_eager_writes_torchs_own_layers_only(tmp_path: Path) -> None:
+
+    with pytest.raises(NetslimError, match="type --target pt2"):
+        exported(nn.Sequential(nn.Conv2d(3, 2, 1), _Foreign(), nn.Flatten()), tmp_path / "net", "eager")
+    assert list(tmp_path.iterdir()) == []
+
+
+class _Foreign(nn.ReLU):
+    """A leaf that torch.nn does not have: it says that it is of torch.nn."""
+
+
+_Foreign.__module__ = "torch.nn.modules.activation"

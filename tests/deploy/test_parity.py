@@ -1,0 +1,17 @@
+"""What counts as the same."""
+
+import pytest
+import torch
+from exported_networks import IMAGES
+from torch import nn
+
+from netslim.deploy import ParityError
+from netslim.deploy.parity import check_parity
+
+
+def test_parity_refuses_what_is_not_a_number() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(768, 2))
+    with pytest.raises(ParityError, match="differs from the trained network by nan"):
+        check_parity(model, lambda images: torch.full((len(images), 2), torch.nan), IMAGES, "x")
+    with pytest.raises(ParityError, match=r"gives shape \(1, 3\), not \(1, 2\)"):
+        check_parity(model, lambda images: torch.zeros(len(images), 3), IMAGES, "x")
