@@ -22,6 +22,7 @@ NAMES = [
     "load",
     "load_source",
     "measure",
+    "penalty",
     "plan",
     "recalibrate_",
     "save",
