@@ -23,6 +23,7 @@ NAMES = [
     "load",
     "load_source",
     "measure",
+    "penalty",
     "plan",
     "recalibrate_",
     "save",

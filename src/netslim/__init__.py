@@ -8,6 +8,7 @@ The public API on one page; everything is imported at its first use:
 - `plan(model, example, percent=...)`: which channels of any network go. `apply(model, plan)`: the smaller network.
 - `verify(model, small, images)`: the masked original against the rebuilt network.
 - `absorb_(small, model, example)`, `recalibrate_(small, batches)`: what puts right what a pruning did.
+- `penalty(model, "l1", strength=...)`: what makes channels removable, in a training loop of your own.
 - `for_inference(model, example)`: the same function as a network made for speed.
 - `export(model, example, path, target="onnx")`: a file for ONNX Runtime (or another target), shown to compute the same.
 - `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from netslim.pruning.bias_absorption import absorb_ as absorb_
     from netslim.training.bn_statistics import recalibrate_ as recalibrate_
     from netslim.training.evaluate import evaluate as evaluate
+    from netslim.training.penalties.own_loop import penalty as penalty
     from netslim.transfers import load_source as load_source
     from netslim.transfers import transfer as transfer
 
@@ -44,6 +46,7 @@ _HOMES = {
     "load": ("netslim.network", "load"),
     "load_source": ("netslim.transfers", "load_source"),
     "measure": ("netslim.cost", "measure"),
+    "penalty": ("netslim.training.penalties.own_loop", "penalty"),
     "plan": ("netslim.pruning", "plan"),
     "recalibrate_": ("netslim.training.bn_statistics", "recalibrate_"),
     "save": ("netslim.network", "save"),

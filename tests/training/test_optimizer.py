@@ -117,3 +117,15 @@ def test_a_state_of_another_network_is_refused(
     exported["state"][1]["momentum_buffer"] = torch.zeros(7)
     with pytest.raises(CheckpointError, match=r"^the optimizer's state of bn\.weight has shape \(7,\), not \(4,\)$"):
         import_state(sgd(model), model, exported)
+
+
+def test_without_decay_a_scale_stays_where_it_is_and_the_rest_shrinks(make_tiny: Callable[[], nn.Module]) -> None:
+    model = make_tiny()
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    optimizer = build_sgd(model, lr=0.1, momentum=0.0, weight_decay=0.5, scale_decay=False)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        expected = before[name] if name == "bn.weight" else before[name] * (1 - 0.1 * 0.5)
+        torch.testing.assert_close(parameter.detach(), expected)

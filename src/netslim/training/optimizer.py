@@ -1,6 +1,6 @@
 """SGD, and its state in the numbering of the original scripts, so that either side can go on from the other's file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -44,6 +44,50 @@ def step_size(optimizer: torch.optim.Optimizer) -> float | Tensor:
     """
     group = optimizer.param_groups[0]
     size: float | Tensor = group["lr"] / (1 - group["momentum"])
+    return size
+
+
+def has_step_sizes(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether `step_sizes` knows an optimizer: torch's SGD, Adam and AdamW."""
+    return isinstance(optimizer, torch.optim.SGD | torch.optim.Adam)
+
+
+def step_sizes(optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> float | Tensor | list[Tensor]:
+    """How far a gradient that stays 1 moves each parameter per step, whatever the groups they are in.
+
+    SGD: lr (1 - dampening) / (1 - momentum). Adam: lr / (sqrt(v) + eps), v the mean of squared gradients after this
+    step, without its bias: a step in the metric of Adam (Yun et al. 2021), whose fixed points are the same.
+
+    Args:
+        optimizer: see `has_step_sizes`; it has taken a step.
+        parameters: those that it doesn't have get 0.
+
+    Returns:
+        One size if it is the same for all, else a tensor for each, which broadcasts to its parameter's shape.
+    """
+    groups = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
+    own = [groups.get(id(parameter)) for parameter in parameters]
+    if isinstance(optimizer, torch.optim.Adam):
+        return [_adam_size(group, optimizer.state, one) for group, one in zip(own, parameters, strict=True)]
+    by_group = {id(group): _sgd_size(group) for group in optimizer.param_groups}
+    sizes = [by_group[id(group)] if group else 0.0 for group in own]
+    if len({id(size) if isinstance(size, Tensor) else size for size in sizes}) == 1:
+        return sizes[0]
+    return [torch.as_tensor(size, dtype=p.dtype, device=p.device) for size, p in zip(sizes, parameters, strict=True)]
+
+
+def _sgd_size(group: Mapping[str, Any]) -> float | Tensor:
+    size: float | Tensor = group["lr"] / (1 - group["momentum"])
+    return size * (1 - group["dampening"]) if group["dampening"] else size
+
+
+def _adam_size(group: Mapping[str, Any] | None, state: Mapping[Tensor, Any], parameter: Tensor) -> Tensor:
+    if group is None or parameter not in state:
+        return torch.zeros((), dtype=parameter.dtype, device=parameter.device)
+    own = state[parameter]
+    squares = own["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
+    counted = 1 - group["betas"][1] ** own["step"].to(squares.device)
+    size: Tensor = group["lr"] / ((squares / counted).sqrt() + group["eps"])
     return size
 
 

@@ -122,16 +122,8 @@ class Phase:
         self.precision = self._precision()
         self.precision.arrange_(self.model)
         self.graphs = graphs_for(config, self.precision, device, world)
-        self.step = build_step(
-            config,
-            self.model,
-            self.precision,
-            self.dataset,
-            teacher,
-            world=world,
-            graphs=self.graphs,
-            first_batch=self._first_batch,
-        )
+        given = self.model, self.precision, self.dataset, teacher
+        self.step = build_step(config, *given, world=world, graphs=self.graphs, first_batch=self._first_batch)
         self.state = TrainState(epoch=config.start_epoch)
         if previous:
             self._restore_state(previous)

@@ -1,5 +1,7 @@
-"""Penalties on BatchNorm scales, one plug-in per file: what makes channels removable."""
+"""Penalties on the scales of normalisations, one plug-in per file: what makes channels removable."""
 
+from netslim.training.penalties.own_loop import ScalePenalty as ScalePenalty
+from netslim.training.penalties.own_loop import penalty as penalty
 from netslim.training.penalties.penalty import PENALTIES as PENALTIES
 from netslim.training.penalties.penalty import Penalty as Penalty
 from netslim.training.penalties.penalty import PenaltyOptions as PenaltyOptions

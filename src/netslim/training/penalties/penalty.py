@@ -1,6 +1,6 @@
 """What all penalties on BatchNorm scales share: which scales, how strong when, and what is logged of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from netslim.core.plugins import Option
 from netslim.core.registry import Registry
+from netslim.core.scale_norms import ScaleNorm, scale_norms
 from netslim.training.penalties.strength import Progress, strength_factor
 
 NEAR_ZERO = 0.01
@@ -39,7 +40,7 @@ class Penalty:
     (`after_step_`). So mixed precision, accumulation, clipping and several processes leave it as it is.
 
     Args:
-        model: whose BatchNorm2d scales are penalised; not wrapped for several processes.
+        model: whose scales are penalised (see `scale_norms`); not wrapped for several processes.
         strength: its full strength, which it has from the end of the warm-up on if the schedule is constant.
         options: the rest.
 
@@ -57,13 +58,14 @@ class Penalty:
         self.factor = 1.0
         self.dial: Tensor | None = None
         self.progress = Progress(done=0.0, epochs=1)
-        norms = {
-            name: module
-            for name, module in model.named_modules()
-            if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) and module.affine
-        }
+        norms = scale_norms(model)
         self._scales: list[Tensor] = [norm.weight for norm in norms.values()]
         self._weights = self._aligned(norms, self.options.weights)
+
+    @property
+    def scales(self) -> Sequence[Tensor]:
+        """What is penalised: the weights of `scale_norms`, in network order."""
+        return self._scales
 
     def advance(self, progress: Progress) -> None:
         """Sets the strength for the next step, from where the training stands."""
@@ -78,11 +80,11 @@ class Penalty:
     def before_step_(self) -> None:
         """Changes the scales' gradients, in place."""
 
-    def after_step_(self, step_size: float | Tensor) -> None:
+    def after_step_(self, step_size: float | Tensor | Sequence[Tensor]) -> None:
         """Changes the scales after the optimizer's step; not called if that was skipped.
 
         Args:
-            step_size: see `netslim.training.optimizer.step_size`.
+            step_size: see `netslim.training.optimizer.step_size`; or one for each scale, where they differ.
         """
 
     def value(self) -> float:
@@ -122,12 +124,12 @@ class Penalty:
         return None if self._weights is None else torch.cat(self._weights)
 
     @staticmethod
-    def _aligned(norms: Mapping[str, nn.Module], weights: Mapping[str, Tensor] | None) -> list[Tensor] | None:
+    def _aligned(norms: Mapping[str, ScaleNorm], weights: Mapping[str, Tensor] | None) -> list[Tensor] | None:
         """The weights in the order of the scales, on their device; a BatchNorm that is not named has zeros."""
         if weights is None:
             return None
         return [
-            weights[name].to(norm.weight) if name in weights else torch.zeros_like(norm.weight)  # type: ignore[arg-type]
+            weights[name].to(norm.weight) if name in weights else torch.zeros_like(norm.weight)
             for name, norm in norms.items()
         ]
 

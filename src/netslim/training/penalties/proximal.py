@@ -39,15 +39,18 @@ class ProximalPenalty(Penalty):
         """With whether scales that are zero stay so."""
         return (*super().form, self._holds)
 
-    def after_step_(self, step_size: float | Tensor) -> None:
+    def after_step_(self, step_size: float | Tensor | Sequence[Tensor]) -> None:
         """Soft-thresholds the scales that have a gradient."""
         trained = self._trained()
         if not self.strength or not trained:
             return
         with torch.no_grad():
             scales = [self._scales[position] for position in trained]
-            threshold = self._scaled(step_size)
             slopes = self._slopes()
+            if isinstance(step_size, Sequence):
+                slopes = [*step_size] if slopes is None else [*torch._foreach_mul(slopes, [*step_size])]
+                step_size = 1.0
+            threshold = self._scaled(step_size)
             sizes = torch._foreach_abs(scales)
             if slopes is None:
                 torch._foreach_add_(sizes, threshold, alpha=-1)  # without alpha torch would look at its value
