@@ -33,7 +33,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None
 
 
 def test_a_size_below_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"images of 0 pixels per side are not possible: type --image-size 1 or more"):
+    with pytest.raises(UsageError, match=r"images of 0 pixels per side are not possible: type `image_size=1` or more"):
         load_dataset("digits", tmp_path, image_size=0)
 
 
@@ -80,7 +80,7 @@ def test_too_much_for_the_memory_is_refused_before_it_is_tried(tmp_path: Path, m
     monkeypatch.setattr(memory_module, "available_memory", lambda: 2_000_000_000)
     with pytest.raises(
         DataError,
-        match=r"^1437 images of 2000x2000 pixels need 5.7 GB of memory and 2.0 GB are free: type a smaller --image-s",
+        match=r"^1437 images of 2000x2000 pixels need 5.7 GB of memory and 2.0 GB are free: type a smaller `image_s",
     ):
         load_dataset("digits", tmp_path, image_size=2000)
 

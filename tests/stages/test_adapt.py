@@ -7,7 +7,7 @@ import torch
 from netslim.core.seeding import seed_torch
 from netslim.data import TrainBatches, load_dataset
 from netslim.models import create_model
-from netslim.stages.transfer.adapt import BATCH_SIZE, calibration_images, training_images
+from netslim.stages.shared.calibration_data import BATCH_SIZE, calibration_images, training_images
 from netslim.training.bn_statistics import recalibrate_
 
 DIGITS = load_dataset("digits", Path())

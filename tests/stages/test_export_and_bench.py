@@ -57,14 +57,14 @@ def test_export_of_an_export(files: tuple[Path, Path], tmp_path: Path) -> None:
 
 def test_export_at_another_image_size(files: tuple[Path, Path], tmp_path: Path) -> None:
     exported(files[1], image_size=24, output=tmp_path / "net.onnx", pad=1)
-    with pytest.raises(UsageError, match=r"--image-size 16: a file is for inputs of shape \(3, 24, 24\)"):
+    with pytest.raises(UsageError, match=r"`image_size=16`: a file is for inputs of shape \(3, 24, 24\)"):
         bench.run(BenchConfig(files=[tmp_path / "net.onnx"], image_size=16, engines="onnxruntime"))
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"selection": "none"}, "--selection none: type gather or zeros, or leave it out: the faster"),
+        ({"selection": "none"}, "`selection='none'`: type gather or zeros, or leave it out: the faster"),
         ({"target": "tensorrt"}, "unknown target 'tensorrt'"),
         ({"layout": "nwhc"}, "unknown layout 'nwhc'"),
     ],
@@ -119,9 +119,9 @@ def test_bench_compares_with_the_first_file(files: tuple[Path, Path], tmp_path: 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"engines": "tensorrt"}, "--engines tensorrt: type some of eager,compiled,onnxruntime"),
-        ({"batch_sizes": "1,x"}, "--batch-sizes 1,x: type numbers from 1, with commas between"),
-        ({"threads": "0"}, "--threads 0: type numbers from 1, with commas between"),
+        ({"engines": "tensorrt"}, "`engines='tensorrt'`: type some of eager,compiled,onnxruntime"),
+        ({"batch_sizes": "1,x"}, "`batch_sizes='1,x'`: type numbers from 1, with commas between"),
+        ({"threads": "0"}, "`threads='0'`: type numbers from 1, with commas between"),
     ],
 )
 def test_bench_refuses(files: tuple[Path, Path], tmp_path: Path, given: dict[str, Any], message: str) -> None:
@@ -132,7 +132,7 @@ def test_bench_refuses(files: tuple[Path, Path], tmp_path: Path, given: dict[str
 
 def test_bench_of_what_no_engine_runs(files: tuple[Path, Path], tmp_path: Path) -> None:
     exported(files[1], output=tmp_path / "small.onnx", pad=1)
-    with pytest.raises(UsageError, match="--engines eager: none of them runs any of these files"):
+    with pytest.raises(UsageError, match="`engines='eager'`: none of them runs any of these files"):
         measured([tmp_path / "small.onnx"], tmp_path, engines="eager", image_size=None)
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(CheckpointError, match="ONNX Runtime can't read the model"):

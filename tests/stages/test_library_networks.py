@@ -52,10 +52,10 @@ def test_the_whole_way(run_train: Train, folder: Path, tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"arch": ARCH, "depth": 164}, "--depth 164: timm/test_resnet has its depth in its name; leave --depth out"),
+        ({"arch": ARCH, "depth": 164}, "`depth=164`: timm/test_resnet has its depth in its name; leave `depth` out"),
         (
             {"arch": "resnet", "stem": "cifar"},
-            "--stem cifar: only torchvision/NAME and timm/NAME have one; leave --stem out",
+            "`stem='cifar'`: only torchvision/NAME and timm/NAME have one; leave `stem` out",
         ),
         ({"arch": ARCH, "depth": None, "stem": "big"}, "unknown stem 'big' (known: cifar, imagenet)"),
         ({"arch": "timm/test_resnte", "depth": None}, "unknown timm network 'test_resnte'; did you mean test_resnet"),
@@ -71,12 +71,12 @@ def test_flags_that_the_architecture_has_not(
 
 
 def test_a_file_of_a_network_without_a_depth(run_train: Train, start: Path, tmp_path: Path) -> None:
-    """main.py always asks for one, unless --arch names a library's network."""
+    """main.py always asks for one, unless `arch` names a library's network."""
     with pytest.raises(CheckpointError) as error:
         run_train(save=tmp_path / "run", resume=start, depth=19)
     assert str(error.value) == (
-        f"{start} holds a timm/test_resnet, which has no depth: leave --depth out "
-        "(main.py: type --arch timm/test_resnet)"
+        f"{start} holds a timm/test_resnet, which has no depth: leave `depth` out "
+        "(main.py: type `arch='timm/test_resnet'`)"
     )
     run_train(save=tmp_path / "run", resume=start, depth=None, arch=ARCH, stem="cifar", epochs=1)
 
@@ -84,7 +84,7 @@ def test_a_file_of_a_network_without_a_depth(run_train: Train, start: Path, tmp_
 def test_a_file_of_a_network_with_another_stem(run_train: Train, start: Path, trained: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as error:
         run_train(save=tmp_path / "run", resume=start, depth=None, stem="imagenet")
-    assert str(error.value) == f"{start} holds a timm/test_resnet with stem cifar, not imagenet; type --stem cifar"
+    assert str(error.value) == f"{start} holds a timm/test_resnet with stem cifar, not imagenet; type `stem='cifar'`"
     with pytest.raises(CheckpointError) as error:
         run_train(save=tmp_path / "run", resume=trained / BEST, stem="cifar")
-    assert str(error.value) == f"{trained / BEST} holds a resnet, which has no stem: leave --stem out"
+    assert str(error.value) == f"{trained / BEST} holds a resnet, which has no stem: leave `stem` out"

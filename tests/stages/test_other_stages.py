@@ -64,7 +64,7 @@ def test_evaluate_uses_the_normalisation_that_the_network_learnt(trained: Path, 
 @pytest.mark.parametrize(
     ("given", "kind", "message"),
     [
-        ({"split": "val"}, UsageError, "--split val: type train or test"),
+        ({"split": "val"}, UsageError, "`split='val'`: type train or test"),
         ({"dataset": "cifar11"}, UsageError, "unknown data set 'cifar11'; did you mean "),
         ({"dataset": "folder", "data_dir": Path("nowhere")}, DataError, "there is no folder nowhere/train: "),
     ],
@@ -87,7 +87,7 @@ def test_evaluate_without_a_data_set_in_the_file(tmp_path: Path) -> None:
     save(tmp_path / "bare.pth.tar", create_model("resnet", depth=11))
     with pytest.raises(UsageError) as error:
         run_evaluate(tmp_path / "bare.pth.tar")
-    assert str(error.value) == f"{tmp_path / 'bare.pth.tar'} names no data set; type --dataset NAME"
+    assert str(error.value) == f"{tmp_path / 'bare.pth.tar'} names no data set; type `dataset=NAME`"
 
 
 def test_info_of_a_trained_network(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,7 +161,7 @@ def test_transfer_prints_the_guides_summary(tmp_path: Path, capsys: pytest.Captu
     keys = [int(line.split(":")[1].removesuffix(" keys").replace(",", "")) for line in lines[at + 1 : at + 4]]
     assert sum(keys) == len(load(output).state_dict())
     assert lines[-1].strip() == (
-        f"netslim train --resume {output} --dataset digits --depth 11 --save ./fine_tuned_model"
+        f"netslim train `resume='{output}'` `dataset='digits'` `depth=11` `save='./fine_tuned_model'`"
     )
     assert result["file"] == str(output)
 
@@ -182,7 +182,7 @@ def test_transfer_to_folders_needs_the_shape(tmp_path: Path) -> None:
     for given in ({}, {"num_classes": 5}, {"in_channels": 3}):
         with pytest.raises(UsageError) as error:
             run_transfer(tmp_path / "out.pth.tar", dataset="folder", **given)
-        assert str(error.value) == ("the data set 'folder' fixes no shape: type --num-classes N --in-channels 1 or 3")
+        assert str(error.value) == ("the data set 'folder' fixes no shape: type `num_classes=N` `in_channels=1` or 3")
     run_transfer(tmp_path / "out.pth.tar", dataset="folder", num_classes=5, in_channels=3)
     assert load(tmp_path / "out.pth.tar").arch.arguments["num_classes"] == 5
 
@@ -193,7 +193,7 @@ def test_transfer_to_folders_needs_the_shape(tmp_path: Path) -> None:
         ({"source": "keras"}, "unknown source 'keras'"),
         ({"model_name": "resnet51"}, "'resnet51'"),
         ({"dataset": "imagenot"}, "unknown data set 'imagenot'"),
-        ({"depth": 18}, "--depth 18: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20"),
+        ({"depth": 18}, "`depth=18`: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20"),
         ({"strategy": "magic"}, "unknown "),
     ],
 )

@@ -75,7 +75,7 @@ def test_percent_zero_removes_nothing(trained: Path, folder: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("percent", [-0.1, 1.0, 1.5, 40.0])
 def test_an_impossible_percent_is_said_before_anything_is_opened(tmp_path: Path, percent: float) -> None:
-    with pytest.raises(UsageError, match=r"^--percent "):
+    with pytest.raises(UsageError, match=r"^`percent="):
         run(tmp_path / "missing.pth.tar", tmp_path / "run", percent=percent)
     assert not (tmp_path / "run").exists()
 
@@ -83,7 +83,7 @@ def test_an_impossible_percent_is_said_before_anything_is_opened(tmp_path: Path,
 def test_another_depth(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as error:
         run(trained / BEST, tmp_path / "run", depth=164)
-    assert str(error.value) == f"{trained / BEST} holds a resnet of depth 11, not 164; type --depth 11"
+    assert str(error.value) == f"{trained / BEST} holds a resnet of depth 11, not 164; type `depth=11`"
 
 
 def test_a_missing_file_leaves_no_folder(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_an_original_file_without_data_set_is_pruned_without_accuracies(
     source = original_file(tmp_path / "original.pth.tar", create_model("resnet", depth=11, num_classes=10))
     result = run(source, tmp_path / "run", percent=0.3)
     assert "top1" not in result
-    assert f"{source} names no data set: pruning without accuracies (type --dataset NAME for them)" in (
+    assert f"{source} names no data set: pruning without accuracies (type `dataset=NAME` for them)" in (
         capsys.readouterr().out
     )
     assert "Test accuracy" not in (tmp_path / "run/prune.txt").read_text()
@@ -133,7 +133,7 @@ def test_layers_held_at_their_least_width_are_named(
     result = run(trained / BEST, tmp_path / "run", data_dir=folder, percent=0.95, min_channels=8)
     assert result["clamped"]
     assert min(load(tmp_path / "run/pruned.pth.tar").cfg) >= 8
-    assert f"held at --min-channels 8: {', '.join(result['clamped'])}" in capsys.readouterr().out
+    assert f"held at `min_channels=8`: {', '.join(result['clamped'])}" in capsys.readouterr().out
 
 
 def test_a_pruned_network_can_be_pruned_again(pruned: Path, folder: Path, tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_a_target_instead_of_a_percentage(
     assert result["macs"] == pytest.approx(0.5 * result["macs_before"], rel=0.01)
     assert result["budget"]["reached"] == result["macs"]
     out = capsys.readouterr().out
-    assert f"budget     --target-macs 0.5: {round(0.5 * result['macs_before']):,} asked for, " in out
-    assert "left alone: layer1.0.bn1 (is not in --only), " in out
+    assert f"budget     `target_macs=0.5`: {round(0.5 * result['macs_before']):,} asked for, " in out
+    assert "left alone: layer1.0.bn1 (is not in `only`), " in out
     plan = plan_from_dict(json.loads((tmp_path / "run/plan.json").read_text()))
     assert (plan.round_to, plan.criterion) == (4, "taylor")
     assert all(len(group.keep) in (group.total, *range(4, group.total, 4)) for group in plan.groups)
@@ -164,9 +164,9 @@ def test_a_target_instead_of_a_percentage(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"percent": 0.3, "target_macs": "0.5"}, "--percent 0.3, --target-macs 0.5: a plan has one budget"),
-        ({"target_macs": "12Q"}, "--target-macs 12Q: what should remain, as a share"),
-        ({"target_latency": "3"}, "--target-latency 3: what should remain, as a share"),
+        ({"percent": 0.3, "target_macs": "0.5"}, "`percent=0.3`, `target_macs=0.5`: a plan has one budget"),
+        ({"target_macs": "12Q"}, "`target_macs='12Q'`: what should remain, as a share"),
+        ({"target_latency": "3"}, "`target_latency=3`: what should remain, as a share"),
     ],
 )
 def test_budgets_that_are_none_are_said_before_anything_is_opened(
@@ -179,7 +179,7 @@ def test_budgets_that_are_none_are_said_before_anything_is_opened(
 
 
 def test_a_budget_that_cannot_be_met_leaves_the_folder_free(trained: Path, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"the least that can be reached is .* type --target-macs \d+$"):
+    with pytest.raises(UsageError, match=r"the least that can be reached is .* type `target_macs=\d+`$"):
         run(trained / BEST, tmp_path / "run", data_dir=folder, target_macs="0.001", recalibrate=0)
     assert not (tmp_path / "run/plan.json").exists()
     assert run(trained / BEST, tmp_path / "run", data_dir=folder, target_macs="0.6", recalibrate=0)["macs"]

@@ -14,8 +14,8 @@ from netslim.core.errors import CheckpointError, UsageError
 from netslim.core.seeding import seed_torch
 from netslim.models import ChannelSelection, create_model
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.recipe import check_recipe, decays_scales
-from netslim.stages.train.start import reinitialize_
+from netslim.stages.train.initial_model import reinitialize_
+from netslim.stages.train.step_setup import check_step, decays_scales
 
 Train = Callable[..., dict[str, Any]]
 CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
@@ -73,36 +73,42 @@ def test_decay_of_scales_is_the_originals_unless_the_penalty_is_not(given: dict[
     ("given", "message"),
     [
         ({"penalty": "l0"}, "unknown penalty 'l0'; did you mean l1? (known: l1, polarization, proximal)"),
-        ({"penalty": "proximal"}, "--penalty proximal: there is no penalty: type -sr with it"),
-        ({"penalty_warmup": 1}, "--penalty-warmup 1.0: there is no penalty: type -sr with it"),
-        ({"penalty_weights": "params"}, "--penalty-weights params: type equal or macs"),
+        (
+            {"penalty": "proximal"},
+            "`penalty='proximal'`: there is no penalty: type `sparsity_regularization=True` with it",
+        ),
+        (
+            {"penalty_warmup": 1},
+            "`penalty_warmup=1.0`: there is no penalty: type `sparsity_regularization=True` with it",
+        ),
+        ({"penalty_weights": "params"}, "`penalty_weights='params'`: type equal or macs"),
         (
             {"penalty_schedule": "exp"},
             "unknown penalty schedule 'exp' (known: constant, cosine, linear, lr)",
         ),
         (
             {**SPARSE, "polarity": 2.0},
-            "--polarity 2.0: penalty l1 has none: type --penalty polarization with it",
+            "`polarity=2.0`: penalty l1 has none: type `penalty='polarization'` with it",
         ),
         (
             {**SPARSE, "epochs": 2, "penalty_warmup": 2},
-            "--penalty-warmup 2: with --epochs 2 the penalty would never reach its strength; type fewer than 2 epochs "
+            "`penalty_warmup=2`: with `epochs=2` the penalty would never reach its strength; type fewer than 2 epochs "
             "of warm-up",
         ),
-        ({"temperature": 2.0}, "--temperature 2.0: there is no teacher: type --teacher FILE with it"),
+        ({"temperature": 2.0}, "`temperature=2.0`: there is no teacher: type `teacher=FILE` with it"),
         (
             {"teacher": Path("logs/model_best.pth.tar")},
-            "--teacher logs/model_best.pth.tar is a file that this run writes; give another --save",
+            "`teacher='logs/model_best.pth.tar'` is a file that this run writes; give another `save`",
         ),
         (
             {"reinitialize": True},
-            "--reinitialize keeps the shape of a pruned network: type --refine FILE with it",
+            "`reinitialize=True` keeps the shape of a pruned network: type `refine=FILE` with it",
         ),
     ],
 )
 def test_settings_that_can_not_be(given: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as error:
-        check_recipe(TrainConfig(**{"epochs": 2, **given}))
+        check_step(TrainConfig(**{"epochs": 2, **given}))
     assert str(error.value) == message
 
 
@@ -140,7 +146,7 @@ def test_a_teacher_of_other_classes_or_images_is_refused(
     netslim.save(file, create_model("resnet", depth=11, **shape))
     with pytest.raises(CheckpointError) as error:
         run_train(save=tmp_path / "run", teacher=file)
-    assert str(error.value).startswith(f"--teacher {file}: {message}")
+    assert str(error.value).startswith(f"`teacher='{file}'`: {message}")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
 
@@ -155,8 +161,8 @@ def test_a_teacher_of_another_data_set_is_refused_though_it_has_as_many_classes(
     with pytest.raises(CheckpointError) as error:
         run_train(save=tmp_path / "run", teacher=tmp_path / "pets.pth.tar")
     assert str(error.value) == (
-        f"--teacher {tmp_path / 'pets.pth.tar'}: its network was trained on the classes of pets, not those of folder; "
-        f"give one that was trained on folder"
+        f"`teacher='{tmp_path / 'pets.pth.tar'}'`: its network was trained on the classes of pets, not those of "
+        f"folder; give one that was trained on folder"
     )
 
 

@@ -1,4 +1,4 @@
-"""`--capture`: what is said where steps can't be recorded, and whole runs from recordings."""
+"""`capture`: what is said where steps can't be recorded, and whole runs from recordings."""
 
 import importlib.util
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import torch
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.distributed import World
 from netslim.core.errors import InterruptedRunError, UsageError
-from netslim.stages.train import recipe
+from netslim.stages.train import step_setup
 from netslim.stages.train.config import TrainConfig
 from netslim.training.precision import PROBE_STEPS, Precision
 from netslim.training.signals import Interrupt
@@ -36,8 +36,8 @@ def recorders(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         made.append(recording.TapeRecorder())
         return made[-1]
 
-    monkeypatch.setattr(recipe, "CudaRecorder", make)
-    monkeypatch.setattr(recipe, "_unrecordable", lambda *_: "")
+    monkeypatch.setattr(step_setup, "CudaRecorder", make)
+    monkeypatch.setattr(step_setup, "_unrecordable", lambda *_: "")
     return made
 
 
@@ -73,17 +73,17 @@ def test_on_a_cpu_a_line_says_so_and_the_run_is_the_same(
 
 def test_fp16_is_not_recorded(recorders: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     model = torch.nn.BatchNorm2d(1)
-    optimizer = recipe.build_sgd(model, lr=0.1, momentum=0.9, weight_decay=0.0)
-    step = TrainStep(model, optimizer, precision=Precision("fp16"), penalty=recipe.no_penalty(model))
-    assert recipe.record_step(TrainConfig(capture="graphs"), step, torch.device("cpu"), lambda: None) is None
+    optimizer = step_setup.build_sgd(model, lr=0.1, momentum=0.9, weight_decay=0.0)
+    step = TrainStep(model, optimizer, precision=Precision("fp16"), penalty=step_setup.no_penalty(model))
+    assert step_setup.record_step(TrainConfig(capture="graphs"), step, torch.device("cpu"), lambda: None) is None
     assert capsys.readouterr().out == (
-        "graphs are off: in fp16 the host looks at every step's gradients; type --precision bf16\n"
+        "graphs are off: in fp16 the host looks at every step's gradients; type `precision='bf16'`\n"
     )
     assert recorders == []
 
 
 def test_what_is_said_of_several_processes() -> None:
-    assert recipe._unrecordable(torch.device("cuda"), World(0, 2)) == "several processes train together"
+    assert step_setup._unrecordable(torch.device("cuda"), World(0, 2)) == "several processes train together"
 
 
 def test_precisions_are_timed_as_they_will_be_taken(run_train: Train, tmp_path: Path, recorders: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""`netslim prune --steps K`, and the momentum between pruning and fine-tuning, on a network trained for a second."""
+"""Pruning in several steps, and the momentum between pruning and fine-tuning, on a network trained for a second."""
 
 import json
 import os
@@ -133,9 +133,9 @@ def test_interrupted_in_the_training_the_same_command_goes_on_to_the_same_bits(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"epochs": 3}, "--epochs 3: one step has no training; type --steps 3 with it, or train --refine after it"),
+        ({"epochs": 3}, "`epochs=3`: one step has no training; type `steps=3` with it, or train `refine` after it"),
         ({"steps": 2, "schedule": "steps"}, "unknown schedule"),
-        ({"steps": 2, "target_latency": "3ms"}, "--target-latency 3ms with --steps 2: type a share of the latency"),
+        ({"steps": 2, "target_latency": "3ms"}, "`target_latency='3ms'` with `steps=2`: type a share of the latency"),
     ],
 )
 def test_flags_that_contradict_each_other(tmp_path: Path, given: dict[str, Any], message: str) -> None:
@@ -146,7 +146,7 @@ def test_flags_that_contradict_each_other(tmp_path: Path, given: dict[str, Any],
 
 def test_rounds_need_a_data_set(tmp_path: Path) -> None:
     save(tmp_path / "net.pth.tar", create_model("resnet", depth=11, num_classes=2, in_channels=1))
-    with pytest.raises(UsageError, match=r"^--steps 2 trains, and .* names no data set: type --dataset NAME$"):
+    with pytest.raises(UsageError, match=r"^`steps=2` trains, and .* names no data set: type `dataset=NAME`$"):
         run(tmp_path / "net.pth.tar", tmp_path / "run", steps=2)
     assert not (tmp_path / "run").exists()
 

@@ -86,10 +86,10 @@ def test_the_images_are_drawn_once_and_for_all(trained: Path, folder: Path, tmp_
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"shares": "0.5,"}, "--shares 0.5,: different numbers with commas between"),
-        ({"shares": "0.5,1"}, "--shares 0.5,1: every share is above 0 and below 1"),
+        ({"shares": "0.5,"}, "`shares='0.5,'`: different numbers with commas between"),
+        ({"shares": "0.5,1"}, "`shares='0.5,1'`: every share is above 0 and below 1"),
         ({"criterion": "slope"}, "unknown criterion 'slope'"),
-        ({"split": "train"}, "--split train: type val"),
+        ({"split": "train"}, "`split='train'`: type val"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_opened(tmp_path: Path, given: dict[str, Any], message: str) -> None:
@@ -99,7 +99,7 @@ def test_mistakes_are_said_before_anything_is_opened(tmp_path: Path, given: dict
 
 
 def test_shares_that_remove_nothing(trained: Path, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"^--shares 0\.5 removes nothing: every layer keeps --min-channels 4096$"):
+    with pytest.raises(UsageError, match=r"^`shares='0\.5'` removes nothing: every layer keeps `min_channels=4096`$"):
         run(trained / BEST, tmp_path / "run", data_dir=folder, shares="0.5", min_channels=4096)
 
 

@@ -129,12 +129,12 @@ def test_finished_and_other_settings(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"percents": "0.1;0.2"}, "--percents 0.1;0.2: different numbers with commas between, for example"),
-        ({"percents": "0.1,0.1"}, "--percents 0.1,0.1: different numbers"),
-        ({"percents": "0.1,1.2"}, "--percent 1.2: the share of channels to remove"),
-        ({"percents": "0.1", "target_macs": "0.5"}, "--percents and --target-macs can't go together: type one of them"),
+        ({"percents": "0.1;0.2"}, "`percents='0.1;0.2'`: different numbers with commas between, for example"),
+        ({"percents": "0.1,0.1"}, "`percents='0.1,0.1'`: different numbers"),
+        ({"percents": "0.1,1.2"}, "`percent=1.2`: the share of channels to remove"),
+        ({"percents": "0.1", "target_macs": "0.5"}, "`percents` and `target_macs` can't go together: type one of them"),
         ({"criterion": "bn_scale,l1"}, "unknown criterion 'l1'"),
-        ({"split": "train"}, "--split train: type val (held out of the training set) or test"),
+        ({"split": "train"}, "`split='train'`: type val (held out of the training set) or test"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_opened(tmp_path: Path, given: dict[str, Any], message: str) -> None:
@@ -147,7 +147,7 @@ def test_without_a_file_or_a_data_set(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such checkpoint file"):
         run(tmp_path / "missing.pth.tar", tmp_path / "run")
     save(tmp_path / "net.pth.tar", create_model("resnet", depth=11, num_classes=2, in_channels=1))
-    with pytest.raises(UsageError, match=r"names no data set; type --dataset NAME$"):
+    with pytest.raises(UsageError, match=r"names no data set; type `dataset=NAME`$"):
         run(tmp_path / "net.pth.tar", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -22,26 +22,26 @@ CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
     [
         (
             {"resume": Path("a"), "refine": Path("b")},
-            "--resume and --refine can't go together: --refine for a pruned network, --resume for any other",
+            "`resume` and `refine` can't go together: `refine` for a pruned network, `resume` for any other",
         ),
-        ({"select_on": "tst"}, "--select-on tst: type val (held out of the training set) or test"),
+        ({"select_on": "tst"}, "`select_on='tst'`: type val (held out of the training set) or test"),
         (
             {"nesterov": True, "momentum": 0.0},
-            "--nesterov needs momentum: type --momentum 0.9, or leave --nesterov out",
+            "`nesterov=True` needs momentum: type `momentum=0.9`, or leave `nesterov` out",
         ),
-        ({"start_epoch": 2}, "--start-epoch 2 leaves no epoch of --epochs 2"),
+        ({"start_epoch": 2}, "`start_epoch=2` leaves no epoch of `epochs=2`"),
         ({"schedule": "poly"}, "unknown schedule 'poly' (known: cosine, onecycle, step)"),
-        ({"depth": 12}, "--depth 12: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20"),
+        ({"depth": 12}, "`depth=12`: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20"),
         ({"precision": "fp64"}, None),
-        ({"device": "tpu"}, "--device tpu: type auto, cpu, cuda or cuda:N"),
-        ({"arch": "vgg", "depth": 20}, "--depth 20: the depth of a VGG is 11, 13, 16 or 19"),
+        ({"device": "tpu"}, "`device='tpu'`: type auto, cpu, cuda or cuda:N"),
+        ({"arch": "vgg", "depth": 20}, "`depth=20`: the depth of a VGG is 11, 13, 16 or 19"),
         (
             {"arch": "densenet", "depth": 41},
-            "--depth 41: the depth of a DenseNet is 3n+4; the nearest is 40 or 43",
+            "`depth=41`: the depth of a DenseNet is 3n+4; the nearest is 40 or 43",
         ),
         (
             {"arch": "vgg", "depth": None, "stem": "cifar"},
-            "--stem cifar: only torchvision/NAME and timm/NAME have one; leave --stem out",
+            "`stem='cifar'`: only torchvision/NAME and timm/NAME have one; leave `stem` out",
         ),
         (
             {"arch": "resnext"},
@@ -66,7 +66,7 @@ def test_a_network_of_another_depth_classes_or_channels(run_train: Train, tmp_pa
     start = trained / BEST
     with pytest.raises(CheckpointError) as error:
         run_train(save=tmp_path / "run", resume=start, depth=20)
-    assert str(error.value) == f"{start} holds a resnet with depth 11, not 20; type --depth 11"
+    assert str(error.value) == f"{start} holds a resnet with depth 11, not 20; type `depth=11`"
     for name, given in (("num_classes", {"num_classes": 10, "in_channels": 1}), ("in_channels", {"num_classes": 2})):
         other = tmp_path / f"{name}.pth.tar"
         model = create_model("resnet", depth=11, **given)
@@ -80,7 +80,7 @@ def test_a_network_of_another_depth_classes_or_channels(run_train: Train, tmp_pa
 def test_refine_of_a_network_that_is_not_pruned(run_train: Train, trained: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         run_train(save=tmp_path / "run", refine=trained / BEST)
-    assert str(error.value) == f"--refine {trained / BEST}: the network in it is not pruned; type --resume for it"
+    assert str(error.value) == f"`refine='{trained / BEST}'`: the network in it is not pruned; type `resume` for it"
     assert not (tmp_path / "run" / "run.json").exists()
 
 
@@ -89,7 +89,7 @@ def test_a_busy_folder(run_train: Train, tmp_path: Path) -> None:
     save.mkdir()
     with FileLock(save / ".lock"), pytest.raises(UsageError) as error:
         run_train(save=save)
-    assert str(error.value) == f"{save} is in use by another process; wait for it or give another --save"
+    assert str(error.value) == f"{save} is in use by another process; wait for it or give another `save`"
 
 
 def test_a_folder_with_someone_elses_files(run_train: Train, tmp_path: Path) -> None:

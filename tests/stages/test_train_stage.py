@@ -105,7 +105,7 @@ def test_other_settings_in_the_same_folder_are_refused_by_name(run_train: Train,
     with pytest.raises(UsageError) as error:
         run_train(save=save, epochs=3, lr=0.2)
     assert str(error.value) == (
-        f"{save} holds another run (epochs: 1 there, 3 now; lr: 0.05 there, 0.2 now); give another --save, repeat that "
+        f"{save} holds another run (epochs: 1 there, 3 now; lr: 0.05 there, 0.2 now); give another `save`, repeat that "
         f"run's settings to go on with it, or delete the folder"
     )
     assert snapshot(save) == before

@@ -13,8 +13,8 @@ from netslim.core.errors import NetslimError, UsageError
 from netslim.data import load_dataset
 from netslim.network import load
 from netslim.stages.transfer import run as transfer
-from netslim.stages.transfer.choices import choose, strategy_of
 from netslim.stages.transfer.config import TransferConfig
+from netslim.stages.transfer.settings import resolve, strategy_of
 
 timm = pytest.importorskip("timm")
 
@@ -83,7 +83,7 @@ def test_the_same_network_computes_the_same(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"timm {name} -> prunable timm/test_resnet, stem imagenet, for 1,000 classes"
     assert "BatchNorm statistics as in the source, whose network this is" in lines
-    assert lines[-1] == f"  netslim train --resume {tmp_path / OUT} --dataset NAME --save ./fine_tuned_model"
+    assert lines[-1] == f"  netslim train `resume='{tmp_path / OUT}'` `dataset=NAME` `save='./fine_tuned_model'`"
 
 
 def test_a_tag_with_its_own_number_of_classes(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_stem_for_small_images_named_without_data(
 ) -> None:
     run(tmp_path, weights=weights, stem="cifar")
     assert load(tmp_path / OUT).arch.arguments["stem"] == "cifar"
-    line = "no data set is named: type --dataset NAME --data-dir DIR to estimate BatchNorm statistics"
+    line = "no data set is named: type `dataset=NAME` `data_dir=DIR` to estimate BatchNorm statistics"
     assert line in capsys.readouterr().out.splitlines()
 
 
@@ -160,14 +160,14 @@ def test_the_digits_are_always_at_hand(tmp_path: Path, capsys: pytest.CaptureFix
 def test_zero_batches_switch_it_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     guide(tmp_path, dataset="digits", recalibrate=0)
     assert int(load(tmp_path / OUT).layer1[0].bn1.num_batches_tracked) == 0
-    assert "BatchNorm statistics as transferred (--recalibrate 0)" in capsys.readouterr().out
+    assert "BatchNorm statistics as transferred (`recalibrate=0`)" in capsys.readouterr().out
     assert read_checkpoint(tmp_path / OUT).dataset is not None
 
 
 def test_nothing_is_downloaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     guide(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [OUT]
-    line = f"no data at hand for cifar10 (looked in {tmp_path / 'data'}): type --data-dir DIR to estimate"
+    line = f"no data at hand for cifar10 (looked in {tmp_path / 'data'}): type `data_dir=DIR` to estimate"
     assert f"{line} BatchNorm statistics" in capsys.readouterr().out.splitlines()
     assert read_checkpoint(tmp_path / OUT).extra["dataset"] == "cifar10"
 
@@ -280,42 +280,42 @@ def test_a_file_that_can_not_be_written_is_known_before_the_work(tmp_path: Path,
     [
         (
             {"arch": "resnet", "stem": "cifar"},
-            "--stem cifar: only torchvision/NAME and timm/NAME have one; leave --stem out",
+            "`stem='cifar'`: only torchvision/NAME and timm/NAME have one; leave `stem` out",
         ),
         ({"stem": "big"}, "unknown stem 'big' (known: cifar, imagenet)"),
-        ({"depth": 50}, "--depth 50: timm/test_resnet has its depth in its name; leave --depth out"),
-        ({"head": "one"}, "--head one: type zero, random or means"),
-        ({"last_stage": "keep"}, "--last-stage keep: type drop or merge"),
-        ({"select_by": "luck"}, "--select-by luck: type spacing or importance"),
+        ({"depth": 50}, "`depth=50`: timm/test_resnet has its depth in its name; leave `depth` out"),
+        ({"head": "one"}, "`head='one'`: type zero, random or means"),
+        ({"last_stage": "keep"}, "`last_stage='keep'`: type drop or merge"),
+        ({"select_by": "luck"}, "`select_by='luck'`: type spacing or importance"),
         (
             {"last_stage": "merge"},
-            "--last-stage merge: strategy exact has no such choice; type --strategy select with it",
+            "`last_stage='merge'`: strategy exact has no such choice; type `strategy='select'` with it",
         ),
         (
             {"recalibrate": 3},
-            "--recalibrate 3 needs training images; no data set is named: type --dataset NAME --data-dir DIR",
+            "`recalibrate=3` needs training images; no data set is named: type `dataset=NAME` `data_dir=DIR`",
         ),
         (
             {"recalibrate": 3, "dataset": "cifar100"},
-            "--recalibrate 3 needs training images; no data at hand for cifar100 (looked in DATA): type --data-dir DIR",
+            "`recalibrate=3` needs training images; no data at hand for cifar100 (looked in DATA): type `data_dir=DIR`",
         ),
         (
             {"head": "means", "dataset": "folder", "num_classes": 2, "in_channels": 1},
-            "--head means needs training images; no data at hand for folder (looked in DATA): type --data-dir DIR",
+            "`head='means'` needs training images; no data at hand for folder (looked in DATA): type `data_dir=DIR`",
         ),
         (
             {"dataset": "digits", "num_classes": 11},
-            "--num-classes 11: the data set digits has 10; type --num-classes 10",
+            "`num_classes=11`: the data set digits has 10; type `num_classes=10`",
         ),
-        ({"dataset": "cifar10", "in_channels": 1}, "--in-channels 1: the data set cifar10 has 3; type --in-channels 3"),
+        ({"dataset": "cifar10", "in_channels": 1}, "`in_channels=1`: the data set cifar10 has 3; type `in_channels=3`"),
         ({"plot": Path("p.gif")}, "'p.gif'"),
         ({"arch": "torchvision/resnet51"}, "unknown torchvision network 'resnet51'; did you mean resnet"),
         ({"arch": "same", "source": "keras"}, "unknown library 'keras'"),
         (
             {"arch": "vgg"},
-            "--arch vgg: a ResNet's weights have no place in it; type resnet, same, torchvision/NAME or timm/NAME",
+            "`arch='vgg'`: a ResNet's weights have no place in it; type resnet, same, torchvision/NAME or timm/NAME",
         ),
-        ({"arch": "densenet"}, "--arch densenet: a ResNet's weights have no place in it; type resnet, same, "),
+        ({"arch": "densenet"}, "`arch='densenet'`: a ResNet's weights have no place in it; type resnet, same, "),
         (
             {"model_name": "efficientnet_b0", "arch": "resnet"},
             "timm model 'efficientnet_b0' is not a ResNet that netslim knows",
@@ -335,15 +335,15 @@ def test_a_folder_of_other_classes_than_asked_for(folder: Path, tmp_path: Path) 
     given = {"dataset": "folder", "data_dir": folder, "num_classes": 3, "in_channels": 1}
     with pytest.raises(UsageError) as error:
         guide(tmp_path, **given)
-    assert str(error.value) == "--num-classes 3: the data set folder has 2; type --num-classes 2"
+    assert str(error.value) == "`num_classes=3`: the data set folder has 2; type `num_classes=2`"
 
 
 def test_options_of_the_strategy_select(tmp_path: Path) -> None:
     config = settings(tmp_path, arch="resnet", depth=11, strategy="select", last_stage="merge")
-    chosen: Any = strategy_of(config, choose(config))
+    chosen: Any = strategy_of(config, resolve(config))
     assert chosen.keywords["options"].last_stage == "merge"
     plain = settings(tmp_path, arch="resnet", depth=11, strategy="select")
-    assert strategy_of(plain, choose(plain)) == "select"
+    assert strategy_of(plain, resolve(plain)) == "select"
 
 
 def test_the_strategy_select_gets_its_options_and_the_images(

@@ -180,7 +180,7 @@ def _square(image: Image, form: Form) -> Image:
 def _another_size(file: Path, size: tuple[int, int], form: Form) -> DataError:
     return DataError(
         f"the images differ in size ({form.first} is {form.width}x{form.height}, {file} is {size[0]}x{size[1]}): "
-        "type --image-size N to bring all of them to NxN pixels"
+        "type `image_size=N` to bring all of them to NxN pixels"
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from netslim.core.errors import UsageError, one_of
+from netslim.core.errors import ArgumentError, UsageError, one_of
 from netslim.core.protocols import ChannelGroup, GroupPlan, LeftAlone, PrunableModel, PrunePlan, Slice, plan_of
 from netslim.dependency.find_groups import Derivation, derive
 from netslim.models import ChannelSelection
@@ -39,12 +39,12 @@ def groups_of(model: nn.Module, input_shape: Sequence[int], residual: str | None
         UsageError: no such form, "select" for a network without selections, or one that can't be followed.
     """
     if residual not in (None, *RESIDUAL):
-        raise UsageError(f"--residual {residual}: {one_of(RESIDUAL)}")
+        raise ArgumentError("residual", residual, one_of(RESIDUAL))
     declared = model.channel_groups() if isinstance(model, PrunableModel) else ()
     if residual == "select" and not any(group.selection for group in declared):
         raise UsageError(
-            f"--residual select: the blocks of {title(model)} have no channel selection before their first layer; "
-            f"type --residual couple"
+            f"`residual='select'`: the blocks of {title(model)} have no channel selection before their first layer; "
+            f"type `residual='couple'`"
         )
     if declared and residual != "couple":
         return Grouping(declared)
@@ -163,7 +163,7 @@ def planned(model: nn.Module, plan: PrunePlan) -> list[tuple[ChannelGroup, list[
         if group and not (keep or removable(group)):
             raise UsageError(
                 f"the plan leaves nothing of group '{part.name}', which is in no residual branch that could go as a "
-                f"whole; keep a channel of it (--min-channels 1)"
+                f"whole; keep a channel of it (`min_channels=1`)"
             )
         if group:
             found.append((group, keep))

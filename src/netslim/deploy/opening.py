@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import CheckpointError, NetslimError, UsageError
+from netslim.core.errors import ArgumentError, CheckpointError, NetslimError
 from netslim.core.safetensors_folder import CONFIG
 from netslim.cost import measure
 from netslim.deploy.fx_graph import UntraceableError
@@ -158,6 +158,6 @@ def check_engines(names: Sequence[str]) -> None:
     """Raises UsageError for an engine that does not exist or whose package is missing."""
     for name in names:
         if name not in ENGINES:
-            raise UsageError(f"--engines {name}: type some of {','.join(ENGINES)}")
+            raise ArgumentError("engines", name, f"type some of {','.join(ENGINES)}")
         if name == "onnxruntime":
             TARGETS.get("onnx").check("onnx")

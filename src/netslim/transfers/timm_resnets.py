@@ -11,8 +11,9 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import nn
 
 from netslim.core.errors import UsageError
+from netslim.core.files import file_hash
 from netslim.models.imagenet_names import resnets
-from netslim.transfers.weight_files import sha256_of, unavailable, wrong_hash
+from netslim.transfers.weight_files import unavailable, wrong_hash
 
 _CONNECT_SECONDS = 5.0
 
@@ -53,7 +54,7 @@ def _location(name: str) -> tuple[str, str]:
         tags = ", ".join(timm.list_pretrained(f"{name.partition('.')[0]}.*"))
         raise UsageError(f"timm has no weights called '{name}' (known: {tags})") from error
     if config is None or not config.hf_hub_id:
-        raise UsageError(f"timm has no pretrained weights for '{name}': pass --weights FILE or --no-pretrained")
+        raise UsageError(f"timm has no pretrained weights for '{name}': pass `weights=FILE` or `pretrained=False`")
     return config.hf_hub_id, config.hf_hub_filename or "model.safetensors"
 
 
@@ -71,5 +72,5 @@ def _download(name: str, repository: str, file_name: str, url: str) -> Path:
 def _verify(path: Path) -> None:
     """Raises CheckpointError if a cached file is not what its name says: the hub names large files by their SHA-256."""
     stored = path.resolve()
-    if re.fullmatch("[0-9a-f]{64}", stored.name) and sha256_of(stored) != stored.name:
+    if re.fullmatch("[0-9a-f]{64}", stored.name) and file_hash(stored) != stored.name:
         raise wrong_hash(stored)

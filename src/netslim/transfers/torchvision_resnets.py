@@ -16,9 +16,10 @@ from torchvision import models as torchvision_models
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
+from netslim.core.files import file_hash
 from netslim.models.imagenet import from_torchvision
 from netslim.models.imagenet_names import resnets
-from netslim.transfers.weight_files import sha256_of, unavailable, wrong_hash
+from netslim.transfers.weight_files import unavailable, wrong_hash
 
 models: Any = torchvision_models  # its functions are not marked as exported
 
@@ -48,7 +49,7 @@ def fetch(name: str) -> tuple[Path, str]:
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
     prefix = _hash_prefix(path.name)
     if path.exists():
-        if not sha256_of(path).startswith(prefix):
+        if not file_hash(path).startswith(prefix):
             raise wrong_hash(path)
         return path, url
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from netslim.core.archive import read_archive
-from netslim.core.errors import CheckpointError
+from netslim.core.errors import CheckpointError, first_of, setting
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -39,12 +38,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return _without_prefix(state)
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file as hexadecimal text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def wrong_hash(path: Path) -> CheckpointError:
     """The error for a cached file that is not what its name says."""
     return CheckpointError(f"{path} does not have the SHA-256 that its name says: delete it and try again")
@@ -55,7 +48,7 @@ def unavailable(what: str, cause: object, url: str, remedy: str) -> CheckpointEr
     reason = str(cause).partition("\n")[0].rstrip(".: ") or type(cause).__name__
     return CheckpointError(
         f"cannot get pretrained weights of {what}: {reason}; download {url} where there is a network and {remedy}, "
-        "or pass it with --weights FILE, or start without it with --no-pretrained"
+        "or pass it with `weights=FILE`, or start without it with `pretrained=False`"
     )
 
 
@@ -75,9 +68,8 @@ def check_fits(
     found = mismatches(given, expected)
     if not found:
         return
-    more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
     raise CheckpointError(
-        f"{path} does not hold a {name}: {len(found)} tensors differ: {'; '.join(found[:_LISTED])}{more}"
+        f"{path} does not hold a {name}: {len(found)} tensors differ: {first_of(found, _LISTED, '; ')}"
         f"{_suggestion(given, name, shapes_of, candidates)}"
     )
 
@@ -130,7 +122,7 @@ def _suggestion(given: Shapes, name: str, shapes_of: Callable[[str], Shapes], ca
     best = max(agreement, key=lambda candidate: agreement[candidate])
     if best == name or not agreement[best]:
         return ""
-    return f"; it looks like a {best}: type --model-name {best}"
+    return f"; it looks like a {best}: type {setting('model_name', best)}"
 
 
 def _agreement(given: Shapes, expected: Shapes) -> float:

@@ -26,7 +26,7 @@ class Taylor:
         if evidence.batches is None:
             raise UsageError(
                 "criterion 'taylor' needs images with labels: pass plan(..., batches=...), "
-                "or type --dataset NAME on the command line"
+                "or type `dataset=NAME` on the command line"
             )
         names = [f"{scale}.weight" for group in evidence.groups for scale in group.scales]
         slopes = _slopes(model, dict.fromkeys(names), evidence.batches)

@@ -1,11 +1,9 @@
 """The network that a phase of training begins with."""
 
-from typing import Any
-
 import torch
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.errors import ArgumentError, CheckpointError, setting
 from netslim.core.protocols import PrunableModel
 from netslim.core.seeding import seed_torch
 from netslim.data import ImageDataset
@@ -13,47 +11,22 @@ from netslim.models import build, create_model
 from netslim.network import load
 from netslim.pruning import apply
 from netslim.report.console import say
+from netslim.stages.shared.architectures import fresh_model, is_library
 from netslim.stages.train.config import TrainConfig
 from netslim.training.optimizer import momentum_of, set_momentum_
 
 
-def is_library(arch: str) -> bool:
-    """Whether an architecture is a network of torchvision or timm: those have a stem to choose, and no depth."""
-    return "/" in arch
-
-
-def fresh_model(arch: str, depth: int | None, stem: str | None, **shape: int) -> PrunableModel:
-    """A new network from flags; `shape` is `num_classes` and `in_channels`, as far as they are known.
-
-    Without a depth it is the family's own default (164 for `resnet`, 19 for `vgg`, 40 for `densenet`).
-
-    Raises:
-        UsageError: an unknown architecture or stem, an impossible depth, or a flag that the architecture has not.
-    """
-    arguments: dict[str, Any] = {}
-    if not is_library(arch):
-        if stem is not None:
-            raise UsageError(f"--stem {stem}: only torchvision/NAME and timm/NAME have one; leave --stem out")
-        if depth is not None:
-            arguments["depth"] = depth
-    elif depth is not None:
-        raise UsageError(f"--depth {depth}: {arch} has its depth in its name; leave --depth out")
-    elif stem is not None:
-        arguments["stem"] = stem
-    return create_model(arch, **arguments, **shape)
-
-
 def start_model(config: TrainConfig, dataset: ImageDataset) -> PrunableModel:
-    """The network in the file of `--refine` or `--resume`, or a fresh one.
+    """The network in the file of `refine` or `resume`, or a fresh one.
 
     Raises:
-        UsageError: `--refine` of a network that is not pruned, an unknown architecture or an impossible depth.
+        UsageError: `refine` of a network that is not pruned, an unknown architecture or an impossible depth.
         CheckpointError: the file, or a network that is not what the command asks for.
     """
     if config.refine:
         model = load(config.refine)
         if model.plan is None and "cfg" not in model.arch.arguments:
-            raise UsageError(f"--refine {config.refine}: the network in it is not pruned; type --resume for it")
+            raise ArgumentError("refine", config.refine, "the network in it is not pruned; type `resume` for it")
         if config.reinitialize:
             reinitialize_(model, config.seed)
     elif config.resume:
@@ -89,21 +62,21 @@ def _fresh_of_shape(model: PrunableModel) -> PrunableModel:
 def _check(model: PrunableModel, config: TrainConfig, dataset: ImageDataset) -> None:
     origin, name, found = config.refine or config.resume, model.arch.name, model.arch.arguments
     for argument, wanted, hint in (
-        ("depth", config.depth, f"type --depth {found.get('depth')}"),
-        ("stem", config.stem, f"type --stem {found.get('stem')}"),
+        ("depth", config.depth, f"type {setting('depth', found.get('depth'))}"),
+        ("stem", config.stem, f"type {setting('stem', found.get('stem'))}"),
         ("num_classes", dataset.num_classes, f"{dataset.name} has {dataset.num_classes}"),
         ("in_channels", dataset.in_channels, f"{dataset.name} has {dataset.in_channels}"),
     ):
         if wanted is None or found.get(argument) == wanted:
             continue
         if argument not in found:
-            here = f" (main.py: type --arch {name})" if argument == "depth" else ""
-            raise CheckpointError(f"{origin} holds a {name}, which has no {argument}: leave --{argument} out{here}")
+            here = f" (main.py: type {setting('arch', name)})" if argument == "depth" else ""
+            raise CheckpointError(f"{origin} holds a {name}, which has no {argument}: leave `{argument}` out{here}")
         raise CheckpointError(f"{origin} holds a {name} with {argument} {found[argument]}, not {wanted}; {hint}")
 
 
 def take_up_momentum_(config: TrainConfig, model: PrunableModel, optimizer: torch.optim.Optimizer) -> None:
-    """Gives the optimizer the momentum that pruning carried over into the file of `--refine`, if it did."""
+    """Gives the optimizer the momentum that pruning carried over into the file of `refine`, if it did."""
     if config.refine is None or config.reinitialize or not config.momentum:
         return
     exported = read_checkpoint(config.refine).optimizer

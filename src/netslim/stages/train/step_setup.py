@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.distributed import World
-from netslim.core.errors import CheckpointError, UsageError, unknown_name
+from netslim.core.errors import ArgumentError, CheckpointError, UsageError, either, setting, unknown_name
 from netslim.core.protocols import PrunableModel
 from netslim.data import ImageDataset
 from netslim.network import restore
 from netslim.pruning.freed_macs import freed_macs
 from netslim.report.console import say
-from netslim.stages.shared.inputs import dataset_name
+from netslim.stages.shared.datasets import dataset_name
 from netslim.stages.train.config import TrainConfig
 from netslim.training.cuda_graphs import CudaRecorder, Graphs, Recorder
 from netslim.training.distillation import Teacher
@@ -26,28 +26,28 @@ from netslim.training.step import TrainStep
 
 WEIGHTS = ("equal", "macs")
 CAPTURES = ("auto", "off", "graphs", "compile")
-PENALTY_FLAGS = ("penalty", "penalty_warmup", "penalty_schedule", "penalty_weights", "polarity")
-TEACHER_FLAGS = ("teacher_weight", "temperature")
+OF_PENALTY = ("penalty", "penalty_warmup", "penalty_schedule", "penalty_weights", "polarity")
+OF_TEACHER = ("teacher_weight", "temperature")
 
 
-def check_recipe(config: TrainConfig) -> None:
+def check_step(config: TrainConfig) -> None:
     """Raises UsageError for settings of penalty and teacher that contradict each other, before anything is opened."""
     if config.reinitialize and config.refine is None:
-        raise UsageError("--reinitialize keeps the shape of a pruned network: type --refine FILE with it")
+        raise UsageError("`reinitialize=True` keeps the shape of a pruned network: type `refine=FILE` with it")
     if config.capture not in CAPTURES:
         raise unknown_name("capture", config.capture, CAPTURES)
     PENALTIES.get(config.penalty)
     check_schedule(config.penalty_schedule, config.penalty_warmup, config.epochs)
     if config.penalty_weights not in WEIGHTS:
-        raise UsageError(f"--penalty-weights {config.penalty_weights}: type {' or '.join(WEIGHTS)}")
+        raise ArgumentError("penalty_weights", config.penalty_weights, f"type {either(WEIGHTS)}")
     if not config.sparsity_regularization:
-        _refuse(config, PENALTY_FLAGS, "there is no penalty: type -sr with it")
+        config.refuse(OF_PENALTY, "there is no penalty: type `sparsity_regularization=True` with it")
     if config.penalty != "polarization":
-        _refuse(config, ("polarity",), f"penalty {config.penalty} has none: type --penalty polarization with it")
+        config.refuse(("polarity",), f"penalty {config.penalty} has none: type `penalty='polarization'` with it")
     if config.teacher is None:
-        _refuse(config, TEACHER_FLAGS, "there is no teacher: type --teacher FILE with it")
+        config.refuse(OF_TEACHER, "there is no teacher: type `teacher=FILE` with it")
     elif config.teacher.resolve().parent == config.save.resolve():
-        raise UsageError(f"--teacher {config.teacher} is a file that this run writes; give another --save")
+        raise UsageError(f"{setting('teacher', config.teacher)} is a file that this run writes; give another `save`")
 
 
 def build_step(
@@ -92,7 +92,9 @@ def record_step(
     """
     if config.capture == "off" or (config.capture == "auto" and device.type == "cpu"):
         return None
-    fp16 = "in fp16 the host looks at every step's gradients; type --precision bf16" if step.scaler.is_enabled() else ""
+    fp16 = (
+        "in fp16 the host looks at every step's gradients; type `precision='bf16'`" if step.scaler.is_enabled() else ""
+    )
     if reason := _unrecordable(device, step.replica.world) or fp16:
         say(f"graphs are off: {reason}")
         return None
@@ -118,7 +120,7 @@ def decays_scales(config: TrainConfig) -> bool:
 
 
 def open_teacher(config: TrainConfig, dataset: ImageDataset, device: torch.device) -> Teacher | None:
-    """The network in the file of `--teacher`, or None.
+    """The network in the file of `teacher`, or None.
 
     Raises:
         CheckpointError: the file, or a network that knows other classes or can't take the images.
@@ -129,8 +131,8 @@ def open_teacher(config: TrainConfig, dataset: ImageDataset, device: torch.devic
     names = (checkpoint.dataset or {}).get("class_names")
     if names is not None and tuple(names) != tuple(dataset.class_names):
         raise CheckpointError(
-            f"--teacher {config.teacher}: its network was trained on the classes of {dataset_name(checkpoint)}, not "
-            f"those of {dataset.name}; give one that was trained on {dataset.name}"
+            f"{setting('teacher', config.teacher)}: its network was trained on the classes of "
+            f"{dataset_name(checkpoint)}, not those of {dataset.name}; give one that was trained on {dataset.name}"
         )
     model = restore(checkpoint, config.teacher).to(device).eval()
     _check_teacher(model, config.teacher, dataset, device)
@@ -142,6 +144,12 @@ def _unrecordable(device: torch.device, world: World) -> str:
     if device.type != "cuda":
         return f"they need a GPU, and this runs on {device}"
     return "several processes train together" if world.size > 1 else ""
+
+
+def _fp16(step: TrainStep) -> str:
+    """Why steps in fp16 can't be recorded; empty for other precisions."""
+    why = "in fp16 the host looks at every step's gradients; type `precision='bf16'`"
+    return why if step.scaler.is_enabled() else ""
 
 
 def _compile(step: TrainStep, batch: tuple[Tensor, Tensor]) -> None:
@@ -172,16 +180,10 @@ def _check_teacher(model: nn.Module, path: Path, dataset: ImageDataset, device: 
     except RuntimeError as error:
         shape, reason = " x ".join(str(size) for size in images.shape[1:]), str(error).splitlines()[0]
         raise CheckpointError(
-            f"--teacher {path}: its network can't take the images of {dataset.name} ({shape}): {reason}"
+            f"{setting('teacher', path)}: its network can't take the images of {dataset.name} ({shape}): {reason}"
         ) from error
     if classes != dataset.num_classes:
         raise CheckpointError(
-            f"--teacher {path}: its network knows {classes} classes, {dataset.name} has {dataset.num_classes}; "
-            f"give one that was trained on {dataset.name}"
+            f"{setting('teacher', path)}: its network knows {classes} classes, {dataset.name} has "
+            f"{dataset.num_classes}; give one that was trained on {dataset.name}"
         )
-
-
-def _refuse(config: TrainConfig, names: tuple[str, ...], why: str) -> None:
-    for name in names:
-        if getattr(config, name) != type(config).model_fields[name].default:
-            raise UsageError(f"--{name.replace('_', '-')} {getattr(config, name)}: {why}")

@@ -1,4 +1,4 @@
-"""What `netslim prune` saves of a network's accuracy without training: constants absorbed, statistics measured anew."""
+"""What is saved of a pruned network's accuracy without training: constants absorbed, statistics measured anew."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import first_of
 from netslim.cost import count_params
-from netslim.data import ImageDataset
 from netslim.pruning import Absorption, absorb_
-from netslim.stages.prune.config import PruneConfig
-from netslim.stages.transfer.adapt import training_images
 from netslim.training.bn_statistics import recalibrate_
 
-BATCHES = 20
-SEED = 1  # of the choice of training images
 SHOWN = 5
 
 
@@ -66,14 +61,6 @@ class Repair:
         return done
 
 
-def repair_images(config: PruneConfig, dataset: ImageDataset | None) -> list[Tensor]:
-    """The batches of training images that statistics are to come from. Raises UsageError if they are not there."""
-    if dataset is None and config.recalibrate:
-        raise UsageError(f"--recalibrate {config.recalibrate} needs training images; type --dataset NAME")
-    count = BATCHES if config.recalibrate is None else config.recalibrate
-    return training_images(dataset, count, SEED) if dataset and count else []
-
-
 def repair_(
     small: nn.Module, model: nn.Module, example: Tensor, *, absorb: bool, images: Sequence[Tensor], dataset: str
 ) -> Repair:
@@ -92,7 +79,6 @@ def _absorbed(found: Absorption) -> list[str]:
         f"{found.before:.1e} -> {found.after:.1e}"
     ]
     if found.left:
-        names = [f"{part.name} ({part.channels})" for part in found.left[:SHOWN]]
-        names += [f"and {len(found.left) - SHOWN} more"] if len(found.left) > SHOWN else []
-        lines.append(f"not constant, so left, are channels of {', '.join(names)}")
+        names = [f"{part.name} ({part.channels})" for part in found.left]
+        lines.append(f"not constant, so left, are channels of {first_of(names, SHOWN)}")
     return lines

@@ -1,4 +1,4 @@
-"""What the flags of `netslim transfer` come to, checked against each other before anything is opened."""
+"""What the settings of a transfer come to, checked against each other before anything is opened."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import ArgumentError, UsageError, either, setting
 from netslim.core.files import check_writable
 from netslim.core.protocols import PrunableModel
 from netslim.data import at_hand, fixed_shape
 from netslim.models.imagenet_names import check_resnet
 from netslim.report.figures.mapping import picture_format
-from netslim.stages.shared.inputs import data_directory
-from netslim.stages.train.start import fresh_model, is_library
+from netslim.stages.shared.architectures import fresh_model, is_library
+from netslim.stages.shared.datasets import data_directory
 from netslim.stages.transfer.config import DEFAULT_STRATEGY, TransferConfig
 from netslim.transfers import STRATEGIES, Strategy
 from netslim.transfers.head import classifier
@@ -35,13 +35,13 @@ ALLOWED = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
-    """The flags with their defaults filled in.
+class TransferSettings:
+    """The settings with their defaults filled in.
 
     Attributes:
         arch: name of the target's architecture.
         dataset: what the target is for, or None: the source's classes and channels stay.
-        num_classes, in_channels: as far as a flag or the data set says them.
+        num_classes, in_channels: as far as a setting or the data set says them.
         strategy: name of the strategy.
         batches: how many batches of training images BatchNorm statistics come from; 0 for none.
         images: whether training images of the data set are there.
@@ -64,19 +64,19 @@ class Choices:
         return {name: number for name, number in found.items() if number is not None}
 
 
-def choose(config: TransferConfig) -> Choices:
+def resolve(config: TransferConfig) -> TransferSettings:
     """Fills in the defaults.
 
     Raises:
-        UsageError: an unknown name, an impossible depth, or flags that contradict each other or need images that
+        UsageError: an unknown name, an impossible depth, or settings that contradict each other or need images that
             are not there.
         NetslimError: an output can't be written.
     """
-    _check_flags(config)
+    _check_values(config)
     name = config.model_name.partition(".")[0] if config.source == "timm" else config.model_name
     arch = f"{config.source}/{name}" if config.arch == "same" else config.arch
     if not is_library(arch) and config.source in LIBRARIES:
-        check_resnet(config.source, name, "--model-name resnet50")
+        check_resnet(config.source, name, "`model_name='resnet50'`")
     dataset = config.dataset or (None if is_library(arch) else DEFAULT_DATASET)
     classes, channels = _shape(config, dataset)
     images = dataset is not None and at_hand(dataset, data_directory(config))
@@ -84,7 +84,7 @@ def choose(config: TransferConfig) -> Choices:
     STRATEGIES.get(strategy)
     unchanged = strategy == "exact" and config.stem in (None, "imagenet") and channels in (None, 3)
     default = DEFAULT_BATCHES if images and not unchanged else 0
-    choices = Choices(
+    settings = TransferSettings(
         arch=arch,
         dataset=dataset,
         num_classes=classes,
@@ -94,58 +94,61 @@ def choose(config: TransferConfig) -> Choices:
         images=images,
         unchanged=unchanged,
     )
-    _check_options(config, choices)
+    _check_options(config, settings)
     for path in (config.output, config.report, config.plot):
         if path is not None:
             check_writable(path)
-    return choices
+    return settings
 
 
-def strategy_of(config: TransferConfig, choices: Choices) -> str | Strategy:
+def strategy_of(config: TransferConfig, settings: TransferSettings) -> str | Strategy:
     """What `transfer` is given: the strategy's name, or the strategy with the options that were typed."""
     options = _select_options(config)
     if not options:
-        return choices.strategy
+        return settings.strategy
     with_options: Any = select  # it takes more than a strategy has to
     return functools.partial(with_options, options=SelectOptions(**options))
 
 
-def build_target(config: TransferConfig, choices: Choices, kept: dict[str, int] | None = None) -> PrunableModel:
-    """A new network of the chosen architecture; `kept` is what stays as in the source where no flag says otherwise."""
-    return fresh_model(choices.arch, config.depth, config.stem, **{**(kept or {}), **choices.shape})
+def build_target(
+    config: TransferConfig, settings: TransferSettings, kept: dict[str, int] | None = None
+) -> PrunableModel:
+    """A new network of the chosen architecture; `kept` is what stays as in the source where nothing else is given."""
+    return fresh_model(settings.arch, config.depth, config.stem, **{**(kept or {}), **settings.shape})
 
 
-def classifier_key(config: TransferConfig, choices: Choices) -> str:
+def classifier_key(config: TransferConfig, settings: TransferSettings) -> str:
     """Name of the classifier's weight in the target's state dict: in a library's network also the source's."""
     # A wrong depth must not be found after a download. On "meta" nothing is allocated, but torch takes seconds to get
     # ready for it: only where the network is large.
-    with torch.device("meta") if is_library(choices.arch) else nullcontext():
-        return f"{classifier(build_target(config, choices))[0]}.weight"
+    with torch.device("meta") if is_library(settings.arch) else nullcontext():
+        return f"{classifier(build_target(config, settings))[0]}.weight"
 
 
-def _check_flags(config: TransferConfig) -> None:
+def _check_values(config: TransferConfig) -> None:
     for name, allowed in ALLOWED.items():
         given = getattr(config, name)
         if given is not None and given not in allowed:
-            raise UsageError(f"--{name.replace('_', '-')} {given}: type {', '.join(allowed[:-1])} or {allowed[-1]}")
+            raise ArgumentError(name, given, f"type {either(allowed)}")
     if config.arch in NO_RESNETS:
-        raise UsageError(
-            f"--arch {config.arch}: a ResNet's weights have no place in it; type resnet, same, torchvision/NAME or "
-            f"timm/NAME"
+        raise ArgumentError(
+            "arch",
+            config.arch,
+            "a ResNet's weights have no place in it; type resnet, same, torchvision/NAME or timm/NAME",
         )
     if config.plot is not None:
         picture_format(config.plot)
 
 
 def _shape(config: TransferConfig, dataset: str | None) -> tuple[int | None, int | None]:
-    """Number of classes and input channels, from the flags or the data set's name."""
+    """Number of classes and input channels, from the settings or the data set's name."""
     if dataset is None:
         return config.num_classes, config.in_channels
     shape = fixed_shape(dataset)
     classes = config.num_classes or (shape and shape[0])
     channels = config.in_channels or (shape and shape[1])
     if not classes or not channels:
-        raise UsageError(f"the data set '{dataset}' fixes no shape: type --num-classes N --in-channels 1 or 3")
+        raise UsageError(f"the data set '{dataset}' fixes no shape: type `num_classes=N` `in_channels=1` or 3")
     if shape:
         check_shape(dataset, shape, (classes, channels))
     return classes, channels
@@ -153,27 +156,27 @@ def _shape(config: TransferConfig, dataset: str | None) -> tuple[int | None, int
 
 def check_shape(dataset: str, has: tuple[int, int], asked: tuple[int | None, int | None]) -> None:
     """Raises UsageError if (classes, channels) of a data set are not those that were asked for."""
-    for flag, there, here in zip(("num-classes", "in-channels"), has, asked, strict=True):
+    for name, there, here in zip(("num_classes", "in_channels"), has, asked, strict=True):
         if here is not None and there != here:
-            raise UsageError(f"--{flag} {here}: the data set {dataset} has {there}; type --{flag} {there}")
+            raise ArgumentError(name, here, f"the data set {dataset} has {there}; type {setting(name, there)}")
 
 
-def _check_options(config: TransferConfig, choices: Choices) -> None:
-    if choices.strategy != "select":
+def _check_options(config: TransferConfig, settings: TransferSettings) -> None:
+    if settings.strategy != "select":
         for name, value in _select_options(config).items():
-            flag = f"--{name.replace('_', '-')} {value}"
-            raise UsageError(f"{flag}: strategy {choices.strategy} has no such choice; type --strategy select with it")
-    needs = [f"--recalibrate {config.recalibrate}"] if config.recalibrate else []
-    needs += ["--head means"] if config.head == "means" else []
-    if needs and not choices.images:
-        raise UsageError(f"{needs[0]} needs training images; {missing_images(config, choices)}")
+            why = f"strategy {settings.strategy} has no such choice; type `strategy='select'` with it"
+            raise ArgumentError(name, value, why)
+    needs = [setting("recalibrate", config.recalibrate)] if config.recalibrate else []
+    needs += [setting("head", config.head)] if config.head == "means" else []
+    if needs and not settings.images:
+        raise UsageError(f"{needs[0]} needs training images; {missing_images(config, settings)}")
 
 
-def missing_images(config: TransferConfig, choices: Choices) -> str:
+def missing_images(config: TransferConfig, settings: TransferSettings) -> str:
     """Why there are none, and what to type."""
-    if choices.dataset is None:
-        return "no data set is named: type --dataset NAME --data-dir DIR"
-    return f"no data at hand for {choices.dataset} (looked in {data_directory(config)}): type --data-dir DIR"
+    if settings.dataset is None:
+        return "no data set is named: type `dataset=NAME` `data_dir=DIR`"
+    return f"no data at hand for {settings.dataset} (looked in {data_directory(config)}): type `data_dir=DIR`"
 
 
 def _select_options(config: TransferConfig) -> dict[str, Any]:
