@@ -18,6 +18,8 @@ from netslim.training.signals import Interrupt
 from netslim.training.step import TrainStep
 
 Train = Callable[..., dict[str, Any]]
+
+
 CHECKPOINT = "checkpoint.pth.tar"
 
 

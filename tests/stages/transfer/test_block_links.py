@@ -1,5 +1,3 @@
-"""From fates of keys to links between blocks."""
-
 from netslim.report.figures.mapping import BlockLink
 from netslim.stages.transfer.block_links import block_links
 from netslim.transfers import KeyFate

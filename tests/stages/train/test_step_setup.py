@@ -1,4 +1,4 @@
-"""Penalties, teacher and new weights of an old shape, as a phase of training takes them."""
+"""Penalty and teacher of a phase, from its settings."""
 
 import json
 from collections.abc import Callable
@@ -11,14 +11,16 @@ import torch
 import netslim
 from netslim.core.checkpoint import read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.seeding import seed_torch
-from netslim.models import ChannelSelection, create_model
+from netslim.models import create_model
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.initial_model import reinitialize_
 from netslim.stages.train.step_setup import check_step, decays_scales
 
 Train = Callable[..., dict[str, Any]]
+
+
 CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
+
+
 SPARSE = {"sparsity_regularization": True, "epochs": 1}
 
 
@@ -164,42 +166,3 @@ def test_a_teacher_of_another_data_set_is_refused_though_it_has_as_many_classes(
         f"`teacher='{tmp_path / 'pets.pth.tar'}'`: its network was trained on the classes of pets, not those of "
         f"folder; give one that was trained on folder"
     )
-
-
-# New weights of an old shape
-
-
-def test_new_weights_are_those_that_create_model_draws(run_train: Train, pruned: Path, tmp_path: Path) -> None:
-    old = netslim.load(pruned / "pruned.pth.tar")
-    new = netslim.load(pruned / "pruned.pth.tar")
-    reinitialize_(new, 5)
-    seed_torch(5, "init")
-    drawn = create_model("resnet", **{**old.arch.arguments, "cfg": old.cfg}).state_dict()
-    for key, value in new.state_dict().items():
-        assert torch.equal(value, old.state_dict()[key] if key.endswith(".indexes") else drawn[key]), key
-    assert new.plan == old.plan
-    assert new.cfg == old.cfg
-    for module, before in zip(new.modules(), old.modules(), strict=True):
-        if isinstance(module, ChannelSelection):
-            assert torch.equal(module.index, before.index)
-    run_train(save=tmp_path / "run", refine=pruned / "pruned.pth.tar", reinitialize=True, epochs=1)
-    assert netslim.load(tmp_path / "run" / BEST).cfg == old.cfg
-
-
-def test_a_librarys_network_gets_its_own_start_without_the_removed_channels() -> None:
-    model = create_model("torchvision/resnet18", num_classes=2, in_channels=1, stem="cifar")
-    plan = netslim.plan(model, torch.zeros(1, 1, 8, 8), percent=0.5)
-    small = netslim.apply(model, plan)
-    reinitialize_(small, 3)
-    seed_torch(3, "init")
-    drawn = netslim.apply(create_model("torchvision/resnet18", num_classes=2, in_channels=1, stem="cifar"), plan)
-    assert all(torch.equal(value, drawn.state_dict()[key]) for key, value in small.state_dict().items())
-
-
-def test_a_file_that_names_its_widths_alone_is_drawn_anew_too() -> None:
-    """As the original writes it: `cfg` and no plan."""
-    old = create_model("vgg", depth=11, num_classes=2, in_channels=1, cfg=[6, "M", 8, "M", 12, 9, "M", 6, 7, "M", 8, 9])
-    before = old.state_dict()["classifier.weight"].clone()
-    reinitialize_(old, 3)
-    assert old.state_dict()["classifier.weight"].shape == before.shape
-    assert not torch.equal(old.state_dict()["classifier.weight"], before)

@@ -18,6 +18,8 @@ from netslim.stages.analyze.config import SensitivityConfig
 from netslim.training.evaluate import evaluate
 
 BEST = "model_best.pth.tar"
+
+
 ALL = 8  # images of the test set
 
 

@@ -1,4 +1,4 @@
-"""What a phase is: real runs on a handful of images."""
+"""`netslim train`: a phase from its settings to its files."""
 
 import json
 from collections.abc import Callable
@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.errors import UsageError
 from netslim.network import load
 
 Train = Callable[..., dict[str, Any]]
+
+
 CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
 
 
@@ -82,63 +83,6 @@ def test_a_resumed_phase_is_the_same_from_a_file_without_optimizer(
     run_train(save=tmp_path / "b", resume=bare, epochs=1)
     assert same(tmp_path / "a" / CHECKPOINT, tmp_path / "b" / CHECKPOINT)
     assert read_checkpoint(tmp_path / "b" / CHECKPOINT).epoch == 1
-
-
-def test_the_same_command_after_the_end_says_so_and_changes_nothing(
-    run_train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save = tmp_path / "run"
-    first = run_train(save=save)
-    before = snapshot(save)
-    capsys.readouterr()
-    assert run_train(save=save, log_interval=3, test_batch_size=7) == first  # both are free to differ
-    assert snapshot(save) == before
-    out = capsys.readouterr().out
-    assert out.startswith(f"{save} is finished (best val top-1 ")
-    assert out.endswith("; nothing to do\n")
-
-
-def test_other_settings_in_the_same_folder_are_refused_by_name(run_train: Train, tmp_path: Path) -> None:
-    save = tmp_path / "run"
-    run_train(save=save, epochs=1)
-    before = snapshot(save)
-    with pytest.raises(UsageError) as error:
-        run_train(save=save, epochs=3, lr=0.2)
-    assert str(error.value) == (
-        f"{save} holds another run (epochs: 1 there, 3 now; lr: 0.05 there, 0.2 now); give another `save`, repeat that "
-        f"run's settings to go on with it, or delete the folder"
-    )
-    assert snapshot(save) == before
-
-
-def test_a_start_file_whose_content_changed_is_refused(run_train: Train, trained: Path, tmp_path: Path) -> None:
-    start = tmp_path / "start.pth.tar"
-    start.write_bytes((trained / BEST).read_bytes())
-    run_train(save=tmp_path / "run", resume=start, epochs=1)
-    start.write_bytes((trained / CHECKPOINT).read_bytes())
-    with pytest.raises(UsageError, match=r"holds another run \(resume: .*start\.pth\.tar \(\w{8}\) there, "):
-        run_train(save=tmp_path / "run", resume=start, epochs=1)
-
-
-def test_the_start_file_may_move_and_may_be_gone_once_the_run_is_done(
-    run_train: Train, trained: Path, tmp_path: Path
-) -> None:
-    start = tmp_path / "start.pth.tar"
-    start.write_bytes((trained / BEST).read_bytes())
-    first = run_train(save=tmp_path / "run", resume=start, epochs=1)
-    assert run_train(save=tmp_path / "run", resume=trained / BEST, epochs=1) == first
-    start.unlink()
-    assert run_train(save=tmp_path / "run", resume=start, epochs=1) == first
-
-
-@pytest.mark.parametrize("name", [CHECKPOINT, BEST])
-def test_resume_from_the_own_folder_asks_for_the_run_that_is_there(
-    run_train: Train, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save = tmp_path / "run"
-    first = run_train(save=save, epochs=1)
-    assert run_train(save=save, epochs=1, resume=save / name) == first
-    assert "nothing to do" in capsys.readouterr().out
 
 
 def test_a_run_that_was_cut_off_before_it_was_recorded_is_finished_without_training(

@@ -84,23 +84,6 @@ def test_the_file_of_the_network_is_only_read(trained: Path, folder: Path, tmp_p
     assert (trained / BEST).read_bytes() == before
 
 
-def test_without_being_asked_the_training_images_judge_that_the_training_held_out(
-    trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    result = run(trained / BEST, tmp_path / "run", data_dir=folder, percents="0.5", recalibrate=0)
-    assert result["judged_on"] == "3 training images that its training held out"
-    assert "top-1 on 3 training images that its training held out; budgets: 1" in capsys.readouterr().out
-    assert "top1_recalibrated" not in result["rows"][1]
-
-
-def test_of_a_file_that_does_not_say_what_was_held_out_it_says_so(folder: Path, tmp_path: Path) -> None:
-    save(tmp_path / "net.pth.tar", create_model("resnet", depth=11, num_classes=2, in_channels=1))
-    result = run(
-        tmp_path / "net.pth.tar", tmp_path / "run", dataset="folder", data_dir=folder, percents="0.5", recalibrate=0
-    )
-    assert result["judged_on"] == "3 training images, perhaps seen in training"
-
-
 def test_targets_are_what_remains(trained: Path, folder: Path, tmp_path: Path) -> None:
     rows = run(trained / BEST, tmp_path / "run", data_dir=folder, target_macs="0.8,0.6", recalibrate=0)["rows"]
     assert [row["macs"] / rows[0]["macs"] for row in rows[1:]] == pytest.approx([0.8, 0.6], rel=0.01)

@@ -1,5 +1,3 @@
-"""Images for BatchNorm statistics: those of a trained network are of augmented images."""
-
 from pathlib import Path
 
 import torch
