@@ -26,7 +26,7 @@ CHECKPOINT = "checkpoint.pth.tar"
 @pytest.fixture
 def recorders(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Runs on the CPU are recorded with the stand-in of the training's tests; here are those that were made."""
-    path = Path(__file__).parent.parent / "training" / "recording.py"
+    path = Path(__file__).parents[2] / "training" / "recording.py"
     spec = importlib.util.spec_from_file_location("recording", path)
     assert spec
     assert spec.loader
