@@ -16,9 +16,9 @@ from typing import Any
 import netslim
 from netslim.core.seeding import seed_torch
 from netslim.data import ImageDataset, load_dataset
+from netslim.stages.shared.calibration_data import training_images
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.recipe import build_step
-from netslim.stages.transfer.adapt import training_images
+from netslim.stages.train.step_setup import build_step
 from netslim.training.precision import Precision
 from pruning_study import CALIBRATION, TEST_IMAGES, Case, accuracy, ours, part_of, run_epochs
 from table import write_rows

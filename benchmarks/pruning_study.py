@@ -31,7 +31,7 @@ from netslim.core.checkpoint import read_checkpoint
 from netslim.core.protocols import PrunableModel
 from netslim.core.seeding import seed_torch
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, load_dataset, split_validation
-from netslim.stages.transfer.adapt import training_images
+from netslim.stages.shared.calibration_data import training_images
 from netslim.training.distillation import Teacher
 from netslim.training.evaluate import evaluate
 from netslim.training.optimizer import build_sgd

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.environment import commit, hardware, versions
+from netslim.report.csv_files import csv_text, write_csv
+
+DIGITS = 4  # of a float that was measured
 
 
 def quartiles(values: Sequence[float]) -> dict[str, float]:
@@ -23,14 +26,9 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], *, show: bool = Tr
     """
     measured_on = {**hardware(), **versions(), "commit": commit()}
     complete = [{**row, **{key: row.get(key, value) for key, value in measured_on.items()}} for row in rows]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("w", newline="") as file:
-        for stream in (file, sys.stdout) if show else (file,):
-            writer = csv.DictWriter(stream, fieldnames=list(complete[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({key: _plain(value) for key, value in row.items()} for row in complete)
-    unfinished.replace(path)
+    write_csv(path, complete, DIGITS)
+    if show:
+        sys.stdout.write(csv_text(complete, DIGITS))
 
 
 def rows_of_these_versions(path: Path) -> list[dict[str, Any]]:
@@ -39,7 +37,3 @@ def rows_of_these_versions(path: Path) -> list[dict[str, Any]]:
         return []
     with path.open(newline="") as file:
         return [row for row in csv.DictReader(file) if all(row[key] == value for key, value in versions().items())]
-
-
-def _plain(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value

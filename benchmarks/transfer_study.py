@@ -26,9 +26,9 @@ import netslim
 from netslim.core.protocols import PrunableModel
 from netslim.core.seeding import seed_torch
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, load_dataset
+from netslim.stages.shared.calibration_data import calibration_images
 from netslim.stages.train import run as train
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.transfer.adapt import calibration_images
 from netslim.training.bn_statistics import recalibrate_
 from netslim.training.evaluate import evaluate
 from netslim.training.optimizer import build_sgd

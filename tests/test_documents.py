@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from netslim.cli.app import VERBS
+from netslim.cli.config_file import merge
 from netslim.cli.scripts import translate
-from netslim.core.config import StageConfig, merge
+from netslim.cli.verbs import VERBS
+from netslim.core.config import StageConfig
 from netslim.stages.train.config import TrainConfig
 
 ROOT = Path(__file__).parent.parent

@@ -186,7 +186,7 @@ def test_weights_that_fit_no_architecture(tmp_path: Path) -> None:
         ),
         (
             ArchSpec(name="resnet", arguments={"depth": 12}),
-            "--depth 12: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20",
+            "`depth=12`: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20",
         ),
         (
             ArchSpec(name="resnet", arguments={"depth": 11, "num_classes": -1}),

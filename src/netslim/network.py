@@ -8,7 +8,7 @@ from typing import TypeVar, overload
 from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from netslim.core.errors import CheckpointError, NetslimError
+from netslim.core.errors import CheckpointError, NetslimError, first_of
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import is_folder, read_folder
 from netslim.core.wrappers import plain, unwrapped
@@ -28,7 +28,7 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
     """The network in a file, in eval mode on the CPU.
 
     Reads netslim's files and those of the original network-slimming scripts (also without `cfg`, with `module.`
-    prefixes, or from torch 0.3), and folders of `netslim export --target safetensors`.
+    prefixes, or from torch 0.3), and folders of the export target safetensors.
 
     Args:
         path: the file or folder, which is enough for a registered architecture.
@@ -43,7 +43,7 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
 
 
 def read(path: Path) -> Checkpoint:
-    """What a file, or a folder of `netslim export --target safetensors`, holds. Raises CheckpointError."""
+    """What a file, or a folder of the export target safetensors, holds. Raises CheckpointError."""
     return read_folder(path) if is_folder(path) else read_checkpoint(path)
 
 
@@ -130,8 +130,7 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
     if wrong:
         arch = arch_of(model)
         name = f"{arch.name} {dict(arch.arguments)}" if arch else type(model).__name__
-        more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        raise CheckpointError(f"{origin} does not fit {name}: {'; '.join(wrong[:SHOWN])}{more}")
+        raise CheckpointError(f"{origin} does not fit {name}: {first_of(wrong, SHOWN, '; ')}")
     model.load_state_dict(dict(state))
 
 

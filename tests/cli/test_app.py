@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from netslim import __version__
-from netslim.cli.app import VERBS, with_errors
+from netslim.cli.app import with_errors
 from netslim.cli.options import command
+from netslim.cli.verbs import VERBS
 from netslim.core.config import StageConfig
 from netslim.core.errors import UsageError
 from netslim.network import load
@@ -276,3 +277,12 @@ def test_a_json_file_that_can_not_be_written_is_known_before_the_work(
     code, out, err = netslim("info", checkpoint, "--json", tmp_path)
     assert (code, out) == (1, "")
     assert err == f"netslim: error: cannot write {tmp_path}: it is a folder; nothing was changed\n"
+
+
+def test_only_training_is_several_processes(netslim: Netslim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, _, err = netslim("prune", "m.pth.tar")
+    assert (code, err) == (
+        2,
+        "netslim: error: netslim prune is one process: type it without torchrun (netslim train can be several)\n",
+    )

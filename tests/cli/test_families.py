@@ -63,7 +63,7 @@ def json_of(netslim: Run, tmp_path: Path, *arguments: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("arch", "depth"), [("resnet", 164), ("vgg", 19), ("densenet", 40)])
 def test_without_a_depth_it_is_the_familys_own(arch: str, depth: int) -> None:
-    from netslim.stages.train.start import fresh_model
+    from netslim.stages.shared.architectures import fresh_model
 
     with torch.device("meta"):
         assert fresh_model(arch, None, None).arch.arguments["depth"] == depth

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from netslim.cli.app import VERBS, app
+from netslim.cli.app import app
 from netslim.cli.scripts import translate
+from netslim.cli.verbs import VERBS
 
 DEFAULTS = {
     "main.py": {

@@ -297,7 +297,7 @@ FILES: dict[str, Callable[[Path], None]] = {
 @datasets
 def test_a_data_set_keeps_its_contract(name: str, tmp_path: Path) -> None:
     FILES[name](tmp_path)
-    dataset = load_dataset(name, tmp_path, unverified=True)
+    dataset = load_dataset(name, tmp_path, unverified_data=True)
     assert dataset.name == name
     for split in (dataset.train, dataset.test):
         assert split.images.dtype == torch.uint8
@@ -316,7 +316,7 @@ def test_a_data_set_keeps_its_contract(name: str, tmp_path: Path) -> None:
 @datasets
 def test_a_network_fits_a_data_set(name: str, tmp_path: Path) -> None:
     FILES[name](tmp_path)
-    dataset = load_dataset(name, tmp_path, unverified=True)
+    dataset = load_dataset(name, tmp_path, unverified_data=True)
     model = create_model("resnet", depth=11, num_classes=dataset.num_classes, in_channels=dataset.in_channels)
     assert model(dataset.test.images[:2].float()).shape == (2, dataset.num_classes)
 

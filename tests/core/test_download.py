@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from netslim.core.download import download, file_digest
+from netslim.core.download import download, published_hash
 from netslim.core.errors import DataError
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB
@@ -214,7 +214,7 @@ def test_not_found_is_said(tmp_path: Path, mirrors: list[Mirror]) -> None:
         download(target, [server.url], MD5)
     assert str(caught.value) == (
         f"could not download file.bin (127.0.0.1:{server.server_address[1]}: HTTP 404 Not Found): fetch {server.url} "
-        f"by other means and put it at {target}, or name the folder that holds it with --data-dir"
+        f"by other means and put it at {target}, or name the folder that holds it with `data_dir`"
     )
 
 
@@ -233,9 +233,7 @@ def test_without_a_network_one_line_says_what_to_do(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(
-        DataError, match=r"^cannot write .*file \(.*\): free some space or name another folder with --d"
-    ):
+    with pytest.raises(DataError, match=r"^cannot write .*file \(.*\): free some space or name another folder with `d"):
         download(tmp_path / "file" / "file.bin", ["http://127.0.0.1:1/"], MD5)
 
 
@@ -251,7 +249,7 @@ def test_a_disk_that_fills_up_is_said_and_the_download_goes_on_later(tmp_path: P
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert str(caught.value) == (
         f"cannot write {target}.part ({os.strerror(errno.EFBIG)}): "
-        "free some space or name another folder with --data-dir"
+        "free some space or name another folder with `data_dir`"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["file.bin.part"]
     download(target, [server.url], MD5)
@@ -261,4 +259,4 @@ def test_a_disk_that_fills_up_is_said_and_the_download_goes_on_later(tmp_path: P
 
 def test_the_hash_of_a_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^cannot read .*nothing: No such file or directory"):
-        file_digest(tmp_path / "nothing", "md5")
+        published_hash(tmp_path / "nothing", "md5")

@@ -1,13 +1,20 @@
+import pickle
+from pathlib import Path
+
 import pytest
 
 from netslim.core.errors import (
+    ArgumentError,
     CheckpointError,
     DataError,
     DivergedError,
     InterruptedRunError,
     NetslimError,
     UsageError,
+    either,
+    first_of,
     one_of,
+    setting,
     unknown_name,
 )
 
@@ -50,3 +57,36 @@ def test_unknown_name_without_a_near_one() -> None:
 
 def test_one_of() -> None:
     assert one_of(["b", "a"]) == "b, a"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (-1, "`x=-1`"),
+        (2.0, "`x=2.0`"),
+        (None, "`x=None`"),
+        (False, "`x=False`"),
+        ("a b", "`x='a b'`"),
+        (Path("runs/a"), "`x='runs/a'`"),
+        ([1, 2], "`x=[1, 2]`"),
+    ],
+)
+def test_settings_are_written_as_in_python(given: object, text: str) -> None:
+    assert setting("x", given) == text
+
+
+def test_an_argument_error_says_field_given_and_allowed_and_goes_from_process_to_process() -> None:
+    error = ArgumentError("round_to", 0, "type 1 (any width), 8 or 16")
+    assert str(error) == "`round_to=0`: type 1 (any width), 8 or 16"
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - what torch's object lists do
+    assert (again.field, again.given, again.allowed, again.exit_code) == ("round_to", 0, error.allowed, 2)
+
+
+def test_either() -> None:
+    assert [either(["a"]), either(["a", "b"]), either(["a", "b", "c"])] == ["a", "a or b", "a, b or c"]
+
+
+def test_first_of() -> None:
+    assert first_of(["a", "b"], 2) == "a, b"
+    assert first_of(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert first_of(["a", "b", "c"], 2, "; ") == "a; b; and 1 more"

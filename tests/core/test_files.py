@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from netslim.core.errors import CheckpointError, NetslimError
-from netslim.core.files import atomic_write, check_readable, check_writable, sha256, temporary_name, write_json
+from netslim.core.files import atomic_write, check_readable, check_writable, file_hash, temporary_name, write_json
 
 DiskFull = Callable[[int], AbstractContextManager[None]]
 OLD, NEW = b"old" * 1000, b"new" * 70_000
@@ -200,7 +200,7 @@ def test_write_json_of_what_is_no_json_touches_nothing(tmp_path: Path) -> None:
 
 def test_sha256_of_a_published_example(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
-    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_hash(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_temporary_names_lie_beside_the_target_and_are_hidden() -> None:

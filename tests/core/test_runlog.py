@@ -144,7 +144,7 @@ def holder(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
-BUSY = "is in use by another process; wait for it or give another --save"
+BUSY = "is in use by another process; wait for it or give another `save`"
 
 
 def test_a_second_process_is_refused_at_once(tmp_path: Path, holder: "subprocess.Popen[str]") -> None:
@@ -190,7 +190,7 @@ def test_differences_are_named(run: Path) -> None:
     with pytest.raises(UsageError) as caught:
         opened(run, lr=0.5, epochs=4)
     assert str(caught.value) == (
-        f"{run} holds another run (epochs: 3 there, 4 now; lr: 0.1 there, 0.5 now); give another --save, "
+        f"{run} holds another run (epochs: 3 there, 4 now; lr: 0.1 there, 0.5 now); give another `save`, "
         f"repeat that run's settings to go on with it, or delete the folder"
     )
 
@@ -301,7 +301,7 @@ def test_a_parent_in_the_own_directory_goes_on_with_the_run(child: Path, parent:
 def test_files_of_others_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
     for name in names:
         (tmp_path / name).write_bytes(b"precious")
-    text = f"already holds {', '.join(names)}, which no run of netslim wrote there; give another --save"
+    text = f"already holds {', '.join(names)}, which no run of netslim wrote there; give another `save`"
     with pytest.raises(UsageError, match=text):
         opened(tmp_path)
     assert all((tmp_path / name).read_bytes() == b"precious" for name in names)
@@ -342,7 +342,7 @@ def test_leftovers_of_a_crash_are_swept(run: Path) -> None:
 def test_a_damaged_record(run: Path, content: bytes) -> None:
     (run / "run.json").write_bytes(content)
     with pytest.raises(
-        NetslimError, match=r"^.*run.json can't be read \(.+\); give another --save or delete the folder$"
+        NetslimError, match=r"^.*run.json can't be read \(.+\); give another `save` or delete the folder$"
     ):
         opened(run)
     assert (run / "run.json").read_bytes() == content

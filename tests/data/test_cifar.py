@@ -54,7 +54,7 @@ def test_both_layouts(tmp_path: Path, name: str, layout: Any) -> None:
     release, classes = RELEASES[name]
     files = contents(release, classes)
     layout(tmp_path, release, files)
-    dataset = load_dataset(name, tmp_path, unverified=True)
+    dataset = load_dataset(name, tmp_path, unverified_data=True)
     assert dataset.num_classes == classes
     assert dataset.train.images.shape == (3 * len(release.train), 3, 32, 32)
     assert dataset.train.labels.tolist() == [0, 1, 2] * len(release.train)
@@ -87,7 +87,7 @@ def test_another_hash_is_refused_with_what_to_do(tmp_path: Path, layout: Any) ->
         load_dataset("cifar10", tmp_path)
     assert str(caught.value) == (
         f"{path} is not the published file (MD5 expected {expected}, found {found}): delete it to download it again, "
-        "or pass --unverified-data (or set NETSLIM_UNVERIFIED_DATA=1) to take it as it is"
+        "or pass `unverified_data=True` (or set NETSLIM_UNVERIFIED_DATA=1) to take it as it is"
     )
 
 
@@ -106,7 +106,7 @@ def test_a_pickle_that_runs_a_command_is_refused_and_nothing_runs(tmp_path: Path
     files["test_batch"] = pickle.dumps({"data": Malicious(witness)}, protocol=protocol)
     unpacked(tmp_path, CIFAR10, files)
     with pytest.raises(DataError, match=r"^test_batch wants to run (posix|nt)\.system, which a data file has no need"):
-        load_dataset("cifar10", tmp_path, unverified=True)
+        load_dataset("cifar10", tmp_path, unverified_data=True)
     assert not witness.exists()
 
 
@@ -198,7 +198,7 @@ def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path, name: str) ->
 def test_contents_that_are_not_cifar(tmp_path: Path, file: str, content: object, message: str) -> None:
     unpacked(tmp_path, CIFAR10, contents(CIFAR10, 10) | {file: pickle.dumps(content, protocol=4)})
     with pytest.raises(DataError, match=message):
-        load_dataset("cifar10", tmp_path, unverified=True)
+        load_dataset("cifar10", tmp_path, unverified_data=True)
 
 
 def test_a_cut_archive_is_damaged(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_cut_archive_is_damaged(tmp_path: Path) -> None:
     for share in range(10):
         archive.write_bytes(whole[: len(whole) * share // 10])
         with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz (is damaged|lacks).*delete it to download it"):
-            load_dataset("cifar10", tmp_path, unverified=True)
+            load_dataset("cifar10", tmp_path, unverified_data=True)
 
 
 def test_an_archive_without_a_file(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_an_archive_without_a_file(tmp_path: Path) -> None:
     del files["data_batch_3"]
     packed(tmp_path, CIFAR10, files)
     with pytest.raises(DataError, match=r"cifar-10-python.tar.gz lacks data_batch_3: delete it"):
-        load_dataset("cifar10", tmp_path, unverified=True)
+        load_dataset("cifar10", tmp_path, unverified_data=True)
 
 
 def test_without_files_and_network_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +234,6 @@ def test_without_files_and_network_one_line_says_what_to_do(tmp_path: Path, monk
 
 def test_labels_and_images_are_tensors_of_the_right_kind(tmp_path: Path) -> None:
     unpacked(tmp_path, CIFAR10, contents(CIFAR10, 10))
-    test = load_dataset("cifar10", tmp_path, unverified=True, image_size=16).test
+    test = load_dataset("cifar10", tmp_path, unverified_data=True, image_size=16).test
     assert (test.images.dtype, test.labels.dtype) == (torch.uint8, torch.int64)
     assert test.images.shape == (3, 3, 16, 16)

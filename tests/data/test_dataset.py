@@ -32,7 +32,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None
 
 
 def test_a_size_below_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"images of 0 pixels per side are not possible: type --image-size 1 or more"):
+    with pytest.raises(UsageError, match=r"images of 0 pixels per side are not possible: type `image_size=1` or more"):
         load_dataset("digits", tmp_path, image_size=0)
 
 

@@ -37,7 +37,7 @@ def place(root: Path, files: dict[str, bytes], *, packed: bool = False) -> Path:
 @pytest.mark.parametrize("packed", [False, True])
 def test_both_layouts(tmp_path: Path, packed: bool) -> None:
     place(tmp_path, tiny(), packed=packed)
-    dataset = load_dataset("fashion-mnist", tmp_path, unverified=True)
+    dataset = load_dataset("fashion-mnist", tmp_path, unverified_data=True)
     assert dataset.train.images.shape == (3, 1, 28, 28)
     assert dataset.train.images.flatten().tolist() == [index % 251 for index in range(3 * 784)]
     assert dataset.test.labels.tolist() == [3, 4, 9]
@@ -54,7 +54,7 @@ def test_another_hash_is_refused(tmp_path: Path) -> None:
         f"{folder / 'train-images-idx3-ubyte.gz'} is not the published file "
         "(MD5 expected f4a8712d7a061bf5bd6d2ca38dc4d50a, found "
     )
-    assert "pass --unverified-data (or set NETSLIM_UNVERIFIED_DATA=1)" in message
+    assert "pass `unverified_data=True` (or set NETSLIM_UNVERIFIED_DATA=1)" in message
 
 
 def test_a_cut_gz_is_damaged(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_cut_gz_is_damaged(tmp_path: Path) -> None:
     for end in (0, 5, 20, len(whole) - 9, len(whole) - 1):
         path.write_bytes(whole[:end])
         with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz (is damaged|is not an idx file)"):
-            load_dataset("fashion-mnist", tmp_path, unverified=True)
+            load_dataset("fashion-mnist", tmp_path, unverified_data=True)
 
 
 @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ def test_idx_sizes_are_big_endian() -> None:
 def test_parts_that_do_not_fit_together(tmp_path: Path) -> None:
     place(tmp_path, tiny() | {"t10k-labels-idx1-ubyte": idx(b"\1", 1)})
     with pytest.raises(DataError, match="holds 3 t10k images and 1 labels"):
-        load_dataset("fashion-mnist", tmp_path, unverified=True)
+        load_dataset("fashion-mnist", tmp_path, unverified_data=True)
 
 
 def test_labels_beyond_the_classes(tmp_path: Path) -> None:
     place(tmp_path, tiny() | {"t10k-labels-idx1-ubyte": idx(b"\1\2\x0a", 3)})
     with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte must hold labels 0\.\.9 and no others"):
-        load_dataset("fashion-mnist", tmp_path, unverified=True)
+        load_dataset("fashion-mnist", tmp_path, unverified_data=True)
 
 
 def test_a_file_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_file_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
     path = folder / "train-labels-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(bytes(70_000_000), 1))
     with pytest.raises(DataError, match=rf"^{path} holds more than 64 MB, and the published file does not: delete it"):
-        load_dataset("fashion-mnist", tmp_path, unverified=True)
+        load_dataset("fashion-mnist", tmp_path, unverified_data=True)
 
 
 def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path) -> None:
@@ -114,4 +114,4 @@ def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(DataError, match=rf"^cannot read {path}: it is no regular file$"):
-        load_dataset("fashion-mnist", tmp_path, unverified=True)
+        load_dataset("fashion-mnist", tmp_path, unverified_data=True)

@@ -35,13 +35,13 @@ def test_no_folder(tmp_path: Path) -> None:
         load_dataset("folder", tmp_path)
     assert str(caught.value) == (
         f"there is no folder {tmp_path / 'train'}: "
-        "--data-dir must name a folder with train/<class>/ and test/<class>/ in it"
+        "`data_dir` must name a folder with train/<class>/ and test/<class>/ in it"
     )
 
 
 def test_no_test_folder(root: Path) -> None:
     (root / "test").rename(root / "other")
-    with pytest.raises(DataError, match=f"there is no folder {root / 'test'} or {root / 'val'}: --data-dir must"):
+    with pytest.raises(DataError, match=f"there is no folder {root / 'test'} or {root / 'val'}: `data_dir` must"):
         load_dataset("folder", root)
 
 
@@ -106,7 +106,7 @@ def test_photographs_are_turned_in_memory_and_in_files(
 
 def test_sizes_and_headers_of_images_in_files_are_looked_at_first(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = save(colour(9, 7), root / "test" / "bee" / "1.png")
-    with pytest.raises(DataError, match=rf"the images differ in size .*{other} is 9x7.*type --image-size N"):
+    with pytest.raises(DataError, match=rf"the images differ in size .*{other} is 9x7.*type `image_size=N`"):
         in_files(root, monkeypatch)
     other.write_text("<html>no image</html>")
     with pytest.raises(DataError, match=rf"^cannot read image {other} \(no image format is recognised\): repair it"):

@@ -192,7 +192,7 @@ def test_the_split_is_not_changed() -> None:
 
 def test_a_batch_size_below_one_is_refused_at_once() -> None:
     dataset = numbered(4)
-    with pytest.raises(UsageError, match=r"a batch of 0 images is not possible: type --batch-size 1 or more"):
+    with pytest.raises(UsageError, match=r"a batch of 0 images is not possible: type `batch_size=1` or more"):
         batches(dataset, 0)
     with pytest.raises(UsageError, match=r"a batch of -1 images"):
         evaluation_batches(dataset.test, dataset, batch_size=-1, device="cpu")

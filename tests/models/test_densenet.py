@@ -182,7 +182,7 @@ def test_the_streams_keep_their_widths() -> None:
 def test_a_wrong_depth_is_answered_with_the_nearest(depth: int, nearest: str) -> None:
     with pytest.raises(UsageError) as caught:
         create_model("densenet", depth=depth)
-    assert str(caught.value) == f"--depth {depth}: the depth of a DenseNet is 3n+4; the nearest is {nearest}"
+    assert str(caught.value) == f"`depth={depth}`: the depth of a DenseNet is 3n+4; the nearest is {nearest}"
 
 
 @given(st.integers(-50, 400).filter(lambda depth: depth < 7 or depth % 3 != 1))
@@ -196,7 +196,7 @@ def test_the_named_depths_are_possible_and_nearest(depth: int) -> None:
 
 
 def test_an_absurd_depth_is_refused_before_memory_is_taken() -> None:
-    with pytest.raises(UsageError, match=r"^--depth 99999999994: at most 500$"):
+    with pytest.raises(UsageError, match=r"^`depth=99999999994`: at most 500$"):
         create_model("densenet", depth=99_999_999_994)
 
 

@@ -120,11 +120,11 @@ def test_every_parameter_learns() -> None:
 def test_a_wrong_depth_is_answered_with_the_nearest(depth: int, nearest: str) -> None:
     with pytest.raises(UsageError) as caught:
         create_model("resnet", depth=depth)
-    assert str(caught.value) == f"--depth {depth}: the depth of a bottleneck ResNet is 9n+2; the nearest is {nearest}"
+    assert str(caught.value) == f"`depth={depth}`: the depth of a bottleneck ResNet is 9n+2; the nearest is {nearest}"
 
 
 def test_an_absurd_depth_is_refused_before_memory_is_taken() -> None:
-    with pytest.raises(UsageError, match=r"^--depth 9999999992: at most 2000$"):
+    with pytest.raises(UsageError, match=r"^`depth=9999999992`: at most 2000$"):
         create_model("resnet", depth=9_999_999_992)
 
 

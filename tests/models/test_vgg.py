@@ -168,7 +168,7 @@ def test_masked_and_rebuilt_agree(percent: float, seed: int, floor: int) -> None
 def test_a_wrong_depth_is_answered_with_the_depths_there_are(depth: int) -> None:
     with pytest.raises(UsageError) as caught:
         create_model("vgg", depth=depth)
-    assert str(caught.value) == f"--depth {depth}: the depth of a VGG is 11, 13, 16 or 19"
+    assert str(caught.value) == f"`depth={depth}`: the depth of a VGG is 11, 13, 16 or 19"
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,10 @@ def refusal(model: nn.Module, example: torch.Tensor = EXAMPLE, **given: Any) -> 
 
 def test_one_budget_and_no_other() -> None:
     assert refusal(MODEL) == (
-        "there is no budget; type one of --percent, --target-params, --target-macs, --target-latency"
+        "there is no budget; type one of `percent`, `target_params`, `target_macs`, `target_latency`"
     )
     assert refusal(MODEL, percent=0.4, target_macs="1M") == (
-        "--percent 0.4, --target-macs 1M: a plan has one budget; type one of them"
+        "`percent=0.4`, `target_macs='1M'`: a plan has one budget; type one of them"
     )
 
 
@@ -78,7 +78,7 @@ def test_a_target_is_met_or_the_nearest_is_named_and_works(
         if "already" in str(refused):
             assert share > 0.99 - 1e-9
             return
-        typed = re.search(r"type --target-macs (\d+)$", str(refused))
+        typed = re.search(r"type `target_macs=(\d+)`$", str(refused))
         assert typed
         nearest = int(typed[1])
         assert abs(nearest - share * measure(model, image).macs) > 0.01 * share * measure(model, image).macs
@@ -100,17 +100,17 @@ def test_a_smaller_budget_keeps_nothing_that_a_larger_one_drops() -> None:
 def test_the_least_that_can_be_reached_is_named() -> None:
     floor = plan(MODEL, EXAMPLE, percent=0.9999, min_channels=8).after.macs
     assert refusal(MODEL, target_macs=0.01, min_channels=8) == (
-        f"--target-macs 0.01 ({round(0.01 * DENSE.macs):,}): the least that can be reached is {floor:,} MACs "
-        f"({floor / DENSE.macs:.1%}); type --target-macs {floor}"
+        f"`target_macs=0.01` ({round(0.01 * DENSE.macs):,}): the least that can be reached is {floor:,} MACs "
+        f"({floor / DENSE.macs:.1%}); type `target_macs={floor}`"
     )
     assert plan(MODEL, EXAMPLE, target_macs=floor, min_channels=8).after.macs == floor
 
 
 def test_a_network_that_has_less_already() -> None:
     message = f"the network has {DENSE.params:,} parameters (100.0%) already; ask for less than that"
-    assert refusal(MODEL, target_params="1G") == f"--target-params 1G: {message}"
+    assert refusal(MODEL, target_params="1G") == f"`target_params='1G'`: {message}"
     small = apply(MODEL, plan(MODEL, EXAMPLE, target_macs=0.4))
-    assert refusal(small, target_macs=0.6).startswith("--target-macs 0.6: the network has ")
+    assert refusal(small, target_macs=0.6).startswith("`target_macs=0.6`: the network has ")
 
 
 def test_a_target_for_a_pruned_network_is_relative_to_the_unpruned_one() -> None:
@@ -202,20 +202,20 @@ def test_only_and_ignore() -> None:
 def test_what_is_left_alone_says_why() -> None:
     decided = plan(MODEL, EXAMPLE, percent=0.5, only=["layer1", "bn"], ignore=["layer1.0"])
     reasons = {part.name: part.reason for part in decided.left_alone}
-    assert reasons["layer1.0.bn1"] == "matches --ignore layer1.0"
-    assert reasons["layer2.0.bn1"] == "is not in --only"
+    assert reasons["layer1.0.bn1"] == "matches `ignore='layer1.0'`"
+    assert reasons["layer2.0.bn1"] == "is not in `only`"
     assert not reasons.keys() & {"bn", "layer1.1.bn1"}
 
 
 def test_patterns_that_match_nothing() -> None:
     assert refusal(MODEL, percent=0.5, ignore=["layer4.0"]) == (
-        "--ignore layer4.0 matches no layer from which channels can go; names are for example layer3.0, layer2.0, "
+        "`ignore='layer4.0'` matches no layer from which channels can go; names are for example layer3.0, layer2.0, "
         "layer1.0"
     )
-    assert refusal(MODEL, percent=0.5, only=["fc"]).startswith("--only fc matches no layer from which ")
+    assert refusal(MODEL, percent=0.5, only=["fc"]).startswith("`only='fc'` matches no layer from which ")
     plan(MODEL, EXAMPLE, percent=0.5, ignore=["fc", "conv1"])  # what stays anyway may be named
     assert refusal(MODEL, percent=0.5, ignore=["*"]) == (
-        "--only and --ignore together leave no channels that can go; drop one of the patterns"
+        "`only` and `ignore` together leave no channels that can go; drop one of the patterns"
     )
 
 
@@ -271,11 +271,11 @@ def test_the_latency_of_what_is_left() -> None:
     assert (budget.kind, budget.asked, budget.batch) == ("latency", "0.95", 2)
     assert 0 < budget.reached <= budget.target < budget.dense
     assert decided.kept < decided.total
-    assert refusal(model, image, target_latency="10s").startswith("--target-latency 10s: the network takes ")
+    assert refusal(model, image, target_latency="10s").startswith("`target_latency='10s'`: the network takes ")
     slow = refusal(model, image, target_latency="1us")
     assert re.fullmatch(
-        r"--target-latency 1us: the fastest that can be reached takes [\d.]+ms \(\d+% of the unpruned network's time\) "
-        r"on this machine at batch 1; type --target-latency [\d.]+ms",
+        r"`target_latency='1us'`: the fastest that can be reached takes [\d.]+ms \(\d+% of the unpruned network's "
+        r"time\) on this machine at batch 1; type `target_latency='[\d.]+ms'`",
         slow,
     )
 

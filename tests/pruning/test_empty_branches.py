@@ -112,7 +112,7 @@ def test_what_a_network_can_not_do_without() -> None:
         netslim.apply(model, emptied(netslim.plan(model, EXAMPLE, percent=0.3), "bn"))
     assert str(caught.value) == (
         "the plan leaves nothing of group 'bn', which is in no residual branch that could go as a whole; keep a "
-        "channel of it (--min-channels 1)"
+        "channel of it (`min_channels=1`)"
     )
 
 

@@ -125,14 +125,14 @@ OUT = "the share of channels to remove, from 0 up to but not including 1"
 @pytest.mark.parametrize(
     ("percent", "message"),
     [
-        (-1, f"--percent -1: {OUT}"),
-        (-0.01, f"--percent -0.01: {OUT}"),
-        (1, f"--percent 1: {OUT}"),
-        (70, f"--percent 70: {OUT}; type 0.7?"),
-        (2.5, f"--percent 2.5: {OUT}; type 0.025?"),
-        (100, f"--percent 100: {OUT}"),
-        (float("nan"), f"--percent nan: {OUT}"),
-        (float("inf"), f"--percent inf: {OUT}"),
+        (-1, f"`percent=-1`: {OUT}"),
+        (-0.01, f"`percent=-0.01`: {OUT}"),
+        (1, f"`percent=1`: {OUT}"),
+        (70, f"`percent=70`: {OUT}; type 0.7?"),
+        (2.5, f"`percent=2.5`: {OUT}; type 0.025?"),
+        (100, f"`percent=100`: {OUT}"),
+        (float("nan"), f"`percent=nan`: {OUT}"),
+        (float("inf"), f"`percent=inf`: {OUT}"),
     ],
 )
 def test_shares_that_are_none(percent: float, message: str) -> None:
@@ -144,9 +144,9 @@ def test_shares_that_are_none(percent: float, message: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"min_channels": -2}, "--min-channels -2: the least that a layer keeps; type 1, or more, or 0"),
-        ({"round_to": 0}, "--round-to 0: what widths are multiples of; type 1 (any width), 8 or 16"),
-        ({"latency_batch": 0}, "--latency-batch 0: images of the batch that is timed; type 1 or more"),
+        ({"min_channels": -2}, "`min_channels=-2`: the least that a layer keeps; type 1, or more, or 0"),
+        ({"round_to": 0}, "`round_to=0`: what widths are multiples of; type 1 (any width), 8 or 16"),
+        ({"latency_batch": 0}, "`latency_batch=0`: images of the batch that is timed; type 1 or more"),
         (
             {"criterion": "bn_scal"},
             "unknown criterion 'bn_scal'; did you mean bn_scale or bn_scale_macs? (known: bn_scale, bn_scale_macs, "

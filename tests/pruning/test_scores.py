@@ -165,7 +165,7 @@ def test_taylor_of_a_frozen_network() -> None:
     [
         (
             None,
-            "criterion 'taylor' needs images with labels: pass plan(..., batches=...), or type --dataset NAME on the "
+            "criterion 'taylor' needs images with labels: pass plan(..., batches=...), or type `dataset=NAME` on the "
             "command line",
         ),
         ([], "criterion 'taylor' needs images with labels, and there are no batches of them"),

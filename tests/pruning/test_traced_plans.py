@@ -56,7 +56,7 @@ def test_plans_that_are_impossible() -> None:
     assert refused(edited(PLAN, keep=[1, 4])) == ("the plan keeps channel 4 of group 'bn0', which has channels 0 to 3")
     assert refused(edited(PLAN, keep=[])) == (
         "the plan leaves nothing of group 'bn0', which is in no residual branch that could go as a whole; "
-        "keep a channel of it (--min-channels 1)"
+        "keep a channel of it (`min_channels=1`)"
     )
     assert refused(edited(PLAN, total=5)) == (
         "the plan is for another network: group 'bn0' has 5 channels there, 4 here"

@@ -262,17 +262,17 @@ def test_residual_forms_that_do_not_exist() -> None:
     with pytest.raises(UsageError) as caught:
         plan(structures.Residual(), torch.zeros(SHAPE), percent=0.5, residual="select")
     assert str(caught.value) == (
-        "--residual select: the blocks of Residual have no channel selection before their first layer; "
-        "type --residual couple"
+        "`residual='select'`: the blocks of Residual have no channel selection before their first layer; "
+        "type `residual='couple'`"
     )
     with pytest.raises(UsageError) as caught:
         plan(structures.Residual(), torch.zeros(SHAPE), percent=0.5, residual="add")
-    assert str(caught.value) == "--residual add: select, couple"
+    assert str(caught.value) == "`residual='add'`: select, couple"
     model = create_model("resnet", depth=11)
     once = apply(model, plan(model, torch.zeros(SHAPE), percent=0.3))
     with pytest.raises(UsageError) as caught:
         plan(once, torch.zeros(SHAPE), percent=0.3, residual="couple")
-    assert str(caught.value) == "resnet was pruned by other channel groups before; type --residual select again"
+    assert str(caught.value) == "resnet was pruned by other channel groups before; type `residual='select'` again"
 
 
 def refusal(model: nn.Module, shape: tuple[int, ...] = SHAPE, **options: str) -> str:

@@ -60,4 +60,5 @@ def test_what_can_be_typed(kind: str, typed: float | str, value: float, relative
 def test_what_can_not_be_typed(kind: str, typed: float | str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         requested(None, {kind: typed})
-    assert str(caught.value) == f"--target-{kind} {typed}: {message}"
+    given = typed if isinstance(typed, int) or typed.isdecimal() else repr(typed)
+    assert str(caught.value) == f"`target_{kind}={given}`: {message}"

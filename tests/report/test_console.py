@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from netslim.report.console import console, say
+from netslim.report.console import console, say, spelling
 from netslim.report.progress import TrainingProgress
 from netslim.report.tables import percent, print_table, size
 
@@ -66,7 +66,7 @@ def test_an_epoch_that_waited_says_what_helps(capsys: pytest.CaptureFixture[str]
     with progress() as shown:
         shown.epoch({**ROW, "waiting": 0.05})
     assert capsys.readouterr().out.endswith(
-        "1234 images/s  5 % waiting for images: a larger --batch-size, a smaller --image-size or more cores help\n"
+        "1234 images/s  5 % waiting for images: a larger `batch_size`, a smaller `image_size` or more cores help\n"
     )
 
 
@@ -92,3 +92,10 @@ def test_numbers_in_words() -> None:
     assert percent(0.9731) == "97.31 %"
     assert percent(0.12345, 1) == "12.3 %"
     assert [size(number) for number in (999, 1_500, 1_703_258, 5e9)] == ["999", "1.50k", "1.70M", "5.00G"]
+
+
+def test_lines_are_spelled_as_whoever_shows_them_says(capsys: pytest.CaptureFixture[str]) -> None:
+    with spelling(str.upper):
+        say("type `lr`")
+    say("type `lr`")
+    assert capsys.readouterr().out == "TYPE `LR`\ntype `lr`\n"

@@ -1,4 +1,4 @@
-"""What a training must not wait for before its first step."""
+"""What a training must not wait for before its first step, and a pruning not at all."""
 
 import subprocess
 import sys
@@ -24,3 +24,17 @@ def test_a_training_loads_neither_torchs_compiler_nor_what_other_stages_use(tmp_
     finished, loaded = found.stdout.splitlines()[-2:]
     assert finished.startswith("finished: val top-1")
     assert loaded == "loaded:"
+
+
+PRUNING = """
+import sys
+import netslim.stages.prune.run
+unneeded = ("stages.train.run", "training.loop", "training.step", "training.optimizer", "training.penalties",
+            "stages.evaluate", "stages.transfer")
+print(*(name for name in unneeded if "netslim." + name in sys.modules))
+"""
+
+
+def test_a_pruning_loads_nothing_of_trainings() -> None:
+    found = subprocess.run([sys.executable, "-c", PRUNING], capture_output=True, text=True, check=True, timeout=100)
+    assert found.stdout == "\n"

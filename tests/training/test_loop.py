@@ -247,8 +247,8 @@ def test_a_loss_of_nan_ends_the_training_and_saves_nothing(make_tiny: Callable[[
     assert run.saves == 0
     assert str(error.value).startswith("the loss became ")
     assert str(error.value).endswith(
-        "; the last good checkpoint is untouched. Try a lower --lr, --clip-grad-norm 1, or --precision fp32, with "
-        "another --save"
+        "; the last good checkpoint is untouched. Try a lower `lr`, `clip_grad_norm=1`, or `precision='fp32'`, with "
+        "another `save`"
     )
     assert " in epoch 1, batch " in str(error.value)
     assert "(learning rate 1e+30, mean loss before: " in str(error.value)

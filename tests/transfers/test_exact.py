@@ -178,14 +178,15 @@ def refusal(source: dict[str, Tensor], name: str, **arguments: object) -> str:
     return str(caught.value)
 
 
-HINT = "; type --arch same for the source's own network, or another --strategy"
+HINT = "; type `arch='same'` for the source's own network, or another `strategy`"
 
 
 def test_another_network_is_refused_with_the_first_differences(resnet18: dict[str, Tensor]) -> None:
     assert refusal(resnet18, "torchvision/resnet50") == (
-        "strategy 'exact' needs the same network on both sides, and the source is another one than --arch "
-        "torchvision/resnet50: 188 tensors differ: layer1.0.conv1.weight is (64, 64, 3, 3) instead of (64, 64, 1, 1); "
-        "layer1.0.conv3.weight is missing; layer1.0.bn3.weight is missing; layer1.0.bn3.bias is missing; "
+        "strategy 'exact' needs the same network on both sides, and the source is another one than "
+        "`arch='torchvision/resnet50'`: 188 tensors differ: layer1.0.conv1.weight is (64, 64, 3, 3) instead of "
+        "(64, 64, 1, 1); layer1.0.conv3.weight is missing; layer1.0.bn3.weight is missing; "
+        "layer1.0.bn3.bias is missing; "
         "layer1.0.bn3.running_mean is missing; layer1.0.bn3.running_var is missing; "
         "layer1.0.downsample.0.weight is missing; layer1.0.downsample.1.weight is missing; "
         f"layer1.0.downsample.1.bias is missing; layer1.0.downsample.1.running_mean is missing; and 178 more{HINT}"
@@ -198,14 +199,14 @@ def test_a_wider_stem_is_another_network() -> None:
     state[first] = torch.zeros(99, 3, 3, 3)
     shape = tuple(create_model("timm/test_resnet").state_dict()[first].shape)
     assert refusal(state, "timm/test_resnet") == (
-        "strategy 'exact' needs the same network on both sides, and the source is another one than --arch "
-        f"timm/test_resnet: 1 tensors differ: {first} is (99, 3, 3, 3) instead of {shape}{HINT}"
+        "strategy 'exact' needs the same network on both sides, and the source is another one than "
+        f"`arch='timm/test_resnet'`: 1 tensors differ: {first} is (99, 3, 3, 3) instead of {shape}{HINT}"
     )
 
 
 def test_the_guides_network_is_another_one(resnet18: dict[str, Tensor]) -> None:
     found = refusal(resnet18, "resnet", depth=11)
-    assert "and the source is another one than --arch resnet: " in found
+    assert "and the source is another one than `arch='resnet'`: " in found
     assert "layer1.0.select.indexes is missing" in found
 
 

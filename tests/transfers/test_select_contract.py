@@ -120,7 +120,7 @@ def test_a_loaded_source_is_described() -> None:
 
 
 WRONG_TARGET = (
-    "strategy 'select' fills the unpruned pre-activation ResNet: type --arch resnet, or --strategy exact for the "
+    "strategy 'select' fills the unpruned pre-activation ResNet: type `arch='resnet'`, or `strategy='exact'` for the "
     "source's own network"
 )
 

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.files import sha256
+from netslim.core.files import file_hash
 from netslim.models.libraries import timm as timm_library
 from netslim.models.libraries import torchvision as torchvision_library
 from netslim.models.library_names import check_resnet
@@ -65,7 +65,7 @@ def message(error: type[Exception], source: str, name: str, **options: object) -
 def no_resnet(library: str, name: str) -> str:
     """What is said where only a ResNet's weights have a place."""
     with pytest.raises(UsageError) as caught:
-        check_resnet(library, name, "--model-name resnet50")
+        check_resnet(library, name, "`model_name='resnet50'`")
     return str(caught.value)
 
 
@@ -103,7 +103,7 @@ def test_a_model_that_is_no_resnet(library: str, name: str, families: str) -> No
     assert found.startswith(
         f"{library} model '{name}' is not a ResNet that netslim knows: the families that work are {families}"
     )
-    assert found.endswith("(for example --model-name resnet50)")
+    assert found.endswith("(for example `model_name='resnet50'`)")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_resnet_without_batchnorm(name: str) -> None:
     assert no_resnet("timm", name.partition(".")[0]) == (
         f"timm model '{name.partition('.')[0]}' has no BatchNorm, whose scales say which channels can go: the families "
         "that work are resnet, resnext, wide_resnet, resnetaa, resnetblur, resnetrs, seresnet, ecaresnet, senet, "
-        "resnetv2, legacy_seresnet (for example --model-name resnet50)"
+        "resnetv2, legacy_seresnet (for example `model_name='resnet50'`)"
     )
 
 
@@ -148,7 +148,7 @@ def test_the_random_initialisation_follows_the_seed() -> None:
 
 @pytest.fixture
 def hashed_name(resnet18_file: Path) -> str:
-    return f"resnet18-{sha256(resnet18_file)[:8]}.pth"
+    return f"resnet18-{file_hash(resnet18_file)[:8]}.pth"
 
 
 def point_torchvision_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,8 +177,8 @@ def test_torchvision_offline_says_what_to_download_and_where_to_put_it(
     assert found == (
         "cannot get pretrained weights of torchvision resnet18: could not download resnet18-f37072fd.pth "
         f"(127.0.0.1:9: Connection refused); download {url} where there is a network and put it at "
-        f"{tmp_path / 'torch/hub/checkpoints/resnet18-f37072fd.pth'}, or pass it with --weights FILE, "
-        "or start without it with --no-pretrained"
+        f"{tmp_path / 'torch/hub/checkpoints/resnet18-f37072fd.pth'}, or pass it with `weights=FILE`, "
+        "or start without it with `pretrained=False`"
     )
 
 
@@ -191,7 +191,7 @@ def test_torchvision_takes_a_cached_file_whose_hash_fits(
     source = load_source("torchvision", "resnet18")
     assert torch.equal(source.state_dict["conv1.weight"], resnet18["conv1.weight"])
     assert (source.pretrained, source.origin) == (True, url)
-    assert source.weights_sha256 == sha256(resnet18_file)
+    assert source.weights_sha256 == file_hash(resnet18_file)
 
 
 def test_torchvision_refuses_a_cached_file_whose_hash_does_not_fit(
@@ -214,7 +214,7 @@ def test_torchvision_downloads_once(
     shutil.copyfile(resnet18_file, folder / hashed_name)
     point_torchvision_at(f"{address}/{hashed_name}", monkeypatch)
     source = load_source("torchvision", "resnet18")
-    assert source.weights_sha256 == sha256(resnet18_file)
+    assert source.weights_sha256 == file_hash(resnet18_file)
     (folder / hashed_name).unlink()
     assert load_source("torchvision", "resnet18").weights_sha256 == source.weights_sha256
     assert torch_cache(tmp_path, hashed_name).is_file()
@@ -259,7 +259,7 @@ def test_timm_offline_says_what_to_download(offline: bool, tmp_path: Path, monke
     assert found.endswith(
         f"; download {UNREACHABLE}/timm/resnet18.a1_in1k/resolve/main/model.safetensors where there is a network and "
         f"copy that machine's models--timm--resnet18.a1_in1k folder into {tmp_path / 'hub'}, "
-        "or pass it with --weights FILE, or start without it with --no-pretrained"
+        "or pass it with `weights=FILE`, or start without it with `pretrained=False`"
     )
 
 
@@ -267,11 +267,11 @@ def test_timm_offline_says_what_to_download(offline: bool, tmp_path: Path, monke
 def test_timm_takes_the_hubs_cached_file(
     name: str, resnet18: dict[str, Tensor], safe_file: Path, tmp_path: Path
 ) -> None:
-    put_in_hub_cache(safe_file, tmp_path / "hub", "timm/resnet18.a1_in1k", sha256(safe_file))
+    put_in_hub_cache(safe_file, tmp_path / "hub", "timm/resnet18.a1_in1k", file_hash(safe_file))
     source = load_source("timm", name)
     assert torch.equal(source.state_dict["fc.weight"], resnet18["fc.weight"])
     assert source.origin == f"{UNREACHABLE}/timm/resnet18.a1_in1k/resolve/main/model.safetensors"
-    assert (source.model_name, source.weights_sha256) == (name, sha256(safe_file))
+    assert (source.model_name, source.weights_sha256) == (name, file_hash(safe_file))
 
 
 def test_timm_refuses_a_cached_file_whose_hash_does_not_fit(safe_file: Path, tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_timm_names_the_tags_it_has() -> None:
 
 
 def test_timm_says_when_a_network_was_never_trained() -> None:
-    expected = "timm has no pretrained weights for 'resnet200': pass --weights FILE or --no-pretrained"
+    expected = "timm has no pretrained weights for 'resnet200': pass `weights=FILE` or `pretrained=False`"
     assert message(UsageError, "timm", "resnet200") == expected
 
 

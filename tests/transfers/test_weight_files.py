@@ -1,4 +1,4 @@
-"""--weights FILE: every form it may have, and every way in which it may be wrong."""
+"""`weights`: every form it may have, and every way in which it may be wrong."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.files import sha256
+from netslim.core.files import file_hash
 from netslim.transfers import load_source
 from netslim.transfers.weight_files import read_weights
 
@@ -25,7 +25,7 @@ def test_a_plain_file_is_loaded_and_described(library: str, resnet18: dict[str, 
     source = load_source(library, "resnet18", weights=resnet18_file)
     assert same(source.state_dict, resnet18)
     assert (source.pretrained, source.origin) == (True, str(resnet18_file))
-    assert source.weights_sha256 == sha256(resnet18_file)
+    assert source.weights_sha256 == file_hash(resnet18_file)
 
 
 def test_safetensors_are_loaded(resnet18: dict[str, Tensor], tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_wrong_model_is_named_with_ten_mismatches_and_the_right_name(library: 
         "layer1.0.bn3.running_var is missing; layer1.0.downsample.0.weight is missing; "
         "layer1.0.downsample.1.weight is missing; layer1.0.downsample.1.bias is missing; "
         "layer1.0.downsample.1.running_mean is missing; and 178 more; "
-        "it looks like a resnet18: type --model-name resnet18"
+        "it looks like a resnet18: type `model_name='resnet18'`"
     )
 
 
@@ -141,7 +141,9 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
 
 
 def test_weights_and_no_pretrained_contradict_each_other(resnet18_file: Path) -> None:
-    with pytest.raises(UsageError, match=r"^--weights and --no-pretrained exclude each other: leave one of them out$"):
+    with pytest.raises(
+        UsageError, match=r"^`weights` and `pretrained=False` exclude each other: leave one of them out$"
+    ):
         load_source("torchvision", "resnet18", pretrained=False, weights=resnet18_file)
 
 

@@ -1,10 +1,8 @@
 """The `netslim` command: one verb per stage, each made from its configuration."""
 
-import importlib
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,75 +10,12 @@ import typer
 import typer.core
 import typer.main
 
-from netslim.core.errors import NetslimError
+from netslim.cli.flags import spelled
+from netslim.cli.verbs import TOGETHER, VERBS
+from netslim.core.errors import NetslimError, UsageError
 
 if TYPE_CHECKING:
     from netslim.core.config import StageConfig
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A command, by the names of what it needs: nothing is imported before it is used.
-
-    Attributes:
-        folder: where in `stages/` it lives.
-        config_class: its settings, in that folder's `config`.
-        help: one line for `netslim --help`.
-        positional: settings that are given as arguments.
-        module: what runs it, in that folder.
-    """
-
-    folder: str
-    config_class: str
-    help: str
-    positional: tuple[str, ...] = ()
-    module: str = "run"
-
-    def settings(self) -> type["StageConfig"]:
-        """The class of its settings; loads no torch."""
-        found: type[StageConfig] = getattr(self._load("config"), self.config_class)
-        return found
-
-    def run(self, config: "StageConfig") -> dict[str, Any]:
-        """Runs the stage."""
-        found: dict[str, Any] = self._load(self.module).run(config)
-        return found
-
-    def _load(self, module: str) -> Any:
-        return importlib.import_module(f"netslim.stages.{self.folder}.{module}")
-
-
-VERBS = {
-    "transfer": Verb(
-        "transfer", "TransferConfig", "Transfer a pretrained ResNet of a library into a prunable network."
-    ),
-    "train": Verb(
-        "train", "TrainConfig", "Train one phase: from scratch, from a file's weights, or of a pruned network."
-    ),
-    "prune": Verb(
-        "prune", "PruneConfig", "Remove the channels with the smallest scales and prove the result.", ("model",)
-    ),
-    "sweep": Verb(
-        "analyze",
-        "SweepConfig",
-        "Show accuracy, size and speed right after pruning, over many budgets.",
-        ("model",),
-        "sweep",
-    ),
-    "sensitivity": Verb(
-        "analyze",
-        "SensitivityConfig",
-        "Show what each layer's channels are worth, one layer at a time.",
-        ("model",),
-        "sensitivity",
-    ),
-    "evaluate": Verb("evaluate", "EvaluateConfig", "Measure the accuracy of a checkpoint.", ("model",)),
-    "export": Verb("export", "ExportConfig", "Make a network for inference, in a file of some kind.", ("model",)),
-    "bench": Verb("bench", "BenchConfig", "Measure speed and memory of networks side by side.", ("files",)),
-    "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),
-    "demo": Verb("demo", "DemoConfig", "Run the five steps on the embedded digits."),
-}
-TOGETHER = ("train",)  # several processes of torchrun work on one run; any other verb is one process
 
 
 class Verbs(typer.core.TyperGroup):
@@ -144,14 +79,16 @@ def _act(verb: str) -> Callable[[Callable[[], "StageConfig"], Path | None, bool]
 
 def _run_stage(verb: str, config: "StageConfig", json_file: Path | None) -> None:
     from netslim.core.files import check_writable, write_json
-    from netslim.core.launch import check_alone, is_first
+    from netslim.core.launch import is_first, launched
+    from netslim.report.console import spelling
 
-    if verb not in TOGETHER:
-        check_alone(verb)
+    if launched() and verb not in TOGETHER:
+        raise UsageError(f"netslim {verb} is one process: type it without torchrun (netslim train can be several)")
     json_file = json_file if is_first() else None
     if json_file:
         check_writable(json_file)
-    result = VERBS[verb].run(config)
+    with spelling(spelled):
+        result = VERBS[verb].run(config)
     if json_file:
         write_json(json_file, result)
 
@@ -163,7 +100,7 @@ def with_errors(act: Callable[[], None], debug: bool) -> None:
     except NetslimError as error:
         if debug:
             raise
-        _complain(f"netslim: error: {error}")
+        _complain(f"netslim: error: {spelled(str(error))}")
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt:
         _complain("netslim: interrupted")

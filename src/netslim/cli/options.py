@@ -8,7 +8,9 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from netslim.core.config import StageConfig, merge
+from netslim.cli.config_file import merge
+from netslim.cli.flags import flag_of, further_flags
+from netslim.core.config import StageConfig
 from netslim.core.errors import UsageError
 
 ConfigFile = Annotated[
@@ -77,12 +79,10 @@ def _parameter(name: str, info: FieldInfo, positional: bool) -> inspect.Paramete
 
 
 def _flags(name: str, info: FieldInfo, kind: type) -> list[str]:
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    more = [str(flag) for flag in extra.get("flags") or []]  # type: ignore[union-attr]
-    flag = f"--{name.replace('_', '-')}"
+    flag = flag_of(name)
     if kind is not bool:
-        return [flag, *more]
-    return [f"{'/'.join([flag, f'--no-{flag[2:]}'])}", *more]
+        return [flag, *further_flags(info)]
+    return [f"{flag}/{flag_of(f'no_{name}')}", *further_flags(info)]
 
 
 def _plain_type(annotation: Any) -> type:

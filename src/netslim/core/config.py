@@ -1,29 +1,28 @@
-"""Typed configuration of a stage: defaults < config file < `--set` < flags, and all mistakes reported together."""
+"""Typed configuration of a stage; all mistakes in it are reported together."""
 
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, time
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
-from netslim.core.errors import UsageError, unknown_name
+from netslim.core.errors import ArgumentError, UsageError, unknown_name
 from netslim.core.plugins import Option
 
 
-def Setting(default: Any = ..., help: str = "", *, free: bool = False, flags: Sequence[str] = (), **limits: Any) -> Any:  # noqa: N802
+def Setting(  # noqa: N802
+    default: Any = ..., help: str = "", *, free: bool = False, aliases: Sequence[str] = (), **limits: Any
+) -> Any:
     """A field of a stage's configuration.
 
     Args:
         default: the value when nothing is given; `...` if it must be.
-        help: one line for `--help`.
+        help: one line that says what it is.
         free: the setting does not change the result (progress, paths), so that a run may go on with another value.
-        flags: further names on the command line (`-sr`).
+        aliases: further names where settings are typed (`-sr`).
         limits: pydantic's constraints (`ge`, `lt`, ...).
     """
-    extra: dict[str, Any] = {"free": free, "flags": list(flags)}
+    extra: dict[str, Any] = {"free": free, "aliases": list(aliases)}
     return pydantic.Field(default, description=help, json_schema_extra=extra, **limits)
 
 
@@ -78,6 +77,12 @@ class StageConfig(BaseModel):
             raise UsageError("; ".join(mistakes))
         return config
 
+    def refuse(self, names: Iterable[str], why: str) -> None:
+        """Raises ArgumentError with the reason if one of these settings has another value than its default."""
+        for name in names:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ArgumentError(name, getattr(self, name), why)
+
     def fixed(self) -> dict[str, Any]:
         """The settings that determine the result, as plain data."""
         free = {name for name, info in type(self).model_fields.items() if _extra(info).get("free")}
@@ -89,51 +94,12 @@ class StageConfig(BaseModel):
         return {name: info.default for name, info in cls.model_fields.items() if _extra(info).get("option")}
 
 
-def merge(config_file: Path | None, assignments: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Config file, then `key=value` assignments, then flags: the later wins.
-
-    Raises:
-        UsageError: the file can't be read or is not TOML, or an assignment has no `=`.
-    """
-    values = _read_toml(config_file) if config_file else {}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals:
-            raise UsageError(f"--set takes key=value, got '{assignment}'; type for example --set lr=0.05")
-        values[_name(key)] = _value(text.strip())
-    return values | dict(flags)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read the config file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from error
-    return {_name(key): value for key, value in data.items()}
-
-
-def _name(key: str) -> str:
-    return key.strip().replace("-", "_")
-
-
-def _value(text: str) -> Any:
-    """TOML's reading of a value where it has one (`0.1`, `true`), else the text itself: so are dates, of which no
-    setting is one but which name folders."""
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-    return text if isinstance(value, date | time) else value
-
-
 def _explain(item: Any) -> str:
-    flag = "--" + str(item["loc"][0] if item["loc"] else "").replace("_", "-")
+    field = str(item["loc"][0]) if item["loc"] else ""
     if item["type"] == "missing":
-        return f"{flag} is required"
+        return f"`{field}` is required"
     message = str(item["msg"]).removeprefix("Value error, ")
-    return message if message.startswith("--") else f"{flag} {item['input']}: {message[0].lower()}{message[1:]}"
+    return str(ArgumentError(field, item["input"], f"{message[0].lower()}{message[1:]}"))
 
 
 def _extra(info: Any) -> dict[str, Any]:

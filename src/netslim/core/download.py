@@ -1,6 +1,5 @@
 """Fetching a published file: several mirrors, interrupted downloads go on, and nothing passes without its hash."""
 
-import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, build_opener
 
 from netslim.core.errors import DataError
+from netslim.core.files import file_hash
 
 _TIMEOUT = 15.0  # seconds without any answer
 _ATTEMPTS = 3  # per mirror, as long as each brings more of the file
@@ -54,15 +54,14 @@ def download(target: Path, mirrors: Sequence[str], digest: str, *, size: int | N
         faults.append(f"{urlsplit(url).netloc}: {fault}")
     raise DataError(
         f"could not download {target.name} ({'; '.join(faults)}): fetch {mirrors[0]} by other means and put it at "
-        f"{target}, or name the folder that holds it with --data-dir"
+        f"{target}, or name the folder that holds it with `data_dir`"
     )
 
 
-def file_digest(path: Path, algorithm: str) -> str:
-    """The hash of a file in hexadecimal. Raises DataError if it cannot be read."""
+def published_hash(path: Path, algorithm: str) -> str:
+    """`netslim.core.files.file_hash`, for a published file. Raises DataError if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+        return file_hash(path, algorithm)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -80,7 +79,7 @@ def _from_mirror(url: str, part: Path, digest: str, size: int | None) -> str | N
             if _size_of(part) <= before:
                 break
             continue
-        if file_digest(part, algorithm).startswith(expected.lower()):
+        if published_hash(part, algorithm).startswith(expected.lower()):
             return None
         with _writing(part):
             part.unlink()
@@ -167,7 +166,7 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(
-            f"cannot write {path} ({error.strerror or error}): free some space or name another folder with --data-dir"
+            f"cannot write {path} ({error.strerror or error}): free some space or name another folder with `data_dir`"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """What can go wrong in a way the user can mend: every message says what was given, what is allowed and what to type."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class NetslimError(Exception):
@@ -40,9 +40,48 @@ class LostProcessError(NetslimError):
     """One of several processes that train together has ended or can't be reached any more."""
 
 
+def setting(name: str, given: object) -> str:
+    """`name=given` in backticks, as a Python call has it: how messages write settings.
+
+    A command line can spell it in its own way, because the backticks say where it begins and ends.
+    """
+    return f"`{name}={given if isinstance(given, float | int | list) or given is None else repr(str(given))}`"
+
+
+class ArgumentError(UsageError):
+    """A setting has a value that it can't have; its text is "`field=given`: allowed".
+
+    Attributes:
+        field: name of the setting, which is the name of the function's parameter.
+        given: its value.
+        allowed: which values it can have, and what to type.
+    """
+
+    def __init__(self, field: str, given: object, allowed: str) -> None:
+        super().__init__(field, given, allowed)
+        self.field = field
+        self.given = given
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"{setting(self.field, self.given)}: {self.allowed}"
+
+
 def one_of(names: Iterable[str]) -> str:
     """`['a', 'b']` -> `a, b`: a list of the allowed names for a message."""
     return ", ".join(names)
+
+
+def either(names: Sequence[str]) -> str:
+    """`['a', 'b', 'c']` -> `a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def first_of(items: Sequence[str], most: int, separator: str = ", ") -> str:
+    """The first `most` of a list, and how many more there are: `a, b and 3 more`, `a; b; and 3 more`."""
+    more = f"{separator.rstrip(', ')} and {len(items) - most} more" if len(items) > most else ""
+    return f"{separator.join(items[:most])}{more}"
 
 
 READABLE = 150

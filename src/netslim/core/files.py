@@ -50,10 +50,10 @@ def write_json(target: Path, data: Any) -> None:
     atomic_write(target, (json.dumps(data, indent=2) + "\n").encode())
 
 
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
+def file_hash(path: Path, algorithm: str = "sha256") -> str:
+    """A file's hash in hexadecimal; MD5, which protects from accidents only, is possible too."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
 def check_readable(path: Path) -> None:

@@ -3,8 +3,6 @@
 import os
 from typing import Protocol
 
-from netslim.core.errors import UsageError
-
 
 class Counter(Protocol):
     """What all processes can count in together: torch's `Store`."""
@@ -30,12 +28,6 @@ def local_rank() -> int:
 def is_first() -> bool:
     """Whether this process is the only one or the first of several."""
     return not launched() or os.environ.get("RANK", "0") == "0"
-
-
-def check_alone(verb: str) -> None:
-    """Raises UsageError in one of several processes, for what only one process can do."""
-    if launched():
-        raise UsageError(f"netslim {verb} is one process: type it without torchrun (netslim train can be several)")
 
 
 def share(counter: Counter) -> None:

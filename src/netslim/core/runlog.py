@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from netslim.core.config import StageConfig
 from netslim.core.environment import commit, versions
 from netslim.core.errors import NetslimError, UsageError
-from netslim.core.files import atomic_write, check_readable, sha256, write_errors, write_json
+from netslim.core.files import atomic_write, check_readable, file_hash, write_errors, write_json
 
 _KEYS = {"run_id", "stage", "status", "config", "parents"}
 
@@ -31,8 +31,8 @@ class RunDirectory:
     """A locked directory that belongs to one stage with one configuration.
 
     Args:
-        path: the directory (`--save`); made if missing.
-        stage: the verb ("train").
+        path: the directory; made if missing.
+        stage: what works in it.
         config: its configuration; settings marked free may differ from the run that is there.
         parents: files that the run starts from, by setting name (`{"resume": Path(...)}`); compared by content. One
             that lies in the directory itself asks to go on with the run that is there.
@@ -147,7 +147,7 @@ class RunDirectory:
         try:
             lock.acquire()
         except Timeout:
-            raise UsageError(f"{self.path} is in use by another process; wait for it or give another --save") from None
+            raise UsageError(f"{self.path} is in use by another process; wait for it or give another `save`") from None
         return lock
 
     def _open(self, stage: str, config: StageConfig, parents: Mapping[str, Path]) -> dict[str, Any]:
@@ -169,7 +169,7 @@ class RunDirectory:
         differences = _differences(record, stage, config.fixed(), parents, own)
         if differences:
             raise UsageError(
-                f"{self.path} holds another run ({'; '.join(differences)}); give another --save, "
+                f"{self.path} holds another run ({'; '.join(differences)}); give another `save`, "
                 f"repeat that run's settings to go on with it, or delete the folder"
             )
         return record
@@ -184,7 +184,7 @@ class RunDirectory:
                 raise ValueError(f"it is no record of a run, which has {', '.join(sorted(_KEYS))}")
             RunStatus(record["status"])
         except (OSError, ValueError, RecursionError) as error:
-            raise NetslimError(f"{path} can't be read ({error}); give another --save or delete the folder") from error
+            raise NetslimError(f"{path} can't be read ({error}); give another `save` or delete the folder") from error
         return record
 
     def _refuse_foreign(self) -> None:
@@ -192,7 +192,7 @@ class RunDirectory:
         if found:
             raise UsageError(
                 f"{self.path} already holds {', '.join(found)}, which no run of netslim wrote there; "
-                f"give another --save"
+                f"give another `save`"
             )
 
     def _set_status(self, status: RunStatus) -> None:
@@ -206,7 +206,7 @@ class RunDirectory:
 def _identity(parent: Path) -> dict[str, str]:
     identity = {"path": str(parent)}
     with suppress(OSError):  # a file that is gone is known by its path alone
-        identity["sha256"] = sha256(parent)
+        identity["sha256"] = file_hash(parent)
     return identity
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import CheckpointError
-from netslim.core.files import atomic_write, check_readable, sha256, write_json
+from netslim.core.files import atomic_write, check_readable, file_hash, write_json
 from netslim.core.protocols import ArchSpec
 
 WEIGHTS, CONFIG, HASHES = "model.safetensors", "config.json", "sha256"
@@ -52,7 +52,7 @@ def check_hashes(folder: Path, facts: Mapping[str, Any]) -> None:
         raise CheckpointError(f"{folder / CONFIG} is damaged: it does not have the hash that was written in it")
     for name in hashes.keys() - {CONFIG}:
         check_readable(folder / name)
-        if sha256(folder / name) != hashes[name]:
+        if file_hash(folder / name) != hashes[name]:
             raise CheckpointError(f"{folder / name} is damaged: its hash is not the one in {CONFIG}")
 
 

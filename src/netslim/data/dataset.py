@@ -145,23 +145,25 @@ def at_hand(name: str, data_dir: Path) -> bool:
     return DATASETS.get(name).is_available(Path(data_dir).expanduser())
 
 
-def load_dataset(name: str, data_dir: Path, *, image_size: int | None = None, unverified: bool = False) -> ImageDataset:
+def load_dataset(
+    name: str, data_dir: Path, *, image_size: int | None = None, unverified_data: bool = False
+) -> ImageDataset:
     """Loads a data set; one with published files is downloaded into `data_dir` if it is not there.
 
     Args:
         name: one of `dataset_names()`.
         data_dir: the folder that holds (or will hold) the files.
         image_size: pixels per side that the images are brought to; None keeps the size they have.
-        unverified: take files whose hash is not the published one. NETSLIM_UNVERIFIED_DATA=1 says the same.
+        unverified_data: take files whose hash is not the published one. NETSLIM_UNVERIFIED_DATA=1 says the same.
 
     Raises:
         UsageError: for an unknown name or a size below 1.
         DataError: for files that are missing, damaged, not what their hash says, or too large for the memory.
     """
     if image_size is not None and image_size < 1:
-        raise UsageError(f"images of {image_size} pixels per side are not possible: type --image-size 1 or more")
+        raise UsageError(f"images of {image_size} pixels per side are not possible: type `image_size=1` or more")
     load = DATASETS.get(name).load
-    unverified = unverified or os.environ.get("NETSLIM_UNVERIFIED_DATA") == "1"
+    unverified = unverified_data or os.environ.get("NETSLIM_UNVERIFIED_DATA") == "1"
     dataset = load(Source(data_dir=Path(data_dir).expanduser(), image_size=image_size, unverified=unverified))
     return dataset if image_size is None else _at_size(dataset, image_size)
 

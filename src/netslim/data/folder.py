@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from netslim.core.errors import DataError
+from netslim.core.errors import DataError, first_of
 from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
 from netslim.data.decode import common_form, decode_images, first_form
 from netslim.data.host_memory import fits
@@ -79,7 +79,7 @@ def _class_files(root: Path, parts: tuple[str, ...]) -> ClassFiles:
     if part is None:
         raise DataError(
             f"there is no folder {' or '.join(str(root / part) for part in parts)}: "
-            "--data-dir must name a folder with train/<class>/ and test/<class>/ in it"
+            "`data_dir` must name a folder with train/<class>/ and test/<class>/ in it"
         )
     folders = sorted(entry for entry in part.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not folders:
@@ -102,9 +102,9 @@ def _check_same_classes(root: Path, train: ClassFiles, test: ClassFiles) -> None
     only_test = [f"'{name}'" for name in test if name not in train]
     for names, where, other in ((only_train, "train", "test"), (only_test, "test", "train")):
         if names:
-            some = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             raise DataError(
-                f"in {root} there are {where} images but no {other} images of {some}: both need all classes"
+                f"in {root} there are {where} images but no {other} images of {first_of(names, 5)}: "
+                "both need all classes"
             )
 
 

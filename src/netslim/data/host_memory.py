@@ -13,7 +13,7 @@ def require_memory(needed: int, what: str) -> None:
     if free is not None and needed > free:
         raise DataError(
             f"{what} need {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: "
-            "type a smaller --image-size or use a part of the images"
+            "type a smaller `image_size` or use a part of the images"
         )
 
 

@@ -169,4 +169,4 @@ def _all(batch: Tensor) -> Tensor:
 
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
-        raise UsageError(f"a batch of {batch_size} images is not possible: type --batch-size 1 or more")
+        raise UsageError(f"a batch of {batch_size} images is not possible: type `batch_size=1` or more")

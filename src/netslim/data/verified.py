@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from netslim.core.download import file_digest
+from netslim.core.download import published_hash
 from netslim.core.errors import DataError
 from netslim.data.bounded_read import check_regular
 
@@ -12,7 +12,7 @@ def verify_file(path: Path, md5: str, *, unverified: bool) -> None:
     """Raises DataError if the file's MD5 is not the published one, unless `unverified` files are allowed."""
     check_regular(path)
     if not unverified:
-        _compare(path, md5, file_digest(path, "md5"))
+        _compare(path, md5, published_hash(path, "md5"))
 
 
 def verify_content(path: Path, content: bytes, md5: str, *, unverified: bool) -> None:
@@ -25,5 +25,5 @@ def _compare(path: Path, expected: str, found: str) -> None:
     if found != expected:
         raise DataError(
             f"{path} is not the published file (MD5 expected {expected}, found {found}): delete it to download it "
-            "again, or pass --unverified-data (or set NETSLIM_UNVERIFIED_DATA=1) to take it as it is"
+            "again, or pass `unverified_data=True` (or set NETSLIM_UNVERIFIED_DATA=1) to take it as it is"
         )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from netslim.core.errors import UsageError, one_of
+from netslim.core.errors import ArgumentError, UsageError, one_of
 from netslim.core.example import Inputs
 from netslim.core.protocols import ChannelGroup, LeftAlone, PrunableModel, Slice
 from netslim.dependency.find_groups import Derivation, find_groups
@@ -57,12 +57,12 @@ def groups_of(model: nn.Module, inputs: Inputs, residual: str | None = None) -> 
         UsageError: no such form, "select" for a network without selections, or one that can't be followed.
     """
     if residual not in (None, *RESIDUAL):
-        raise UsageError(f"--residual {residual}: {one_of(RESIDUAL)}")
+        raise ArgumentError("residual", residual, one_of(RESIDUAL))
     declared = model.channel_groups() if isinstance(model, PrunableModel) else ()
     if residual == "select" and not any(group.selection for group in declared):
         raise UsageError(
-            f"--residual select: the blocks of {title(model)} have no channel selection before their first layer; "
-            f"type --residual couple"
+            f"`residual='select'`: the blocks of {title(model)} have no channel selection before their first layer; "
+            f"type `residual='couple'`"
         )
     if declared and residual != "couple":
         return Grouping(tuple(bind(model, group) for group in declared))

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError, unknown_name
+from netslim.core.errors import ArgumentError, unknown_name
 from netslim.core.files import check_writable, temporary_name, write_errors
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
@@ -112,13 +112,13 @@ def check_path(path: Path, target: str) -> None:
     suffix = TARGETS.get(target).suffix
     if suffix:
         if path.suffix != suffix:
-            raise UsageError(f"--output {path}: target {target} writes a {suffix} file; type {path}{suffix}")
+            raise ArgumentError("output", path, f"target {target} writes a {suffix} file; type {path}{suffix}")
         check_writable(path)
         return
     if path.suffix or path.is_file():
-        raise UsageError(f"--output {path}: target {target} writes a folder; type {path.with_suffix('')}-{target}")
+        raise ArgumentError("output", path, f"target {target} writes a folder; type {path.with_suffix('')}-{target}")
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG).is_file():
-        raise UsageError(f"--output {path}: the folder is in use and is no earlier export; type another name")
+        raise ArgumentError("output", path, "the folder is in use and is no earlier export; type another name")
     check_writable(path / CONFIG if path.is_dir() else path)
 
 
@@ -138,7 +138,7 @@ def _inference(
     if search.layout not in (None, *LAYOUTS):
         raise unknown_name("layout", str(search.layout), LAYOUTS)
     if search.layout not in (None, *kind.layouts):
-        raise UsageError(f"--layout {search.layout}: this target has {', '.join(kind.layouts)} only; leave it out")
+        raise ArgumentError("layout", search.layout, f"this target has {', '.join(kind.layouts)} only; leave it out")
     if not isinstance(example, Tensor) or not example.is_floating_point():
         return "the input is no single tensor of real numbers; exported as it is", None, model
     try:

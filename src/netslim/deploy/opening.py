@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.errors import ArgumentError, CheckpointError, UsageError
 from netslim.core.safetensors_folder import CONFIG, read_facts
 from netslim.cost import measure
 from netslim.deploy.fx_graph import UntraceableError
@@ -115,7 +115,7 @@ def check_engines(names: Sequence[str]) -> None:
     known = engines()
     for name in names:
         if name not in known:
-            raise UsageError(f"--engines {name}: type some of {','.join(known)}")
+            raise ArgumentError("engines", name, f"type some of {','.join(known)}")
         for target in TARGETS.names():
             if name in TARGETS.get(target).engines:
                 TARGETS.get(target).check(target)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import ArgumentError, UsageError
 from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer
 
 BATCHNORM_SCALE = 0.5  # the original's start, so that the L1 penalty has a shorter way to go
@@ -33,11 +33,11 @@ def layers_per_part(depth: int, step: int, rest: int, most: int, what: str) -> i
     """
     least = step + rest
     if depth > most:
-        raise UsageError(f"--depth {depth}: at most {most}")
+        raise ArgumentError("depth", depth, f"at most {most}")
     if depth < least or (depth - rest) % step:
         below = max(least, depth - (depth - rest) % step)
         near = f"{below}" if depth < least else f"{below} or {below + step}"
-        raise UsageError(f"--depth {depth}: the depth of a {what} is {step}n+{rest}; the nearest is {near}")
+        raise ArgumentError("depth", depth, f"the depth of a {what} is {step}n+{rest}; the nearest is {near}")
     return (depth - rest) // step
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import ArgumentError, either
 from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer, PrunableModel
 from netslim.models.family import arch_spec, check_cfg, check_shape, initialise_
 from netslim.models.registry import ARCHITECTURES, Architecture
@@ -105,8 +105,7 @@ def arch_of(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
 def dense_cfg(depth: int) -> list[int | str]:
     """Widths and poolings of the unpruned network. Raises UsageError that names the depths there are."""
     if depth not in CONVOLUTIONS:
-        *others, last = CONVOLUTIONS
-        raise UsageError(f"--depth {depth}: the depth of a VGG is {', '.join(map(str, others))} or {last}")
+        raise ArgumentError("depth", depth, f"the depth of a VGG is {either([str(each) for each in CONVOLUTIONS])}")
     cfg: list[int | str] = []
     for width, count in zip(WIDTHS, CONVOLUTIONS[depth], strict=True):
         cfg += [*([POOLING] if cfg else []), *[width] * count]

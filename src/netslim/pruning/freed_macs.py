@@ -42,7 +42,7 @@ def freed_macs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Tensor
     mean = float(torch.cat([*freed.values()]).mean()) if freed else 0.0
     if not mean:
         raise UsageError(
-            f"no channel of {title(model)} can be removed, so none frees MACs: type --penalty-weights equal"
+            f"no channel of {title(model)} can be removed, so none frees MACs: type `penalty_weights='equal'`"
         )
     return {name: macs / mean for name, macs in freed.items()}
 

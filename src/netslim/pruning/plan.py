@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import ArgumentError, UsageError
 from netslim.core.example import Inputs, TensorSpec, inputs_to_dict
 from netslim.core.protocols import (
     Budget,
@@ -36,7 +36,7 @@ from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.scope import Candidates, candidates, pruned_before
 
 
-def plan(  # noqa: PLR0913 - a keyword for every flag
+def plan(  # noqa: PLR0913 - a keyword for every setting
     model: nn.Module,
     example: Any,
     *,
@@ -186,11 +186,11 @@ def _draft(
 def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:
     """Raises UsageError unless they are numbers of channels, and of images."""
     if min_channels < 0:
-        raise UsageError(f"--min-channels {min_channels}: the least that a layer keeps; type 1, or more, or 0")
+        raise ArgumentError("min_channels", min_channels, "the least that a layer keeps; type 1, or more, or 0")
     if latency_batch < 1:
-        raise UsageError(f"--latency-batch {latency_batch}: images of the batch that is timed; type 1 or more")
+        raise ArgumentError("latency_batch", latency_batch, "images of the batch that is timed; type 1 or more")
     if round_to < 1:
-        raise UsageError(f"--round-to {round_to}: what widths are multiples of; type 1 (any width), 8 or 16")
+        raise ArgumentError("round_to", round_to, "what widths are multiples of; type 1 (any width), 8 or 16")
 
 
 def _evidence(

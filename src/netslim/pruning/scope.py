@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from netslim.core.errors import UsageError, one_of
+from netslim.core.errors import UsageError, first_of, one_of, setting
 from netslim.core.protocols import ChannelGroup, GroupPlan, LeftAlone, plan_of
 from netslim.dependency.groups import BoundGroup, Grouping, title
 from netslim.pruning.criteria import CRITERIA, without_scales
@@ -44,7 +44,9 @@ def pruned_before(model: nn.Module, found: Grouping) -> dict[str, GroupPlan]:
     left = [part.name for part in done.groups if part.keep]
     if done.traced != (found.derivation is not None) or not names.issuperset(left):
         form = "couple" if done.traced else "select"
-        raise UsageError(f"{title(model)} was pruned by other channel groups before; type --residual {form} again")
+        raise UsageError(
+            f"{title(model)} was pruned by other channel groups before; type {setting('residual', form)} again"
+        )
     return {part.name: part for part in done.groups}
 
 
@@ -71,19 +73,19 @@ def candidates(
     only, ignore = patterns
     names = [_names(own.group) for own in groups]
     for pattern in only:
-        _check_pattern("--only", pattern, names)
+        _check_pattern("only", pattern, names)
     for pattern in ignore:
-        _check_pattern("--ignore", pattern, [*names, {name for name, _ in model.named_modules()}])
+        _check_pattern("ignore", pattern, [*names, {name for name, _ in model.named_modules()}])
     chosen = []
     for number, (each, known) in enumerate(zip(groups, names, strict=True)):
         against = next((pattern for pattern in ignore if _matches(pattern, known)), None)
         if against is None and (not only or any(_matches(pattern, known) for pattern in only)):
             chosen.append(number)
         else:
-            reason = "is not in --only" if against is None else f"matches --ignore {against}"
+            reason = "is not in `only`" if against is None else f"matches {setting('ignore', against)}"
             left.append(LeftAlone(name=each.group.name, channels=each.width, reason=reason))
     if not chosen:
-        raise UsageError("--only and --ignore together leave no channels that can go; drop one of the patterns")
+        raise UsageError("`only` and `ignore` together leave no channels that can go; drop one of the patterns")
     return Candidates(tuple(groups), tuple(chosen), tuple(left))
 
 
@@ -109,9 +111,8 @@ def _scored(
             f"{title(model)} has no BatchNorm, whose scales criterion '{criterion}' reads; "
             f"criteria that work without: {one_of(without_scales())}"
         )
-    reasons = "; ".join(f"{part.name} {part.reason}" for part in left[:SHOWN])
-    more = f"; and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    raise UsageError(f"{title(model)} has no channels that can go: {reasons}{more}")
+    reasons = first_of([f"{part.name} {part.reason}" for part in left], SHOWN, "; ")
+    raise UsageError(f"{title(model)} has no channels that can go: {reasons}")
 
 
 def _names(group: ChannelGroup) -> set[str]:
@@ -126,12 +127,12 @@ def _matches(pattern: str, names: set[str]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names)
 
 
-def _check_pattern(flag: str, pattern: str, names: Sequence[set[str]]) -> None:
+def _check_pattern(field: str, pattern: str, names: Sequence[set[str]]) -> None:
     """Raises UsageError, with the nearest names, if nothing matches."""
     if any(_matches(pattern, own) for own in names):
         return
     known = sorted(set().union(*names) - {""})  # the network itself
     near = difflib.get_close_matches(pattern, known, n=3, cutoff=0.4) or known[:3]
     raise UsageError(
-        f"{flag} {pattern} matches no layer from which channels can go; names are for example {one_of(near)}"
+        f"{setting(field, pattern)} matches no layer from which channels can go; names are for example {one_of(near)}"
     )

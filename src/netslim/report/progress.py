@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from netslim.report.console import console, say
+from netslim.report.console import console, say, spelled
 from netslim.report.tables import percent
 
 WAITING = 0.05  # share of the time that is worth a word
@@ -64,7 +64,7 @@ class TrainingProgress:
             f"(best {percent(row['best_top1'])})  {row['images_per_second']:.0f} images/s{_waiting(row)}"
         )
         if self._bar:
-            self._bar.console.print(line, soft_wrap=True)
+            self._bar.console.print(spelled(line), soft_wrap=True)
         else:
             say(line)
 
@@ -81,5 +81,5 @@ def _waiting(row: dict[str, Any]) -> str:
     """What to do where training waits for its images."""
     if row["waiting"] < WAITING:
         return ""
-    helps = "a larger --batch-size, a smaller --image-size or more cores help"
+    helps = "a larger `batch_size`, a smaller `image_size` or more cores help"
     return f"  {percent(row['waiting'], 0)} waiting for images: {helps}"

@@ -239,7 +239,7 @@ class Training:
         raise DivergedError(
             f"the loss became {loss} in epoch {state.epoch + 1}, batch {state.batch} (learning rate {rate:g}, "
             f"mean loss before: {before}, {self.step.precision}); the last good checkpoint is untouched. Try a lower "
-            f"--lr, --clip-grad-norm 1, or --precision fp32, with another --save"
+            f"`lr`, `clip_grad_norm=1`, or `precision='fp32'`, with another `save`"
         )
 
 

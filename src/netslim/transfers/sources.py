@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import UsageError, unknown_name
-from netslim.core.files import sha256
+from netslim.core.files import file_hash
 from netslim.models.library_names import check_classifier, without_tag
 from netslim.models.registry import LIBRARIES, Library
 from netslim.transfers.weight_files import Shapes, check_fits, read_weights
@@ -67,12 +67,12 @@ def load_source(source: str, model_name: str, *, pretrained: bool = True, weight
     library = _library(source)
     check_classifier(source, without_tag(source, model_name))
     if weights is not None and not pretrained:
-        raise UsageError("--weights and --no-pretrained exclude each other: leave one of them out")
+        raise UsageError("`weights` and `pretrained=False` exclude each other: leave one of them out")
     if weights is None and not pretrained:
         state, origin, digest = dict(library.build(model_name).state_dict()), "random initialisation", None
     else:
         path, origin = (weights, str(weights)) if weights is not None else library.fetch(model_name)
-        state, digest = read_weights(path), sha256(path)
+        state, digest = read_weights(path), file_hash(path)
         check_fits(path, state, model_name, lambda name: _shapes(library, name), COMMON)
         state = _in_network_order(state, _shapes(library, model_name))
     return Source(

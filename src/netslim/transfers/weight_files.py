@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from netslim.core.archive import read_archive
-from netslim.core.errors import CheckpointError
+from netslim.core.errors import CheckpointError, first_of, setting
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -54,9 +54,8 @@ def check_fits(
     found = mismatches(given, expected)
     if not found:
         return
-    more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
     raise CheckpointError(
-        f"{path} does not hold a {name}: {len(found)} tensors differ: {'; '.join(found[:_LISTED])}{more}"
+        f"{path} does not hold a {name}: {len(found)} tensors differ: {first_of(found, _LISTED, '; ')}"
         f"{_suggestion(given, name, shapes_of, candidates)}"
     )
 
@@ -109,7 +108,7 @@ def _suggestion(given: Shapes, name: str, shapes_of: Callable[[str], Shapes], ca
     best = max(agreement, key=lambda candidate: agreement[candidate])
     if best == name or not agreement[best]:
         return ""
-    return f"; it looks like a {best}: type --model-name {best}"
+    return f"; it looks like a {best}: type {setting('model_name', best)}"
 
 
 def _agreement(given: Shapes, expected: Shapes) -> float:

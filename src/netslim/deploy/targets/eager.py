@@ -49,7 +49,7 @@ class EagerTarget(Target):
     def write(self, bundle: Bundle, path: Path) -> None:
         """Writes the code and the weights."""
         if not isinstance(bundle.network, fx.GraphModule):
-            raise NetslimError("target eager writes code, and this network has no fixed graph; type --target pt2")
+            raise NetslimError("target eager writes code, and this network has no fixed graph; type `target='pt2'`")
         write_folder(path, bundle.network.state_dict(), bundle.facts, {CODE: _code(bundle.network, bundle)})
 
     def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
@@ -86,7 +86,7 @@ def _code(network: fx.GraphModule, bundle: Bundle) -> str:
     if foreign:
         raise NetslimError(
             f"target eager writes torch's own layers and functions only, and {', '.join(foreign[:3])} is none; "
-            f"type --target pt2"
+            f"type `target='pt2'`"
         )
     forward = "\n".join(f"    {line}".rstrip() for line in source.src.strip().splitlines())
     last = bundle.facts["form"]["layout"] == "nhwc"

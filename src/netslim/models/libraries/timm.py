@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from netslim.core.errors import UsageError
-from netslim.core.files import sha256
+from netslim.core.files import file_hash
 from netslim.models.pretrained_files import unavailable, wrong_hash
 from netslim.models.registry import LIBRARIES, Library
 
@@ -105,7 +105,7 @@ def _download(name: str, repository: str, file_name: str, url: str) -> Path:
 def _verify(path: Path) -> None:
     """Raises CheckpointError if a cached file is not what its name says: the hub names large files by their SHA-256."""
     stored = path.resolve()
-    if re.fullmatch("[0-9a-f]{64}", stored.name) and sha256(stored) != stored.name:
+    if re.fullmatch("[0-9a-f]{64}", stored.name) and file_hash(stored) != stored.name:
         raise wrong_hash(stored)
 
 

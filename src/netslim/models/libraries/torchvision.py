@@ -16,7 +16,7 @@ from torch import nn
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
-from netslim.core.files import sha256
+from netslim.core.files import file_hash
 from netslim.models.pretrained_files import unavailable, wrong_hash
 from netslim.models.registry import LIBRARIES, Library
 
@@ -66,7 +66,7 @@ def fetch(name: str) -> tuple[Path, str]:
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
     prefix = _hash_prefix(path.name)
     if path.exists():
-        if not sha256(path).startswith(prefix):
+        if not file_hash(path).startswith(prefix):
             raise wrong_hash(path)
         return path, url
     try:

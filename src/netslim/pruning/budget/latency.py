@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import UsageError, setting
 from netslim.core.example import Inputs
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import Budget, PrunePlan, plan_of
@@ -62,7 +62,7 @@ class Stopwatch:
             if done.arch is None:
                 raise UsageError(
                     f"{type(model).__name__} was pruned before, and netslim can't build the unpruned one to compare "
-                    f"latencies with; type --target-macs"
+                    f"latencies with; type `target_macs`"
                 )
             self._dense = build(done.arch).to(inputs.tensors[0].device)
 
@@ -98,7 +98,7 @@ def within(
     if fast.seconds > _target(request, fast):
         raise UsageError(
             f"{request}: the fastest that can be reached takes {_shown(fast)} on this machine at batch {batch}; "
-            f"type --target-latency {_milliseconds(fast.seconds * (1 + TOLERANCE))}"
+            f"type {setting('target_latency', _milliseconds(fast.seconds * (1 + TOLERANCE)))}"
         )
     for _ in range(_ROUNDS):
         share = (_target(request, fast) - fast.seconds) / max(slow.seconds - fast.seconds, 1e-9)

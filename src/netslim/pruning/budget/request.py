@@ -28,12 +28,23 @@ class Request:
     relative: bool = True
 
     @property
-    def flag(self) -> str:
-        """What sets it on the command line."""
-        return "--percent" if self.kind == "percent" else f"--target-{self.kind}"
+    def setting(self) -> str:
+        """The setting that asks for it."""
+        return setting_of(self.kind)
 
     def __str__(self) -> str:
-        return f"{self.flag} {self.asked}"
+        return asked_for(self.kind, self.asked)
+
+
+def setting_of(kind: str) -> str:
+    """The setting that asks for a kind of budget."""
+    return "percent" if kind == "percent" else f"target_{kind}"
+
+
+def asked_for(kind: str, asked: str) -> str:
+    """A budget as a message writes it: `percent=0.4`, `target_macs='120M'`."""
+    number = kind == "percent" or asked.replace(".", "", 1).isdecimal()
+    return f"`{setting_of(kind)}={asked if number else repr(asked)}`"
 
 
 def requested(percent: float | None, targets: Mapping[str, float | str | None]) -> Request:
@@ -51,8 +62,8 @@ def requested(percent: float | None, targets: Mapping[str, float | str | None]) 
     if len(given) > 1:
         raise UsageError(f"{one_of(str(request) for request in given)}: a plan has one budget; type one of them")
     if not given:
-        flags = ["--percent", *(f"--target-{kind}" for kind in targets)]
-        raise UsageError(f"there is no budget; type one of {one_of(flags)}")
+        settings = [f"`{setting_of(kind)}`" for kind in ("percent", *targets)]
+        raise UsageError(f"there is no budget; type one of {one_of(settings)}")
     return given[0]
 
 
@@ -60,7 +71,7 @@ def _percent(percent: float) -> Request:
     if not 0 <= percent < 1:
         hint = f"; type {percent / 100:g}?" if 1 < percent < _PERCENT_LIKE else ""
         raise UsageError(
-            f"--percent {percent:g}: the share of channels to remove, from 0 up to but not including 1{hint}"
+            f"`percent={percent:g}`: the share of channels to remove, from 0 up to but not including 1{hint}"
         )
     return Request("percent", f"{percent:g}", percent)
 
@@ -74,7 +85,7 @@ def _target(kind: str, given: float | str) -> Request:
     if 0 < number < 1 and not unit:
         return Request(kind, asked, number)
     if unit not in units or not 0 < number < float("inf") or (not unit and number <= _PERCENT_LIKE):
-        raise UsageError(f"--target-{kind} {asked}: {_allowed(kind, number, unit)}")
+        raise UsageError(f"{asked_for(kind, asked)}: {_allowed(kind, number, unit)}")
     return Request(kind, asked, number * units[unit], relative=False)
 
 

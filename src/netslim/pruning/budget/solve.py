@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import UsageError, setting
 from netslim.core.protocols import Budget
 from netslim.pruning.budget.ranking import Ranking, steps_of
 from netslim.pruning.budget.request import Request
@@ -123,7 +123,7 @@ def _unreachable(request: Request, target: float, dense: int, near: Sequence[Sta
     found = " and ".join(_shown(state.cost, dense, kind) for state in near)
     what = "the nearest that can be reached are" if len(near) > 1 else "the least that can be reached is"
     asked = f" ({round(target):,})" if request.relative else ""
-    return f"{request}{asked}: {what} {found}; type {request.flag} {round(nearest.cost)}"
+    return f"{request}{asked}: {what} {found}; type {setting(request.setting, round(nearest.cost))}"
 
 
 def _shown(cost: float, dense: int, kind: str) -> str:

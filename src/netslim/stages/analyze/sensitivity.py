@@ -7,7 +7,7 @@ import functools
 import math
 from typing import Any
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import ArgumentError, UsageError, setting
 from netslim.core.protocols import GroupPlan, PrunePlan
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.cost import measure
@@ -18,8 +18,7 @@ from netslim.report.csv_files import write_csv
 from netslim.report.figures.sensitivity import draw_sensitivity
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SensitivityConfig
-from netslim.stages.analyze.sweep import numbers
-from netslim.stages.analyze.trial import Row, Series, Trial, check_split, open_trial, series
+from netslim.stages.analyze.trial import Row, Series, Trial, check_split, numbers, open_trial, series
 
 CSV, PNG = "sensitivity.csv", "sensitivity.png"
 
@@ -33,9 +32,9 @@ def run(config: SensitivityConfig) -> dict[str, Any]:
         DataError: the data set.
         InterruptedRunError: Ctrl-C or SIGTERM; the rows measured so far are kept.
     """
-    shares = sorted(numbers("--shares", config.shares))
+    shares = sorted(numbers("shares", config.shares))
     if not all(0 < share < 1 for share in shares):
-        raise UsageError(f"--shares {config.shares}: every share is above 0 and below 1")
+        raise ArgumentError("shares", config.shares, "every share is above 0 and below 1")
     CRITERIA.get(config.criterion)
     check_split(config.split)
     parents = {"model": config.model}
@@ -63,7 +62,8 @@ def _layers(config: SensitivityConfig, shares: list[float], directory: RunDirect
                 rows.append(measured.row(f"{group.name} {share:g}", measure_it))
     if len(rows) == 1:
         raise UsageError(
-            f"--shares {config.shares} removes nothing: every layer keeps --min-channels {config.min_channels}"
+            f"{setting('shares', config.shares)} removes nothing: every layer keeps "
+            f"`min_channels={config.min_channels}`"
         )
     return _finish(config, directory, trial, rows)
 

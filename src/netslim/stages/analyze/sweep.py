@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ from netslim.report.csv_files import write_csv
 from netslim.report.figures.sweep import draw_sweep
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SweepConfig
-from netslim.stages.analyze.trial import Row, Series, Trial, check_split, open_trial, series
+from netslim.stages.analyze.trial import Row, Series, Trial, check_split, numbers, open_trial, series
 
 CSV, PNG = "sweep.csv", "sweep.png"
 PERCENTS = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"
@@ -58,18 +57,9 @@ def run(config: SweepConfig) -> dict[str, Any]:
             return _sweep(config, budgets, directory, measured)
 
 
-def numbers(flag: str, text: str) -> list[float]:
-    """`0.1,0.5` as numbers. Raises UsageError if it is something else, or has a number twice."""
-    with suppress(ValueError):
-        found = [float(part) for part in text.split(",")]
-        if len(set(found)) == len(found):
-            return found
-    raise UsageError(f"{flag} {text}: different numbers with commas between, for example {flag} 0.25,0.5,0.75")
-
-
 def _budgets(config: SweepConfig) -> Iterator[Candidate]:
     if config.percents is not None and config.target_macs is not None:
-        raise UsageError("--percents and --target-macs can't go together: type one of them")
+        raise UsageError("`percents` and `target_macs` can't go together: type one of them")
     for criterion in config.criterion.split(","):
         CRITERIA.get(criterion)
         if config.target_macs is not None:
@@ -77,7 +67,7 @@ def _budgets(config: SweepConfig) -> Iterator[Candidate]:
                 requested(None, {"macs": text})
                 yield Candidate(criterion=criterion, text=text, limit={"target_macs": text})
             continue
-        for share in numbers("--percents", config.percents or PERCENTS):
+        for share in numbers("percents", config.percents or PERCENTS):
             requested(share, {})
             yield Candidate(criterion=criterion, text=f"{share:g}", limit={"percent": share})
 

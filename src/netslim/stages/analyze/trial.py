@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,18 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint
-from netslim.core.errors import InterruptedRunError, UsageError
+from netslim.core.errors import ArgumentError, InterruptedRunError, setting
 from netslim.core.protocols import PrunableModel
 from netslim.core.runlog import RunDirectory
 from netslim.core.seeding import derive_seed
 from netslim.data import ImageDataset, Split, evaluation_batches, split_validation
 from netslim.network import restore
 from netslim.stages.analyze.config import TrialConfig
-from netslim.stages.evaluate.run import check_fits
-from netslim.stages.prune.repair import repair_
-from netslim.stages.shared.inputs import dataset_name, open_dataset, pick_device
-from netslim.stages.train.config import TrainConfig
-from netslim.stages.transfer.adapt import calibration_batches, training_images
+from netslim.stages.shared.calibration_data import calibration_batches, training_images
+from netslim.stages.shared.config import SEED, VAL_SHARE
+from netslim.stages.shared.datasets import check_fits, open_dataset, required_dataset
+from netslim.stages.shared.devices import pick_device
+from netslim.stages.shared.repair import repair_
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.signals import Interrupt
 
@@ -42,7 +42,7 @@ class Trial:
         dataset: its training part lacks the images below, unless they are test images.
         images: what accuracies are measured on.
         described: which images these are, for tables.
-        config: the flags.
+        config: the settings.
         check_stop: asked between batches; raises when the run was interrupted.
     """
 
@@ -86,19 +86,30 @@ class Trial:
 
     def labelled(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Training images and labels, for criteria that ask for them."""
-        for images, labels in calibration_batches(self.dataset, BATCHES, TrainConfig().seed):
+        for images, labels in calibration_batches(self.dataset, BATCHES, SEED):
             self.check_stop()
             yield images.to(self.device), labels.to(self.device)
 
     @cached_property
     def _calibration(self) -> list[Tensor]:
-        return training_images(self.dataset, self.config.recalibrate, TrainConfig().seed)
+        return training_images(self.dataset, self.config.recalibrate, SEED)
 
 
 def check_split(split: str) -> None:
     """Raises UsageError unless it is `val` or `test`."""
     if split not in ("val", "test"):
-        raise UsageError(f"--split {split}: type val (held out of the training set) or test")
+        raise ArgumentError("split", split, "type val (held out of the training set) or test")
+
+
+def numbers(name: str, text: str) -> list[float]:
+    """`0.1,0.5` as numbers. Raises UsageError if it is something else, or has a number twice."""
+    with suppress(ValueError):
+        found = [float(part) for part in text.split(",")]
+        if len(set(found)) == len(found):
+            return found
+    raise ArgumentError(
+        name, text, f"different numbers with commas between, for example {setting(name, '0.25,0.5,0.75')}"
+    )
 
 
 def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int | None = None) -> Trial:
@@ -116,9 +127,7 @@ def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int |
     device = pick_device(config.device)
     checkpoint = read_checkpoint(config.model)
     model = restore(checkpoint, config.model).to(device).eval()
-    name = config.dataset or dataset_name(checkpoint)
-    if name is None:
-        raise UsageError(f"{config.model} names no data set; type --dataset NAME")
+    name = required_dataset(config.dataset, checkpoint, config.model)
     dataset = open_dataset(name, config, checkpoint.dataset)
     check_fits(model, dataset, str(config.model))
     if config.split == "test":
@@ -139,10 +148,10 @@ def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int |
 
 def _held_out(checkpoint: Checkpoint, dataset: ImageDataset) -> tuple[ImageDataset, Split, str]:
     """The data set without the images that choose, those images, and which they are."""
-    plain, recorded = TrainConfig(), checkpoint.provenance.get("config", {})
+    recorded = checkpoint.provenance.get("config", {})
     known = recorded.get("select_on") == "val" and recorded.get("dataset") == dataset.name
-    share, seed = recorded.get("val_share", plain.val_share), recorded.get("seed", plain.seed)
-    train, images = split_validation(dataset.train, share if known else plain.val_share, seed if known else plain.seed)
+    share, seed = recorded.get("val_share", VAL_SHARE), recorded.get("seed", SEED)
+    train, images = split_validation(dataset.train, share if known else VAL_SHARE, seed if known else SEED)
     described = "training images that its training held out" if known else "training images, perhaps seen in training"
     return dataclasses.replace(dataset, train=train), images, described
 

@@ -1,7 +1,5 @@
 """`netslim bench`: latency, throughput and memory of networks side by side."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,8 +9,8 @@ from torch import Tensor
 
 from netslim.core.allocator import keep_freed_memory
 from netslim.core.environment import commit, hardware, versions
-from netslim.core.errors import UsageError
-from netslim.core.files import atomic_write, check_writable
+from netslim.core.errors import ArgumentError, UsageError
+from netslim.core.files import check_writable
 from netslim.core.protocols import PrunableModel
 from netslim.cost import Latency, measure_latency
 from netslim.deploy.inference import Form
@@ -20,10 +18,11 @@ from netslim.deploy.opening import Opened, check_engines, open_file
 from netslim.deploy.peak_memory import peak_memory
 from netslim.network import load, read
 from netslim.report.console import say
+from netslim.report.csv_files import write_csv
 from netslim.report.figures.speed import draw_speed
 from netslim.report.tables import print_table
 from netslim.stages.bench.config import BenchConfig
-from netslim.stages.shared.inputs import example_input
+from netslim.stages.shared.example_input import example_input
 
 TABLE, PICTURE = "bench.csv", "bench.png"
 PER_FORM = 0.2  # of the time of a measurement, for each form that a checkpoint's network is tried in
@@ -38,7 +37,7 @@ def run(config: BenchConfig) -> dict[str, Any]:
     """
     engines = config.engines.split(",")
     check_engines(engines)
-    batches = _numbers("batch-sizes", config.batch_sizes)
+    batches = _numbers("batch_sizes", config.batch_sizes)
     threads = _numbers("threads", config.threads) if config.threads else [torch.get_num_threads()]
     for name in (TABLE, PICTURE):
         check_writable(config.save / name)
@@ -52,7 +51,7 @@ def run(config: BenchConfig) -> dict[str, Any]:
                 images = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
                 rows += _measure(config, files, engine, images, count)
     if not rows:
-        raise UsageError(f"--engines {config.engines}: none of them runs any of these files")
+        raise ArgumentError("engines", config.engines, "none of them runs any of these files")
     _compare(rows)
     _report(config, rows)
     return {"rows": rows, "table": str(config.save / TABLE), "picture": str(config.save / PICTURE)}
@@ -114,11 +113,7 @@ def _report(config: BenchConfig, rows: Sequence[Mapping[str, Any]]) -> None:
     columns += ["peak MB"] if config.memory else []
     print_table(columns, [_cells(row) for row in rows])
     facts = {**hardware(), **versions(), "commit": commit()}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=[*rows[0], *facts], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**row, **facts} for row in rows)
-    atomic_write(config.save / TABLE, text.getvalue().encode())
+    write_csv(config.save / TABLE, [{**row, **facts} for row in rows])
     draw_speed(rows, config.save / PICTURE)
     say(f"wrote {config.save / TABLE}, {config.save / PICTURE}")
 
@@ -142,19 +137,19 @@ def _shape(config: BenchConfig, files: Sequence[Opened]) -> tuple[int, ...]:
     if fixed:
         (shape,) = fixed
         if side and shape[1:] != (side, side):
-            raise UsageError(f"--image-size {side}: a file is for inputs of shape {shape}; leave --image-size out")
+            raise ArgumentError("image_size", side, f"a file is for inputs of shape {shape}; leave `image_size` out")
         return shape
     facts = {"image_size": (side, side)} if side else read(files[0].path).dataset
     model = files[0].model
     if not isinstance(model, PrunableModel):
-        raise UsageError(f"{files[0].path} does not say the shape of its input: type --image-size N")
+        raise UsageError(f"{files[0].path} does not say the shape of its input: type `image_size=N`")
     return tuple(example_input(model, facts).shape[1:])
 
 
-def _numbers(flag: str, text: str) -> list[int]:
+def _numbers(name: str, text: str) -> list[int]:
     numbers = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
     if min(numbers) < 1:
-        raise UsageError(f"--{flag} {text}: type numbers from 1, with commas between")
+        raise ArgumentError(name, text, "type numbers from 1, with commas between")
     return numbers
 
 

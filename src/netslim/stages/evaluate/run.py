@@ -5,15 +5,15 @@ from typing import Any
 import torch
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.protocols import PrunableModel
+from netslim.core.errors import ArgumentError
 from netslim.cost import measure
-from netslim.data import ImageDataset, evaluation_batches
+from netslim.data import evaluation_batches
 from netslim.network import restore
 from netslim.report.console import say
 from netslim.report.tables import percent
 from netslim.stages.evaluate.config import EvaluateConfig
-from netslim.stages.shared.inputs import dataset_name, open_dataset, pick_device
+from netslim.stages.shared.datasets import check_fits, open_dataset, required_dataset
+from netslim.stages.shared.devices import pick_device
 from netslim.training.evaluate import evaluate
 
 
@@ -26,13 +26,11 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         DataError: the data set.
     """
     if config.split not in ("train", "test"):
-        raise UsageError(f"--split {config.split}: type train or test")
+        raise ArgumentError("split", config.split, "type train or test")
     device = pick_device(config.device)
     checkpoint = read_checkpoint(config.model)
     model = restore(checkpoint, config.model).to(device)
-    name = config.dataset or dataset_name(checkpoint)
-    if name is None:
-        raise UsageError(f"{config.model} names no data set; type --dataset NAME")
+    name = required_dataset(config.dataset, checkpoint, config.model)
     dataset = open_dataset(name, config, checkpoint.dataset)
     check_fits(model, dataset, str(config.model))
     split = dataset.test if config.split == "test" else dataset.train
@@ -54,13 +52,3 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         "params": cost.params,
         "macs": cost.macs,
     }
-
-
-def check_fits(model: PrunableModel, dataset: ImageDataset, origin: str) -> None:
-    """Raises CheckpointError if the network takes other images or has other classes than the data set."""
-    for name, there in (("num_classes", dataset.num_classes), ("in_channels", dataset.in_channels)):
-        here = model.arch.arguments.get(name)
-        if here is not None and here != there:
-            raise CheckpointError(
-                f"{origin} holds a {model.arch.name} with {name} {here}; the data set {dataset.name} has {there}"
-            )

@@ -5,8 +5,8 @@ from typing import Any
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.environment import versions
-from netslim.core.errors import UsageError
-from netslim.core.files import sha256
+from netslim.core.errors import ArgumentError, either
+from netslim.core.files import file_hash
 from netslim.core.protocols import PrunableModel
 from netslim.core.safetensors_folder import WEIGHTS
 from netslim.deploy import TARGETS, Exported, export
@@ -16,7 +16,7 @@ from netslim.network import describe, load, read, restore
 from netslim.report.console import say
 from netslim.report.tables import print_table, size
 from netslim.stages.export.config import ExportConfig
-from netslim.stages.shared.inputs import example_input
+from netslim.stages.shared.example_input import example_input
 
 ENDING = ".pth.tar"
 _MARK = {True: "<-", False: ""}
@@ -33,7 +33,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
     target = TARGETS.get(config.target)
     target.check(config.target)
     if config.selection not in (None, *SELECTIONS):
-        raise UsageError(f"--selection {config.selection}: type {' or '.join(SELECTIONS)}, or leave it out: the faster")
+        raise ArgumentError("selection", config.selection, f"type {either(SELECTIONS)}, or leave it out: the faster")
     output = config.output or _beside(config.model, config.target, target.suffix)
     check_path(output, config.target)
     checkpoint = read(config.model)
@@ -86,7 +86,7 @@ def _facts(model: PrunableModel, checkpoint: Checkpoint, path: Path) -> dict[str
         "provenance": {
             "stage": "export",
             "parent": path.name,
-            "sha256": sha256(holder),
+            "sha256": file_hash(holder),
             "versions": versions(),
         },
     }

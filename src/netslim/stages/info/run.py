@@ -3,13 +3,14 @@
 from typing import Any
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.files import sha256
+from netslim.core.files import file_hash
 from netslim.cost import measure
 from netslim.network import restore
 from netslim.report.console import say
 from netslim.report.tables import percent, print_table
 from netslim.stages.info.config import InfoConfig
-from netslim.stages.shared.inputs import dataset_name, example_input
+from netslim.stages.shared.datasets import dataset_name
+from netslim.stages.shared.example_input import example_input
 
 
 def run(config: InfoConfig) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def run(config: InfoConfig) -> dict[str, Any]:
     facts = {
         "file": str(config.model),
         "bytes": config.model.stat().st_size,
-        "sha256": sha256(config.model),
+        "sha256": file_hash(config.model),
         "architecture": f"{model.arch.name}({arguments})",
         "params": cost.params,
         "macs": cost.macs,

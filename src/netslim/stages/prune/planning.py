@@ -1,18 +1,19 @@
-"""From a stage's flags to a plan."""
+"""From settings to a plan."""
 
 from collections.abc import Iterator
 
 from torch import Tensor
 
+from netslim.core.errors import first_of
 from netslim.core.protocols import PrunableModel, PrunePlan
 from netslim.data import ImageDataset
 from netslim.pruning import plan
-from netslim.pruning.budget.request import Request, requested
+from netslim.pruning.budget.request import Request, asked_for, requested
 from netslim.pruning.plan import check_counts
 from netslim.report.console import say
 from netslim.report.tables import percent
 from netslim.stages.prune.config import PruneConfig
-from netslim.stages.transfer.adapt import calibration_batches
+from netslim.stages.shared.calibration_data import calibration_batches
 
 PERCENT = 0.5  # where no budget is given: the original's
 _BATCHES = 20  # of 128 training images, for criteria that look at them
@@ -27,13 +28,13 @@ def check_budget(config: PruneConfig) -> None:
 
 
 def budget_of(config: PruneConfig) -> Request:
-    """The budget that the flags ask for. Raises UsageError for two, or for one that is none."""
+    """The budget that the settings ask for. Raises UsageError for two, or for one that is none."""
     targets = {"params": config.target_params, "macs": config.target_macs, "latency": config.target_latency}
     return requested(_percent(config), targets)
 
 
 def decide(config: PruneConfig, model: PrunableModel, example: Tensor, dataset: ImageDataset | None) -> PrunePlan:
-    """The plan that the flags ask for. Raises UsageError as `netslim.plan` does."""
+    """The plan that the settings ask for. Raises UsageError as `netslim.plan` does."""
     return plan(
         model,
         example,
@@ -78,22 +79,17 @@ def say_budget(decided: PrunePlan) -> None:
     else:
         reached, asked = f"{budget.reached:,.0f} {_UNITS[budget.kind]}", f"{budget.target:,.0f}"
     share = percent(budget.reached / budget.dense, 1)
-    say(f"budget     {_flag(budget.kind)} {budget.asked}: {asked} asked for, {reached} reached ({share} of before)")
+    say(f"budget     {asked_for(budget.kind, budget.asked)}: {asked} asked for, {reached} reached ({share} of before)")
     if decided.clamped:
-        say(f"held at --min-channels {decided.min_channels}: {', '.join(decided.clamped)}")
+        say(f"held at `min_channels={decided.min_channels}`: {', '.join(decided.clamped)}")
     if decided.unrounded:
         say(f"whole, at a width that is no multiple of {decided.round_to}: {', '.join(decided.unrounded)}")
     if decided.left_alone:
-        say(f"left alone: {_list([f'{part.name} ({part.reason})' for part in decided.left_alone])}")
+        say(f"left alone: {_first([f'{part.name} ({part.reason})' for part in decided.left_alone])}")
 
 
-def _list(items: list[str]) -> str:
-    more = f" and {len(items) - _SHOWN} more (see plan.json)" if len(items) > _SHOWN else ""
-    return f"{', '.join(items[:_SHOWN])}{more}"
-
-
-def _flag(kind: str) -> str:
-    return "--percent" if kind == "percent" else f"--target-{kind}"
+def _first(items: list[str]) -> str:
+    return first_of(items, _SHOWN) + (" (see plan.json)" if len(items) > _SHOWN else "")
 
 
 def _percent(config: PruneConfig) -> float | None:

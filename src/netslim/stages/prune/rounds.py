@@ -1,4 +1,4 @@
-"""Pruning in rounds (`netslim prune --steps K`): prune a part, fine-tune, prune on; and the momentum between phases.
+"""Pruning in rounds (`steps` of more than 1): prune a part, fine-tune, prune on.
 
 The network keeps the same share of what it has in every round (as in Frankle and Carbin 2019, section 2), so that each
 round asks as much of the network as the others. The same number of channels each time would ask most of the last one:
@@ -16,42 +16,36 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint
-from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.protocols import Cost, PrunableModel, PrunePlan, plan_of
+from netslim.core.errors import UsageError
+from netslim.core.protocols import Cost, PrunePlan
 from netslim.core.runlog import RunDirectory
 from netslim.cost import measure
 from netslim.network import restore
 from netslim.pruning import plan_from_dict
 from netslim.pruning.budget.request import Request
-from netslim.pruning.optimizer_state import carried
 from netslim.report.console import say
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.planning import budget_of
 from netslim.stages.shared.config import DataConfig
-from netslim.stages.shared.inputs import dataset_name, example_input, open_dataset
+from netslim.stages.shared.datasets import dataset_name, open_dataset
+from netslim.stages.shared.example_input import example_input
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.files import CHECKPOINT
-from netslim.stages.train.run import run as train
-from netslim.training.optimizer import momentum_of, with_momentum
 from netslim.training.schedule import rate_factor
 
-BETWEEN = ("epochs", "lr", "schedule", "batch_size", "precision")  # flags of the training between two rounds
+BETWEEN = ("epochs", "lr", "schedule", "batch_size", "precision")  # settings of the training between two rounds
 BUDGETS = ("percent", "target_params", "target_macs", "target_latency")
 Prune = Callable[[PruneConfig], dict[str, Any]]
 
 
 def check_rounds(config: PruneConfig) -> None:
-    """Raises UsageError for flags that contradict the number of rounds, before anything is opened."""
+    """Raises UsageError for settings that contradict the number of rounds, before anything is opened."""
     if config.steps > 1:
         rate_factor(config.schedule, 0, 1, 0.0)
         request = budget_of(config)
         if request.kind == "latency" and not request.relative:
-            raise UsageError(f"{request} with --steps {config.steps}: type a share of the latency, such as 0.6")
+            raise UsageError(f"{request} with `steps={config.steps}`: type a share of the latency, such as 0.6")
         return
-    for name in BETWEEN:
-        if getattr(config, name) != PruneConfig.model_fields[name].default:
-            flag = f"--{name.replace('_', '-')} {getattr(config, name)}"
-            raise UsageError(f"{flag}: one step has no training; type --steps 3 with it, or train --refine after it")
+    config.refuse(BETWEEN, "one step has no training; type `steps=3` with it, or train `refine` after it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +96,7 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
     Args:
         config: of all rounds.
         directory: their run, which begins here.
-        prune: the stage's own `run`, for one round.
+        prune: prunes once, as the stage's `run` does.
 
     Returns:
         The configuration of the last round's pruning, and the plan of the first one.
@@ -114,7 +108,7 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
     checkpoint = read_checkpoint(config.model)
     name = config.dataset or dataset_name(checkpoint)
     if name is None:
-        raise UsageError(f"--steps {config.steps} trains, and {config.model} names no data set: type --dataset NAME")
+        raise UsageError(f"`steps={config.steps}` trains, and {config.model} names no data set: type `dataset=NAME`")
     course, model = _course(config, checkpoint, name), config.model
     plans: list[PrunePlan] = []
     directory.begin()
@@ -123,8 +117,7 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
         say(f"round {number} of {config.steps}: {folder}")
         found = prune(_pruning(config, model, folder / "pruned", course.budget(number, plans)))
         plans.append(plan_from_dict(json.loads((folder / "pruned" / "plan.json").read_text())))
-        train(_training(config, name, checkpoint, Path(found["file"]), folder / "trained"))
-        model = folder / "trained" / CHECKPOINT
+        model = _train(_training(config, name, checkpoint, Path(found["file"]), folder / "trained"))
     say(f"round {config.steps} of {config.steps}: {config.save}")
     return _pruning(config, model, config.save, course.budget(config.steps, plans)), plans[0]
 
@@ -138,24 +131,6 @@ def as_asked(decided: PrunePlan, config: PruneConfig, first: PrunePlan) -> Prune
     target = final_channels(total, request.value)
     budget = dataclasses.replace(decided.budget, asked=request.asked, target=target, dense=total)
     return dataclasses.replace(decided, percent=request.value, budget=budget)
-
-
-def carried_optimizer(
-    config: PruneConfig, checkpoint: Checkpoint, model: PrunableModel, small: PrunableModel
-) -> dict[str, Any] | None:
-    """The optimizer's state for the pruned network's file, if there is momentum in the file of `model`."""
-    plan = plan_of(small)
-    if not config.carry_momentum or checkpoint.optimizer is None or plan is None:
-        return None
-    try:
-        momentum = momentum_of(checkpoint.optimizer, model)
-    except CheckpointError as error:
-        say(f"no momentum is carried over: {error}")
-        return None
-    if not momentum:
-        return None
-    say("the momentum of what stays goes into the file, for the fine-tuning (--no-carry-momentum: not)")
-    return with_momentum(checkpoint.optimizer, small, carried(momentum, model, plan))
 
 
 def _course(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Course:
@@ -180,6 +155,15 @@ def _pruning(config: PruneConfig, model: Path, save: Path, budget: Mapping[str, 
     """One round's pruning: as all of them together, but for its budget and files."""
     given = config.model_dump(exclude={*BUDGETS, *BETWEEN, "steps"})
     return PruneConfig.build({**given, "model": model, "save": save, **budget})
+
+
+def _train(config: TrainConfig) -> Path:
+    """Trains. Returns the file with the last state. What a pruning alone has no use for is imported here."""
+    from netslim.stages.train.files import CHECKPOINT
+    from netslim.stages.train.run import run
+
+    run(config)
+    return config.save / CHECKPOINT
 
 
 def _training(config: PruneConfig, dataset: str, checkpoint: Checkpoint, file: Path, save: Path) -> TrainConfig:

@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from netslim.core.errors import CheckpointError, NetslimError
+from netslim.core.errors import CheckpointError, NetslimError, UsageError, setting
 from netslim.core.files import atomic_write, write_json
 from netslim.core.protocols import PrunableModel, PrunePlan
 from netslim.core.runlog import RunDirectory, RunStatus
@@ -15,15 +17,20 @@ from netslim.network import describe, restore
 from netslim.pruning import apply, masked, verify
 from netslim.report.console import say
 from netslim.report.tables import percent, print_table
-from netslim.stages.evaluate.run import check_fits
 from netslim.stages.prune.config import PruneConfig
+from netslim.stages.prune.momentum import carried_optimizer
 from netslim.stages.prune.planning import check_budget, decide, say_budget
-from netslim.stages.prune.repair import Repair, repair_, repair_images
-from netslim.stages.prune.rounds import as_asked, carried_optimizer, check_rounds, last_round
-from netslim.stages.shared.inputs import dataset_name, example_input, open_dataset, pick_device
+from netslim.stages.prune.rounds import as_asked, check_rounds, last_round
+from netslim.stages.shared.calibration_data import training_images
+from netslim.stages.shared.config import SEED
+from netslim.stages.shared.datasets import check_fits, dataset_name, open_dataset
+from netslim.stages.shared.devices import pick_device
+from netslim.stages.shared.example_input import example_input
+from netslim.stages.shared.repair import Repair, repair_
 from netslim.training.evaluate import evaluate
 
 PRUNED, PLAN, TEXT = "pruned.pth.tar", "plan.json", "prune.txt"
+BATCHES = 20  # of training images, for BatchNorm statistics
 
 
 def run(config: PruneConfig) -> dict[str, Any]:
@@ -59,7 +66,7 @@ def _prune(
     dataset = _dataset(config, checkpoint)
     if dataset:
         check_fits(model, dataset, str(config.model))
-    images = repair_images(config, dataset)
+    images = _repair_images(config, dataset)
     facts = checkpoint.dataset or ({"image_size": dataset.image_size} if dataset else None)
     example = example_input(model, facts).to(device)
     decided = stated(decide(config, model, example, dataset))
@@ -103,16 +110,25 @@ def _check_depth(model: PrunableModel, config: PruneConfig) -> None:
     found = model.arch.arguments.get("depth")
     if config.depth is not None and found not in (None, config.depth):
         raise CheckpointError(
-            f"{config.model} holds a {model.arch.name} of depth {found}, not {config.depth}; type --depth {found}"
+            f"{config.model} holds a {model.arch.name} of depth {found}, not {config.depth}; "
+            f"type {setting('depth', found)}"
         )
 
 
 def _dataset(config: PruneConfig, checkpoint: Checkpoint) -> ImageDataset | None:
     name = config.dataset or dataset_name(checkpoint)
     if name is None:
-        say(f"{config.model} names no data set: pruning without accuracies (type --dataset NAME for them)")
+        say(f"{config.model} names no data set: pruning without accuracies (type `dataset=NAME` for them)")
         return None
     return open_dataset(name, config, checkpoint.dataset)
+
+
+def _repair_images(config: PruneConfig, dataset: ImageDataset | None) -> list[Tensor]:
+    """The batches of training images that statistics are to come from. Raises UsageError if they are not there."""
+    if dataset is None and config.recalibrate:
+        raise UsageError(f"`recalibrate={config.recalibrate}` needs training images; type `dataset=NAME`")
+    count = BATCHES if config.recalibrate is None else config.recalibrate
+    return training_images(dataset, count, SEED) if dataset and count else []
 
 
 def _accuracies(

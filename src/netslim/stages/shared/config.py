@@ -4,6 +4,9 @@ from pathlib import Path
 
 from netslim.core.config import Setting, StageConfig
 
+SEED = 1  # of what is drawn, where nobody says another
+VAL_SHARE = 0.1  # of the training set is held out
+
 
 class DataConfig(StageConfig):
     """Where images come from."""

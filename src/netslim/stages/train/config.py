@@ -4,7 +4,7 @@ from pathlib import Path
 
 from netslim.core.config import Setting, with_options
 from netslim.stages.shared import plugins
-from netslim.stages.shared.config import DataConfig
+from netslim.stages.shared.config import SEED, VAL_SHARE, DataConfig
 from netslim.training.schedule import SCHEDULES
 
 _PENALTIES = plugins.PENALTIES.declared()
@@ -28,7 +28,7 @@ class TrainConfig(DataConfig):
     )
     refine: Path | None = Setting(None, "rebuild the pruned network in this file and fine-tune it")
     reinitialize: bool = Setting(False, "with --refine: keep the file's shape alone, and start from new weights")
-    sparsity_regularization: bool = Setting(False, "train with a penalty on BatchNorm scales", flags=["-sr"])
+    sparsity_regularization: bool = Setting(False, "train with a penalty on BatchNorm scales", aliases=["-sr"])
     s: float = Setting(1e-4, "strength of the penalty", ge=0)
     penalty: str = Setting("l1", plugins.either(plugins.summarised(plugins.PENALTIES)))
     penalty_warmup: float = Setting(0.0, "epochs in which the penalty's strength rises from 0", ge=0)
@@ -51,17 +51,17 @@ class TrainConfig(DataConfig):
     schedule: str = Setting("step", f"{plugins.either(SCHEDULES)}; step is x0.1 at 50 % and 75 %")
     momentum: float = Setting(0.9, "SGD momentum", ge=0, lt=1)
     nesterov: bool = Setting(False, "Nesterov momentum")
-    weight_decay: float = Setting(1e-4, "weight decay", ge=0, flags=["--wd"])
+    weight_decay: float = Setting(1e-4, "weight decay", ge=0, aliases=["--wd"])
     label_smoothing: float = Setting(0.0, "label smoothing", ge=0, lt=1)
     clip_grad_norm: float | None = Setting(None, "largest norm of all gradients together", gt=0)
     accumulate: int = Setting(1, "work a batch off in this many parts", ge=1)
     sync_bn: bool = Setting(False, "with torchrun: BatchNorm statistics over all processes, not of each its own")
     select_on: str = Setting("val", "split that chooses model_best.pth.tar: val (held out of the training set) or test")
-    val_share: float = Setting(0.1, "share of the training set held out for --select-on val", gt=0, lt=1)
+    val_share: float = Setting(VAL_SHARE, "share of the training set held out for --select-on val", gt=0, lt=1)
     precision: str = Setting("auto", "fp32 (exact), bf16, fp16, or auto: the fastest in a short probe")
     capture: str = Setting(
         "auto", "on a GPU: graphs (recorded steps), compile (and compiled), off, or auto: graphs", free=True
     )
-    seed: int = Setting(1, "seed of everything random")
+    seed: int = Setting(SEED, "seed of everything random")
     log_interval: int = Setting(100, "batches between plain log lines", ge=1, free=True)
     save: Path = Setting(Path("logs"), "folder of this run", free=True)

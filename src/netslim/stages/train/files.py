@@ -109,7 +109,7 @@ class TrainFiles:
             return None
         checkpoint = read_checkpoint(path)
         if checkpoint.provenance.get("run_id") != self._directory.run_id:
-            raise CheckpointError(f"{path} was not written by the run in this folder; give another --save")
+            raise CheckpointError(f"{path} was not written by the run in this folder; give another `save`")
         return checkpoint
 
     def _write(self, name: str, checkpoint: Checkpoint) -> None:

@@ -11,19 +11,21 @@ from torch import Tensor
 from netslim.core.allocator import keep_freed_memory
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.distributed import World, join
-from netslim.core.errors import CheckpointError, InterruptedRunError, LostProcessError, UsageError
+from netslim.core.errors import ArgumentError, CheckpointError, InterruptedRunError, LostProcessError, UsageError
 from netslim.core.runlog import RunStatus
 from netslim.cost import measure
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, split_validation
 from netslim.network import describe, restore
 from netslim.report.console import say
 from netslim.report.progress import TrainingProgress
-from netslim.stages.shared.inputs import dataset_facts, open_dataset, pick_device
+from netslim.stages.shared.architectures import fresh_model
+from netslim.stages.shared.datasets import dataset_facts, open_dataset
+from netslim.stages.shared.devices import pick_device
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
-from netslim.stages.train.lines import BY_ACCURACY, BY_OBJECTIVE, arguments, processes, summary
-from netslim.stages.train.recipe import build_step, check_recipe, graphs_for, open_teacher, recorder_for
-from netslim.stages.train.start import fresh_model, start_model, take_up_momentum_
+from netslim.stages.train.initial_model import start_model, take_up_momentum_
+from netslim.stages.train.messages import BY_ACCURACY, BY_OBJECTIVE, arguments, processes, summary
+from netslim.stages.train.step_setup import build_step, check_step, graphs_for, open_teacher, recorder_for
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.loop import StopRequested, Training, TrainState
 from netslim.training.optimizer import export_state, import_state
@@ -64,15 +66,15 @@ def check(config: TrainConfig) -> None:
     """Raises UsageError for settings that contradict each other, before anything is opened."""
     if config.resume and config.refine:
         raise UsageError(
-            "--resume and --refine can't go together: --refine for a pruned network, --resume for any other"
+            "`resume` and `refine` can't go together: `refine` for a pruned network, `resume` for any other"
         )
     if config.select_on not in ("val", "test"):
-        raise UsageError(f"--select-on {config.select_on}: type val (held out of the training set) or test")
+        raise ArgumentError("select_on", config.select_on, "type val (held out of the training set) or test")
     if config.start_epoch >= config.epochs:
-        raise UsageError(f"--start-epoch {config.start_epoch} leaves no epoch of --epochs {config.epochs}")
-    check_recipe(config)
+        raise UsageError(f"`start_epoch={config.start_epoch}` leaves no epoch of `epochs={config.epochs}`")
+    check_step(config)
     if config.nesterov and not config.momentum:
-        raise UsageError("--nesterov needs momentum: type --momentum 0.9, or leave --nesterov out")
+        raise UsageError("`nesterov=True` needs momentum: type `momentum=0.9`, or leave `nesterov` out")
     rate_factor(config.schedule, 0, 1, 0.0)
     if not (config.resume or config.refine):
         with torch.device("meta"):  # takes no memory; a wrong depth must not be found after a download
@@ -260,7 +262,7 @@ class Phase:
     def _restore_state(self, checkpoint: Checkpoint) -> None:
         path, saved = self.config.save / CHECKPOINT, checkpoint.training
         if checkpoint.optimizer is None:
-            raise CheckpointError(f"{path} has no optimizer state; give another --save")
+            raise CheckpointError(f"{path} has no optimizer state; give another `save`")
         import_state(self.step.optimizer, self.model, checkpoint.optimizer)
         self.step.scaler.load_state_dict(saved["scaler"])
         rng: Tensor | None = saved["rng"]
@@ -281,8 +283,8 @@ class Phase:
 def _check_world(config: TrainConfig, world: World) -> None:
     if config.batch_size < world.size * config.accumulate:
         raise UsageError(
-            f"--batch-size {config.batch_size} has no image for each of {world.size} processes in each of "
-            f"{config.accumulate} parts: type --batch-size {world.size * config.accumulate} or more"
+            f"`batch_size={config.batch_size}` has no image for each of {world.size} processes in each of "
+            f"{config.accumulate} parts: type `batch_size={world.size * config.accumulate}` or more"
         )
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from netslim.core.checkpoint import Checkpoint, write_checkpoint
 from netslim.core.environment import commit, versions
+from netslim.core.errors import setting
 from netslim.core.files import write_json
 from netslim.core.protocols import PrunableModel
 from netslim.core.seeding import seed_torch
@@ -17,19 +18,21 @@ from netslim.network import describe
 from netslim.report.console import say
 from netslim.report.figures.mapping import draw_mapping
 from netslim.report.tables import print_table
-from netslim.stages.shared.inputs import dataset_facts, open_dataset, pick_device
-from netslim.stages.transfer.adapt import calibration_images, recalibrate, start_head
+from netslim.stages.shared.calibration_data import calibration_images
+from netslim.stages.shared.datasets import dataset_facts, open_dataset
+from netslim.stages.shared.devices import pick_device
 from netslim.stages.transfer.block_links import block_links
-from netslim.stages.transfer.choices import (
-    Choices,
+from netslim.stages.transfer.config import TransferConfig
+from netslim.stages.transfer.settings import (
+    TransferSettings,
     build_target,
     check_shape,
-    choose,
     classifier_key,
     missing_images,
+    resolve,
     strategy_of,
 )
-from netslim.stages.transfer.config import TransferConfig
+from netslim.stages.transfer.statistics_and_head import recalibrate, start_head
 from netslim.transfers import Source, TransferReport, load_source, transfer
 from netslim.transfers.report import learnable_sizes
 
@@ -38,63 +41,65 @@ def run(config: TransferConfig) -> dict[str, Any]:
     """Writes `config.output`, the network with what could be transferred.
 
     Raises:
-        UsageError: unknown source, model, strategy or data set, an impossible depth, or flags that contradict each
+        UsageError: unknown source, model, strategy or data set, an impossible depth, or settings that contradict each
             other or need images that are not there.
         CheckpointError: the source's weights can't be had, or are not what they should be.
         DataError: the images are damaged.
         NetslimError: an output can't be written.
     """
     start = time.perf_counter()
-    choices = choose(config)
+    settings = resolve(config)
     device = pick_device(config.device)
-    key = classifier_key(config, choices)
+    key = classifier_key(config, settings)
     seed_torch(config.seed, "source")
     source = load_source(config.source, config.model_name, pretrained=config.pretrained, weights=config.weights)
     seed_torch(config.seed, "init")
-    target = build_target(config, choices, _kept(source, key, choices))
-    dataset = _images(config, choices)
-    batches = calibration_images(dataset, choices.batches, config.seed) if dataset and choices.batches else None
-    model, report = transfer(source, target, strategy_of(config, choices), batches)
+    target = build_target(config, settings, _kept(source, key, settings))
+    dataset = _images(config, settings)
+    batches = calibration_images(dataset, settings.batches, config.seed) if dataset and settings.batches else None
+    model, report = transfer(source, target, strategy_of(config, settings), batches)
     model = model.to(device)
     if dataset and batches:
         report = recalibrate(model, batches, report, dataset.name)
     report = start_head(model, config.head, report, dataset)
-    checkpoint = _checkpoint(config, choices, model, report)
+    checkpoint = _checkpoint(config, settings, model, report)
     checkpoint.provenance["calibration_images"] = sum(len(images) for images in batches or ())
     checkpoint.dataset = dataset_facts(dataset, config) if dataset else None
     write_checkpoint(config.output, checkpoint)
-    title = _title(config, choices, model)
+    title = _title(config, settings, model)
     if config.report is not None:
         write_json(config.report, {**report.to_dict(), "provenance": checkpoint.provenance})
     if config.plot is not None:
         draw_mapping(*block_links(report.statuses, learnable_sizes(model), source.state_dict), config.plot, title)
-    _print(title, report, _calibration_line(config, choices, batches))
+    _print(title, report, _calibration_line(config, settings, batches))
     say(f"wrote {config.output}; fine-tune it before pruning:")
-    say(f"  {_next_command(config, choices, model)}")
+    say(f"  {_next_command(config, settings, model)}")
     cost = {"params": count_params(model)}
     return {"file": str(config.output), **cost, **report.to_dict(), "seconds": time.perf_counter() - start}
 
 
-def _kept(source: Source, key: str, choices: Choices) -> dict[str, int]:
+def _kept(source: Source, key: str, settings: TransferSettings) -> dict[str, int]:
     """The source's number of classes, for a library's network that is for no data set: timm's tags have their own."""
-    if choices.dataset is not None or key not in source.state_dict:
+    if settings.dataset is not None or key not in source.state_dict:
         return {}
     return {"num_classes": source.state_dict[key].shape[0]}
 
 
-def _images(config: TransferConfig, choices: Choices) -> ImageDataset | None:
+def _images(config: TransferConfig, settings: TransferSettings) -> ImageDataset | None:
     """The data set, if it can be had without a download."""
-    if not choices.images or choices.dataset is None:
+    if not settings.images or settings.dataset is None:
         return None
-    dataset = open_dataset(choices.dataset, config)
-    has, asked = (dataset.num_classes, dataset.in_channels), (choices.num_classes, choices.in_channels)
+    dataset = open_dataset(settings.dataset, config)
+    has, asked = (dataset.num_classes, dataset.in_channels), (settings.num_classes, settings.in_channels)
     check_shape(dataset.name, has, asked)
     return dataset
 
 
-def _checkpoint(config: TransferConfig, choices: Choices, model: PrunableModel, report: TransferReport) -> Checkpoint:
+def _checkpoint(
+    config: TransferConfig, settings: TransferSettings, model: PrunableModel, report: TransferReport
+) -> Checkpoint:
     checkpoint = describe(model)
-    extra = {"dataset": choices.dataset, "depth": model.arch.arguments.get("depth")}
+    extra = {"dataset": settings.dataset, "depth": model.arch.arguments.get("depth")}
     checkpoint.extra = {"source": config.source, "source_model": config.model_name} | {
         name: value for name, value in extra.items() if value is not None
     }
@@ -110,22 +115,22 @@ def _checkpoint(config: TransferConfig, choices: Choices, model: PrunableModel, 
     return checkpoint
 
 
-def _title(config: TransferConfig, choices: Choices, model: PrunableModel) -> str:
+def _title(config: TransferConfig, settings: TransferSettings, model: PrunableModel) -> str:
     arguments = model.arch.arguments
     details = [f"{name} {arguments[name]}" for name in ("depth", "stem") if name in arguments]
-    purpose = choices.dataset or f"{arguments['num_classes']:,} classes"
-    return ", ".join([f"{config.source} {config.model_name} -> prunable {choices.arch}", *details, f"for {purpose}"])
+    purpose = settings.dataset or f"{arguments['num_classes']:,} classes"
+    return ", ".join([f"{config.source} {config.model_name} -> prunable {settings.arch}", *details, f"for {purpose}"])
 
 
-def _calibration_line(config: TransferConfig, choices: Choices, batches: Sequence[Tensor] | None) -> str:
+def _calibration_line(config: TransferConfig, settings: TransferSettings, batches: Sequence[Tensor] | None) -> str:
     if batches:
         count = sum(len(images) for images in batches)
-        return f"BatchNorm statistics from {count:,} training images of {choices.dataset}"
+        return f"BatchNorm statistics from {count:,} training images of {settings.dataset}"
     if config.recalibrate == 0:
-        return "BatchNorm statistics as transferred (--recalibrate 0)"
-    if choices.unchanged:
+        return "BatchNorm statistics as transferred (`recalibrate=0`)"
+    if settings.unchanged:
         return "BatchNorm statistics as in the source, whose network this is"
-    return f"{missing_images(config, choices)} to estimate BatchNorm statistics"
+    return f"{missing_images(config, settings)} to estimate BatchNorm statistics"
 
 
 def _print(title: str, report: TransferReport, calibration: str) -> None:
@@ -136,7 +141,8 @@ def _print(title: str, report: TransferReport, calibration: str) -> None:
         say(line)
 
 
-def _next_command(config: TransferConfig, choices: Choices, model: PrunableModel) -> str:
+def _next_command(config: TransferConfig, settings: TransferSettings, model: PrunableModel) -> str:
     depth = model.arch.arguments.get("depth")
-    options = [f"--dataset {choices.dataset or 'NAME'}", *([f"--depth {depth}"] if depth is not None else [])]
-    return f"netslim train --resume {config.output} {' '.join(options)} --save ./fine_tuned_model"
+    options = [setting("dataset", settings.dataset) if settings.dataset else "`dataset=NAME`"]
+    options += [setting("depth", depth)] if depth is not None else []
+    return f"netslim train {setting('resume', config.output)} {' '.join(options)} `save='./fine_tuned_model'`"

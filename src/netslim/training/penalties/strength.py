@@ -69,6 +69,6 @@ def check_schedule(schedule: str, warmup: float, epochs: int) -> None:
         raise unknown_name("penalty schedule", schedule, PENALTY_SCHEDULES)
     if warmup >= epochs:
         raise UsageError(
-            f"--penalty-warmup {warmup:g}: with --epochs {epochs} the penalty would never reach its strength; type "
+            f"`penalty_warmup={warmup:g}`: with `epochs={epochs}` the penalty would never reach its strength; type "
             f"fewer than {epochs} epochs of warm-up"
         )

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import UsageError, first_of, setting
 from netslim.core.protocols import PrunableModel
 from netslim.transfers.kernels import fit_inputs, resample
 from netslim.transfers.strategies import STRATEGIES
@@ -71,11 +71,11 @@ def _check_same(
         given[stem] = expected[stem]
     found = mismatches(given, expected)
     if found:
-        more = f"; and {len(found) - LISTED} more" if len(found) > LISTED else ""
         raise UsageError(
-            f"strategy 'exact' needs the same network on both sides, and the source is another one than --arch {name}: "
-            f"{len(found)} tensors differ: {'; '.join(found[:LISTED])}{more}; type --arch same for the source's own "
-            "network, or another --strategy"
+            f"strategy 'exact' needs the same network on both sides, and the source is another one than "
+            f"{setting('arch', name)}: "
+            f"{len(found)} tensors differ: {first_of(found, LISTED, '; ')}; type `arch='same'` for the source's own "
+            "network, or another `strategy`"
         )
 
 

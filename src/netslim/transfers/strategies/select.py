@@ -72,8 +72,8 @@ def select(source: Mapping[str, Tensor], target: PrunableModel, options: SelectO
     arch = getattr(target, "arch", None)
     if arch is None or arch.name != "resnet" or target.plan or "cfg" in arch.arguments:
         raise UsageError(
-            "strategy 'select' fills the unpruned pre-activation ResNet: type --arch resnet, or --strategy exact for "
-            "the source's own network"
+            "strategy 'select' fills the unpruned pre-activation ResNet: type `arch='resnet'`, or `strategy='exact'` "
+            "for the source's own network"
         )
     return _Assembly(read_layout(source), target, options).proposal()
 

@@ -1,0 +1,48 @@
+"""Where settings come from: defaults < config file < `--set` < flags."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+from netslim.core.errors import UsageError
+
+
+def merge(config_file: Path | None, assignments: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Config file, then `key=value` assignments, then flags: the later wins.
+
+    Raises:
+        UsageError: the file can't be read or is not TOML, or an assignment has no `=`.
+    """
+    values = _read_toml(config_file) if config_file else {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes key=value, got '{assignment}'; type for example --set lr=0.05")
+        values[_name(key)] = _value(text.strip())
+    return values | dict(flags)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the config file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+    return {_name(key): value for key, value in data.items()}
+
+
+def _name(key: str) -> str:
+    return key.strip().replace("-", "_")
+
+
+def _value(text: str) -> Any:
+    """TOML's reading of a value where it has one (`0.1`, `true`), else the text itself: so are dates, of which no
+    setting is one but which name folders."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return text if isinstance(value, date | time) else value

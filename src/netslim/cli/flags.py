@@ -1,0 +1,59 @@
+"""How the command line spells the settings that messages name in Python's way: `min_channels=0` as --min-channels 0."""
+
+import ast
+import functools
+import re
+from typing import TYPE_CHECKING, Any
+
+from netslim.cli.verbs import VERBS
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_SETTING = re.compile(rf"`([a-z_]\w*)(?:=({_QUOTED}|[^`]*))?`")
+
+
+def flag_of(name: str) -> str:
+    """The flag of a setting: `min_channels` -> --min-channels."""
+    return f"--{name.replace('_', '-')}"
+
+
+def spelled(text: str) -> str:
+    """A message with the settings between its backticks as flags; other words between backticks stay as they are.
+
+    `data_dir` becomes --data-dir, `depth=20` --depth 20, `save='runs/a'` --save runs/a, `absorb=False` --no-absorb and
+    `unverified_data=True` --unverified-data. A switch with a short flag is that one: `sparsity_regularization=True` is
+    -sr.
+    """
+    return _SETTING.sub(_flag, text) if "`" in text else text
+
+
+def _flag(found: re.Match[str]) -> str:
+    name, value = found[1], found[2]
+    info = _settings().get(name)
+    if info is None:
+        return found[0]
+    if info.annotation in (bool, bool | None) and value in ("True", "False"):
+        return _switch(name, info, on=value == "True")
+    if value is None:
+        return flag_of(name)
+    return f"{flag_of(name)} {ast.literal_eval(value) if re.fullmatch(_QUOTED, value) else value}"
+
+
+def _switch(name: str, info: "FieldInfo", *, on: bool) -> str:
+    if not on:
+        return flag_of(f"no_{name}")
+    return next((flag for flag in further_flags(info) if not flag.startswith("--")), flag_of(name))
+
+
+def further_flags(info: "FieldInfo") -> list[str]:
+    """The other names that a setting has on the command line, such as -sr."""
+    extra: Any = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    return [str(flag) for flag in extra.get("aliases") or []]
+
+
+@functools.cache
+def _settings() -> "dict[str, FieldInfo]":
+    """The settings of all verbs: a message of one may name those of another."""
+    return {name: info for verb in VERBS.values() for name, info in verb.settings().model_fields.items()}

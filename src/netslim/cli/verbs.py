@@ -1,0 +1,73 @@
+"""The verbs: what runs each, and what its settings are."""
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netslim.core.config import StageConfig
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command, by the names of what it needs: nothing is imported before it is used.
+
+    Attributes:
+        folder: where in `stages/` it lives.
+        config_class: its settings, in that folder's `config`.
+        help: one line for `netslim --help`.
+        positional: settings that are given as arguments.
+        module: what runs it, in that folder.
+    """
+
+    folder: str
+    config_class: str
+    help: str
+    positional: tuple[str, ...] = ()
+    module: str = "run"
+
+    def settings(self) -> type["StageConfig"]:
+        """The class of its settings; loads no torch."""
+        found: type[StageConfig] = getattr(self._load("config"), self.config_class)
+        return found
+
+    def run(self, config: "StageConfig") -> dict[str, Any]:
+        """Runs the stage."""
+        found: dict[str, Any] = self._load(self.module).run(config)
+        return found
+
+    def _load(self, module: str) -> Any:
+        return importlib.import_module(f"netslim.stages.{self.folder}.{module}")
+
+
+VERBS = {
+    "transfer": Verb(
+        "transfer", "TransferConfig", "Transfer a pretrained ResNet of a library into a prunable network."
+    ),
+    "train": Verb(
+        "train", "TrainConfig", "Train one phase: from scratch, from a file's weights, or of a pruned network."
+    ),
+    "prune": Verb(
+        "prune", "PruneConfig", "Remove the channels with the smallest scales and prove the result.", ("model",)
+    ),
+    "sweep": Verb(
+        "analyze",
+        "SweepConfig",
+        "Show accuracy, size and speed right after pruning, over many budgets.",
+        ("model",),
+        "sweep",
+    ),
+    "sensitivity": Verb(
+        "analyze",
+        "SensitivityConfig",
+        "Show what each layer's channels are worth, one layer at a time.",
+        ("model",),
+        "sensitivity",
+    ),
+    "evaluate": Verb("evaluate", "EvaluateConfig", "Measure the accuracy of a checkpoint.", ("model",)),
+    "export": Verb("export", "ExportConfig", "Make a network for inference, in a file of some kind.", ("model",)),
+    "bench": Verb("bench", "BenchConfig", "Measure speed and memory of networks side by side.", ("files",)),
+    "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),
+    "demo": Verb("demo", "DemoConfig", "Run the five steps on the embedded digits."),
+}
+TOGETHER = ("train",)  # several processes of torchrun work on one run; any other verb is one process

@@ -1,0 +1,63 @@
+"""The data set that a stage opens: which one, from where, and whether a network is for it."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from netslim.core.checkpoint import Checkpoint
+from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.protocols import PrunableModel
+from netslim.data import ImageDataset, load_dataset
+from netslim.stages.shared.config import DataConfig
+
+
+def dataset_name(checkpoint: Checkpoint) -> str | None:
+    """The data set that a file says its network is for."""
+    name = (checkpoint.dataset or {}).get("name") or checkpoint.extra.get("dataset")
+    return str(name) if name is not None else None
+
+
+def required_dataset(given: str | None, checkpoint: Checkpoint, path: Path) -> str:
+    """The data set that was given, else the one that the file in `path` names. Raises UsageError if neither does."""
+    name = given or dataset_name(checkpoint)
+    if name is None:
+        raise UsageError(f"{path} names no data set; type `dataset=NAME`")
+    return name
+
+
+def data_directory(config: DataConfig) -> Path:
+    """The folder of the data sets."""
+    return config.data_dir or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
+
+
+def open_dataset(name: str, config: DataConfig, facts: dict[str, Any] | None = None) -> ImageDataset:
+    """The data set that a configuration names; with `facts` from a checkpoint, normalised as the network learnt it."""
+    size = config.image_size or (facts["image_size"][0] if facts and facts.get("resized") else None)
+    dataset = load_dataset(name, data_directory(config), image_size=size, unverified_data=config.unverified_data)
+    if facts and facts.get("name") == name:
+        return dataclasses.replace(dataset, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
+    return dataset
+
+
+def dataset_facts(dataset: ImageDataset, config: DataConfig) -> dict[str, Any]:
+    """What a checkpoint says of the data set, so that the network can be used without it."""
+    return {
+        "name": dataset.name,
+        "class_names": list(dataset.class_names),
+        "mean": list(dataset.mean),
+        "std": list(dataset.std),
+        "in_channels": dataset.in_channels,
+        "image_size": list(dataset.image_size),
+        "resized": config.image_size is not None,
+    }
+
+
+def check_fits(model: PrunableModel, dataset: ImageDataset, origin: str) -> None:
+    """Raises CheckpointError if the network takes other images or has other classes than the data set."""
+    for name, there in (("num_classes", dataset.num_classes), ("in_channels", dataset.in_channels)):
+        here = model.arch.arguments.get(name)
+        if here is not None and here != there:
+            raise CheckpointError(
+                f"{origin} holds a {model.arch.name} with {name} {here}; the data set {dataset.name} has {there}"
+            )

@@ -1,0 +1,209 @@
+"""How a phase trains: optimizer, penalty, teacher, step and its recording, from the configuration."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.checkpoint import read_checkpoint
+from netslim.core.distributed import ALONE, World
+from netslim.core.errors import ArgumentError, CheckpointError, UsageError, either, setting, unknown_name
+from netslim.core.protocols import PrunableModel
+from netslim.data import ImageDataset
+from netslim.network import restore
+from netslim.pruning.freed_macs import freed_macs
+from netslim.report.console import say
+from netslim.stages.shared.datasets import dataset_name
+from netslim.stages.shared.plugins import PENALTIES as PENALTY_KIND
+from netslim.stages.train.config import TrainConfig
+from netslim.training.cuda_graphs import CudaRecorder, Graphs, Recorder
+from netslim.training.distillation import Teacher
+from netslim.training.optimizer import build_sgd
+from netslim.training.penalties import PENALTIES, Penalty, PenaltyOptions, no_penalty
+from netslim.training.penalties.strength import check_schedule
+from netslim.training.precision import Precision
+from netslim.training.step import TrainStep, compiled_for
+
+WEIGHTS = ("equal", "macs")
+CAPTURES = ("auto", "off", "graphs", "compile")
+OF_PENALTY = ("penalty", "penalty_warmup", "penalty_schedule", "penalty_weights")
+OF_TEACHER = ("teacher_weight", "temperature")
+
+
+def check_step(config: TrainConfig) -> None:
+    """Raises UsageError for settings of penalty and teacher that contradict each other, before anything is opened."""
+    if config.reinitialize and config.refine is None:
+        raise UsageError("`reinitialize=True` keeps the shape of a pruned network: type `refine=FILE` with it")
+    if config.capture not in CAPTURES:
+        raise unknown_name("capture", config.capture, CAPTURES)
+    PENALTIES.get(config.penalty)
+    check_schedule(config.penalty_schedule, config.penalty_warmup, config.epochs)
+    if config.penalty_weights not in WEIGHTS:
+        raise ArgumentError("penalty_weights", config.penalty_weights, f"type {either(WEIGHTS)}")
+    if not config.sparsity_regularization:
+        own = [option.name for options in PENALTY_KIND.options().values() for option in options]
+        config.refuse([*OF_PENALTY, *own], "there is no penalty: type `sparsity_regularization=True` with it")
+    _refuse_options_of_others(config)
+    if config.teacher is None:
+        config.refuse(OF_TEACHER, "there is no teacher: type `teacher=FILE` with it")
+    elif config.teacher.resolve().parent == config.save.resolve():
+        raise UsageError(f"{setting('teacher', config.teacher)} is a file that this run writes; give another `save`")
+
+
+def build_step(
+    config: TrainConfig,
+    model: PrunableModel,
+    precision: Precision,
+    dataset: ImageDataset,
+    teacher: Teacher | None = None,
+    *,
+    world: World = ALONE,
+    graphs: Graphs | None = None,
+    first_batch: Callable[[], tuple[Tensor, Tensor]] | None = None,
+) -> TrainStep:
+    """The training step of a network that is on its device, in its memory layout.
+
+    Args:
+        config: of the run.
+        model: what is trained.
+        precision: of the training.
+        dataset: what it is trained on.
+        teacher: see `open_teacher`.
+        world: the processes that train.
+        graphs: see `graphs_for`.
+        first_batch: makes a batch as in training, for the compiler, which looks at its shape; None: nothing is
+            compiled. If the network can't be compiled, this is said in one line.
+    """
+    optimizer = build_sgd(
+        model,
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.nesterov,
+        scale_decay=decays_scales(config),
+    )
+    make = functools.partial(
+        TrainStep,
+        model,
+        optimizer,
+        precision=precision,
+        penalty=_penalty(config, model, dataset),
+        label_smoothing=config.label_smoothing,
+        clip_grad_norm=config.clip_grad_norm,
+        accumulate=config.accumulate,
+        teacher=teacher,
+        world=world,
+        sync_bn=config.sync_bn,
+        graphs=graphs,
+    )
+    if config.capture == "compile" and graphs is not None and first_batch is not None:
+        return _compiled(make, model, config.accumulate, first_batch())
+    return make()
+
+
+def graphs_for(config: TrainConfig, precision: Precision, device: torch.device, world: World) -> Graphs | None:
+    """What records steps and evaluations, if the configuration says so and it is possible; else None.
+
+    What is asked for and can't be is said in one line; so is what fails later.
+    """
+    if config.capture == "off" or (config.capture == "auto" and device.type == "cpu"):
+        return None
+    fp16 = precision.dtype == torch.float16
+    looks = "in fp16 the host looks at every step's gradients; type `precision='bf16'`" if fp16 else ""
+    if reason := _unrecordable(device, world) or looks:
+        say(f"graphs are off: {reason}")
+        return None
+    return Graphs(CudaRecorder(device), say)
+
+
+def recorder_for(config: TrainConfig, device: torch.device, world: World) -> Callable[[], Recorder] | None:
+    """What makes a recorder for a run whose steps will be recorded, or None."""
+    if config.capture == "off" or _unrecordable(device, world):
+        return None
+    return lambda: CudaRecorder(device)
+
+
+def decays_scales(config: TrainConfig) -> bool:
+    """Whether weight decay is on BatchNorm scales, too: as in the original, unless the penalty is another one."""
+    if config.scale_decay is not None:
+        return config.scale_decay
+    return not config.sparsity_regularization or PENALTIES.get(config.penalty).decays_scales
+
+
+def open_teacher(config: TrainConfig, dataset: ImageDataset, device: torch.device) -> Teacher | None:
+    """The network in the file of `teacher`, or None.
+
+    Raises:
+        CheckpointError: the file, or a network that knows other classes or can't take the images.
+    """
+    if config.teacher is None:
+        return None
+    checkpoint = read_checkpoint(config.teacher)
+    names = (checkpoint.dataset or {}).get("class_names")
+    if names is not None and tuple(names) != tuple(dataset.class_names):
+        raise CheckpointError(
+            f"{setting('teacher', config.teacher)}: its network was trained on the classes of "
+            f"{dataset_name(checkpoint)}, not those of {dataset.name}; give one that was trained on {dataset.name}"
+        )
+    model = restore(checkpoint, config.teacher).to(device).eval()
+    _check_teacher(model, config.teacher, dataset, device)
+    return Teacher(model, weight=config.teacher_weight, temperature=config.temperature)
+
+
+def _unrecordable(device: torch.device, world: World) -> str:
+    """Why steps can't be recorded on a device; empty if they can."""
+    if device.type != "cuda":
+        return f"they need a GPU, and this runs on {device}"
+    return "several processes train together" if world.size > 1 else ""
+
+
+def _compiled(
+    make: Callable[..., TrainStep], model: nn.Module, accumulate: int, batch: tuple[Tensor, Tensor]
+) -> TrainStep:
+    """The step with the compiled network, or with the network itself if that can't be."""
+    try:
+        step = make(compiled=compiled_for(model, len(batch[0]), accumulate=accumulate))
+        step.rehearse(*batch)
+    except Exception as error:  # the compiler raises whatever its parts raise
+        say(f"the network is not compiled: {(str(error) or type(error).__name__).splitlines()[0]}")
+        return make()
+    return step
+
+
+def _penalty(config: TrainConfig, model: PrunableModel, dataset: ImageDataset) -> Penalty:
+    if not config.sparsity_regularization:
+        return no_penalty(model)
+    shape = (1, dataset.in_channels, *dataset.image_size)
+    options = PenaltyOptions(
+        weights=freed_macs(model, shape) if config.penalty_weights == "macs" else None,
+        warmup=config.penalty_warmup,
+        schedule=config.penalty_schedule,
+        own={option.name: getattr(config, option.name) for option in PENALTY_KIND.options().get(config.penalty, ())},
+    )
+    return PENALTIES.get(config.penalty).build(model, config.s, options)
+
+
+def _check_teacher(model: nn.Module, path: Path, dataset: ImageDataset, device: torch.device) -> None:
+    images = torch.zeros(1, dataset.in_channels, *dataset.image_size, device=device)
+    try:
+        with torch.no_grad():
+            classes = model(images).shape[1]
+    except RuntimeError as error:
+        shape, reason = " x ".join(str(size) for size in images.shape[1:]), str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{setting('teacher', path)}: its network can't take the images of {dataset.name} ({shape}): {reason}"
+        ) from error
+    if classes != dataset.num_classes:
+        raise CheckpointError(
+            f"{setting('teacher', path)}: its network knows {classes} classes, {dataset.name} has "
+            f"{dataset.num_classes}; give one that was trained on {dataset.name}"
+        )
+
+
+def _refuse_options_of_others(config: TrainConfig) -> None:
+    for owner, own in PENALTY_KIND.options().items():
+        if owner != config.penalty:
+            names = [option.name for option in own]
+            config.refuse(names, f"penalty {config.penalty} has none: type {setting('penalty', owner)} with it")

@@ -1,0 +1,108 @@
+"""`netslim bench`."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import netslim
+from netslim.core.errors import CheckpointError, UsageError
+from netslim.deploy.inference import Form
+from netslim.deploy.peak_memory import peak_memory
+from netslim.network import load
+from netslim.stages.bench import run as bench
+from netslim.stages.bench.config import BenchConfig
+from netslim.stages.export import run as export
+from netslim.stages.export.config import ExportConfig
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A dense and a pruned VGG of few channels."""
+    folder = tmp_path_factory.mktemp("networks")
+    torch.manual_seed(0)
+    cfg = [8, "M", 8, "M", 12, 12, "M", 16, 16, "M", 16, 16]
+    dense = netslim.create_model("vgg", depth=11, num_classes=3, cfg=cfg)
+    for module in dense.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight)
+    small = netslim.apply(dense, netslim.plan(dense, torch.zeros(1, 3, 16, 16), percent=0.5))
+    netslim.save(folder / "dense.pth.tar", dense)
+    netslim.save(folder / "small.pth.tar", small)
+    return folder / "dense.pth.tar", folder / "small.pth.tar"
+
+
+def exported(model: Path, **given: Any) -> dict[str, Any]:
+    return export.run(ExportConfig(model=model, **{"image_size": 16, "seconds": 0.01, **given}))
+
+
+def measured(files: list[Path], save: Path, **given: Any) -> dict[str, Any]:
+    plain = {"image_size": 16, "batch_sizes": "1,3", "seconds": 0.01, "memory": False, "save": save}
+    return bench.run(BenchConfig(files=files, **{**plain, **given}))
+
+
+def test_bench_compares_with_the_first_file(files: tuple[Path, Path], tmp_path: Path) -> None:
+    exported(files[1], output=tmp_path / "small.onnx", pad=1)
+    exported(files[1], target="eager", output=tmp_path / "code", pad=1, layout="nchw")
+    rows = measured([*files, tmp_path / "small.onnx", tmp_path / "code"], tmp_path, trust=True)["rows"]
+    names = [file.name for file in files]
+    assert [(Path(r["file"]).name, r["engine"], r["batch_size"]) for r in rows] == [
+        *((name, "eager", batch) for batch in (1, 3) for name in (*names, "code")),
+        *(
+            (name, "onnxruntime", batch)
+            for batch in (1, 3)
+            for name in ("dense.pth.tar", "small.pth.tar", "small.onnx")
+        ),
+    ]
+    macs = [netslim.measure(load(file), torch.zeros(1, 3, 16, 16)).macs for file in files]
+    for dense, *others in (rows[0:3], rows[3:6], rows[6:9], rows[9:12]):
+        assert (dense["speed_up"], dense["mac_ratio"], dense["share"]) == (1, 1, 1)
+        for row in others:
+            assert row["macs"] == macs[1]
+            assert row["mac_ratio"] == macs[0] / macs[1]
+            assert row["speed_up"] == dense["median_seconds"] / row["median_seconds"]
+            assert row["share"] == row["speed_up"] / row["mac_ratio"]
+            assert row["images_per_second"] == row["batch_size"] / row["median_seconds"]
+    with (tmp_path / "bench.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == len(rows)
+    assert table[0]["torch"] == torch.__version__.split("+")[0] or table[0]["torch"] == torch.__version__
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"engines": "tensorrt"}, "`engines='tensorrt'`: type some of eager,compiled,onnxruntime"),
+        ({"batch_sizes": "1,x"}, "`batch_sizes='1,x'`: type numbers from 1, with commas between"),
+        ({"threads": "0"}, "`threads='0'`: type numbers from 1, with commas between"),
+    ],
+)
+def test_bench_refuses(files: tuple[Path, Path], tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        measured([files[0]], tmp_path, **given)
+    assert str(caught.value) == message
+
+
+def test_bench_of_what_no_engine_runs(files: tuple[Path, Path], tmp_path: Path) -> None:
+    exported(files[1], output=tmp_path / "small.onnx", pad=1)
+    with pytest.raises(UsageError, match="`engines='eager'`: none of them runs any of these files"):
+        measured([tmp_path / "small.onnx"], tmp_path, engines="eager", image_size=None)
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    with pytest.raises(CheckpointError, match="ONNX Runtime can't read the model"):
+        measured([tmp_path / "broken.onnx"], tmp_path)
+    with pytest.raises(CheckpointError, match="no such file"):
+        measured([tmp_path / "gone.onnx"], tmp_path)
+
+
+def test_memory_grows_with_the_batch(files: tuple[Path, Path]) -> None:
+    """The first layer's 8 channels of 32 images take 16 MB, and ReLU as much while it runs."""
+    assert peak_memory(files[0], load, "eager", (32, 3, 128, 128), Form(), 1) > 32 * 8 * 128 * 128 * 4
+
+
+def test_the_table_is_data_too(files: tuple[Path, Path], tmp_path: Path) -> None:
+    found = measured([files[1]], tmp_path, engines="eager", batch_sizes="1")
+    assert json.loads(json.dumps(found))["rows"][0]["form"].count("/") == 2

@@ -1,0 +1,77 @@
+"""`netslim export`."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import netslim
+from netslim.core.errors import CheckpointError, UsageError
+from netslim.stages.bench import run as bench
+from netslim.stages.bench.config import BenchConfig
+from netslim.stages.export import run as export
+from netslim.stages.export.config import ExportConfig
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A dense and a pruned VGG of few channels."""
+    folder = tmp_path_factory.mktemp("networks")
+    torch.manual_seed(0)
+    cfg = [8, "M", 8, "M", 12, 12, "M", 16, 16, "M", 16, 16]
+    dense = netslim.create_model("vgg", depth=11, num_classes=3, cfg=cfg)
+    for module in dense.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight)
+    small = netslim.apply(dense, netslim.plan(dense, torch.zeros(1, 3, 16, 16), percent=0.5))
+    netslim.save(folder / "dense.pth.tar", dense)
+    netslim.save(folder / "small.pth.tar", small)
+    return folder / "dense.pth.tar", folder / "small.pth.tar"
+
+
+def exported(model: Path, **given: Any) -> dict[str, Any]:
+    return export.run(ExportConfig(model=model, **{"image_size": 16, "seconds": 0.01, **given}))
+
+
+def test_export_writes_beside_the_checkpoint(files: tuple[Path, Path]) -> None:
+    found = exported(files[1])
+    assert found["file"] == str(files[1].with_name("small.onnx"))
+    assert found["max_difference"] < 1e-5
+    assert set(found["measured"]) >= {"zeros/1/nchw", "zeros/8/nchw"}
+    assert exported(files[1], target="safetensors")["file"] == str(files[1].with_name("small-safetensors"))
+
+
+def test_export_of_an_export(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """A safetensors folder is as good as the checkpoint."""
+    exported(files[1], target="safetensors", output=tmp_path / "net")
+    found = exported(tmp_path / "net", target="eager", output=tmp_path / "code", pad=8, layout="nchw", bounds=False)
+    assert found["form"] == {"selection": "zeros", "multiple": 8, "layout": "nchw", "bounds": False}
+    assert found["measured"] == {}
+
+
+def test_export_at_another_image_size(files: tuple[Path, Path], tmp_path: Path) -> None:
+    exported(files[1], image_size=24, output=tmp_path / "net.onnx", pad=1)
+    with pytest.raises(UsageError, match=r"`image_size=16`: a file is for inputs of shape \(3, 24, 24\)"):
+        bench.run(BenchConfig(files=[tmp_path / "net.onnx"], image_size=16, engines="onnxruntime"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"selection": "none"}, "`selection='none'`: type gather or zeros, or leave it out: the faster"),
+        ({"target": "tensorrt"}, "unknown target 'tensorrt'"),
+        ({"layout": "nwhc"}, "unknown layout 'nwhc'"),
+    ],
+)
+def test_export_refuses(files: tuple[Path, Path], tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        exported(files[1], output=tmp_path / "net.onnx", **given)
+    assert message in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_of_what_is_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "notes.pth.tar").write_text("notes")
+    with pytest.raises(CheckpointError, match="it is damaged or holds pickled code"):
+        exported(tmp_path / "notes.pth.tar")

@@ -1,0 +1,73 @@
+"""From settings to a plan."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netslim.core.errors import UsageError
+from netslim.network import load
+from netslim.pruning import plan_from_dict
+from netslim.stages.prune import run as prune
+from netslim.stages.prune.config import PruneConfig
+
+BEST = "model_best.pth.tar"
+
+
+def run(model: Path, save: Path, **given: Any) -> dict[str, Any]:
+    return prune.run(PruneConfig(model=model, save=save, device="cpu", **given))
+
+
+@pytest.mark.parametrize("percent", [-0.1, 1.0, 1.5, 40.0])
+def test_an_impossible_percent_is_said_before_anything_is_opened(tmp_path: Path, percent: float) -> None:
+    with pytest.raises(UsageError, match=r"^`percent="):
+        run(tmp_path / "missing.pth.tar", tmp_path / "run", percent=percent)
+    assert not (tmp_path / "run").exists()
+
+
+def test_layers_held_at_their_least_width_are_named(
+    trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run(trained / BEST, tmp_path / "run", data_dir=folder, percent=0.95, min_channels=8)
+    assert result["clamped"]
+    assert min(load(tmp_path / "run/pruned.pth.tar").cfg) >= 8
+    assert f"held at `min_channels=8`: {', '.join(result['clamped'])}" in capsys.readouterr().out
+
+
+def test_a_target_instead_of_a_percentage(
+    trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: dict[str, Any] = {"target_macs": "0.5", "round_to": 4, "only": "layer2, layer3", "criterion": "taylor"}
+    result = run(trained / BEST, tmp_path / "run", data_dir=folder, recalibrate=0, **given)
+    assert result["macs"] == pytest.approx(0.5 * result["macs_before"], rel=0.01)
+    assert result["budget"]["reached"] == result["macs"]
+    out = capsys.readouterr().out
+    assert f"budget     `target_macs=0.5`: {round(0.5 * result['macs_before']):,} asked for, " in out
+    assert "left alone: layer1.0.bn1 (is not in `only`), " in out
+    plan = plan_from_dict(json.loads((tmp_path / "run/plan.json").read_text()))
+    assert (plan.round_to, plan.criterion) == (4, "taylor")
+    assert all(len(group.keep) in (group.total, *range(4, group.total, 4)) for group in plan.groups)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"percent": 0.3, "target_macs": "0.5"}, "`percent=0.3`, `target_macs=0.5`: a plan has one budget"),
+        ({"target_macs": "12Q"}, "`target_macs='12Q'`: what should remain, as a share"),
+        ({"target_latency": "3"}, "`target_latency=3`: what should remain, as a share"),
+    ],
+)
+def test_budgets_that_are_none_are_said_before_anything_is_opened(
+    tmp_path: Path, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        run(tmp_path / "missing.pth.tar", tmp_path / "run", **given)
+    assert str(error.value).startswith(message)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("setting", [{"round_to": 0}, {"min_channels": -1}, {"latency_batch": 0}])
+def test_numbers_that_are_no_widths(tmp_path: Path, setting: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="input should be greater than or equal to"):
+        PruneConfig.build({"model": tmp_path / "x.pth.tar", **setting})
