@@ -290,7 +290,7 @@ class CriterionSpec:
         if self.needs_batches and evidence.batches is None:
             raise UsageError(
                 f"criterion '{name}' needs images with labels: pass plan(..., batches=...), "
-                "or type --dataset NAME on the command line"
+                "or type `dataset=NAME` on the command line"
             )
         if self.prepare is not None:
             return self.prepare(model, evidence)

@@ -84,7 +84,7 @@ def another_size(file: Path, size: tuple[int, int], form: Form) -> DataError:
     """The error for an image of another (width, height) than the first one's."""
     return DataError(
         f"the images differ in size ({form.first} is {form.width}x{form.height}, {file} is {size[0]}x{size[1]}): "
-        "type --image-size N to bring all of them to NxN pixels"
+        "type `image_size=N` to bring all of them to NxN pixels"
     )
 
 

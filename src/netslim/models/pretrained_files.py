@@ -15,5 +15,5 @@ def unavailable(what: str, cause: object, url: str, remedy: str) -> CheckpointEr
     reason = str(cause).partition("\n")[0].rstrip(".: ") or type(cause).__name__
     return CheckpointError(
         f"cannot get pretrained weights of {what}: {reason}; download {url} where there is a network and {remedy}, "
-        "or pass it with --weights FILE, or start without it with --no-pretrained"
+        "or pass it with `weights=FILE`, or start without it with `pretrained=False`"
     )

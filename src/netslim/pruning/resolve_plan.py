@@ -123,7 +123,7 @@ def _part(own: GroupPlan, found: BoundGroup | None, before: GroupPlan | None) ->
     if not (keep or found.group.branch):
         raise UsageError(
             f"the plan leaves nothing of group '{own.name}', which is in no residual branch that could go as a "
-            f"whole; keep a channel of it (--min-channels 1)"
+            f"whole; keep a channel of it (`min_channels=1`)"
         )
     return Part(found.group, keep, channels)
 

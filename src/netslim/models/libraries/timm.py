@@ -85,7 +85,7 @@ def _location(name: str) -> tuple[str, str]:
         tags = ", ".join(timm.list_pretrained(f"{name.partition('.')[0]}.*"))
         raise UsageError(f"timm has no weights called '{name}' (known: {tags})") from error
     if config is None or not config.hf_hub_id:
-        raise UsageError(f"timm has no pretrained weights for '{name}': pass --weights FILE or --no-pretrained")
+        raise UsageError(f"timm has no pretrained weights for '{name}': pass `weights=FILE` or `pretrained=False`")
     return config.hf_hub_id, config.hf_hub_filename or "model.safetensors"
 
 
