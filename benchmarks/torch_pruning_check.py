@@ -31,6 +31,7 @@ from any_network import build, first, image_size, randomise_
 from netslim.core.protocols import ChannelGroup, GroupPlan, PrunePlan
 from netslim.dependency.find_groups import find_groups
 from netslim.pruning import masked
+from netslim.pruning.plan_data import inputs_of
 from netslim.pruning.verify import TOLERANCE
 from table import rows_of_these_versions, write_rows
 
@@ -73,7 +74,7 @@ def compared(library: str, model: str) -> Iterator[Row]:
     randomise_(network, images)
     network, images = network.double(), images.double()
     plan = netslim.plan(network, images, percent=0.5, residual="couple")
-    derivation = find_groups(network, plan.input_shape)
+    derivation = find_groups(network, inputs_of(plan))
     known = {group.name: group for group in derivation.groups}
     names = [part.name for part in plan.groups if producer(network, known[part.name])]
     head = {"library": library, "model": model, "seed": 0, "torch_pruning": torch_pruning.__version__}

@@ -11,20 +11,25 @@ from networks import EXAMPLE, Flattened, randomised, resnet
 from torch import nn
 from torchvision import models
 
+from netslim.core.example import Inputs
 from netslim.core.protocols import GroupPlan
-from netslim.cost import count_places, measure
+from netslim.cost import MacCount, count_products, measure
 from netslim.dependency.groups import groups_of
 from netslim.models import create_model
 from netslim.pruning import apply, plan
 from netslim.pruning.budget.cost_model import CostModel
 
 
+def products(model: nn.Module, example: Tensor) -> MacCount:
+    return count_products(model, Inputs.of(example))
+
+
 def check(model: nn.Module, example: torch.Tensor, seed: int = 0, residual: str | None = None) -> None:
     """Some channels of every group gone."""
     generator = torch.Generator().manual_seed(seed)
     decided = plan(model, example, percent=0, criterion="l1_norm", residual=residual)
-    groups = {own.group.name: own for own in groups_of(model, example.shape, residual).groups}
-    costs = CostModel(model, [groups[part.name] for part in decided.groups], example)
+    groups = {own.group.name: own for own in groups_of(model, Inputs.of(example), residual).groups}
+    costs = CostModel(model, [groups[part.name] for part in decided.groups], products(model, example), len(example))
     assert costs.now == measure(model, example)
     removed = [int(torch.randint(0, part.total, (), generator=generator)) for part in decided.groups]
     parts = [
@@ -67,14 +72,15 @@ def test_the_coupled_form_of_a_network_with_selections() -> None:
 def test_a_pruned_network() -> None:
     model = resnet()
     small = apply(model, plan(model, EXAMPLE, percent=0.5))
-    costs = CostModel(small, groups_of(small, EXAMPLE.shape).groups, EXAMPLE)
+    costs = CostModel(small, groups_of(small, Inputs.of(EXAMPLE)).groups, products(small, EXAMPLE), len(EXAMPLE))
     assert costs.now == measure(small, EXAMPLE)
 
 
 def test_macs_that_go_with_a_channel() -> None:
     """conv 1 -> 6, 3 x 3, on 4 x 4, and its 16 inputs of a linear layer with three outputs."""
     model = Flattened(side=4, channels=6)
-    costs = CostModel(model, groups_of(model, (1, 1, 4, 4)).groups, torch.zeros(1, 1, 4, 4))
+    example = torch.zeros(1, 1, 4, 4)
+    costs = CostModel(model, groups_of(model, Inputs.of(example)).groups, products(model, example))
     assert costs.macs_per_channel() == [9 * 16 + 16 * 3]
 
 
@@ -88,5 +94,6 @@ def test_a_layer_that_is_used_twice_counts_twice() -> None:
             return self.conv(self.conv(x))
 
     image = torch.zeros(2, 3, 5, 5)
-    assert count_places(Twice(), image) == {"conv": 2 * 2 * 25}
+    model = Twice()
+    assert products(model, image).parameters == {"conv.weight": 2 * 2 * 25 * model.conv.weight.numel()}
     assert measure(Twice(), image).macs == 2 * 25 * 81

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from structures import SHAPE
 from torch import Tensor, nn
 
+from netslim.core.example import Inputs
 from netslim.core.protocols import Slice
-from netslim.cost import count_places
+from netslim.cost import count_products
 from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.find_groups import _alike, find_groups
 from netslim.dependency.meta_ops import META, MetaOps
@@ -136,6 +137,9 @@ def test_a_remembered_shape_is_not_that_of_another_default_type() -> None:
 
 
 @pytest.mark.parametrize("build", [structures.Residual, structures.Concatenated])
-def test_places_are_counted_while_the_groups_are_derived(build: type[nn.Module]) -> None:
-    model = build()
-    assert find_groups(model, SHAPE).places == count_places(model, torch.zeros(SHAPE))
+def test_products_are_counted_while_the_groups_are_derived(build: type[nn.Module]) -> None:
+    inputs = Inputs.of(torch.zeros(SHAPE))
+    found = find_groups(build(), inputs)
+    counted = count_products(build(), found.runs[0].inputs.map(lambda spec: torch.zeros(spec.shape)))
+    assert found.uses == counted
+    assert found.uses.total > 0

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import netslim
 from netslim.core.errors import UsageError
+from netslim.core.example import Inputs
 from netslim.core.protocols import plan_of
 from netslim.dependency.find_groups import find_groups
 from netslim.models import create_model
@@ -24,7 +25,7 @@ def cuts(model: nn.Module) -> Cuts:
     """Per group, per `tensor@dimension`, the entries of each channel."""
     return {
         group.name: {f"{part.tensor}@{part.dim}": part.positions.tolist() for part in group.slices}
-        for group in find_groups(model, SHAPE).groups
+        for group in find_groups(model, Inputs.of(torch.zeros(SHAPE))).groups
     }
 
 
@@ -51,7 +52,7 @@ def test_a_residual_stream_goes_together() -> None:
         },
         "inner.1": {"inner.0.weight@0": inner, **norm("inner.1", inner), "outer.0.weight@1": inner},
     }
-    groups = find_groups(structures.Residual(), SHAPE).groups
+    groups = find_groups(structures.Residual(), Inputs.of(torch.zeros(SHAPE))).groups
     assert [group.scales for group in groups] == [("bn0", "outer.1"), ("inner.1",)]
 
 
@@ -132,7 +133,11 @@ def test_a_shared_convolution_ties_what_it_reads_to_what_it_gives() -> None:
     found = cuts(structures.Shared())
     assert list(found) == ["stem.1"]
     assert found["stem.1"]["conv.weight@0"] == found["stem.1"]["conv.weight@1"] == four
-    assert find_groups(structures.Shared(), SHAPE).groups[0].scales == ("stem.1", "once", "again")
+    assert find_groups(structures.Shared(), Inputs.of(torch.zeros(SHAPE))).groups[0].scales == (
+        "stem.1",
+        "once",
+        "again",
+    )
 
 
 def test_a_gate_and_what_it_opens_go_together() -> None:

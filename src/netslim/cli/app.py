@@ -2,7 +2,9 @@
 
 import signal
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +14,7 @@ import typer.main
 
 from netslim.cli.flags import spelled
 from netslim.cli.verbs import TOGETHER, VERBS
-from netslim.core.errors import NetslimError, UsageError
+from netslim.core.errors import NetslimError, NetslimWarning, UsageError
 
 if TYPE_CHECKING:
     from netslim.core.config import StageConfig
@@ -87,10 +89,27 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None) -> None
     json_file = json_file if is_first() else None
     if json_file:
         check_writable(json_file)
-    with spelling(spelled):
+    with spelling(spelled), _notices():
         result = VERBS[verb].run(config)
     if json_file:
         write_json(json_file, result)
+
+
+@contextmanager
+def _notices() -> Iterator[None]:
+    """What the library warns of is one line on standard error, once each."""
+
+    def show(message: Any, category: type[Warning], *rest: Any) -> None:
+        if issubclass(category, NetslimWarning):
+            _complain(f"netslim: note: {spelled(str(message))}")
+        else:
+            usual(message, category, *rest)
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.simplefilter("default", NetslimWarning)
+        warnings.showwarning = show
+        yield
 
 
 def with_errors(act: Callable[[], None], debug: bool) -> None:

@@ -10,6 +10,10 @@ class NetslimError(Exception):
     exit_code = 1
 
 
+class NetslimWarning(UserWarning):
+    """Something was done as asked, but is probably not what was meant."""
+
+
 class UsageError(NetslimError):
     """The command or the arguments are wrong: nothing was started."""
 

@@ -133,7 +133,7 @@ class Budget:
     batch: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PrunePlan:
     """Which channels of a network stay, relative to the network that `arch` builds. Frozen; JSON in, JSON out.
 
@@ -153,6 +153,7 @@ class PrunePlan:
         unrounded: groups that stay whole at a width that is no multiple.
         inputs: what the network runs on as plain data, where `input_shape` does not say all: several inputs, whole
             numbers, a batch of a certain size.
+        notes: what the user should know before the plan is carried out.
         resolved: what it means on the network that it was decided on (a `ResolvedPlan`), so that this is not worked out
             again; None in one that was read from a file or copied. No part of what the plan says.
     """
@@ -172,6 +173,7 @@ class PrunePlan:
     round_to: int = 1
     unrounded: tuple[str, ...] = ()
     inputs: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
     resolved: object = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -197,9 +199,16 @@ class PrunePlan:
         data["input_shape"] = list(self.input_shape)
         data["left_alone"] = list(data["left_alone"])
         data["unrounded"] = list(self.unrounded)
-        if self.inputs is None:
-            del data["inputs"]
-        return data
+        data["notes"] = list(self.notes)
+        return {key: value for key, value in data.items() if value or key not in ("inputs", "notes")}
+
+    def __repr__(self) -> str:
+        arch = self.arch.name if self.arch else "a network"
+        return (
+            f"<PrunePlan for {arch}: {self.kept:,} of {self.total:,} channels in {len(self.groups)} groups stay; "
+            f"parameters {self.before.params:,} -> {self.after.params:,}, MACs {self.before.macs:,} -> "
+            f"{self.after.macs:,}>"
+        )
 
 
 class PrunableModel(nn.Module):

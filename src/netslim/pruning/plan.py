@@ -1,8 +1,9 @@
 """Which channels go: a ranking of scores, as in Liu et al. 2017, section 3, cut where a budget is met."""
 
 import math
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import ArgumentError, UsageError
+from netslim.core.errors import ArgumentError, NetslimWarning, UsageError
 from netslim.core.example import Inputs, TensorSpec, inputs_to_dict
 from netslim.core.protocols import (
     Budget,
@@ -29,9 +30,10 @@ from netslim.models import build
 from netslim.pruning.budget.cost_model import CostModel
 from netslim.pruning.budget.latency import Stopwatch, within
 from netslim.pruning.budget.ranking import Ranking, ranked
-from netslim.pruning.budget.request import requested
+from netslim.pruning.budget.request import Request, requested
 from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, outcome_of, search_of
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.notes import budget_note, scales_note
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.scope import Candidates, candidates, pruned_before
 
@@ -61,7 +63,8 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     what can't be proven to work without some of its channels is left alone and listed in the plan.
 
     All channels of all groups are ranked together, ties broken by index, and the lowest go until the one budget that is
-    given is met: exactly (percent), or within 1 % (parameters, MACs). A group keeps its best channels.
+    given is met: exactly (percent), or within 1 % (parameters, MACs), or else as nearly as can be. A group keeps its
+    best channels. What is not as one would expect is in the plan's notes, and a `NetslimWarning`.
 
     Args:
         model: any network, left unchanged. One that was pruned before gets a plan relative to the unpruned network.
@@ -114,8 +117,28 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         left_alone=groups.left_alone,
         round_to=round_to,
         inputs=_recorded(inputs, found),
+        notes=_notes(model, groups, criterion),
     )
     draft = partial(_draft, model, found, costs, blank, groups, ranking, limits)
+    decided = _decided(request, ranking, limits, per_layer, costs, before, draft, model, inputs, latency_batch)
+    for note in decided.notes:
+        warnings.warn(note, NetslimWarning, stacklevel=2)
+    return decided
+
+
+def _decided(  # noqa: PLR0913 - all that was worked out
+    request: Request,
+    ranking: Ranking,
+    limits: Limits,
+    per_layer: bool,
+    costs: CostModel,
+    before: Cost,
+    draft: Callable[[Outcome], PrunePlan],
+    model: nn.Module,
+    inputs: Inputs,
+    latency_batch: int,
+) -> PrunePlan:
+    """The plan that meets the budget."""
     if request.kind == "percent":
         return draft(by_percent(request, ranking, limits, per_layer))
     if request.kind == "latency":
@@ -132,6 +155,11 @@ def _cost_model(model: nn.Module, found: Grouping, groups: Candidates, inputs: I
         return CostModel(model, groups.scored, found.derivation.uses, found.derivation.runs[0].inputs.batch)
     with running(model, inputs.map(TensorSpec.of)):
         return CostModel(model, groups.scored, products_of(model, inputs), max(inputs.batch, 1))
+
+
+def _notes(model: nn.Module, groups: Candidates, criterion: str) -> tuple[str, ...]:
+    note = scales_note(model, groups.scored) if CRITERIA.get(criterion).needs_scales else None
+    return (note,) if note else ()
 
 
 def _shape(inputs: Inputs) -> tuple[int, ...]:
@@ -179,6 +207,8 @@ def _draft(
         budget=outcome.budget,
         unrounded=tuple(name for name, count, multiple in rounded if count % multiple),
     )
+    note = budget_note(outcome.budget)
+    plan = replace(plan, notes=(*plan.notes, note)) if note else plan
     resolved = resolve(model, plan, found)
     return replace(plan, after=costs.at(torch.tensor(outcome.removed)), resolved=resolved)
 

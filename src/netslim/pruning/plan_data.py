@@ -53,4 +53,5 @@ def _plan(data: Mapping[str, Any]) -> PrunePlan:
         round_to=int(data.get("round_to", 1)),
         unrounded=tuple(str(name) for name in data.get("unrounded", ())),
         inputs=_inputs(data.get("inputs")),
+        notes=tuple(str(note) for note in data.get("notes", ())),
     )

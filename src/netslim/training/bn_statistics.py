@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from netslim.core.errors import DataError
+from netslim.core.example import Inputs
 from netslim.core.modes import evaluation_mode
 
 
-def recalibrate_(model: nn.Module, batches: Iterable[Tensor]) -> None:
+def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:
     """Sets every BatchNorm's running mean and variance to their plain average over `batches`.
 
     Each BatchNorm normalises with its batch's own statistics meanwhile, as in training; everything else is in eval
@@ -21,7 +23,8 @@ def recalibrate_(model: nn.Module, batches: Iterable[Tensor]) -> None:
 
     Args:
         model: changed in place.
-        batches: normalised images (N, C, H, W) on the model's device.
+        batches: normalised images (N, C, H, W) on the model's device, alone or with their labels, as a loader gives
+            them: of a pair the first is the input; a dictionary holds inputs by name.
 
     Raises:
         DataError: there are no batches.
@@ -36,9 +39,14 @@ def recalibrate_(model: nn.Module, batches: Iterable[Tensor]) -> None:
             norm.training = True  # not train(): that would switch on a dropout that timm keeps inside
         count = 0
         for count, images in enumerate(batches, 1):  # noqa: B007
-            model(images)
+            _inputs_in(images).call(model)
         if not count:
             raise DataError("there are no images to estimate BatchNorm statistics from")
+
+
+def _inputs_in(batch: Any) -> Inputs:
+    """What of a batch is the network's input: all but labels."""
+    return Inputs.of(batch[0] if isinstance(batch, list | tuple) else batch)
 
 
 @contextmanager

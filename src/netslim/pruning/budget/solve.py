@@ -86,6 +86,8 @@ def by_percent(request: Request, ranking: Ranking, limits: Limits, per_layer: bo
 def by_cost(request: Request, ranking: Ranking, limits: Limits, cost: Callable[[Tensor], float], dense: int) -> Outcome:
     """Steps are taken in order until parameters or MACs are within 1 % of the target, at most it where possible.
 
+    Where no state that was found is so near, the nearest is taken.
+
     Args:
         request: what is asked for.
         ranking: the channels' order.
@@ -94,7 +96,7 @@ def by_cost(request: Request, ranking: Ranking, limits: Limits, cost: Callable[[
         dense: cost of the unpruned network.
 
     Raises:
-        UsageError: no state that was found is within 1 %: the nearest are named.
+        UsageError: the network has no more than that already, or can't be brought so low: the least is named.
     """
     kind = request.kind
     search = search_of(ranking, limits, cost)
@@ -103,11 +105,13 @@ def by_cost(request: Request, ranking: Ranking, limits: Limits, cost: Callable[[
     if target >= here * (1 + TOLERANCE) or (target > here and not request.relative):
         raise UsageError(f"{request}: the network has {_shown(here, dense, kind)} already; ask for less than that")
     below, above = search.around(target)
-    for state in (below, above):
-        if state is not None and abs(state.cost - target) <= TOLERANCE * target:
-            budget = Budget(kind=kind, asked=request.asked, target=target, reached=state.cost, dense=dense)
-            return outcome_of(state, ranking, limits, budget)
-    raise UsageError(_unreachable(request, target, dense, [state for state in (below, above) if state]))
+    if below is None and above is not None and above.cost > target * (1 + TOLERANCE):
+        raise UsageError(_unreachable(request, target, dense, above))
+    near = [state for state in (below, above) if state is not None]
+    fine = [state for state in near if abs(state.cost - target) <= TOLERANCE * target]
+    state = fine[0] if fine else min(near, key=lambda state: abs(state.cost - target))
+    budget = Budget(kind=kind, asked=request.asked, target=target, reached=state.cost, dense=dense)
+    return outcome_of(state, ranking, limits, budget)
 
 
 def outcome_of(state: State, ranking: Ranking, limits: Limits, budget: Budget) -> Outcome:
@@ -117,13 +121,13 @@ def outcome_of(state: State, ranking: Ranking, limits: Limits, budget: Budget) -
     return Outcome(gone, _held(ranking, limits, gone, last), budget)
 
 
-def _unreachable(request: Request, target: float, dense: int, near: Sequence[State]) -> str:
+def _unreachable(request: Request, target: float, dense: int, least: State) -> str:
     kind = request.kind
-    nearest = min(near, key=lambda state: abs(state.cost - target))
-    found = " and ".join(_shown(state.cost, dense, kind) for state in near)
-    what = "the nearest that can be reached are" if len(near) > 1 else "the least that can be reached is"
     asked = f" ({round(target):,})" if request.relative else ""
-    return f"{request}{asked}: {what} {found}; type {setting(request.setting, round(nearest.cost))}"
+    return (
+        f"{request}{asked}: the least that can be reached is {_shown(least.cost, dense, kind)}; type "
+        f"{setting(request.setting, round(least.cost))}"
+    )
 
 
 def _shown(cost: float, dense: int, kind: str) -> str:

@@ -21,6 +21,7 @@ from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.momentum import carried_optimizer
 from netslim.stages.prune.planning import check_budget, decide, say_budget
 from netslim.stages.prune.rounds import as_asked, check_rounds, last_round
+from netslim.stages.prune.warning_signs import warn_of
 from netslim.stages.shared.calibration_data import training_images
 from netslim.stages.shared.config import SEED
 from netslim.stages.shared.datasets import check_fits, dataset_name, open_dataset
@@ -73,7 +74,7 @@ def _prune(
     directory.begin()  # not before: a budget that can't be met leaves the folder free
     small = apply(model, decided)
     agreement = verify(model, small, example)
-    if not agreement.holds:
+    if not agreement.agrees:
         raise NetslimError(
             f"the rebuilt network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
         )
@@ -82,6 +83,7 @@ def _prune(
     )
     accuracy = _accuracies(config, dataset, model, small, decided)
     _print(decided, accuracy, agreement.max_difference, repair)
+    warn_of(decided, agreement, accuracy, dataset.num_classes if dataset else None)
     result = {
         "file": str(config.save / PRUNED),
         "percent": decided.percent,

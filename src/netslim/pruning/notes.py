@@ -1,0 +1,54 @@
+"""What a plan should tell its user: scales that say nothing, a budget that could not be met."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.protocols import Budget
+from netslim.dependency.groups import BoundGroup, gammas_of
+from netslim.pruning.budget.search import TOLERANCE
+
+_EQUAL = 0.5  # share of the scales
+_SPREAD = 0.01  # standard deviation of |gamma| as a share of the mean
+
+
+def scales_note(model: nn.Module, groups: Sequence[BoundGroup]) -> str | None:
+    """What to say where the scales that rank the channels do not tell them apart, as before any training; or None.
+
+    Scales that are exactly zero do tell: a proximal penalty makes them.
+    """
+    found = [gammas.flatten() for own in groups if own.group.scales for gammas in gammas_of(model, own.group)]
+    if not found:
+        return None
+    sizes = torch.cat([gammas.float().cpu() for gammas in found]).abs()
+    others = sizes[sizes > 0]
+    equal, spread = _equal(others), float(others.std(correction=0) / others.mean()) if len(others) else 0.0
+    if len(others) > 1 and equal < _EQUAL and spread >= _SPREAD:
+        return None
+    zeros = f", {1 - len(others) / len(sizes):.0%} are zero" if len(others) < len(sizes) else ""
+    return (
+        f"the BatchNorm scales do not tell the channels apart: {equal:.0%} of them are equal{zeros}, and their spread "
+        f"is {spread:.1%} of their mean; so the ranking is by index. Train with the penalty first (netslim.penalty, or "
+        f"`sparsity_regularization=True`), or type `criterion='l2_norm'`"
+    )
+
+
+def _equal(values: Tensor) -> float:
+    """Share of the values that have the most frequent one."""
+    if not len(values):
+        return 1.0
+    return float(torch.unique(values, return_counts=True)[1].max()) / len(values)
+
+
+def budget_note(budget: Budget) -> str | None:
+    """What to say where a target was met as nearly as possible only; or None."""
+    if budget.kind not in ("params", "macs") or abs(budget.reached - budget.target) <= TOLERANCE * budget.target:
+        return None
+    what = "MACs" if budget.kind == "macs" else "parameters"
+    return (
+        f"{round(budget.target):,} {what} can't be met within {TOLERANCE:.0%}: the nearest that can be reached are "
+        f"{round(budget.reached):,} ({budget.reached / budget.dense:.1%} of before)"
+    )
