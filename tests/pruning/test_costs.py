@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import EXAMPLE, Flattened, randomised, resnet
-from torch import nn
+from torch import Tensor, nn
 from torchvision import models
 
 from netslim.core.example import Inputs

@@ -99,11 +99,11 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None) -> None
 def _notices() -> Iterator[None]:
     """What the library warns of is one line on standard error, once each."""
 
-    def show(message: Any, category: type[Warning], *rest: Any) -> None:
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
         if issubclass(category, NetslimWarning):
             _complain(f"netslim: note: {spelled(str(message))}")
         else:
-            usual(message, category, *rest)
+            usual(message, category, *rest, **named)
 
     with warnings.catch_warnings():
         usual = warnings.showwarning

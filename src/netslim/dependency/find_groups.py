@@ -70,8 +70,11 @@ def find_groups(model: nn.Module, inputs: Inputs) -> Derivation:
             return _find_groups(model, given)
         try:
             return _find_groups(model, given.map(_two))
-        except DoesNotRunError:
-            return _find_groups(model, given)
+        except DoesNotRunError as error:
+            try:
+                return _find_groups(model, given)
+            except DoesNotRunError:
+                raise error from None
 
 
 def _dtype_of(model: nn.Module) -> torch.dtype | None:

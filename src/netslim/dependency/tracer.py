@@ -32,7 +32,7 @@ from netslim.dependency.rules.table import UNPREDICTABLE, rule_of
 from netslim.dependency.trace import Call, Event, Results, Trace, Weight
 
 _TORCH = str(Path(torch.__file__).parent)
-_HERE = str(Path(__file__).parent)
+_OURS = (str(Path(__file__).parent), str(Path(__file__).parent.parent / "core"))
 _ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
 
 
@@ -155,8 +155,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
 
 @functools.cache
 def _file_of_network(path: str) -> str | None:
-    """The name of a file of code, None if it is torch's or this room's."""
-    return None if path.startswith((_TORCH, _HERE)) else Path(path).name
+    """The name of a file of code, None if it is torch's or what follows it."""
+    return None if path.startswith((_TORCH, *_OURS)) else Path(path).name
 
 
 def _given(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -116,10 +116,22 @@ def _compare(name: str, expected: Tensor, found: Tensor) -> OutputAgreement:
 
 
 def _depends_on_input(network: nn.Module, inputs: Inputs, found: Mapping[str, Tensor] | None = None) -> bool:
-    """Whether something else comes out for other values: halved and shifted ones, or whole numbers turned round."""
+    """Whether something else comes out for other values of the same kind."""
     found = outputs_of(network, inputs) if found is None else found
-    other = outputs_of(network, inputs.map(lambda t: t * 0.5 + 0.1 if t.is_floating_point() else t.flip(-1)))
+    generator = torch.Generator().manual_seed(0)
+    other = outputs_of(network, inputs.map(lambda tensor: _other_values(tensor, generator)))
     return any(not torch.equal(tensor, other[name]) for name, tensor in found.items() if name in other)
+
+
+def _other_values(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    """As many random ones of the same mean and spread, or of whole numbers the same in another order."""
+    if not tensor.is_floating_point():
+        return tensor.flatten()[torch.randperm(tensor.numel(), generator=generator).to(tensor.device)].view(
+            tensor.shape
+        )
+    values = tensor.double()
+    spread = float(values.std(correction=0)) or 1.0
+    return (torch.randn(tensor.shape, generator=generator) * spread + float(values.mean())).to(tensor)
 
 
 def masked(model: M, plan: PrunePlan, *, shift: bool = False) -> M:
