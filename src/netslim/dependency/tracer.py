@@ -187,11 +187,8 @@ def running(model: nn.Module, inputs: Inputs) -> Iterator[None]:
         size = " and ".join(" x ".join(str(side) for side in spec.shape[1:]) for spec in inputs.tensors)
         cause = _cause(model, inputs) or error
         text = str(cause).strip().split("\n")[0]
-        hint = (
-            ""
-            if inputs.is_single is False or _cause(model, inputs.map(_with_batch))
-            else ("; it runs on an example with a batch dimension: give example[None]")
-        )
+        runs_with_batch = inputs.is_single and _cause(model, inputs.map(_with_batch)) is None
+        hint = "; it runs on an example with a batch dimension: give example[None]" if runs_with_batch else ""
         raise DoesNotRunError(
             f"{type(model).__name__} does not run on an input of {size}: {type(cause).__name__}: {text}{hint}"
         ) from error
