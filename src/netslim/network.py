@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError
+from netslim.core.files import recover
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import is_folder, read_folder
 from netslim.models import build, check_known, recognise
@@ -42,6 +43,7 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
 
 def read(path: Path) -> Checkpoint:
     """What a file, or a folder of `netslim export --target safetensors`, holds. Raises CheckpointError."""
+    recover(path)
     return read_folder(path) if is_folder(path) else read_checkpoint(path)
 
 

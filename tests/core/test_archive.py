@@ -480,14 +480,14 @@ def test_entries_that_lie_over_each_other(tmp_path: Path) -> None:
     second = content.rfind(b"PK\x01\x02")
     content[second + 42 : second + 46] = bytes(4)
     content[second + 46 + 15] = ord("L")
-    with pytest.raises(CheckpointError, match="refused|damaged"):
+    with pytest.raises(CheckpointError, match=r"refused|damaged"):
         load(tmp_path, bytes(content))
 
 
 def test_what_follows_the_archive(tmp_path: Path) -> None:
     whole = saved({"w": torch.ones(4)})
     for tail in (b"x", whole[-22:]):
-        with pytest.raises(CheckpointError, match="refused|damaged"):
+        with pytest.raises(CheckpointError, match=r"refused|damaged"):
             load(tmp_path, whole + tail)
     with pytest.raises(CheckpointError):  # a pickle that torch reads, with an archive that a zip reader finds
         load(tmp_path, pickle.dumps({}) + whole)
@@ -522,7 +522,7 @@ def test_a_storage_larger_than_its_bytes(tmp_path: Path, numbers: int) -> None:
     """Refused before anything of that size is asked of the memory."""
     with pytest.raises(CheckpointError, match=r"refused: storage 0 should have [\d,]+ bytes and has 16$"):
         load(tmp_path, with_claim(claim(numbers)))
-    with pytest.raises(CheckpointError, match="refused|damaged"):
+    with pytest.raises(CheckpointError, match=r"refused|damaged"):
         load(tmp_path, as_late_legacy(claim(numbers, legacy=True)))
 
 

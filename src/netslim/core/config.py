@@ -9,10 +9,21 @@ from typing import Any, Self
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
+from netslim.core.apart import Use
 from netslim.core.errors import UsageError, unknown_name
+from netslim.core.files import read_text
 
 
-def Setting(default: Any = ..., help: str = "", *, free: bool = False, flags: Sequence[str] = (), **limits: Any) -> Any:  # noqa: N802
+def Setting(  # noqa: N802
+    default: Any = ...,
+    help: str = "",
+    *,
+    free: bool = False,
+    flags: Sequence[str] = (),
+    reads: bool | str = False,
+    writes: bool | Sequence[str] = False,
+    **limits: Any,
+) -> Any:
     """A field of a stage's configuration.
 
     Args:
@@ -20,9 +31,20 @@ def Setting(default: Any = ..., help: str = "", *, free: bool = False, flags: Se
         help: one line for `--help`.
         free: the setting does not change the result (progress, paths), so that a run may go on with another value.
         flags: further names on the command line (`-sr`).
+        reads: it names a file (or several) that is read: no output may lie on it; "own": unless it lies in the folder
+            of the run itself.
+        writes: it names a file that is written; or, of a folder, the names and patterns of the files written there.
         limits: pydantic's constraints (`ge`, `lt`, ...).
     """
-    extra: dict[str, Any] = {"free": free, "flags": list(flags)}
+    names = [] if isinstance(writes, bool) else list(writes)
+    extra: dict[str, Any] = {
+        "free": free,
+        "flags": list(flags),
+        "reads": bool(reads),
+        "own": reads == "own",
+        "writes": bool(writes),
+        "names": names,
+    }
     return pydantic.Field(default, description=help, json_schema_extra=extra, **limits)
 
 
@@ -44,10 +66,31 @@ class StageConfig(BaseModel):
             raise UsageError("; ".join(mistakes))
         return config
 
+    def reads(self) -> list[Use]:
+        """The files that its settings name and that are read."""
+        return [use for name in type(self).model_fields for use in self._uses(name, "reads")]
+
+    def writes(self) -> list[Use]:
+        """The files and folders that its settings name and that are written."""
+        return [use for name in type(self).model_fields for use in self._uses(name, "writes")]
+
+    def _uses(self, name: str, kind: str) -> list[Use]:
+        extra, value = _extra(type(self).model_fields[name]), getattr(self, name)
+        if not extra.get(kind) or value is None:
+            return []
+        paths = value if isinstance(value, list) else [value]
+        names = tuple(extra["names"]) if kind == "writes" else ()
+        return [Use(setting=name, path=path, names=names, own=extra["own"]) for path in paths]
+
     def fixed(self) -> dict[str, Any]:
         """The settings that determine the result, as plain data."""
         free = {name for name, info in type(self).model_fields.items() if _extra(info).get("free")}
         return self.model_dump(mode="json", exclude=free)
+
+
+RUN_FILES = ("run.json", "metrics.jsonl", ".lock")  # in the folder of every run
+SHOWN = 100  # characters of a value in a message
+LARGEST_FILE = 2**20  # bytes of a configuration
 
 
 def merge(config_file: Path | None, assignments: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,10 +110,12 @@ def merge(config_file: Path | None, assignments: Sequence[str], flags: Mapping[s
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(read_text(path, LARGEST_FILE))
     except OSError as error:
         raise UsageError(f"cannot read the config file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise UsageError(f"{path} is nested too deep") from error
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, a number with too many digits
         raise UsageError(f"{path} is not valid TOML: {error}") from error
     return {_name(key): value for key, value in data.items()}
 
@@ -84,7 +129,7 @@ def _value(text: str) -> Any:
     setting is one but which name folders."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return text if isinstance(value, date | time) else value
 
@@ -94,7 +139,17 @@ def _explain(item: Any) -> str:
     if item["type"] == "missing":
         return f"{flag} is required"
     message = str(item["msg"]).removeprefix("Value error, ")
-    return message if message.startswith("--") else f"{flag} {item['input']}: {message[0].lower()}{message[1:]}"
+    return message if message.startswith("--") else f"{flag} {_short(item['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def _short(given: Any) -> str:
+    """What was given, in a line that can be read."""
+    try:
+        text = str(given)
+    except (ValueError, RecursionError):  # too many digits, too deep
+        text = f"a {type(given).__name__}"
+    text = " ".join(text.split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _extra(info: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from netslim.core.config import StageConfig
 from netslim.core.environment import commit, versions
 from netslim.core.errors import NetslimError, UsageError
-from netslim.core.files import atomic_write, check_readable, sha256, write_errors, write_json
+from netslim.core.files import append, atomic_write, check_readable, make_folder, sha256, write_errors, write_json
 
 _KEYS = {"run_id", "stage", "status", "config", "parents"}
 
@@ -54,7 +54,7 @@ class RunDirectory:
             if not (path / "run.json").exists():
                 for parent in parents.values():  # before a folder is made for a run that can't start
                     check_readable(parent)
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             self._lock = self._acquire()
             for leftover in path.glob(".*.tmp-*"):
                 leftover.unlink(missing_ok=True)
@@ -120,8 +120,7 @@ class RunDirectory:
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Appends one line to `metrics.jsonl`."""
-        with write_errors(self._metrics), self._metrics.open("a") as stream:
-            stream.write(json.dumps(dict(row)) + "\n")
+        append(self._metrics, json.dumps(dict(row)))
 
     def rewind(self, epoch: int) -> None:
         """Drops rows of `metrics.jsonl` that belong to `epoch` or later: they will be written again."""

@@ -43,7 +43,8 @@ def checked_entries(path: Path) -> dict[str, int]:
                 raise CheckpointError(f"{path} is damaged: a file in the archive is marked as a folder")
             if entry.filename.endswith("/data.pkl") and entry.file_size > LARGEST_PICKLE:
                 raise CheckpointError(
-                    f"{path} was refused: its {entry.filename} has {entry.file_size:,} bytes, more than {LARGEST_PICKLE:,}"
+                    f"{path} was refused: its {entry.filename} has {entry.file_size:,} bytes, "
+                    f"more than {LARGEST_PICKLE:,}"
                 )
         _check_places(path, entries, archive.start_dir)
         bad = archive.testzip()

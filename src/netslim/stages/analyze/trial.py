@@ -18,6 +18,7 @@ from netslim.core.errors import InterruptedRunError, UsageError
 from netslim.core.protocols import PrunableModel
 from netslim.core.runlog import RunDirectory
 from netslim.core.seeding import derive_seed
+from netslim.core.signals import Stopped
 from netslim.data import ImageDataset, Split, evaluation_batches, split_validation
 from netslim.network import restore
 from netslim.stages.analyze.config import TrialConfig
@@ -185,6 +186,11 @@ class Series:
 
 @contextmanager
 def series(directory: RunDirectory) -> Iterator[Series]:
-    """Rows in this directory, measured until Ctrl-C."""
-    with Interrupt() as interrupt:
-        yield Series(directory, interrupt)
+    """Rows in this directory, measured until Ctrl-C: it need not wait, since a row that lacks is measured again."""
+    with Interrupt(at_once=True) as interrupt:
+        measured = Series(directory, interrupt)
+        try:
+            yield measured
+        except Stopped:
+            measured.check_stop()
+            raise

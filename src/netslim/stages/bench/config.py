@@ -9,7 +9,9 @@ class BenchConfig(StageConfig):
     """Speed and memory of networks side by side."""
 
     files: list[Path] = Setting(
-        ..., "checkpoints (.pth.tar), exported folders, .safetensors, .onnx or .pt2; the first is the baseline"
+        ...,
+        "checkpoints (.pth.tar), exported folders, .safetensors, .onnx or .pt2; the first is the baseline",
+        reads=True,
     )
     engines: str = Setting("eager,onnxruntime", "what runs them: eager, compiled, onnxruntime; with commas between")
     batch_sizes: str = Setting("1,128", "images per call, with commas between")
@@ -17,4 +19,4 @@ class BenchConfig(StageConfig):
     image_size: int | None = Setting(None, "side of the square images; default: the first file's", ge=1)
     seconds: float = Setting(1.0, "measured time per file, engine, batch size and number of threads", gt=0)
     memory: bool = Setting(True, "measure peak memory, in a process of its own for each")
-    save: Path = Setting(Path("bench"), "folder for bench.csv and bench.png", free=True)
+    save: Path = Setting(Path("bench"), "folder for bench.csv and bench.png", free=True, writes=("bench.*",))

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from netslim.core.config import Setting
+from netslim.core.config import RUN_FILES, Setting
 from netslim.stages.shared.config import DataConfig
 
 
 class PruneConfig(DataConfig):
     """Removal of the channels with the smallest scales."""
 
-    model: Path = Setting(..., "checkpoint of the network to prune")
+    model: Path = Setting(..., "checkpoint of the network to prune", reads=True)
     dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file")
     depth: int | None = Setting(None, "expected depth; default: whatever the file holds")
     percent: float | None = Setting(
@@ -44,4 +44,9 @@ class PruneConfig(DataConfig):
     schedule: str = Setting("cosine", "with --steps: step, cosine or onecycle")
     batch_size: int = Setting(64, "with --steps: images per step of training", ge=1, le=1_000_000)
     precision: str = Setting("auto", "with --steps: fp32 (exact), bf16, fp16, or auto: the fastest in a short probe")
-    save: Path = Setting(Path("pruned"), "folder for pruned.pth.tar, plan.json and prune.txt", free=True)
+    save: Path = Setting(
+        Path("pruned"),
+        "folder for pruned.pth.tar, plan.json and prune.txt",
+        free=True,
+        writes=("pruned.pth.tar", "plan.json", "prune.txt", "round*", *RUN_FILES),
+    )
