@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -15,6 +14,7 @@ from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import CheckpointError
 from netslim.core.files import atomic_write, check_readable, write_json
 from netslim.core.protocols import ArchSpec
+from netslim.core.schemas import Architecture, DatasetFacts, FileModel, as_model, read_json
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -39,34 +39,43 @@ def read_folder(path: Path) -> Checkpoint:
     """
     weights = path / WEIGHTS if path.is_dir() else path
     config = weights.with_name(CONFIG)
-    facts = _json(config, weights)
-    if facts.get("target", "safetensors") != "safetensors" or not isinstance(facts.get("arch"), dict | None):
-        raise CheckpointError(f"{config}: target {facts.get('target')}; netslim.load opens those of target safetensors")
+    facts = _facts(config, weights)
+    if facts.target != "safetensors":
+        raise CheckpointError(f"{config}: target {facts.target}; netslim.load opens those of target safetensors")
     check_readable(weights)
     try:
         state = load(weights.read_bytes())
-        return Checkpoint(
-            state_dict=state,
-            arch=ArchSpec(**facts["arch"]) if facts.get("arch") else None,
-            plan=facts.get("plan"),
-            cfg=facts.get("cfg"),
-            dataset=facts.get("dataset"),
-            provenance=facts.get("provenance") or {},
-            extra={"network": facts["network"]} if facts.get("network") else {},
-        )
-    except SafetensorError as error:
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{weights} is damaged or no safetensors file: {error}") from error
-    except TypeError as error:
-        raise CheckpointError(f"{config} does not say how the network is built: {error}") from error
+    return Checkpoint(
+        state_dict=state,
+        arch=ArchSpec(name=facts.arch.name, arguments=facts.arch.arguments) if facts.arch else None,
+        plan=facts.plan,
+        cfg=list(facts.cfg) if facts.cfg is not None else None,
+        dataset=facts.dataset.model_dump(exclude_unset=True) if facts.dataset else None,
+        provenance=facts.provenance or {},
+        extra={"network": facts.network} if facts.network else {},
+    )
 
 
-def _json(config: Path, weights: Path) -> dict[str, Any]:
+class _Facts(FileModel):
+    target: str = "safetensors"
+    network: str | None = None
+    arch: Architecture | None = None
+    plan: dict[str, Any] | None = None
+    cfg: list[int | Literal["M"]] | None = None
+    dataset: DatasetFacts | None = None
+    provenance: dict[str, Any] | None = None
+
+
+def _facts(config: Path, weights: Path) -> _Facts:
     if not config.is_file():
         raise CheckpointError(f"{config} is missing: it says how the network of {weights.name} is built")
     try:
-        facts = json.loads(config.read_text(encoding="utf-8"))
+        data = read_json(config)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{config} is damaged or no JSON: {error}") from error
-    if not isinstance(facts, dict):
-        raise CheckpointError(f"{config} is no configuration: it holds a {type(facts).__name__}")
-    return facts
+    try:
+        return as_model(_Facts, data)
+    except ValueError as error:
+        raise CheckpointError(f"{config} does not say how the network is built: {error}") from error

@@ -164,7 +164,7 @@ class Series:
     def __init__(self, directory: RunDirectory, interrupt: Interrupt) -> None:
         self._directory = directory
         self._interrupt = interrupt
-        self._done = {row["key"]: row for row in directory.metrics()}
+        self._done = {row["key"]: row for row in directory.metrics("key")}
 
     def row(self, key: str, measure: Callable[[], Mapping[str, Any]]) -> Row:
         """The row of this key: logged before, or measured now."""
