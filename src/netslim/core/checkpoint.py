@@ -102,7 +102,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         cfg=list(top.cfg) if top.cfg is not None else None,
         epoch=top.epoch,
         best_prec1=top.best_prec1,
-        optimizer=top.optimizer,
+        optimizer=data.get("optimizer"),
         dataset=own.dataset.model_dump(exclude_unset=True) if own.dataset else None,
         training=own.training or {},
         provenance=own.provenance or {},

@@ -53,6 +53,16 @@ class StageConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @pydantic.field_validator("*", mode="after")
+    @classmethod
+    def _representable(cls, value: Any) -> Any:
+        """What torch has a number for: single precision ends at 3e38, its integers at 2**63."""
+        if isinstance(value, float) and abs(value) > LARGEST_FLOAT:
+            raise ValueError(f"input should be less than or equal to {LARGEST_FLOAT:g}")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError("input should be less than 2**63")
+        return value
+
     @classmethod
     def build(cls, values: Mapping[str, Any]) -> Self:
         """Validates `values`. Raises UsageError that names every mistake."""
@@ -90,6 +100,7 @@ class StageConfig(BaseModel):
 
 RUN_FILES = ("run.json", "metrics.jsonl", ".lock")  # in the folder of every run
 SHOWN = 100  # characters of a value in a message
+LARGEST_FLOAT = 1e30
 LARGEST_FILE = 2**20  # bytes of a configuration
 
 

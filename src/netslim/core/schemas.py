@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from netslim.core.files import read_text
 
 LARGEST_JSON = 64 * 2**20  # bytes of a JSON file
-LARGEST_DEPTH = 10_000  # layers, and any other count of parts that a network is built of
+LARGEST_DEPTH = 2_000  # layers
 LARGEST_COUNT = 10_000_000  # classes, channels
 LARGEST_INPUT = 2**28  # numbers in one input
 
@@ -81,13 +81,26 @@ class OwnPart(FileModel):
     provenance: dict[str, Any] | None = None
 
 
+class ParameterGroup(FileModel):
+    """Settings of an optimizer."""
+
+    lr: Finite
+
+
+class OptimizerState(FileModel):
+    """An optimizer's state in torch's format."""
+
+    state: dict[Any, dict[str, Any]]
+    param_groups: Annotated[list[ParameterGroup], Field(min_length=1)]
+
+
 class TopLevel(FileModel):
     """The keys that the original scripts' files have, but for the tensors."""
 
     epoch: Count = 0
     best_prec1: Finite = 0.0
     cfg: list[int | Literal["M"]] | None = None
-    optimizer: dict[str, Any] | None = None
+    optimizer: OptimizerState | None = None
     netslim: OwnPart | None = None
 
 

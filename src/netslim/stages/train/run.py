@@ -20,6 +20,7 @@ from netslim.report.console import say
 from netslim.report.progress import TrainingProgress
 from netslim.stages.shared.inputs import dataset_facts, open_dataset, pick_device
 from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.facts import precision_of, training_facts
 from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
 from netslim.stages.train.lines import BY_ACCURACY, BY_OBJECTIVE, arguments, processes, summary
 from netslim.stages.train.recipe import build_step, check_recipe, open_teacher, record_step, recorder_for
@@ -226,8 +227,8 @@ class Phase:
             found = choose_precision(self.config.precision, self.model, *self._first_batch(), recorder)
             return found.name, found.channels_last
 
-        name, channels_last = self.files.remember("precision", choose, default=("fp32", False))
-        return Precision(name, channels_last)
+        recorded = self.files.remember("precision", choose, default=("fp32", False))
+        return precision_of(recorded, self.config.save)
 
     def _first_batch(self) -> tuple[Tensor, Tensor]:
         return next(iter(self.batches.epoch(0)))
@@ -257,22 +258,22 @@ class Phase:
         return checkpoint
 
     def _restore_state(self, checkpoint: Checkpoint) -> None:
-        path, saved = self.config.save / CHECKPOINT, checkpoint.training
+        path = self.config.save / CHECKPOINT
         if checkpoint.optimizer is None:
             raise CheckpointError(f"{path} has no optimizer state; give another --save")
+        saved = training_facts(checkpoint, path)
         import_state(self.step.optimizer, self.model, checkpoint.optimizer)
-        self.step.scaler.load_state_dict(saved["scaler"])
-        rng: Tensor | None = saved["rng"]
+        self.step.scaler.load_state_dict(saved.scaler)
         self.state = TrainState(
             epoch=checkpoint.epoch,
-            batch=saved["batch"],
-            loss_sum=saved["loss_sum"],
-            correct=saved["correct"],
-            images=saved["images"],
+            batch=saved.batch,
+            loss_sum=saved.loss_sum,
+            correct=saved.correct,
+            images=saved.images,
             best=checkpoint.best_prec1,
-            best_epoch=saved["best_epoch"],
-            objective=saved["objective"],
-            rng=rng,
+            best_epoch=saved.best_epoch,
+            objective=saved.objective,
+            rng=saved.rng,
         )
         say(f"going on with {path}: epoch {self.state.epoch + 1}, batch {self.state.batch + 1}")
 
