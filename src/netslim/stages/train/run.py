@@ -1,5 +1,6 @@
 """`netslim train`: one phase of training, from scratch, from a file's weights, or of a pruned network."""
 
+import dataclasses
 import functools
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from netslim.stages.train.lines import BY_ACCURACY, BY_OBJECTIVE, arguments, pro
 from netslim.stages.train.recipe import build_step, check_recipe, open_teacher, record_step, recorder_for
 from netslim.stages.train.start import fresh_model, start_model, take_up_momentum_
 from netslim.training.evaluate import Evaluation, evaluate
+from netslim.training.lone_images import least_share
 from netslim.training.loop import StopRequested, Training, TrainState
 from netslim.training.optimizer import export_state, import_state
 from netslim.training.precision import Precision, choose_precision
@@ -111,6 +113,7 @@ class Phase:
         previous = files.previous()
         model = restore(previous, config.save / CHECKPOINT) if previous else start_model(config, self.dataset)
         self.model = model.to(self.device)
+        self.world = world = dataclasses.replace(world, least=self._least())
         self.batches = TrainBatches(
             self.splits.train,
             self.dataset,
@@ -118,6 +121,7 @@ class Phase:
             seed=config.seed,
             device=self.device,
             share=functools.partial(world.share, parts=config.accumulate),
+            least=world.least * world.size,
         )
         self.precision = self._precision()
         self.precision.arrange_(self.model)
@@ -218,6 +222,12 @@ class Phase:
         self.files.finish(result)
         say(f"finished: {summary(result)}; {self.config.save / BEST}")
         return result
+
+    def _least(self) -> int:
+        """Images that every process needs of every part of a batch."""
+        example = torch.empty(1, *self.splits.train.images.shape[1:])
+        sizes = self.config.batch_size, len(self.splits.train)
+        return least_share(self.model, example, self.world, sizes, self.config.accumulate)
 
     def _precision(self) -> Precision:
         """Chosen once per run: a continued run must not choose another one."""
