@@ -1,6 +1,6 @@
 """Pruning of DenseNets with the original's arguments; see `python denseprune.py --help` and `netslim`."""
 
-from netslim.cli.scripts import run
+from netslim.cli.entry import script
 
 if __name__ == "__main__":
-    run("denseprune.py")
+    script("denseprune.py")

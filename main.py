@@ -1,6 +1,6 @@
 """Training with the guide's arguments; see `python main.py --help` and `netslim`."""
 
-from netslim.cli.scripts import run
+from netslim.cli.entry import script
 
 if __name__ == "__main__":
-    run("main.py")
+    script("main.py")

@@ -1,6 +1,6 @@
 """Pruning of ResNets with the guide's arguments; see `python resprune.py --help` and `netslim`."""
 
-from netslim.cli.scripts import run
+from netslim.cli.entry import script
 
 if __name__ == "__main__":
-    run("resprune.py")
+    script("resprune.py")

@@ -1,6 +1,6 @@
 """Weight transfer with the guide's arguments; see `python transfer_weights.py --help` and `netslim`."""
 
-from netslim.cli.scripts import run
+from netslim.cli.entry import script
 
 if __name__ == "__main__":
-    run("transfer_weights.py")
+    script("transfer_weights.py")

@@ -1,6 +1,6 @@
 """Pruning of VGGs with the original's arguments; see `python vggprune.py --help` and `netslim`."""
 
-from netslim.cli.scripts import run
+from netslim.cli.entry import script
 
 if __name__ == "__main__":
-    run("vggprune.py")
+    script("vggprune.py")

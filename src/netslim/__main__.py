@@ -1,5 +1,5 @@
 """`python -m netslim`."""
 
-from netslim.cli.app import main
+from netslim.cli.entry import main
 
 main()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar, overload
 
+import torch
 from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -17,6 +18,9 @@ from netslim.pruning import plan_from_dict
 from netslim.pruning.apply import rebuild
 
 SHOWN = 10
+LARGEST = 8 * 2**30  # bytes of an unpruned network that a file may ask for
+PLAIN = 1024  # widths and numbers of classes up to this make no such network
+_MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, RuntimeError, AssertionError)
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -95,6 +99,9 @@ def restore(checkpoint: Checkpoint, path: Path, model: nn.Module | None = None) 
         raise
     except NetslimError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    except _MISFITS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CheckpointError(f"{path} says of its network what can't be built: {reason}") from error
     load_weights(network, checkpoint.state_dict, str(path))
     return network
 
@@ -103,6 +110,7 @@ def _unpruned(checkpoint: Checkpoint, path: Path) -> nn.Module:
     state = checkpoint.state_dict
     arch = checkpoint.arch or recognise(state)
     if arch is not None:
+        _check_size(arch)
         return build(arch)
     name = checkpoint.extra.get("network")
     if name is not None:
@@ -113,6 +121,22 @@ def _unpruned(checkpoint: Checkpoint, path: Path) -> nn.Module:
     raise CheckpointError(
         f"{path}: these weights fit no architecture that netslim knows (first keys: {', '.join(list(state)[:4])})"
     )
+
+
+def _check_size(arch: ArchSpec) -> None:
+    """Raises CheckpointError for a network of more than `LARGEST` bytes, before any of them is asked of the memory."""
+    values = [value if isinstance(value, list) else [value] for value in arch.arguments.values()]
+    numbers = [number for value in values for number in value if isinstance(number, int)]
+    if max(numbers, default=0) <= PLAIN and sum(numbers) <= 50 * PLAIN:
+        return
+    with torch.device("meta"):
+        network = build(arch)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+    if size > LARGEST:
+        raise CheckpointError(
+            f"{arch.name} {dict(arch.arguments)} would take {size / 2**30:,.0f} GiB; netslim.load builds up to "
+            f"{LARGEST // 2**30} GiB"
+        )
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:

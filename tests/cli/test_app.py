@@ -175,12 +175,20 @@ def test_what_the_machine_refuses_is_one_line_too(
         with_errors(act, debug=True)
 
 
-def test_a_mistake_of_the_program_keeps_its_traceback() -> None:
-    def act() -> None:
-        raise RuntimeError("shapes differ")
+def test_a_mistake_of_the_program_is_one_line_and_a_traceback_on_demand(capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
 
-    with pytest.raises(RuntimeError, match="shapes differ"):
+    def act() -> None:
+        raise RuntimeError("shapes\ndiffer")
+
+    with pytest.raises(typer.Exit) as ended:
         with_errors(act, debug=False)
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err == (
+        "netslim: error: unexpected RuntimeError: shapes differ; run with --debug for the traceback\n"
+    )
+    with pytest.raises(RuntimeError, match="shapes"):
+        with_errors(act, debug=True)
 
 
 def test_ctrl_c_before_there_is_anything_to_save(capsys: pytest.CaptureFixture[str]) -> None:

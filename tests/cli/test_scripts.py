@@ -172,7 +172,7 @@ def test_the_model_to_prune_is_positional_now(script: str) -> None:
 @pytest.mark.parametrize("script", list(DEFAULTS))
 def test_every_script_stands_in_the_root_and_names_itself(script: str) -> None:
     text = (Path(__file__).parents[2] / script).read_text()
-    assert f'run("{script}")' in text
+    assert f'script("{script}")' in text
     assert f"python {script} --help" in text
 
 

@@ -213,12 +213,12 @@ def test_a_wrong_checksum_names_its_entry(tmp_path: Path) -> None:
     [
         (b"", "is damaged or no torch checkpoint$"),
         (b"hello world\n" * 9, "is damaged or no torch checkpoint$"),
-        (b"<!DOCTYPE html><title>404</title>" * 9, "was refused: it is damaged or holds pickled code, which is never"),
+        (b"<!DOCTYPE html><title>404</title>" * 9, "is damaged or no torch checkpoint$"),
         (b"PK", "is damaged: the archive is cut off$"),
         (zipped({"readme.txt": b"hello"}), "is damaged or no torch checkpoint"),
         (zipped({"folder/readme.txt": b"hello"}), "is damaged or no torch checkpoint"),
         (zipped({"folder/inner.pth": saved({})}), "is damaged or no torch checkpoint"),
-        (zipped({}), "was refused: it is damaged or holds pickled code, which is never run$"),
+        (zipped({}), "is damaged: the archive is cut off$"),
         (zipped({"archive/data.pkl": bytes(9_999)}, zipfile.ZIP_DEFLATED), "was refused: torch archives are not compr"),
         (saved(torch.ones(2)), "holds a Tensor, not a dict with a state_dict$"),
         (saved([1]), "holds a list, not a dict with a state_dict$"),
@@ -449,3 +449,99 @@ def test_the_message_names_the_code(tmp_path: Path) -> None:
 def test_opcodes_without_sense(tmp_path: Path, wrap: Callable[[bytes], bytes], opcode: bytes) -> None:
     with pytest.raises(CheckpointError, match=r"file.pth.tar (was refused|is damaged or no torch checkpoint)"):
         load(tmp_path, wrap(opcode))
+
+
+def entries_of(data: Any) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(saved(data))) as archive:
+        return {entry.filename: archive.read(entry) for entry in archive.infolist()}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_entries_of_one_name(tmp_path: Path) -> None:
+    """Both have right checksums; which one a reader takes is its own affair."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in entries_of({"w": torch.ones(4)}).items():
+            archive.writestr(name, content)
+        archive.writestr("archive/data/0", torch.zeros(4).numpy().tobytes())
+    with pytest.raises(CheckpointError, match=r"refused: the archive has two entries of the name archive/data/0$"):
+        load(tmp_path, buffer.getvalue())
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "archive/../../x", "archive\\x"])
+def test_the_names_of_entries(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CheckpointError, match=r"refused: the archive has an entry of the name"):
+        load(tmp_path, zipped({**entries_of({"w": torch.ones(4)}), name: b"x"}))
+
+
+def test_entries_that_lie_over_each_other(tmp_path: Path) -> None:
+    """The directory's second entry begins where its first one does."""
+    content = bytearray(zipped({"archive/data.pkl": b"0" * 64, "archive/data.pkL": b"0" * 64}).replace(b"pkL", b"pkl"))
+    second = content.rfind(b"PK\x01\x02")
+    content[second + 42 : second + 46] = bytes(4)
+    content[second + 46 + 15] = ord("L")
+    with pytest.raises(CheckpointError, match=r"refused|damaged"):
+        load(tmp_path, bytes(content))
+
+
+def test_what_follows_the_archive(tmp_path: Path) -> None:
+    whole = saved({"w": torch.ones(4)})
+    for tail in (b"x", whole[-22:]):
+        with pytest.raises(CheckpointError, match=r"refused|damaged"):
+            load(tmp_path, whole + tail)
+    with pytest.raises(CheckpointError):  # a pickle that torch reads, with an archive that a zip reader finds
+        load(tmp_path, pickle.dumps({}) + whole)
+
+
+def number(value: int) -> bytes:
+    return b"\x8a\x09" + value.to_bytes(9, "little")
+
+
+def claim(
+    numbers: int, shape: tuple[int, ...] = (4,), stride: tuple[int, ...] = (1,), *, legacy: bool = False
+) -> bytes:
+    """A pickle as torch writes it, of a dict with one tensor in a storage of so many numbers."""
+    view = b"N" if legacy else b""
+    storage = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu"
+    sizes = b"".join(b"(" + b"".join(map(number, part)) + b"t" for part in (shape, stride))
+    hooks = b"\x89ccollections\nOrderedDict\n)R"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + number(numbers) + view + b"tQK\x00" + sizes + hooks
+    return b"\x80\x02}X\x01\x00\x00\x00w" + tensor + b"tRs."
+
+
+def with_claim(payload: bytes) -> bytes:
+    return zipped({**entries_of({"w": torch.ones(4)}), "archive/data.pkl": payload})
+
+
+def test_an_honest_claim(tmp_path: Path) -> None:
+    assert load(tmp_path, with_claim(claim(4)))["w"].tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("numbers", [5, 2**31, 2**62])
+def test_a_storage_larger_than_its_bytes(tmp_path: Path, numbers: int) -> None:
+    """Refused before anything of that size is asked of the memory."""
+    with pytest.raises(CheckpointError, match=r"refused: storage 0 should have [\d,]+ bytes and has 16$"):
+        load(tmp_path, with_claim(claim(numbers)))
+    with pytest.raises(CheckpointError, match=r"refused|damaged"):
+        load(tmp_path, as_late_legacy(claim(numbers, legacy=True)))
+
+
+@pytest.mark.parametrize(("shape", "stride"), [((5,), (1,)), ((2**40,), (1,)), ((2, 2), (1, 3)), ((4,), (2**40,))])
+def test_a_tensor_larger_than_its_storage(tmp_path: Path, shape: tuple[int, ...], stride: tuple[int, ...]) -> None:
+    with pytest.raises(CheckpointError, match=r"refused: a tensor of shape .* is larger than its storage$"):
+        load(tmp_path, with_claim(claim(4, shape, stride)))
+
+
+@pytest.mark.parametrize(
+    "call", [b"cbuiltins\nbytearray\n", b"ctorch\nFloatTensor\n", b"ctorch.storage\nUntypedStorage\n"]
+)
+def test_a_call_that_only_takes_memory(tmp_path: Path, call: bytes) -> None:
+    payload = b"\x80\x02" + call + b"\x8a\x06\x00\x00\x00\x00\x00\x01\x85R."
+    with pytest.raises(CheckpointError, match=r"refused: it makes a .* of any size$"):
+        load(tmp_path, as_zip(payload))
+
+
+def test_a_pickle_without_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netslim.core.torch_zip.LARGEST_PICKLE", 1000)
+    with pytest.raises(CheckpointError, match=r"refused: its archive/data.pkl has [\d,]+ bytes, more than 1,000$"):
+        load(tmp_path, saved({"text": "x" * 1000}))

@@ -78,4 +78,5 @@ def test_frozen() -> None:
 def test_help_and_aliases_reach_the_command_line() -> None:
     field = Config.model_fields["weight_decay"]
     assert field.description == "weight decay"
-    assert field.json_schema_extra == {"free": False, "aliases": ["--wd"]}
+    assert isinstance(field.json_schema_extra, dict)
+    assert (field.json_schema_extra["free"], field.json_schema_extra["aliases"]) == (False, ["--wd"])

@@ -14,10 +14,15 @@ import typer.main
 
 from netslim.cli.flags import spelled
 from netslim.cli.verbs import TOGETHER, VERBS
+from netslim.core import signals
 from netslim.core.errors import NetslimError, NetslimWarning, UsageError
 
 if TYPE_CHECKING:
     from netslim.core.config import StageConfig
+
+
+Act = Callable[[Callable[[], "StageConfig"], Path | None, bool, Path | None], None]
+SHOWN = 300  # characters of an unexpected error
 
 
 class Verbs(typer.core.TyperGroup):
@@ -72,27 +77,34 @@ def _options(
     pass
 
 
-def _act(verb: str) -> Callable[[Callable[[], "StageConfig"], Path | None, bool], None]:
-    def act(build: Callable[[], "StageConfig"], json_file: Path | None, debug: bool) -> None:
-        with_errors(lambda: _run_stage(verb, build(), json_file), debug)
+def _act(verb: str) -> Act:
+    def act(build: Callable[[], "StageConfig"], json_file: Path | None, debug: bool, config_file: Path | None) -> None:
+        with_errors(lambda: _run_stage(verb, build(), json_file, config_file), debug)
 
     return act
 
 
-def _run_stage(verb: str, config: "StageConfig", json_file: Path | None) -> None:
-    from netslim.core.files import check_writable, write_json
+def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_file: Path | None) -> None:
+    from netslim.core.apart import Use, check_apart
+    from netslim.core.files import check_writable, recover, write_json
     from netslim.core.launch import is_first, launched
     from netslim.report.console import spelling
 
     if launched() and verb not in TOGETHER:
         raise UsageError(f"netslim {verb} is one process: type it without torchrun (netslim train can be several)")
+    reads, writes = config.reads(), config.writes()
+    reads += [Use(setting="config", path=config_file)] if config_file else []
+    for use in (*reads, *writes):
+        recover(use.path)
+    check_apart(reads, [*writes, *([Use(setting="json", path=json_file)] if json_file else [])])
     json_file = json_file if is_first() else None
     if json_file:
         check_writable(json_file)
-    with spelling(spelled), _notices():
-        result = VERBS[verb].run(config)
-    if json_file:
-        write_json(json_file, result)
+    run = VERBS[verb].stage()
+    with spelling(spelled), _notices(), signals.working():
+        result = run(config)
+        if json_file:
+            write_json(json_file, result)
 
 
 @contextmanager
@@ -113,23 +125,29 @@ def _notices() -> Iterator[None]:
 
 
 def with_errors(act: Callable[[], None], debug: bool) -> None:
-    """Runs `act`; an error meant for the user becomes one line on standard error and its exit code."""
+    """Runs `act`; whatever it raises becomes one line on standard error and an exit code.
+
+    Errors meant for the user have their own code; a signal gives 128 and its number; anything else is 1.
+    """
     try:
         act()
-    except NetslimError as error:
+    except (typer.Exit, BrokenPipeError):
+        raise
+    except (signals.Stopped, KeyboardInterrupt) as stop:
+        raise _interrupted(getattr(stop, "number", signal.SIGINT)) from None
+    except Exception as error:
+        number = signals.received()
+        if number is not None and not isinstance(error, NetslimError):  # it came out of the signal
+            raise _interrupted(number) from None
         if debug:
             raise
-        _complain(f"netslim: error: {spelled(str(error))}")
-        raise typer.Exit(error.exit_code) from error
-    except KeyboardInterrupt:
-        _complain("netslim: interrupted")
-        raise typer.Exit(128 + signal.SIGINT) from None
-    except (OSError, MemoryError, RuntimeError) as error:
-        explained = _explained(error)
-        if debug or not explained:
-            raise
-        _complain(f"netslim: error: {explained}")
-        raise typer.Exit(1) from error
+        _complain(f"netslim: error: {spelled(_explained(error))}")
+        raise typer.Exit(error.exit_code if isinstance(error, NetslimError) else 1) from error
+
+
+def _interrupted(number: int) -> typer.Exit:
+    _complain(signals.line(number))
+    return typer.Exit(128 + number)
 
 
 def _complain(text: str) -> None:
@@ -141,13 +159,16 @@ def _complain(text: str) -> None:
 
 
 def _explained(error: Exception) -> str:
-    """One line for what the machine refused or ran out of; nothing for a mistake of the program."""
-    text = str(error).lower()
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+    """One line for what can be mended, for what the machine refused or ran out of, and for a mistake of the program."""
+    if isinstance(error, NetslimError):
+        return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
         return "out of memory; try a smaller --batch-size or --accumulate 2"
-    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+    if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-    return ""
+    shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return f"unexpected {type(error).__name__}: {shown}; run with --debug for the traceback"
 
 
 def main(arguments: list[str] | None = None) -> None:

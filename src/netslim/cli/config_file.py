@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.errors import UsageError
+from netslim.core.files import read_text
+
+LARGEST_FILE = 2**20  # bytes of a configuration
 
 
 def merge(config_file: Path | None, assignments: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,10 +29,12 @@ def merge(config_file: Path | None, assignments: Sequence[str], flags: Mapping[s
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(read_text(path, LARGEST_FILE))
     except OSError as error:
         raise UsageError(f"cannot read the config file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise UsageError(f"{path} is nested too deep") from error
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, a number with too many digits
         raise UsageError(f"{path} is not valid TOML: {error}") from error
     return {_name(key): value for key, value in data.items()}
 
@@ -43,6 +48,6 @@ def _value(text: str) -> Any:
     setting is one but which name folders."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return text if isinstance(value, date | time) else value

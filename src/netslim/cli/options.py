@@ -25,14 +25,15 @@ Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an e
 
 def command(
     config_class: type[StageConfig],
-    act: Callable[[Callable[[], StageConfig], Path | None, bool], None],
+    act: Callable[[Callable[[], StageConfig], Path | None, bool, Path | None], None],
     positional: Sequence[str] = (),
 ) -> Callable[..., None]:
     """A typer command with one option per field of `config_class`, plus --config, --set, --json and --debug.
 
     Args:
         config_class: the stage's configuration.
-        act: called with a function that gives the validated configuration, the JSON file and the debug flag.
+        act: called with a function that gives the validated configuration, the JSON file, the debug flag and the
+            config file.
         positional: fields given as arguments instead of options.
     """
 
@@ -48,7 +49,7 @@ def command(
                     raise UsageError(f"{name.upper()} is required: name a checkpoint file")
             return config_class.build(values)
 
-        act(build, json_file, debug)
+        act(build, json_file, debug, config_file)
 
     parameters = [_parameter(name, info, name in positional) for name, info in config_class.model_fields.items()]
     for name, annotation, default in (

@@ -1,6 +1,7 @@
 """The verbs: what runs each, and what its settings are."""
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,9 @@ class Verb:
         found: type[StageConfig] = getattr(self._load("config"), self.config_class)
         return found
 
-    def run(self, config: "StageConfig") -> dict[str, Any]:
-        """Runs the stage."""
-        found: dict[str, Any] = self._load(self.module).run(config)
+    def stage(self) -> "Callable[[StageConfig], dict[str, Any]]":
+        """The function that runs it."""
+        found: Callable[[StageConfig], dict[str, Any]] = self._load(self.module).run
         return found
 
     def _load(self, module: str) -> Any:

@@ -1,6 +1,7 @@
 """The torch zip archive under every checkpoint: read without trust, written atomically.
 
-A CRC over every entry is checked before anything is interpreted, then only tensors, numbers, strings, lists and dicts
+A CRC over every entry is checked before anything is interpreted, and every size that the file claims is held against
+the bytes that are there (`torch_zip`, `pickle_claims`). Then only tensors, numbers, strings, lists and dicts
 are admitted. `torch.save` over an existing file destroys it when the disk fills, so bytes are made in memory first.
 """
 
@@ -16,9 +17,10 @@ from torch import Tensor
 
 from netslim.core.errors import CheckpointError
 from netslim.core.files import atomic_write, check_readable
+from netslim.core.pickle_claims import check_legacy, check_pickle
+from netslim.core.torch_zip import checked_entries, is_torch_zip
 
 _DEPTH = 100  # of containers in containers
-_FOLDER = 0x10  # attribute of a zip entry that no checksum covers; torch fills its tensor with uninitialised memory
 
 
 def read_archive(path: Path) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def read_archive(path: Path) -> dict[str, Any]:
     """
     check_readable(path)
     try:
-        _check_crc(path)
+        _check_claims(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own remarks on odd files; ours is one clear error
             data = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
@@ -58,20 +60,30 @@ def archive_bytes(data: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _check_crc(path: Path) -> None:
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as stream:
-            if stream.read(2) == b"PK":  # torch before 1.6 wrote no zip; what begins as one is one, cut off
-                raise CheckpointError(f"{path} is damaged: the archive is cut off")
-        return
-    with zipfile.ZipFile(path) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise CheckpointError(f"{path} was refused: torch archives are not compressed")
-        if any(entry.external_attr & _FOLDER and entry.file_size for entry in archive.infolist()):
-            raise CheckpointError(f"{path} is damaged: a file in the archive is marked as a folder")
-        bad = archive.testzip()
-    if bad is not None:
-        raise CheckpointError(f"{path} is damaged: the checksum of {bad} is wrong")
+def _check_claims(path: Path) -> None:
+    """Holds what the file says of itself against what is there. Raises CheckpointError."""
+    try:
+        if is_torch_zip(path):
+            _check_zip(path)
+        else:
+            with path.open("rb") as stream:
+                check_legacy(stream, path.stat().st_size)
+    except CheckpointError as error:
+        raise error if str(path) in str(error) else CheckpointError(f"{path} was refused: {error}") from None
+    except Exception as error:  # the parsers raise whatever they met: EOFError, UnpicklingError, KeyError, ...
+        detail = _detail(error) if isinstance(error, OSError) else ""
+        raise CheckpointError(f"{path} is damaged or no torch checkpoint{detail}") from error
+
+
+def _check_zip(path: Path) -> None:
+    sizes = checked_entries(path)
+    pickles = [name for name in sizes if name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise CheckpointError(f"{path} is damaged or no torch checkpoint: a zip archive without one data.pkl")
+    prefix = pickles[0].removesuffix("data.pkl") + "data/"
+    storages = {name.removeprefix(prefix): size for name, size in sizes.items() if name.startswith(prefix)}
+    with zipfile.ZipFile(path) as archive, archive.open(pickles[0]) as stream:
+        check_pickle(stream, storages)
 
 
 class _Contents:

@@ -14,6 +14,7 @@ from torch import Tensor
 from netslim.core.archive import read_archive, write_archive
 from netslim.core.errors import CheckpointError
 from netslim.core.protocols import ArchSpec
+from netslim.core.schemas import OwnPart, TopLevel, as_model
 
 FORMAT = 1
 
@@ -88,28 +89,34 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     data = read_archive(path)
     try:
-        own = data.get("netslim") or {}
-        if int(own.get("format", FORMAT)) > FORMAT:
-            raise CheckpointError(f"{path} was written by a newer netslim (format {own['format']}, known: {FORMAT})")
-        return Checkpoint(
-            state_dict=_state_dict(data, path),
-            arch=ArchSpec(**own["arch"]) if own.get("arch") else None,
-            plan=own.get("plan"),
-            cfg=_cfg(data.get("cfg")),
-            epoch=int(data.get("epoch", 0)),
-            best_prec1=float(data.get("best_prec1", 0.0)),
-            optimizer=data.get("optimizer"),
-            dataset=own.get("dataset"),
-            training=own.get("training") or {},
-            provenance=own.get("provenance") or {},
-            extra={key: value for key, value in data.items() if key not in _OWN_KEYS},
-        )
-    except (TypeError, ValueError, AttributeError, KeyError, OverflowError, RuntimeError) as error:
+        top = as_model(TopLevel, {key: _number(data[key]) for key in _OWN_KEYS[1:] if key in data})
+    except ValueError as error:
         raise CheckpointError(f"{path} is no checkpoint of netslim or of the original scripts: {error}") from error
+    own = top.netslim or OwnPart()
+    if own.format > FORMAT:
+        raise CheckpointError(f"{path} was written by a newer netslim (format {own.format}, known: {FORMAT})")
+    return Checkpoint(
+        state_dict=_state_dict(data, path),
+        arch=ArchSpec(name=own.arch.name, arguments=own.arch.arguments) if own.arch else None,
+        plan=own.plan,
+        cfg=list(top.cfg) if top.cfg is not None else None,
+        epoch=top.epoch,
+        best_prec1=top.best_prec1,
+        optimizer=data.get("optimizer"),
+        dataset=own.dataset.model_dump(exclude_unset=True) if own.dataset else None,
+        training=own.training or {},
+        provenance=own.provenance or {},
+        extra={key: value for key, value in data.items() if key not in _OWN_KEYS},
+    )
 
 
-def _cfg(widths: Any) -> list[int | str] | None:
-    return None if widths is None else [width if width == "M" else int(width) for width in widths]
+def _number(value: Any) -> Any:
+    """A number that a script left in a tensor (also in a list) as a number; a whole one as an integer."""
+    if isinstance(value, list):
+        return [_number(item) for item in value]
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _state_dict(data: dict[str, Any], path: Path) -> dict[str, Tensor]:

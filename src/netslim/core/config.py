@@ -6,12 +6,20 @@ from typing import Any, Self, TypeVar
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
+from netslim.core.apart import Use
 from netslim.core.errors import ArgumentError, UsageError, unknown_name
 from netslim.core.plugins import Option
 
 
 def Setting(  # noqa: N802
-    default: Any = ..., help: str = "", *, free: bool = False, aliases: Sequence[str] = (), **limits: Any
+    default: Any = ...,
+    help: str = "",
+    *,
+    free: bool = False,
+    aliases: Sequence[str] = (),
+    reads: bool | str = False,
+    writes: bool | Sequence[str] = False,
+    **limits: Any,
 ) -> Any:
     """A field of a stage's configuration.
 
@@ -20,9 +28,19 @@ def Setting(  # noqa: N802
         help: one line that says what it is.
         free: the setting does not change the result (progress, paths), so that a run may go on with another value.
         aliases: further names where settings are typed (`-sr`).
+        reads: it names a file (or several) that is read: no output may lie on it; "own": unless it lies in the folder
+            of the run itself.
+        writes: it names a file that is written; or, of a folder, the names and patterns of the files written there.
         limits: pydantic's constraints (`ge`, `lt`, ...).
     """
-    extra: dict[str, Any] = {"free": free, "aliases": list(aliases)}
+    extra: dict[str, Any] = {
+        "free": free,
+        "aliases": list(aliases),
+        "reads": bool(reads),
+        "own": reads == "own",
+        "writes": bool(writes),
+        "names": [] if isinstance(writes, bool) else list(writes),
+    }
     return pydantic.Field(default, description=help, json_schema_extra=extra, **limits)
 
 
@@ -59,10 +77,25 @@ def with_options(options: Mapping[str, Sequence[Option]], kind: str) -> Callable
     return complete
 
 
+RUN_FILES = ("run.json", "metrics.jsonl", ".lock")  # in the folder of every run
+SHOWN = 100  # characters of a value in a message
+LARGEST_FLOAT = 1e30
+
+
 class StageConfig(BaseModel):
     """Base of all stages' configurations: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @pydantic.field_validator("*", mode="after")
+    @classmethod
+    def _representable(cls, value: Any) -> Any:
+        """What torch has a number for: single precision ends at 3e38, its integers at 2**63."""
+        if isinstance(value, float) and abs(value) > LARGEST_FLOAT:
+            raise ValueError(f"input should be less than or equal to {LARGEST_FLOAT:g}")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError("input should be less than 2**63")
+        return value
 
     @classmethod
     def build(cls, values: Mapping[str, Any]) -> Self:
@@ -83,6 +116,22 @@ class StageConfig(BaseModel):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ArgumentError(name, getattr(self, name), why)
 
+    def reads(self) -> list[Use]:
+        """The files that its settings name and that are read."""
+        return [use for name in type(self).model_fields for use in self._uses(name, "reads")]
+
+    def writes(self) -> list[Use]:
+        """The files and folders that its settings name and that are written."""
+        return [use for name in type(self).model_fields for use in self._uses(name, "writes")]
+
+    def _uses(self, name: str, kind: str) -> list[Use]:
+        extra, value = _extra(type(self).model_fields[name]), getattr(self, name)
+        if not extra.get(kind) or value is None:
+            return []
+        paths = value if isinstance(value, list) else [value]
+        names = tuple(extra["names"]) if kind == "writes" else ()
+        return [Use(setting=name, path=path, names=names, own=extra["own"]) for path in paths]
+
     def fixed(self) -> dict[str, Any]:
         """The settings that determine the result, as plain data."""
         free = {name for name, info in type(self).model_fields.items() if _extra(info).get("free")}
@@ -99,7 +148,16 @@ def _explain(item: Any) -> str:
     if item["type"] == "missing":
         return f"`{field}` is required"
     message = str(item["msg"]).removeprefix("Value error, ")
-    return str(ArgumentError(field, item["input"], f"{message[0].lower()}{message[1:]}"))
+    return str(ArgumentError(field, _short(item["input"]), f"{message[0].lower()}{message[1:]}"))
+
+
+def _short(given: Any) -> Any:
+    """What was given, in a line that can be read."""
+    try:
+        text = " ".join(str(given).split())
+    except (ValueError, RecursionError):  # too many digits, too deep
+        return f"a {type(given).__name__}"
+    return given if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _extra(info: Any) -> dict[str, Any]:

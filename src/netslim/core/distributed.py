@@ -33,11 +33,13 @@ class World:
         rank: this process's number, from 0.
         size: number of processes.
         steps: the process group of what happens in every step, on the training device; None with one process.
+        least: images that every process needs of every part of a batch.
     """
 
     rank: int = 0
     size: int = 1
     steps: dist.ProcessGroup | None = None
+    least: int = 0
 
     @property
     def first(self) -> bool:
@@ -50,13 +52,23 @@ class World:
         A batch of `images` is worked off in up to `parts` parts, and the processes share every part, the first ones
         taking what is left over: so part k of all processes together is part k of one process alone.
         """
-        return [len(part.tensor_split(self.size)[self.rank]) for part in torch.arange(images).chunk(parts)]
+        every = torch.split(torch.arange(images), self.parts(images, parts))
+        return [len(part.tensor_split(self.size)[self.rank]) for part in every]
+
+    def parts(self, images: int, parts: int) -> list[int]:
+        """Images of each part of a batch; the last parts are one where one has too few for all processes."""
+        sizes = [len(part) for part in torch.arange(images).chunk(parts)]
+        while len(sizes) > 1 and sizes[-1] < self.least * self.size:
+            sizes[-2:] = [sum(sizes[-2:])]
+        return sizes
 
     def share(self, batch: Tensor, parts: int = 1) -> Tensor:
         """This process's rows of a batch, part after part; see `shares`."""
         if self.size == 1:
             return batch
-        return torch.cat([part.tensor_split(self.size)[self.rank] for part in batch.chunk(parts)])
+        return torch.cat(
+            [part.tensor_split(self.size)[self.rank] for part in torch.split(batch, self.parts(len(batch), parts))]
+        )
 
     def sum(self, *numbers: float) -> list[float]:
         """Each number summed over the processes."""

@@ -3,17 +3,29 @@
 import hashlib
 import json
 import os
+import re
+import stat
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from netslim.core.disk import DISK
 from netslim.core.errors import CheckpointError, NetslimError
+
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(tmp|old)-(?P<process>\d+)")
+_DESCRIPTOR = re.compile(r"/proc/\d+/fd/(\d+)")
 
 
 def temporary_name(target: Path) -> Path:
     """Where `target` is written before it takes its place: a hidden file beside it."""
     return target.with_name(f".{target.name}.tmp-{os.getpid()}")
+
+
+def aside_name(target: Path) -> Path:
+    """Where a folder waits while another one takes its name."""
+    return target.with_name(f".{target.name}.old-{os.getpid()}")
 
 
 @contextmanager
@@ -28,26 +40,39 @@ def write_errors(target: Path) -> Iterator[None]:
 def atomic_write(target: Path, data: bytes) -> None:
     """Writes `data` to a file beside `target`, syncs it and renames it: readers see the old file or the new one, whole.
 
+    Through a link the file that it leads to is written. A pipe, a device or a descriptor of this process (/dev/stdout)
+    is written to, not replaced. What killed processes left of this target is removed.
+
     Raises:
         NetslimError: the disk is full or the folder can't be written to. The file that was there is untouched.
     """
-    temporary = temporary_name(target)
     with write_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if _write_through(target, data):
+            return
+        place = followed(target)
+        make_folder(place.parent)
+        temporary = temporary_name(place)
         try:
-            with temporary.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(target)
+            with DISK.open(temporary) as stream:
+                DISK.write(stream, data)
+                DISK.sync(stream.fileno())
+            DISK.rename(temporary, place)
         finally:
-            temporary.unlink(missing_ok=True)
-        _sync_directory(target.parent)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        _sync_directory(place.parent)
+        remove_leftovers(place)
 
 
 def write_json(target: Path, data: Any) -> None:
     """Writes `data` as indented JSON, atomically."""
     atomic_write(target, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def append(target: Path, line: str) -> None:
+    """Appends a line to a file. Raises NetslimError if it can't be written."""
+    with write_errors(target), DISK.open(target, "ab") as stream:
+        DISK.write(stream, f"{line}\n".encode())
 
 
 def file_hash(path: Path, algorithm: str = "sha256") -> str:
@@ -66,12 +91,19 @@ def check_readable(path: Path) -> None:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def read_text(path: Path, limit: int) -> str:
+    """The text of a file.
+
+    Raises:
+        OSError: it can't be read, is no regular file (a pipe would be waited for, a device has no end), or has more
+            than `limit` bytes.
+        ValueError: it is no UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(0, "it is a folder" if path.is_dir() else "it is no regular file")
+    if path.stat().st_size > limit:
+        raise OSError(0, f"it has more than {limit:,} bytes")
+    return path.read_bytes().decode("utf-8")
 
 
 def check_writable(target: Path) -> None:
@@ -79,9 +111,114 @@ def check_writable(target: Path) -> None:
     with write_errors(target):
         if target.is_dir():
             raise IsADirectoryError(21, "it is a folder")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        probe = temporary_name(target)
+        if _descriptor(target) is not None or _is_stream(target):
+            return
+        place = followed(target)
+        make_folder(place.parent)
+        probe = temporary_name(place)
         try:
-            probe.touch()
+            DISK.open(probe).close()
         finally:
             probe.unlink(missing_ok=True)
+
+
+def followed(path: Path) -> Path:
+    """Where a link leads, or the path itself. Raises OSError for a link that leads back to itself."""
+    if not path.is_symlink():
+        return path
+    place = Path(os.path.realpath(path))
+    if place.is_symlink():
+        raise OSError(0, "it is a link that leads back to itself")
+    return place
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it. Raises OSError that says what is in the way."""
+    if path.is_symlink() and not path.exists():
+        place = followed(path)
+        raise OSError(0, f"{path} is a link to {place}, which is not there: make that folder, or type another name")
+    DISK.make_folder(path)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Removes what processes that were killed while they wrote `target` have left beside it."""
+    for path in _beside(target):
+        with suppress(OSError):
+            DISK.remove(path)
+
+
+def recover(path: Path) -> None:
+    """Gives a folder its name back, where a process was killed between the two steps of replacing it.
+
+    Args:
+        path: the folder, or a file in it.
+    """
+    for place in (path.parent, path):
+        for aside in [] if place.exists() or place.is_symlink() else [*_beside(place)]:
+            if ".old-" in aside.name:
+                with suppress(OSError):
+                    DISK.rename(aside, place)
+
+
+def _beside(target: Path) -> Iterator[Path]:
+    """The temporary names of `target` that belong to processes which are no more."""
+    with suppress(OSError):
+        for path in sorted(target.parent.iterdir()):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match and match["name"] == target.name and not _is_alive(int(match["process"])):
+                yield path
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _write_through(target: Path, data: bytes) -> bool:
+    """Writes to a descriptor, a pipe or a device, and says whether `target` is one."""
+    descriptor = _descriptor(target)
+    if descriptor is not None:
+        sys.stdout.flush()
+        while data:
+            data = data[os.write(descriptor, data) :]
+        return True
+    if not _is_stream(target):
+        return False
+    with target.open("wb", buffering=0) as stream:
+        while data:
+            data = data[stream.write(data) or 0 :]
+    return True
+
+
+def _is_stream(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number that `/dev/stdout`, `/dev/fd/3` or a link to one of them stands for."""
+    for _ in range(10):
+        here = Path(os.path.realpath(path.parent)) / path.name
+        match = _DESCRIPTOR.fullmatch(str(here))
+        if match:
+            return int(match[1])
+        if not here.is_symlink():
+            return None
+        path = here.parent / here.readlink()
+    return None
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        DISK.sync(descriptor)
+    finally:
+        os.close(descriptor)

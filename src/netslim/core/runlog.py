@@ -14,9 +14,17 @@ from filelock import FileLock, Timeout
 from netslim.core.config import StageConfig
 from netslim.core.environment import commit, versions
 from netslim.core.errors import NetslimError, UsageError
-from netslim.core.files import atomic_write, check_readable, file_hash, write_errors, write_json
-
-_KEYS = {"run_id", "stage", "status", "config", "parents"}
+from netslim.core.files import (
+    append,
+    atomic_write,
+    check_readable,
+    file_hash,
+    make_folder,
+    read_text,
+    write_errors,
+    write_json,
+)
+from netslim.core.schemas import LARGEST_JSON, MetricsRow, RunRecord, as_model, parse_json, read_json
 
 
 class RunStatus(Enum):
@@ -54,7 +62,7 @@ class RunDirectory:
             if not (path / "run.json").exists():
                 for parent in parents.values():  # before a folder is made for a run that can't start
                     check_readable(parent)
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             self._lock = self._acquire()
             for leftover in path.glob(".*.tmp-*"):
                 leftover.unlink(missing_ok=True)
@@ -88,7 +96,7 @@ class RunDirectory:
     @property
     def result(self) -> dict[str, Any]:
         """What `finish` recorded; empty before."""
-        return dict(self._record.get("result", {}))
+        return _Result(self._record.get("result") or {}, path=self.path / "run.json")
 
     def provenance(self, config: StageConfig) -> dict[str, Any]:
         """Where a file written by this run comes from, for its checkpoint."""
@@ -103,14 +111,16 @@ class RunDirectory:
 
     def remember(self, name: str, value: Any) -> Any:
         """Returns what was remembered under `name`, after recording `value` if nothing was: a choice is made once."""
-        choices = self._record.setdefault("choices", {})
+        choices = self._record["choices"] = self._record.get("choices") or {}
         if name not in choices:
             choices[name] = value
             self._write()
         return choices[name]
 
     def begin(self) -> None:
-        """Marks the run as running; from now on it can be continued."""
+        """Marks the run as running; from now on it can be continued. A row that a crash cut off goes."""
+        if self._metrics.exists() and not self._metrics.read_bytes().endswith(b"\n"):
+            self._rewrite(self.metrics())
         self._set_status(RunStatus.RUNNING)
 
     def finish(self, result: Mapping[str, Any]) -> None:
@@ -120,23 +130,44 @@ class RunDirectory:
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Appends one line to `metrics.jsonl`."""
-        with write_errors(self._metrics), self._metrics.open("a") as stream:
-            stream.write(json.dumps(dict(row)) + "\n")
+        append(self._metrics, json.dumps(dict(row)))
 
     def rewind(self, epoch: int) -> None:
         """Drops rows of `metrics.jsonl` that belong to `epoch` or later: they will be written again."""
-        kept = [row for row in self.metrics() if row["epoch"] < epoch]
-        atomic_write(self._metrics, "".join(json.dumps(row) + "\n" for row in kept).encode())
+        self._rewrite([row for row in self.metrics("epoch") if row["epoch"] < epoch])
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """The rows of `metrics.jsonl`; a last line cut off by a crash is left out."""
-        rows = []
-        for line in self._metrics.read_text().splitlines() if self._metrics.exists() else []:
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+    def metrics(self, *needed: str) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`; a last line cut off by a crash is left out.
+
+        Args:
+            needed: columns that every row must have.
+
+        Raises:
+            NetslimError: the file is damaged.
+        """
+        try:
+            text = read_text(self._metrics, LARGEST_JSON) if self._metrics.exists() else ""
+            lines = text.split("\n")[:-1]  # what follows the last line's end was cut off
+            rows = [self._row(number, line, needed) for number, line in enumerate(lines, 1)]
+        except (OSError, ValueError) as error:
+            raise NetslimError(
+                f"{self._metrics} is damaged ({error}); give another --save, or delete the folder"
+            ) from error
         return rows
+
+    def _row(self, number: int, line: str, needed: Sequence[str]) -> dict[str, Any]:
+        try:
+            row: dict[str, Any] = parse_json(line)
+            as_model(MetricsRow, row)
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+        for name in needed:
+            if row.get(name) is None:
+                raise ValueError(f"line {number} has no {name}")
+        return row
+
+    def _rewrite(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        atomic_write(self._metrics, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
     @property
     def _metrics(self) -> Path:
@@ -179,11 +210,9 @@ class RunDirectory:
         if not path.exists():
             return None
         try:
-            record = json.loads(path.read_text())
-            if not isinstance(record, dict) or not record.keys() >= _KEYS:
-                raise ValueError(f"it is no record of a run, which has {', '.join(sorted(_KEYS))}")
-            RunStatus(record["status"])
-        except (OSError, ValueError, RecursionError) as error:
+            record: dict[str, Any] = read_json(path)
+            as_model(RunRecord, record)
+        except (OSError, ValueError) as error:
             raise NetslimError(f"{path} can't be read ({error}); give another `save` or delete the folder") from error
         return record
 
@@ -201,6 +230,17 @@ class RunDirectory:
 
     def _write(self) -> None:
         write_json(self.path / "run.json", self._record)
+
+
+class _Result(dict[str, Any]):
+    """What a run found; of a record that lacks something it is the file that is to blame."""
+
+    def __init__(self, found: Mapping[str, Any], path: Path) -> None:
+        super().__init__(found)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise NetslimError(f"{self._path} can't be read (its result has no {key}); delete the folder to run again")
 
 
 def _identity(parent: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -16,6 +16,7 @@ from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import CheckpointError
 from netslim.core.files import atomic_write, check_readable, file_hash, write_json
 from netslim.core.protocols import ArchSpec
+from netslim.core.schemas import Architecture, DatasetFacts, FileModel, as_model, read_json
 
 WEIGHTS, CONFIG, HASHES = "model.safetensors", "config.json", "sha256"
 
@@ -59,8 +60,8 @@ def check_hashes(folder: Path, facts: Mapping[str, Any]) -> None:
 def read_facts(config: Path) -> dict[str, Any]:
     """The configuration of a folder. Raises CheckpointError if it is no JSON object."""
     try:
-        facts = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        facts = read_json(config)
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{config} is damaged or no JSON: {error}") from error
     if not isinstance(facts, dict):
         raise CheckpointError(f"{config} is no configuration: it holds a {type(facts).__name__}")
@@ -75,32 +76,48 @@ def read_folder(path: Path) -> Checkpoint:
     """
     weights = path / WEIGHTS if path.is_dir() else path
     config = weights.with_name(CONFIG)
-    facts = _json(config, weights)
-    if facts.get("target", "safetensors") != "safetensors" or not isinstance(facts.get("arch"), dict | None):
-        raise CheckpointError(f"{config}: target {facts.get('target')}; netslim.load opens those of target safetensors")
+    data = _data(config, weights)
+    facts = _facts(config, data)
+    if facts.target != "safetensors":
+        raise CheckpointError(f"{config}: target {facts.target}; netslim.load opens those of target safetensors")
     check_readable(weights)
     try:
-        check_hashes(weights.parent, facts)
+        check_hashes(weights.parent, data)
         state = load(weights.read_bytes())
-        return Checkpoint(
-            state_dict=state,
-            arch=ArchSpec(**facts["arch"]) if facts.get("arch") else None,
-            plan=facts.get("plan"),
-            cfg=facts.get("cfg"),
-            dataset=facts.get("dataset"),
-            provenance=facts.get("provenance") or {},
-            extra={"network": facts["network"]} if facts.get("network") else {},
-        )
-    except SafetensorError as error:
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{weights} is damaged or no safetensors file: {error}") from error
-    except TypeError as error:
-        raise CheckpointError(f"{config} does not say how the network is built: {error}") from error
+    return Checkpoint(
+        state_dict=state,
+        arch=ArchSpec(name=facts.arch.name, arguments=facts.arch.arguments) if facts.arch else None,
+        plan=facts.plan,
+        cfg=list(facts.cfg) if facts.cfg is not None else None,
+        dataset=facts.dataset.model_dump(exclude_unset=True) if facts.dataset else None,
+        provenance=facts.provenance or {},
+        extra={"network": facts.network} if facts.network else {},
+    )
 
 
-def _json(config: Path, weights: Path) -> dict[str, Any]:
+class _Facts(FileModel):
+    target: str = "safetensors"
+    network: str | None = None
+    arch: Architecture | None = None
+    plan: dict[str, Any] | None = None
+    cfg: list[int | Literal["M"]] | None = None
+    dataset: DatasetFacts | None = None
+    provenance: dict[str, Any] | None = None
+
+
+def _data(config: Path, weights: Path) -> dict[str, Any]:
     if not config.is_file():
         raise CheckpointError(f"{config} is missing: it says how the network of {weights.name} is built")
     return read_facts(config)
+
+
+def _facts(config: Path, data: Mapping[str, Any]) -> _Facts:
+    try:
+        return as_model(_Facts, data)
+    except ValueError as error:
+        raise CheckpointError(f"{config} does not say how the network is built: {error}") from error
 
 
 def _own_hash(facts: Mapping[str, Any]) -> str:

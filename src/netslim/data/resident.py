@@ -58,6 +58,7 @@ class TrainBatches:
         seed: any integer. Equal seeds give equal batches, on every device.
         device: where the batches are made.
         share: picks those rows of a batch that are made here, where several processes share it; None: all.
+        least: a last batch of fewer images than this is one with the batch before it.
 
     Raises:
         UsageError: for a batch size below 1.
@@ -72,8 +73,10 @@ class TrainBatches:
         seed: int,
         device: torch.device | str,
         share: Share | None = None,
+        least: int = 1,
     ) -> None:
         _check_batch_size(batch_size)
+        self._least = least
         self._split = split.on(device)
         self._augmentation = dataset.augmentation
         self._normalise = Normalise(dataset, device)
@@ -83,11 +86,13 @@ class TrainBatches:
 
     def __len__(self) -> int:
         """Batches per epoch, a smaller last one included."""
-        return -(-len(self._split) // self._batch_size)
+        whole, left = divmod(len(self._split), self._batch_size)
+        return whole + (left >= self._least or not whole) if left else whole
 
     def count(self, number: int) -> int:
         """Images of batch `number` of an epoch, those of other processes included."""
-        return min(self._batch_size, len(self._split) - number * self._batch_size)
+        left = len(self._split) - number * self._batch_size
+        return left if number == len(self) - 1 else self._batch_size
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from batch number `start` on: float32 (B, C, H, W) and int64 (B,)."""
@@ -95,7 +100,7 @@ class TrainBatches:
             raise ValueError(f"start must not be negative, got {start}")
         labels, size = self._split.labels, self._batch_size
         draws = draw(len(labels), self._augmentation, seed=self._seed, epoch=epoch).to(labels.device)
-        wanted = (self._share(draws.order[i * size : (i + 1) * size]) for i in range(start, len(self)))
+        wanted = (self._share(draws.order[i * size :][: self.count(i)]) for i in range(start, len(self)))
         for chosen, images in self._split.rows(wanted):
             augmented = crop_and_flip(
                 images, draws.top[chosen], draws.left[chosen], draws.flip[chosen], self._augmentation.pad

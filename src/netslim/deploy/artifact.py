@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,8 +12,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from netslim.core.disk import DISK
 from netslim.core.errors import ArgumentError, unknown_name
-from netslim.core.files import check_writable, temporary_name, write_errors
+from netslim.core.files import (
+    aside_name,
+    check_writable,
+    followed,
+    remove_leftovers,
+    temporary_name,
+    write_errors,
+)
 from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import CONFIG, read_folder
@@ -177,18 +183,24 @@ def _reloaded(model: nn.Module, folder: Path) -> nn.Module:
 
 @contextmanager
 def _put_in_place(path: Path) -> Iterator[Path]:
-    """A temporary name; what was written there replaces `path` at the end, and is removed after an error."""
-    temporary, old = temporary_name(path), path.with_name(f".{path.name}.old-{os.getpid()}")
+    """A temporary name; what was written there replaces `path` at the end, and is removed after an error.
+
+    A folder can't be replaced in one step: the old one is set aside first, and `recover` gives it its name back should
+    the process be killed before the new one has it.
+    """
+    with write_errors(path):
+        path = followed(path)
+    temporary, aside = temporary_name(path), aside_name(path)
     try:
         yield temporary
         with write_errors(path):
             if path.is_dir():
-                path.rename(old)
-            temporary.rename(path)
+                DISK.rename(path, aside)
+            DISK.rename(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
-        if not path.exists() and old.exists():
-            old.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
+        if not path.exists() and aside.exists():
+            aside.rename(path)
+        for left in (temporary, aside):
+            with suppress(OSError):
+                DISK.remove(left)
+    remove_leftovers(path)

@@ -1,21 +1,48 @@
 """Plans as plain data, for JSON and checkpoints; those of earlier versions are read as well."""
 
+import json
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import pydantic
 import torch
 
-from netslim.core.errors import UsageError
-from netslim.core.example import Inputs, TensorSpec, inputs_from_dict, inputs_to_dict
-from netslim.core.protocols import ArchSpec, Budget, Cost, GroupPlan, LeftAlone, PrunePlan
+from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.example import Inputs, TensorSpec, inputs_from_dict
+from netslim.core.protocols import PrunePlan
+from netslim.core.schemas import LARGEST_INPUT, Architecture, as_model, explained, read_json
+
+_PLAN = pydantic.TypeAdapter(PrunePlan)
 
 
 def plan_from_dict(data: Mapping[str, Any]) -> PrunePlan:
     """A plan from the plain data of `PrunePlan.to_dict`. Raises UsageError if it is not one."""
     try:
-        return _plan(data)
+        if isinstance(data, Mapping) and isinstance(data.get("arch"), Mapping):
+            as_model(Architecture, data["arch"])
+        plan = _PLAN.validate_json(
+            json.dumps({**data, "resolved": None}), strict=True
+        )  # JSON's types: a list is a tuple, but "3" no number
+    except pydantic.ValidationError as error:
+        raise UsageError(f"this is no prune plan: {explained(error)}") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(f"this is no prune plan: {error}") from error
+    if plan.inputs is not None:
+        _check_inputs(plan.inputs)
+    if not plan.input_shape or min(plan.input_shape) < 1 or math.prod(plan.input_shape) > LARGEST_INPUT:
+        raise UsageError(f"this is no prune plan: input_shape {plan.input_shape} is not possible")
+    return plan
+
+
+def _check_inputs(inputs: Mapping[str, Any]) -> None:
+    try:
+        specs = inputs_from_dict(inputs).tensors
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UsageError(f"this is no prune plan: {type(error).__name__} {error}") from error
+        raise UsageError(f"this is no prune plan: its inputs are none: {type(error).__name__} {error}") from error
+    if not specs or any(min(spec.shape, default=1) < 1 or math.prod(spec.shape) > LARGEST_INPUT for spec in specs):
+        raise UsageError("this is no prune plan: its inputs are not possible")
 
 
 def inputs_of(plan: PrunePlan) -> Inputs:
@@ -25,33 +52,11 @@ def inputs_of(plan: PrunePlan) -> Inputs:
     return Inputs((TensorSpec(torch.Size(plan.input_shape), torch.get_default_dtype()),), {})
 
 
-def _inputs(data: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if data is None else inputs_to_dict(inputs_from_dict(data))
-
-
-def _plan(data: Mapping[str, Any]) -> PrunePlan:
-    arch, budget = data["arch"], data.get("budget")
-    return PrunePlan(
-        arch=ArchSpec(name=arch["name"], arguments=dict(arch["arguments"])) if arch else None,
-        groups=tuple(
-            GroupPlan(name=str(g["name"]), total=int(g["total"]), keep=tuple(int(i) for i in g["keep"]))
-            for g in data["groups"]
-        ),
-        percent=float(data["percent"]),
-        criterion=str(data["criterion"]),
-        min_channels=int(data["min_channels"]),
-        clamped=tuple(str(name) for name in data["clamped"]),
-        before=Cost(**data["before"]),
-        after=Cost(**data["after"]),
-        input_shape=tuple(int(size) for size in data["input_shape"]),
-        traced=bool(data.get("traced", False)),
-        left_alone=tuple(
-            LeftAlone(name=str(part["name"]), channels=int(part["channels"]), reason=str(part["reason"]))
-            for part in data.get("left_alone", ())
-        ),
-        budget=Budget(**budget) if budget else None,
-        round_to=int(data.get("round_to", 1)),
-        unrounded=tuple(str(name) for name in data.get("unrounded", ())),
-        inputs=_inputs(data.get("inputs")),
-        notes=tuple(str(note) for note in data.get("notes", ())),
-    )
+def read_plan(path: Path) -> PrunePlan:
+    """The plan in a JSON file. Raises CheckpointError if there is none."""
+    try:
+        return plan_from_dict(read_json(path))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read the plan {path}: {error}") from error
+    except UsageError as error:
+        raise CheckpointError(f"{path}: {error}") from error

@@ -5,6 +5,7 @@ from types import FrameType
 from typing import Any
 
 from netslim.core.launch import launched
+from netslim.core.signals import Stopped
 
 
 class Interrupt:
@@ -13,11 +14,15 @@ class Interrupt:
     Under `torchrun` the second one is passed over, too: it sends every signal on to processes that may have got it, and
     kills what still runs after 30 seconds.
 
+    Args:
+        at_once: the first one raises `Stopped`, too, instead of waiting for the question.
+
     Attributes:
         signal: number of the signal that came, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_once: bool = False) -> None:
+        self._at_once = at_once
         self.signal: int | None = None
         self._previous: dict[int, Any] = {}
 
@@ -34,6 +39,8 @@ class Interrupt:
         self.signal = number
         if not launched():
             self._restore()
+        if self._at_once:
+            raise Stopped(number)
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from netslim.core.config import Setting
+from netslim.core.config import RUN_FILES, Setting
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import DataConfig
 
@@ -12,7 +12,7 @@ _CRITERIA = plugins.either(plugins.CRITERIA.names())
 class TrialConfig(DataConfig):
     """Prunings of a network that are tried without training."""
 
-    model: Path = Setting(..., "checkpoint of the network")
+    model: Path = Setting(..., "checkpoint of the network", reads=True)
     dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file")
     criterion: str = Setting("bn_scale", f"how channels are scored: {_CRITERIA}")
     min_channels: int = Setting(1, "channels that every layer keeps at least", ge=1)
@@ -33,7 +33,7 @@ class SweepConfig(TrialConfig):
     target_macs: str | None = Setting(None, "MACs that remain instead, with commas between: 0.8,0.6 or 120M,80M")
     criterion: str = Setting("bn_scale", f"how channels are scored: {_CRITERIA}; several with commas between")
     latency_batch: int = Setting(1, "images per call whose time is measured; 0: no times", ge=0)
-    save: Path = Setting(Path("sweep"), "folder for sweep.csv and sweep.png", free=True)
+    save: Path = Setting(Path("sweep"), "folder for sweep.csv and sweep.png", free=True, writes=("sweep.*", *RUN_FILES))
 
 
 class SensitivityConfig(TrialConfig):
@@ -44,4 +44,9 @@ class SensitivityConfig(TrialConfig):
         0, "batches of 128 training images for BatchNorm statistics, for a second accuracy; 0: none", ge=0
     )
     images: int = Setting(1000, "number of images that judge, drawn from the split", ge=1)
-    save: Path = Setting(Path("sensitivity"), "folder for sensitivity.csv and sensitivity.png", free=True)
+    save: Path = Setting(
+        Path("sensitivity"),
+        "folder for sensitivity.csv and sensitivity.png",
+        free=True,
+        writes=("sensitivity.*", *RUN_FILES),
+    )

@@ -18,6 +18,7 @@ from netslim.core.errors import ArgumentError, InterruptedRunError, setting
 from netslim.core.protocols import PrunableModel
 from netslim.core.runlog import RunDirectory
 from netslim.core.seeding import derive_seed
+from netslim.core.signals import Stopped
 from netslim.data import ImageDataset, Split, evaluation_batches, split_validation
 from netslim.network import restore
 from netslim.stages.analyze.config import TrialConfig
@@ -172,7 +173,7 @@ class Series:
     def __init__(self, directory: RunDirectory, interrupt: Interrupt) -> None:
         self._directory = directory
         self._interrupt = interrupt
-        self._done = {row["key"]: row for row in directory.metrics()}
+        self._done = {row["key"]: row for row in directory.metrics("key")}
 
     def row(self, key: str, measure: Callable[[], Mapping[str, Any]]) -> Row:
         """The row of this key: logged before, or measured now."""
@@ -194,6 +195,11 @@ class Series:
 
 @contextmanager
 def series(directory: RunDirectory) -> Iterator[Series]:
-    """Rows in this directory, measured until Ctrl-C."""
-    with Interrupt() as interrupt:
-        yield Series(directory, interrupt)
+    """Rows in this directory, measured until Ctrl-C: it need not wait, since a row that lacks is measured again."""
+    with Interrupt(at_once=True) as interrupt:
+        measured = Series(directory, interrupt)
+        try:
+            yield measured
+        except Stopped:
+            measured.check_stop()
+            raise

@@ -13,6 +13,7 @@ class BenchConfig(StageConfig):
         ...,
         f"checkpoints (.pth.tar), exported folders, {plugins.either(['.safetensors', *plugins.suffixes()])}; "
         "the first is the baseline",
+        reads=True,
     )
     engines: str = Setting("eager,onnxruntime", f"what runs them: {', '.join(plugins.engines())}; with commas between")
     batch_sizes: str = Setting("1,128", "images per call, with commas between")
@@ -21,4 +22,4 @@ class BenchConfig(StageConfig):
     seconds: float = Setting(1.0, "measured time per file, engine, batch size and number of threads", gt=0)
     trust: bool = Setting(False, "run the code in folders of target eager; only for folders whose origin you trust")
     memory: bool = Setting(True, "measure peak memory, in a process of its own for each")
-    save: Path = Setting(Path("bench"), "folder for bench.csv and bench.png", free=True)
+    save: Path = Setting(Path("bench"), "folder for bench.csv and bench.png", free=True, writes=("bench.*",))

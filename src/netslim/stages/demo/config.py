@@ -8,5 +8,5 @@ from netslim.core.config import Setting, StageConfig
 class DemoConfig(StageConfig):
     """The five steps on the embedded digits."""
 
-    save: Path = Setting(Path("runs/demo"), "folder for all files", free=True)
+    save: Path = Setting(Path("runs/demo"), "folder for all files", free=True, writes=("*",))
     seed: int = Setting(1, "seed of everything random")

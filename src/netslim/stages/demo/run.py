@@ -1,11 +1,10 @@
 """`netslim demo`: the guide's five steps on the embedded digits, with a table and a picture."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from netslim.core.protocols import PrunePlan
-from netslim.pruning import plan_from_dict
+from netslim.pruning.plan_data import read_plan
 from netslim.report.console import say
 from netslim.report.figures.phases import draw_phases
 from netslim.report.tables import percent, print_table
@@ -66,7 +65,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     moved = {**moved, "top1": untrained["top1"], "macs": untrained["macs"]}
     steps = {"transfer": moved, "fine-tune": tuned, "sparsity": sparse, "prune": pruned, "fine-tune pruned": final}
     phases = [_phase(name, result) for name, result in steps.items()]
-    plan = plan_from_dict(json.loads((save / "pruned" / PLAN).read_text()))
+    plan = read_plan(save / "pruned" / PLAN)
     _show(phases, plan, save / "demo.png")
     return {"phases": phases, "channels": pruned["channels"], "kept": pruned["kept"], "seed": seed}
 

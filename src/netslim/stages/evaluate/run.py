@@ -1,11 +1,12 @@
 """`netslim evaluate`: accuracy of a checkpoint."""
 
+import math
 from typing import Any
 
 import torch
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.errors import ArgumentError
+from netslim.core.errors import ArgumentError, CheckpointError
 from netslim.cost import measure
 from netslim.data import evaluation_batches
 from netslim.network import restore
@@ -36,6 +37,10 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     split = dataset.test if config.split == "test" else dataset.train
     batches = evaluation_batches(split, dataset, batch_size=config.test_batch_size, device=device)
     found = evaluate(model, batches)
+    if not math.isfinite(found.loss):
+        raise CheckpointError(
+            f"{config.model} holds a network whose loss on {name} is {found.loss}: its accuracy means nothing"
+        )
     cost = measure(model, torch.zeros(1, *split.images.shape[1:], device=device))
     say(
         f"{name} {config.split}: top-1 {percent(found.top1)} ({found.correct}/{found.images}), loss {found.loss:.4f}; "

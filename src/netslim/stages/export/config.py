@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from netslim.core.apart import Use
 from netslim.core.config import Setting, StageConfig
 from netslim.stages.shared import plugins
 
@@ -9,10 +10,12 @@ from netslim.stages.shared import plugins
 class ExportConfig(StageConfig):
     """A network made for inference, in a file."""
 
-    model: Path = Setting(..., "checkpoint of the network")
+    model: Path = Setting(..., "checkpoint of the network", reads=True)
     target: str = Setting("onnx", f"kind of file: {plugins.either(plugins.summarised(plugins.TARGETS))}")
     output: Path | None = Setting(
-        None, f"file ({', '.join(plugins.suffixes())}) or folder to write; default: beside the checkpoint"
+        None,
+        f"file ({', '.join(plugins.suffixes())}) or folder to write; default: beside the checkpoint",
+        writes=True,
     )
     image_size: int | None = Setting(None, "side of the square images; default: the one in the checkpoint", ge=1)
     selection: str | None = Setting(None, "channel selections as gather or zeros; default: the faster, measured")
@@ -23,3 +26,10 @@ class ExportConfig(StageConfig):
     )
     batch_size: int = Setting(1, "images per call when forms are measured", ge=1)
     seconds: float = Setting(0.3, "measured time per form", gt=0)
+
+    def writes(self) -> list[Use]:
+        """The output, with the name that it has by default."""
+        from netslim.stages.export.run import output_of
+
+        output = output_of(self)
+        return [Use(setting="output", path=output, names=() if output.suffix else ("*",))]

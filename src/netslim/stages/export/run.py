@@ -34,7 +34,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
     target.check(config.target)
     if config.selection not in (None, *SELECTIONS):
         raise ArgumentError("selection", config.selection, f"type {either(SELECTIONS)}, or leave it out: the faster")
-    output = config.output or _beside(config.model, config.target, target.suffix)
+    output = output_of(config)
     check_path(output, config.target)
     checkpoint = read(config.model)
     model = restore(checkpoint, config.model).eval()
@@ -70,9 +70,10 @@ def run(config: ExportConfig) -> dict[str, Any]:
     }
 
 
-def _beside(model: Path, target: str, suffix: str) -> Path:
-    stem = model.name.removesuffix(ENDING)
-    return model.with_name(f"{stem}{suffix}" if suffix else f"{stem}-{target}")
+def output_of(config: ExportConfig) -> Path:
+    """The file or folder to write: as given, or beside the checkpoint. Raises UsageError for an unknown target."""
+    suffix, stem = TARGETS.get(config.target).suffix, config.model.name.removesuffix(ENDING)
+    return config.output or config.model.with_name(f"{stem}{suffix}" if suffix else f"{stem}-{config.target}")
 
 
 def _facts(model: PrunableModel, checkpoint: Checkpoint, path: Path) -> dict[str, Any]:

@@ -8,4 +8,4 @@ from netslim.core.config import Setting, StageConfig
 class InfoConfig(StageConfig):
     """What a checkpoint holds."""
 
-    model: Path = Setting(..., "checkpoint")
+    model: Path = Setting(..., "checkpoint", reads=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from netslim.core.config import Setting
+from netslim.core.config import RUN_FILES, Setting
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import DataConfig
 from netslim.training.schedule import SCHEDULES
@@ -11,7 +11,7 @@ from netslim.training.schedule import SCHEDULES
 class PruneConfig(DataConfig):
     """Removal of the channels with the smallest scales."""
 
-    model: Path = Setting(..., "checkpoint of the network to prune")
+    model: Path = Setting(..., "checkpoint of the network to prune", reads=True)
     dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file")
     depth: int | None = Setting(None, "expected depth; default: whatever the file holds")
     percent: float | None = Setting(
@@ -46,4 +46,9 @@ class PruneConfig(DataConfig):
     schedule: str = Setting("cosine", f"with --steps: {plugins.either(SCHEDULES)}")
     batch_size: int = Setting(64, "with --steps: images per step of training", ge=1, le=1_000_000)
     precision: str = Setting("auto", "with --steps: fp32 (exact), bf16, fp16, or auto: the fastest in a short probe")
-    save: Path = Setting(Path("pruned"), "folder for pruned.pth.tar, plan.json and prune.txt", free=True)
+    save: Path = Setting(
+        Path("pruned"),
+        "folder for pruned.pth.tar, plan.json and prune.txt",
+        free=True,
+        writes=("pruned.pth.tar", "plan.json", "prune.txt", "round*", *RUN_FILES),
+    )

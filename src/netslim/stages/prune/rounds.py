@@ -8,7 +8,6 @@ of 100 channels down to 30 in three rounds, it would take 44 % of what is left, 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from netslim.cost import measure
 from netslim.network import restore
 from netslim.pruning import plan_from_dict
 from netslim.pruning.budget.request import Request
+from netslim.pruning.plan_data import read_plan
 from netslim.report.console import say
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.planning import budget_of
@@ -116,7 +116,7 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
         folder = config.save / f"round{number}"
         say(f"round {number} of {config.steps}: {folder}")
         found = prune(_pruning(config, model, folder / "pruned", course.budget(number, plans)))
-        plans.append(plan_from_dict(json.loads((folder / "pruned" / "plan.json").read_text())))
+        plans.append(read_plan(folder / "pruned" / "plan.json"))
         model = _train(_training(config, name, checkpoint, Path(found["file"]), folder / "trained"))
     say(f"round {config.steps} of {config.steps}: {config.save}")
     return _pruning(config, model, config.save, course.budget(config.steps, plans)), plans[0]

@@ -12,6 +12,6 @@ class DataConfig(StageConfig):
     """Where images come from."""
 
     data_dir: Path | None = Setting(None, "folder of the data sets; default: $NETSLIM_DATA_DIR, else ./data", free=True)
-    image_size: int | None = Setting(None, "side of the square images; default: the data set's own", ge=8)
+    image_size: int | None = Setting(None, "side of the square images; default: the data set's own", ge=8, le=8192)
     unverified_data: bool = Setting(False, "accept local data files whose hash is not the official one", free=True)
     device: str = Setting("auto", "auto, cpu, cuda or cuda:N")

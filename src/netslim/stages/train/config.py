@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from netslim.core.config import Setting, with_options
+from netslim.core.config import RUN_FILES, Setting, with_options
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import SEED, VAL_SHARE, DataConfig
 from netslim.training.schedule import SCHEDULES
@@ -24,9 +24,9 @@ class TrainConfig(DataConfig):
     )
     stem: str | None = Setting(None, "first layers of a library's network: imagenet (default), or cifar: small images")
     resume: Path | None = Setting(
-        None, "start from this file's weights (a new phase: epoch 0, this command's settings)"
+        None, "start from this file's weights (a new phase: epoch 0, this command's settings)", reads="own"
     )
-    refine: Path | None = Setting(None, "rebuild the pruned network in this file and fine-tune it")
+    refine: Path | None = Setting(None, "rebuild the pruned network in this file and fine-tune it", reads="own")
     reinitialize: bool = Setting(False, "with --refine: keep the file's shape alone, and start from new weights")
     sparsity_regularization: bool = Setting(False, "train with a penalty on BatchNorm scales", aliases=["-sr"])
     s: float = Setting(1e-4, "strength of the penalty", ge=0)
@@ -40,7 +40,9 @@ class TrainConfig(DataConfig):
         None,
         f"weight decay on BatchNorm scales; default: yes, but not with penalties other than {', '.join(_DECAYING)}",
     )
-    teacher: Path | None = Setting(None, "trained network (the unpruned one) whose logits count in the loss")
+    teacher: Path | None = Setting(
+        None, "trained network (the unpruned one) whose logits count in the loss", reads=True
+    )
     teacher_weight: float = Setting(0.5, "share of the teacher in the loss", gt=0, le=1)
     temperature: float = Setting(4.0, "temperature of the teacher's and the network's logits", gt=0)
     epochs: int = Setting(160, "number of epochs", ge=1)
@@ -64,4 +66,6 @@ class TrainConfig(DataConfig):
     )
     seed: int = Setting(SEED, "seed of everything random")
     log_interval: int = Setting(100, "batches between plain log lines", ge=1, free=True)
-    save: Path = Setting(Path("logs"), "folder of this run", free=True)
+    save: Path = Setting(
+        Path("logs"), "folder of this run", free=True, writes=("checkpoint.pth.tar", "model_best.pth.tar", *RUN_FILES)
+    )

@@ -91,7 +91,7 @@ class TrainFiles:
 
     def seconds(self) -> float:
         """Time spent in all epochs."""
-        return self._world.from_first(lambda: float(sum(row["seconds"] for row in self._directory.metrics())))
+        return self._world.from_first(lambda: float(sum(row["seconds"] for row in self._directory.metrics("seconds"))))
 
     def finish(self, result: dict[str, Any]) -> None:
         """Marks the run as finished, with what it found."""

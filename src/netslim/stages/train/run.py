@@ -1,5 +1,6 @@
 """`netslim train`: one phase of training, from scratch, from a file's weights, or of a pruned network."""
 
+import dataclasses
 import functools
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,11 +23,13 @@ from netslim.stages.shared.architectures import fresh_model
 from netslim.stages.shared.datasets import dataset_facts, open_dataset
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.facts import precision_of, training_facts
 from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
 from netslim.stages.train.initial_model import start_model, take_up_momentum_
 from netslim.stages.train.messages import BY_ACCURACY, BY_OBJECTIVE, arguments, processes, summary
 from netslim.stages.train.step_setup import build_step, check_step, graphs_for, open_teacher, recorder_for
 from netslim.training.evaluate import Evaluation, evaluate
+from netslim.training.lone_images import least_share
 from netslim.training.loop import StopRequested, Training, TrainState
 from netslim.training.optimizer import export_state, import_state
 from netslim.training.precision import Precision
@@ -113,6 +116,7 @@ class Phase:
         previous = files.previous()
         model = restore(previous, config.save / CHECKPOINT) if previous else start_model(config, self.dataset)
         self.model = model.to(self.device)
+        self.world = world = dataclasses.replace(world, least=self._least())
         self.batches = TrainBatches(
             self.splits.train,
             self.dataset,
@@ -120,6 +124,7 @@ class Phase:
             seed=config.seed,
             device=self.device,
             share=functools.partial(world.share, parts=config.accumulate),
+            least=world.least * world.size,
         )
         self.precision = self._precision()
         self.precision.arrange_(self.model)
@@ -221,6 +226,12 @@ class Phase:
         say(f"finished: {summary(result)}; {self.config.save / BEST}")
         return result
 
+    def _least(self) -> int:
+        """Images that every process needs of every part of a batch."""
+        example = torch.empty(1, *self.splits.train.images.shape[1:])
+        sizes = self.config.batch_size, len(self.splits.train)
+        return least_share(self.model, example, self.world, sizes, self.config.accumulate)
+
     def _precision(self) -> Precision:
         """Chosen once per run: a continued run must not choose another one."""
 
@@ -229,8 +240,8 @@ class Phase:
             found = choose_precision(self.config.precision, self.model, *self._first_batch(), recorder)
             return found.name, found.channels_last
 
-        name, channels_last = self.files.remember("precision", choose, default=("fp32", False))
-        return Precision(name, channels_last)
+        recorded = self.files.remember("precision", choose, default=("fp32", False))
+        return precision_of(recorded, self.config.save)
 
     def _first_batch(self) -> tuple[Tensor, Tensor]:
         return next(iter(self.batches.epoch(0)))
@@ -260,22 +271,22 @@ class Phase:
         return checkpoint
 
     def _restore_state(self, checkpoint: Checkpoint) -> None:
-        path, saved = self.config.save / CHECKPOINT, checkpoint.training
+        path = self.config.save / CHECKPOINT
         if checkpoint.optimizer is None:
             raise CheckpointError(f"{path} has no optimizer state; give another `save`")
+        saved = training_facts(checkpoint, path)
         import_state(self.step.optimizer, self.model, checkpoint.optimizer)
-        self.step.scaler.load_state_dict(saved["scaler"])
-        rng: Tensor | None = saved["rng"]
+        self.step.scaler.load_state_dict(saved.scaler)
         self.state = TrainState(
             epoch=checkpoint.epoch,
-            batch=saved["batch"],
-            loss_sum=saved["loss_sum"],
-            correct=saved["correct"],
-            images=saved["images"],
+            batch=saved.batch,
+            loss_sum=saved.loss_sum,
+            correct=saved.correct,
+            images=saved.images,
             best=checkpoint.best_prec1,
-            best_epoch=saved["best_epoch"],
-            objective=saved["objective"],
-            rng=rng,
+            best_epoch=saved.best_epoch,
+            objective=saved.objective,
+            rng=saved.rng,
         )
         say(f"going on with {path}: epoch {self.state.epoch + 1}, batch {self.state.batch + 1}")
 

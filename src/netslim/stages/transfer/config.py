@@ -35,9 +35,11 @@ class TransferConfig(DataConfig):
     recalibrate: int | None = Setting(
         None, "batches of 128 training images for BatchNorm statistics; default: 20 if at hand; 0: none", ge=0
     )
-    output: Path = Setting(Path("transferred_model.pth.tar"), "file to write")
-    report: Path | None = Setting(None, "JSON file for what became of every key")
-    plot: Path | None = Setting(None, "picture (.png, .svg, .pdf) of which block went where")
+    output: Path = Setting(Path("transferred_model.pth.tar"), "file to write", writes=True)
+    report: Path | None = Setting(None, "JSON file for what became of every key", writes=True)
+    plot: Path | None = Setting(None, "picture (.png, .svg, .pdf) of which block went where", writes=True)
     pretrained: bool = Setting(True, "use the source's pretrained weights")
-    weights: Path | None = Setting(None, "the source's weights from this file (.pth, .pth.tar, .safetensors)")
+    weights: Path | None = Setting(
+        None, "the source's weights from this file (.pth, .pth.tar, .safetensors)", reads=True
+    )
     seed: int = Setting(1, "seed of what is not transferred, and of the images that statistics come from")

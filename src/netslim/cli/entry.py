@@ -1,0 +1,30 @@
+"""Where the command and the root's scripts start: signals are handled before anything heavy is imported."""
+
+import sys
+from collections.abc import Callable
+
+from netslim.core import signals
+
+
+def main() -> None:
+    """`netslim ...` with the process's arguments."""
+    signals.install()
+    from netslim.cli.app import main as netslim
+
+    _to_the_end(netslim)
+
+
+def script(name: str) -> None:
+    """One of the guide's scripts with the process's arguments."""
+    signals.install()
+    from netslim.cli.scripts import run
+
+    _to_the_end(lambda: run(name))
+
+
+def _to_the_end(act: Callable[[], None]) -> None:
+    try:
+        act()
+    except signals.Stopped as stop:  # between a verb's own end and this line
+        print(signals.line(stop.number), file=sys.stderr)  # noqa: T201
+        sys.exit(128 + stop.number)

@@ -1,0 +1,87 @@
+"""What a command reads and what it writes must be different files, whatever they are called."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from netslim.core.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """A file that a setting names, or a folder with the names of what will be written into it.
+
+    Attributes:
+        setting: its name.
+        path: its value.
+        own: whether it may lie in the run's own folder, which asks to go on with the run that is there.
+        names: of a folder: names and patterns (`round*`) of what is written there; `*` for all of it.
+    """
+
+    setting: str
+    path: Path
+    names: tuple[str, ...] = ()
+    own: bool = False
+
+    def __str__(self) -> str:
+        return f"`{self.setting}={self.path}`"
+
+
+def check_apart(reads: Sequence[Use], writes: Sequence[Use]) -> None:
+    """Raises UsageError if something is written on top of what is read, or two things into one place.
+
+    Links, hard links and other spellings of a path count as the file itself.
+    """
+    for number, output in enumerate(writes):
+        for other in reads:
+            if _meets(output, other) and not (other.own and output.names):
+                raise UsageError(
+                    f"{output} would replace the file of {other}: type another name for `{output.setting}`"
+                )
+        for other in writes[:number]:
+            if _meets(output, other) or _meets(other, output):
+                raise UsageError(
+                    f"{output} and {other} are written to the same place: type another name for `{output.setting}`"
+                )
+
+
+def _meets(output: Use, other: Use) -> bool:
+    """Whether writing `output` touches the file `other` (of a folder: what is written there)."""
+    if other.names and not output.names:
+        return _meets(other, output)
+    if other.names:
+        return _real(output.path) == _real(other.path)
+    if not output.names:
+        return _same(output.path, other.path)
+    return any(_same(path, other.path) for path in _files(output)) or _lies_in(other.path, output)
+
+
+def _files(folder: Use) -> Iterator[Path]:
+    """What is in a folder already and will be written anew."""
+    if folder.path.is_dir():
+        for path in folder.path.rglob("*"):
+            name = str(path.relative_to(folder.path))
+            if any(fnmatch(name, pattern) for pattern in folder.names) and path.is_file():
+                yield path
+
+
+def _lies_in(path: Path, folder: Use) -> bool:
+    real, root = _real(path), _real(folder.path)
+    if real == root:
+        return True
+    return real.is_relative_to(root) and any(fnmatch(str(real.relative_to(root)), name) for name in folder.names)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        if one.is_file() and other.is_file():
+            return one.samefile(other)
+    except OSError:
+        return False
+    return _real(one) == _real(other) and (one.is_dir() or not one.exists())  # devices and pipes are anybody's
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

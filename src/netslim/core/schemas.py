@@ -1,0 +1,167 @@
+"""What files say of themselves, as typed models: metadata of checkpoints, `run.json`, rows of `metrics.jsonl`.
+
+Types are strict (a number in quotes is no number) and sizes are bounded, so that nothing that a file claims can take
+memory or time without measure. Unknown keys are kept: a newer netslim may have written them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from netslim.core.files import read_text
+
+LARGEST_JSON = 64 * 2**20  # bytes of a JSON file
+LARGEST_DEPTH = 2_000  # layers
+LARGEST_COUNT = 10_000_000  # classes, channels
+LARGEST_INPUT = 2**28  # numbers in one input
+
+Scalar = bool | int | float | str | None
+Count = Annotated[int, Field(ge=0)]
+Side = Annotated[int, Field(ge=1, le=2**16)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+M = TypeVar("M", bound=BaseModel)
+
+
+class FileModel(BaseModel):
+    """Base: strict types, unknown keys kept."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+
+class Architecture(FileModel):
+    """How a network is built."""
+
+    name: str
+    arguments: dict[str, Scalar | list[Scalar] | dict[str, Scalar]] = Field(default_factory=dict)
+
+    @pydantic.field_validator("arguments")
+    @classmethod
+    def _bounded(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        for name, value in arguments.items():
+            limit = LARGEST_DEPTH if name == "depth" else LARGEST_COUNT
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, int) and abs(number) > limit:
+                    raise ValueError(f"{name} {number:,} is more than {limit:,}")
+        return arguments
+
+
+class DatasetFacts(FileModel):
+    """What a network was trained on."""
+
+    name: str | None = None
+    class_names: list[str] | None = None
+    mean: list[Finite] | None = None
+    std: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+    in_channels: Annotated[int, Field(ge=1, le=2**16)] | None = None
+    image_size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
+    resized: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _bounded(self) -> DatasetFacts:
+        height, width = self.image_size or (1, 1)
+        if height * width * (self.in_channels or 1) > LARGEST_INPUT:
+            raise ValueError(f"an image of {height} x {width} is larger than {LARGEST_INPUT:,} numbers")
+        return self
+
+
+class OwnPart(FileModel):
+    """What stands under `netslim` in a checkpoint."""
+
+    format: int = 1
+    arch: Architecture | None = None
+    plan: dict[str, Any] | None = None
+    dataset: DatasetFacts | None = None
+    training: dict[str, Any] | None = None
+    provenance: dict[str, Any] | None = None
+
+
+class ParameterGroup(FileModel):
+    """Settings of an optimizer."""
+
+    lr: Finite
+
+
+class OptimizerState(FileModel):
+    """An optimizer's state in torch's format."""
+
+    state: dict[Any, dict[str, Any]]
+    param_groups: Annotated[list[ParameterGroup], Field(min_length=1)]
+
+
+class TopLevel(FileModel):
+    """The keys that the original scripts' files have, but for the tensors."""
+
+    epoch: Count = 0
+    best_prec1: Finite = 0.0
+    cfg: list[int | Literal["M"]] | None = None
+    optimizer: OptimizerState | None = None
+    netslim: OwnPart | None = None
+
+
+class Parent(FileModel):
+    """A file that a run started from."""
+
+    path: str
+    sha256: str | None = None
+
+
+class RunRecord(FileModel):
+    """`run.json`."""
+
+    run_id: str
+    stage: str
+    status: Literal["new", "running", "finished"]
+    config: dict[str, Any]
+    parents: dict[str, Parent]
+    result: dict[str, Any] | None = None
+    choices: dict[str, Any] | None = None
+
+
+class MetricsRow(FileModel):
+    """A line of `metrics.jsonl`."""
+
+    epoch: Count | None = None
+    seconds: Finite | None = None
+    key: str | None = None
+
+
+def explained(error: pydantic.ValidationError) -> str:
+    """The first mistake in one line: where, and what is wrong."""
+    item = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in item["loc"])
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{where or 'the whole'}: {message[:1].lower()}{message[1:]}"
+
+
+def read_json(path: Path) -> Any:
+    """The data in a JSON file.
+
+    Raises:
+        OSError: it can't be read, is no regular file, or is too large.
+        ValueError: it is no JSON in UTF-8, or nested too deep.
+    """
+    return parse_json(read_text(path, LARGEST_JSON))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The data in a JSON text. Raises ValueError if it is none, or nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def as_model(kind: type[M], data: Mapping[str, Any] | Any) -> M:
+    """`data` as a typed model. Raises ValueError that says in one line what is wrong."""
+    try:
+        return kind.model_validate(data)
+    except pydantic.ValidationError as error:
+        raise ValueError(explained(error)) from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
