@@ -13,7 +13,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from netslim.core.errors import UsageError
-from netslim.core.torch_internals import compiled_from
+from netslim.core.torch_internals import become_, compiled_from
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -73,8 +73,11 @@ def _loose_tensors(module: nn.Module) -> list[Tensor]:
 
 def _fix_(module: nn.Module) -> None:
     if parametrize.is_parametrized(module):
-        for name in list(cast(nn.ModuleDict, module.parametrizations)):
-            parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+        values = {name: getattr(module, name).detach().clone() for name in cast(nn.ModuleDict, module.parametrizations)}
+        del module.parametrizations
+        become_(module, type(module).__mro__[1])  # torch's way back would change the class, which the original shares
+        for name, value in values.items():
+            module.register_parameter(name, nn.Parameter(value))
     for hook in _hooks(module):
         if isinstance(hook, WeightNorm):
             remove_weight_norm(module, hook.name)

@@ -33,6 +33,7 @@ from netslim.dependency.trace import Call, Event, Results, Trace, Weight
 
 _TORCH = str(Path(torch.__file__).parent)
 _OURS = (str(Path(__file__).parent), str(Path(__file__).parent.parent / "core"))
+_GENERATED = "<eval_with_key>"
 _ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
 
 
@@ -156,7 +157,9 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
 @functools.cache
 def _file_of_network(path: str) -> str | None:
     """The name of a file of code, None if it is torch's or what follows it."""
-    return None if path.startswith((_TORCH, *_OURS)) else Path(path).name
+    if path.startswith((_TORCH, *_OURS)):
+        return None
+    return _GENERATED if path.startswith(_GENERATED) else Path(path).name  # torch.fx numbers the code of each copy
 
 
 def _given(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def scales_note(model: nn.Module, groups: Sequence[BoundGroup]) -> str | None:
     sizes = torch.cat([gammas.float().cpu() for gammas in found]).abs()
     others = sizes[sizes > 0]
     equal, spread = _equal(others), float(others.std(correction=0) / others.mean()) if len(others) else 0.0
-    if len(others) > 1 and equal < _EQUAL and spread >= _SPREAD:
+    if len(others) > 1 and equal <= _EQUAL and spread >= _SPREAD:
         return None
     zeros = f", {1 - len(others) / len(sizes):.0%} are zero" if len(others) < len(sizes) else ""
     return (
