@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -25,14 +25,16 @@ class Inputs:
     kwargs: Mapping[str, Any]
 
     @classmethod
-    def of(cls, example: Any) -> Inputs:
+    def of(cls, example: Any) -> Self:
         """A tuple is a network's positional arguments, a dictionary its keyword arguments, anything else its only one.
 
         Raises:
             UsageError: there is no tensor in it.
         """
-        if isinstance(example, Inputs):
+        if isinstance(example, cls):
             return example
+        if isinstance(example, Inputs):
+            return cls(example.args, example.kwargs)
         found = cls((), example) if isinstance(example, dict) else cls(_positional(example), {})
         if not found.tensors:
             raise UsageError(f"the example holds no tensor, but {type(example).__name__}: give an input of the network")
@@ -55,10 +57,10 @@ class Inputs:
         single = len(self.args) == 1 and not self.kwargs and isinstance(self.args[0], Tensor | TensorSpec)
         return single and self.args[0].dtype.is_floating_point
 
-    def map(self, change: Callable[[Any], Any]) -> Inputs:
+    def map(self, change: Callable[[Any], Any]) -> Self:
         """The same with each tensor changed."""
         args, kwargs = _mapped((self.args, dict(self.kwargs)), change)
-        return Inputs(args, kwargs)
+        return type(self)(args, kwargs)
 
     def call(self, model: nn.Module) -> Any:
         """What the network gives."""

@@ -30,7 +30,7 @@ from netslim.cost.params import count_params
 from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import LAYOUTS, Choice, Search, choose, shaped, simplified
 from netslim.deploy.parity import check_parity
-from netslim.deploy.signature import Example, Inputs
+from netslim.deploy.signature import Example, ExportInputs
 from netslim.deploy.target import TARGETS, Bundle, Target
 
 
@@ -89,8 +89,8 @@ def export(
     path, kind = Path(path), TARGETS.get(target)
     kind.check(target)
     check_path(path, target)
-    model, inputs = _on_cpu(model, Inputs.of(example).several())
-    example = inputs.args[0] if isinstance(example, Tensor) else inputs.kwargs or inputs.args
+    model, inputs = _on_cpu(model, ExportInputs.of(example).several())
+    example = inputs.args[0] if isinstance(example, Tensor) else dict(inputs.kwargs) or inputs.args
     with evaluation_mode(model):
         search = search or Search(selection="zeros", multiple=1, layout="nchw", bounds=kind.bounds)
         note, choice, network = _inference(model, example, kind, search)
@@ -128,9 +128,9 @@ def check_path(path: Path, target: str) -> None:
     check_writable(path / CONFIG if path.is_dir() else path)
 
 
-def _on_cpu(model: nn.Module, inputs: Inputs) -> tuple[nn.Module, Inputs]:
+def _on_cpu(model: nn.Module, inputs: ExportInputs) -> tuple[nn.Module, ExportInputs]:
     """Files are for a CPU: a network that is elsewhere is copied there."""
-    if all(tensor.device.type == "cpu" for tensor in (*inputs.leaves, *model.parameters(), *model.buffers())):
+    if all(tensor.device.type == "cpu" for tensor in (*inputs.tensors, *model.parameters(), *model.buffers())):
         return model, inputs
     return copy.deepcopy(model).cpu(), inputs.map(Tensor.cpu)
 

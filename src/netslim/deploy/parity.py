@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError
+from netslim.core.example import tensors_of
 from netslim.core.modes import evaluation_mode
-from netslim.deploy.signature import Example, Inputs, named_tensors, tensors_of
+from netslim.deploy.signature import Example, ExportInputs, named_tensors
 
 BATCHES = (1, 2, 7)
 TOLERANCE = 1e-4
@@ -35,14 +36,14 @@ def check_parity(model: nn.Module, run: Callable[..., Any], example: Example, na
     Raises:
         ParityError: it is above 1e-4, or not a number, or shapes differ.
     """
-    given, generator, worst = Inputs.of(example), torch.Generator().manual_seed(0), 0.0
-    device = given.leaves[0].device
+    given, generator, worst = ExportInputs.of(example), torch.Generator().manual_seed(0), 0.0
+    device = given.tensors[0].device
     for batch in BATCHES:
         inputs = given.noise(batch, generator)
         own = inputs.map(lambda leaf: leaf.to(device, copy=True))  # a network may write into its input
         with evaluation_mode(model), torch.inference_mode():
             expected = named_tensors(model(*own.args, **own.kwargs), "output")
-        found = tensors_of(run(*inputs.args, **inputs.kwargs))
+        found = list(tensors_of(run(*inputs.args, **inputs.kwargs)).values())
         worst = max(worst, _difference(expected, found, name, batch))
     return worst
 

@@ -5,48 +5,27 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from netslim.core.errors import UsageError
+from netslim.core.example import Inputs, tensors_of
 
 Example: TypeAlias = Tensor | tuple[Any, ...] | dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What a network is called with.
-
-    Attributes:
-        args, kwargs: of the call; tensors in them have the batch first where their first size is that of the first one.
-    """
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+class ExportInputs(Inputs):
+    """What a network that is exported is called with; tensors have the batch first where their first size is it."""
 
     @classmethod
-    def of(cls, example: Example) -> Inputs:
-        """Copies a tensor, a tuple of inputs or a dict of inputs by name. Raises UsageError for anything else."""
-        if isinstance(example, Tensor):
-            found = cls((example,), {})
-        elif isinstance(example, tuple):
-            found = cls(example, {})
-        elif isinstance(example, dict):
-            found = cls((), example)
-        else:
-            raise UsageError(f"`example` is a {type(example).__name__}: give a tensor, a tuple of inputs or a dict")
-        if not found.leaves:
-            raise UsageError("`example` holds no tensor: give what the network is called with")
-        return found.map(lambda leaf: leaf.detach().clone())  # torch takes one tensor for one input
-
-    @property
-    def leaves(self) -> list[Tensor]:
-        """The tensors."""
-        return list(named_tensors((self.args, self.kwargs), "input").values())
+    def of(cls, example: Any) -> Self:
+        """Copies of the tensors: torch's exporters take one tensor for one input. Raises UsageError for a list."""
+        if isinstance(example, list):
+            raise UsageError("`example` is a list: give a tensor, a tuple of inputs or a dict")
+        return super().of(example).map(lambda tensor: tensor.detach().clone())
 
     @property
     def names(self) -> list[str]:
@@ -55,26 +34,17 @@ class Inputs:
             return ["input"]
         return [*named_tensors(self.args, "input"), *named_tensors(self.kwargs, "input")]
 
-    @property
-    def batch(self) -> int:
-        """The first size of the first tensor that has any."""
-        return next((len(leaf) for leaf in self.leaves if leaf.dim()), 1)
-
-    def map(self, change: Any) -> Inputs:
-        """With every tensor changed by a function."""
-        return Inputs(*pytree.tree_map_only(Tensor, change, (self.args, self.kwargs)))
-
     def batched(self, leaf: Tensor) -> bool:
         """Whether a tensor's first size is the batch."""
         return leaf.dim() > 0 and len(leaf) == self.batch
 
-    def several(self) -> Inputs:
+    def several(self) -> ExportInputs:
         """With two inputs in the batch at least: torch's exporter takes one for a constant."""
         if self.batch > 1:
             return self
         return self.map(lambda leaf: torch.cat([leaf, leaf]) if self.batched(leaf) else leaf)
 
-    def noise(self, batch: int, generator: torch.Generator) -> Inputs:
+    def noise(self, batch: int, generator: torch.Generator) -> ExportInputs:
         """Another batch on the CPU: noise and one constant input; whole numbers are taken from these inputs."""
 
         def drawn(leaf: Tensor) -> Tensor:
@@ -101,36 +71,28 @@ class FlatNetwork(nn.Module):
     def __init__(self, network: nn.Module, inputs: Inputs) -> None:
         super().__init__()
         self.network = network
-        leaves, self._spec = pytree.tree_flatten((inputs.args, inputs.kwargs))
-        self._rest = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-        self._places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+        self._inputs = inputs
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Tensors in pytree order to tensors in pytree order."""
-        leaves = list(self._rest)
-        for place, tensor in zip(self._places, tensors, strict=True):
-            leaves[place] = tensor
-        args, kwargs = pytree.tree_unflatten(leaves, self._spec)
-        return tuple(tensors_of(self.network(*args, **kwargs)))
+        """Tensors in the order of the example to tensors in that of the outputs."""
+        given = iter(tensors)
+        outputs = self._inputs.map(lambda _: next(given)).call(self.network)
+        return tuple(tensors_of(outputs).values())
 
 
 def named_tensors(value: object, alone: str) -> dict[str, Tensor]:
     """The tensors in nested containers, by path: `{"a": x, "b": [y, (z,)]}` -> `a`, `b_0`, `b_1_0`.
 
     Args:
-        value: a tensor or containers that torch's pytree knows; what is no tensor is left out.
+        value: a tensor or containers, data classes and other objects that hold some; what is no tensor is left out.
         alone: the name of a tensor by itself, and what comes before numbers.
     """
+    if isinstance(value, Tensor):
+        return {alone: value}
     found: dict[str, Tensor] = {}
-    for path, leaf in pytree.tree_flatten_with_path(value)[0]:
-        if isinstance(leaf, Tensor):
-            found[_free("_".join(_part(key) for key in path), alone, found)] = leaf
+    for path, leaf in tensors_of(value).items():
+        found[_free(path, alone, found)] = leaf
     return found
-
-
-def tensors_of(value: object) -> list[Tensor]:
-    """The tensors in nested containers."""
-    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
 def _free(path: str, alone: str, taken: Mapping[str, object] | Sequence[str]) -> str:
@@ -140,8 +102,3 @@ def _free(path: str, alone: str, taken: Mapping[str, object] | Sequence[str]) ->
     while found in taken:
         found, number = f"{name}_{number}", number + 1
     return found
-
-
-def _part(key: object) -> str:
-    """What a key of a path is called: a dict's key, a number, or an attribute's name."""
-    return str(next(getattr(key, name) for name in ("key", "idx", "name") if hasattr(key, name)))

@@ -17,7 +17,7 @@ from netslim.core.files import atomic_write
 from netslim.deploy.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.onnx_hash import check_seal, seal
 from netslim.deploy.onnx_runtime import onnx_session, run_session
-from netslim.deploy.signature import Example, FlatNetwork, Inputs, named_tensors
+from netslim.deploy.signature import Example, ExportInputs, FlatNetwork, named_tensors
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Start, Target
 
 
@@ -49,7 +49,7 @@ class OnnxTarget(Target):
         content = path.read_bytes()
         check_seal(content, path)
         session = onnx_session(content, torch.get_num_threads())
-        return lambda *args, **kwargs: run_session(session, *Inputs(args, kwargs).leaves)
+        return lambda *args, **kwargs: run_session(session, *ExportInputs(args, kwargs).tensors)
 
     def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:  # noqa: ARG002
         """ONNX Runtime; the file's metadata says the rest."""
@@ -94,8 +94,8 @@ def _model(network: nn.Module, example: Example, facts: Mapping[str, str]) -> An
 def _by_torch(network: nn.Module, example: Example, facts: Mapping[str, str]) -> Any:
     from onnx import helper
 
-    inputs = Inputs.of(example).several()
-    flat, leaves = FlatNetwork(network, inputs).eval(), inputs.leaves
+    inputs = ExportInputs.of(example).several()
+    flat, leaves = FlatNetwork(network, inputs).eval(), inputs.tensors
     with torch.no_grad():
         outputs = named_tensors(network(*inputs.map(Tensor.clone).args, **inputs.map(Tensor.clone).kwargs), "output")
     batch = torch.export.Dim("batch")

@@ -13,7 +13,7 @@ import torch
 
 from netslim.core.files import atomic_write
 from netslim.deploy.pt2_archive import load_program, seal
-from netslim.deploy.signature import Inputs
+from netslim.deploy.signature import ExportInputs
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Target, input_of, start_with_torch, without_gradients
 
 
@@ -22,7 +22,7 @@ class ExportedProgramTarget(Target):
 
     def write(self, bundle: Bundle, path: Path) -> None:
         """Traces with two inputs or more: torch takes one for a constant."""
-        inputs, buffer = Inputs.of(bundle.example).several(), io.BytesIO()
+        inputs, buffer = ExportInputs.of(bundle.example).several(), io.BytesIO()
         shapes = inputs.dynamic_shapes(bundle.network.forward, torch.export.Dim("batch"))
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
