@@ -17,6 +17,7 @@ from verb_lines import verbs
 from netslim.core.disk import DISK
 
 Netslim = Callable[..., Any]
+FAULTS = ("ENOSPC", "EIO", "half", "crash")
 OPERATIONS = ("open", "write", "sync", "rename", "make_folder", "remove")
 VERBS = ["train", "transfer", "prune", "sweep", "export", "info"]
 
@@ -72,19 +73,19 @@ def attempt(netslim: Netslim, line: list[object], at: int, fault: str) -> None:
 
 
 def campaign(netslim: Netslim, verb: str, images: Path, model: Path, root: Path, chosen: Callable[[int], Any]) -> int:
-    """Fails at the chosen operations in every way; returns the number of tries."""
+    """Fails at the chosen operations, in one of four ways each; returns the number of tries."""
     before, tries = hashlib.sha256(model.read_bytes()).hexdigest(), 0
     total = operations(netslim, verbs(images, model, root / "count")[verb])
     for at in chosen(total):
-        for fault in ("ENOSPC", "EIO", "half", "crash"):
-            out = root / f"{verb}-{at}-{fault}"
-            line = verbs(images, model, out)[verb]
-            attempt(netslim, line, at, fault)
-            code, err = netslim(*line)
-            assert code == 0, f"{verb}, operation {at}, {fault}: {err}"
-            left = [path for path in out.rglob(".*") if ".tmp-" in path.name or ".old-" in path.name]
-            assert not left, f"{verb}, operation {at}, {fault}: {left}"
-            tries += 1
+        fault = FAULTS[tries % len(FAULTS)]
+        out = root / f"{verb}-{at}-{fault}"
+        line = verbs(images, model, out)[verb]
+        attempt(netslim, line, at, fault)
+        code, err = netslim(*line)
+        assert code == 0, f"{verb}, operation {at}, {fault}: {err}"
+        left = [path for path in out.rglob(".*") if ".tmp-" in path.name or ".old-" in path.name]
+        assert not left, f"{verb}, operation {at}, {fault}: {left}"
+        tries += 1
     assert hashlib.sha256(model.read_bytes()).hexdigest() == before
     return tries
 
@@ -93,14 +94,14 @@ def campaign(netslim: Netslim, verb: str, images: Path, model: Path, root: Path,
 def test_an_operation_that_fails(netslim: Netslim, images: Path, model: Path, tmp_path: Path, verb: str) -> None:
     """A few of them; all of them in the slow one."""
     source = random.Random(0)  # noqa: S311
-    assert campaign(netslim, verb, images, model, tmp_path, lambda total: source.sample(range(1, total + 1), 2)) == 8
+    assert campaign(netslim, verb, images, model, tmp_path, lambda total: source.sample(range(1, total + 1), 4)) == 4
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_operation_fails(netslim: Netslim, images: Path, model: Path, tmp_path: Path, verb: str) -> None:
-    assert campaign(netslim, verb, images, model, tmp_path, lambda total: range(1, min(total, 60) + 1))
+    assert campaign(netslim, verb, images, model, tmp_path, lambda total: range(1, total + 1))
 
 
 @pytest.mark.slow
