@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 ORIGINAL ?=
 BENCH := $(BIN)/python benchmarks
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test test-slow lint bench lock clean
 
 demo: $(STAMP)
 	rm -rf runs/demo
@@ -17,6 +17,9 @@ demo: $(STAMP)
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+test-slow: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q -m slow
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -11,22 +11,22 @@ from torch.distributed import TCPStore
 _stores: list[TCPStore] = []  # a process may ask after the others have ended
 
 
-def start_ranks(arguments: list[object], log: Path, size: int = 2) -> list[Started]:
-    """`netslim ARGUMENTS` in processes with the variables that torchrun sets."""
+def start_ranks(arguments: list[object], log: Path, size: int = 2, started: int | None = None) -> list[Started]:
+    """`netslim ARGUMENTS` in processes with the variables that torchrun sets; only the first `started` of them."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["netslim.stages.demo.run", "torch._dynamo", "torchvision"])
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # kept by torchrun's own process, too
     _stores.append(store)
     shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
     shared["TORCHELASTIC_USE_AGENT_STORE"] = "True"
-    started = []
-    for rank in range(size):
+    ranks: list[Started] = []
+    for rank in range(size if started is None else started):
         variables = {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
         own = log.with_name(f"{log.name}-{rank}")
         process = context.Process(target=as_rank, args=(variables, [str(a) for a in arguments], own))
         process.start()
-        started.append(Started(process, own))
-    return started
+        ranks.append(Started(process, own))
+    return ranks
 
 
 def as_rank(variables: dict[str, str], arguments: list[str], log: Path) -> None:

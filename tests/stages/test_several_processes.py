@@ -109,9 +109,43 @@ def test_a_killed_process_ends_all_with_one_message(command: list[object], tmp_p
     assert end(ranks) == [1, -signal.SIGKILL]
     assert time.monotonic() - start < 30
     assert ranks[0].err == (
-        f"netslim: error: another process of this run has ended or can't be reached; type the same command again to "
+        f"netslim: error: process 1 of this run has ended or can't be reached; type the same command again to "
         f"go on from the last state in {save}, or let torchrun --max-restarts 3 do it\n"
     )
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_a_frozen_process_ends_the_others_with_its_number(command: list[object], tmp_path: Path, frozen: int) -> None:
+    save = tmp_path / "two"
+    ranks = start_ranks([*command, "--epochs", 100_000, "--patience", 5, "--save", save], tmp_path / "rank")
+    wait_for_rows(save, 1)
+    os.kill(ranks[frozen].pid, signal.SIGSTOP)
+    try:
+        assert ranks[1 - frozen].wait() == 1
+    finally:
+        os.kill(ranks[frozen].pid, signal.SIGKILL)
+    end(ranks)
+    said = ranks[1 - frozen].err
+    assert said.startswith(f"netslim: error: process {frozen} of this run has "), said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_one_that_never_begins_is_named(command: list[object], tmp_path: Path) -> None:
+    """The second process is killed before it can join; here it is not even started."""
+    first = start_ranks([*command, "--patience", 5, "--save", tmp_path / "run"], tmp_path / "rank", started=1)[0]
+    assert first.wait() == 1
+    assert first.err.startswith("netslim: error: process 1 of this run has not begun to work within 25 seconds; type")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("batch", "flags"), [(22, []), (11, ["--accumulate", 2]), (22, ["--sync-bn"])])
+def test_a_last_batch_of_one_image(command: list[object], tmp_path: Path, batch: int, flags: list[object]) -> None:
+    """Of 23 images one is left over, for two processes; it goes with the batch before."""
+    line = [*command, "--epochs", 1, "--batch-size", batch, *flags, "--save", tmp_path / "two"]
+    ranks = start_ranks(line, tmp_path / "rank")
+    assert end(ranks) == [0, 0], ranks[0].err + ranks[1].err
+    assert len(rows(tmp_path / "two")) == 1
 
 
 @pytest.mark.timeout(600)

@@ -1,9 +1,11 @@
 """Where the command and the root's scripts start: signals are handled before anything heavy is imported."""
 
+import os
 import sys
 from collections.abc import Callable
 
 from netslim.core import signals
+from netslim.core.launch import launched
 
 
 def main() -> None:
@@ -25,6 +27,12 @@ def script(name: str) -> None:
 def _to_the_end(act: Callable[[], None]) -> None:
     try:
         act()
+    except SystemExit as ended:
+        if launched() and ended.code:  # what torch puts away at the end would wait for the processes that are lost
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else 1)
+        raise
     except signals.Stopped as stop:  # between a verb's own end and this line
         print(signals.line(stop.number), file=sys.stderr)  # noqa: T201
         sys.exit(128 + stop.number)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from netslim.core.errors import LostProcessError, NetslimError, UsageError
+from netslim.core.heartbeat import STARTING, Heartbeat
 from netslim.core.launch import launched, local_rank, share
 
 T = TypeVar("T")
@@ -121,11 +122,12 @@ ALONE = World()
 
 
 @contextmanager
-def join(device: torch.device) -> Iterator[World]:
+def join(device: torch.device, patience: float = 60) -> Iterator[World]:
     """The world of this process, which is left at the end; a world of one if no launcher says otherwise.
 
     Args:
         device: what this process trains on: GPUs talk through NCCL, CPUs through Gloo.
+        patience: seconds after which a process that no longer answers is given up: the others end with its number.
 
     Raises:
         UsageError: the launcher's variables are incomplete.
@@ -134,24 +136,34 @@ def join(device: torch.device) -> Iterator[World]:
     if not launched():
         yield ALONE
         return
+    store, rank, size = _store(timedelta(seconds=STARTING * patience))
+    heartbeat = Heartbeat(store, rank, size, patience)
+    share(heartbeat.store)
+    heartbeat.start()
     try:
-        yield _enter(device)
+        yield _enter(device, store, rank, size)
         dist.barrier()
     except RuntimeError as error:
         if not _is_lost(error):
             raise
-        raise LostProcessError("another process of this run has ended or can't be reached") from error
+        raise LostProcessError(f"{heartbeat.silent()} of this run has ended or can't be reached") from error
+    heartbeat.stop()
     dist.destroy_process_group()  # after an error it could wait for the dead: the process ends anyway
 
 
-def _enter(device: torch.device) -> World:
+def _store(timeout: timedelta) -> tuple[Any, int, int]:
+    """What the processes share, this one's number, and how many there are."""
     try:
-        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        store, rank, size = next(rendezvous("env://", timeout=timeout))
     except ValueError as error:
         raise UsageError(f"{error}: start several processes with torchrun") from error
+    except dist.DistError as error:
+        raise LostProcessError(f"process 0 of this run can't be reached within {timeout.seconds} seconds") from error
     restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store = dist.PrefixStore(f"netslim/{restarts}/{next(_joined)}", store)  # type: ignore[attr-defined]
-    share(store)
+    return dist.PrefixStore(f"netslim/{restarts}/{next(_joined)}", store), rank, size  # type: ignore[attr-defined]
+
+
+def _enter(device: torch.device, store: Any, rank: int, size: int) -> World:
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE)
     if device.type == "cuda":
         torch.cuda.set_device(device)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -44,7 +46,24 @@ def peak_memory(
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(grown, path, load, engine, shape, form, threads, trust).result()
+        try:
+            with _without_ctrl_c():
+                future = pool.submit(grown, path, load, engine, shape, form, threads, trust)
+            return future.result()
+        except BaseException:  # Ctrl-C must not wait for the process's end
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """A process that is started in here does not see Ctrl-C, which a terminal sends to all; this one sees it after."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def grown(

@@ -58,6 +58,9 @@ class TrainConfig(DataConfig):
     clip_grad_norm: float | None = Setting(None, "largest norm of all gradients together", gt=0)
     accumulate: int = Setting(1, "work a batch off in this many parts", ge=1)
     sync_bn: bool = Setting(False, "with torchrun: BatchNorm statistics over all processes, not of each its own")
+    patience: float = Setting(
+        60.0, "with torchrun: seconds without a sign of life after which a process is given up", ge=5, free=True
+    )
     select_on: str = Setting("val", "split that chooses model_best.pth.tar: val (held out of the training set) or test")
     val_share: float = Setting(VAL_SHARE, "share of the training set held out for --select-on val", gt=0, lt=1)
     precision: str = Setting("auto", "fp32 (exact), bf16, fp16, or auto: the fastest in a short probe")

@@ -53,7 +53,7 @@ def run(config: TrainConfig) -> dict[str, Any]:
     device = pick_device(config.device)
     keep_freed_memory()
     try:
-        with join(device) as world, TrainFiles(config, world) as files:
+        with join(device, config.patience) as world, TrainFiles(config, world) as files:
             if files.status is RunStatus.FINISHED:
                 say(f"{config.save} is finished ({summary(files.result)}); nothing to do")
                 return files.result

@@ -1,0 +1,151 @@
+"""Nothing that is read is written over, whatever it is called; pipes and links are written through."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netslim.core.apart import Use, check_apart
+from netslim.core.errors import UsageError
+from netslim.core.files import atomic_write, recover, temporary_name
+
+Netslim = Callable[..., Any]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def here(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a network under four names."""
+    monkeypatch.chdir(tmp_path)
+    Path("m.pth.tar").write_bytes(model.read_bytes())
+    Path("hard.pth.tar").hardlink_to("m.pth.tar")
+    Path("soft.pth.tar").symlink_to("m.pth.tar")
+    Path("around").symlink_to(tmp_path, target_is_directory=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("info m.pth.tar --json m.pth.tar", "`json=m.pth.tar` would replace the file of `model=m.pth.tar`"),
+        ("info m.pth.tar --json ./m.pth.tar", "`json=m.pth.tar` would replace"),
+        ("info m.pth.tar --json hard.pth.tar", "`json=hard.pth.tar` would replace the file of `model=m.pth.tar`"),
+        ("info m.pth.tar --json soft.pth.tar", "`json=soft.pth.tar` would replace the file of `model=m.pth.tar`"),
+        ("info m.pth.tar --json around/m.pth.tar", "`json=around/m.pth.tar` would replace"),
+        ("transfer --weights m.pth.tar --output m.pth.tar", "`output=m.pth.tar` would replace the file of `weights="),
+        ("transfer --weights m.pth.tar --plot m.pth.tar", "`plot=m.pth.tar` would replace the file of `weights="),
+        ("transfer --output q --report q", "`report=q` and `output=q` are written to the same place"),
+        ("train --resume m.pth.tar --save r --json m.pth.tar", "`json=m.pth.tar` would replace the file of `resume="),
+        ("train --save r --json r/run.json", "`json=r/run.json` and `save=r` are written to the same place"),
+        ("train --save r --json around/r/checkpoint.pth.tar", "`json=around/r/checkpoint.pth.tar` and `save=r` are"),
+        ("train --save r --json r", "`json=r` and `save=r` are written to the same place"),
+        ("prune m.pth.tar --save r --json r/plan.json", "`json=r/plan.json` and `save=r` are written to the same"),
+        ("export m.pth.tar --json m.onnx", "`json=m.onnx` and `output=m.onnx` are written to the same place"),
+        ("export m.pth.tar --target pt2 --output m.pth.tar", "`output=m.pth.tar` would replace the file of `model="),
+        ("bench m.pth.tar --save r --json r/bench.csv", "`json=r/bench.csv` and `save=r` are written to the same"),
+        ("demo --save r --json r/final/model_best.pth.tar", "`json=r/final/model_best.pth.tar` and `save=r` are"),
+        ("train --config c.toml --json c.toml --save r", "`json=c.toml` would replace the file of `config=c.toml`"),
+        ("train --save r --teacher r/model_best.pth.tar", "`save=r` would replace the file of `teacher=r/model_best"),
+    ],
+)
+def test_an_output_on_an_input(netslim: Netslim, here: Path, line: str, message: str) -> None:
+    (here / "c.toml").write_text("epochs = 1\n")
+    before = digest(here / "m.pth.tar")
+    code, err = netslim(*line.split())
+    assert (code, err.count("\n")) == (2, 1), err
+    assert err.startswith(f"netslim: error: {message}")
+    assert "type another name for `" in err
+    assert digest(here / "m.pth.tar") == before
+    assert not (here / "r").exists()
+
+
+def test_a_run_may_go_on_from_its_own_file(tmp_path: Path) -> None:
+    save = Use(setting="save", path=tmp_path, names=("checkpoint.pth.tar",))
+    own = tmp_path / "checkpoint.pth.tar"
+    check_apart([Use(setting="resume", path=own, own=True)], [save])
+    with pytest.raises(UsageError):
+        check_apart([Use(setting="teacher", path=own)], [save])
+
+
+def test_devices_are_anybodys(netslim: Netslim, model: Path) -> None:
+    assert netslim("info", model, "--json", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_standard_output_and_pipes_are_written_to(tmp_path: Path, model: Path) -> None:
+    """Also where standard output is a file: it keeps what was printed before."""
+    line = [sys.executable, "-m", "netslim", "info", str(model), "--json"]
+    with (tmp_path / "out.txt").open("w") as out:
+        subprocess.run([*line, "/dev/stdout"], stdout=out, check=True, timeout=100)
+    text = (tmp_path / "out.txt").read_text()
+    assert text.index("architecture") < text.index('"file"')
+    os.mkfifo(tmp_path / "pipe")
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    subprocess.run([*line, str(tmp_path / "pipe")], stdout=subprocess.DEVNULL, check=True, timeout=100)
+    reader.join(10)
+    assert json.loads(found[0])["file"] == str(model)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_stays_a_link(netslim: Netslim, here: Path) -> None:
+    Path("folder").mkdir()
+    Path("link.json").symlink_to("folder/real.json")
+    for _ in range(2):
+        assert netslim("info", "m.pth.tar", "--json", "link.json").code == 0
+        assert Path("link.json").is_symlink()
+        assert json.loads(Path("folder/real.json").read_text())["file"] == "m.pth.tar"
+    assert [path.name for path in Path("folder").iterdir()] == ["real.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("dangling", "is a link to"), ("loop", "it is a link that leads back to itself")],
+)
+def test_links_that_lead_nowhere(netslim: Netslim, here: Path, images: Path, name: str, message: str) -> None:
+    Path("dangling").symlink_to("nowhere/folder")
+    Path("loop").symlink_to("loop")
+    code, err = netslim("train", "--dataset", "folder", "--data-dir", images, "--depth", 11, "--save", name)
+    assert (code, err.count("\n")) == (1, 1)
+    assert message in err
+
+
+def dead_process() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+        return process.pid
+
+
+def test_leftovers_of_killed_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    dead, alive, other = dead_process(), os.getppid(), tmp_path / f".other.tmp-{dead_process()}"
+    for name in (f".x.tmp-{dead}", f".x.old-{dead}", f".x.tmp-{alive}"):
+        (tmp_path / name).touch()
+    other.touch()
+    atomic_write(tmp_path / "x", b"new")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"x", f".x.tmp-{alive}", other.name}
+
+
+def test_a_folder_that_was_set_aside_gets_its_name_back(netslim: Netslim, here: Path) -> None:
+    """A process was killed after it had renamed the old export and before the new one had its name."""
+    assert netslim("export", "m.pth.tar", "--target", "safetensors", "--output", "e").code == 0
+    dead = dead_process()
+    Path("e").rename(f".e.old-{dead}")
+    recover(Path("e/model.safetensors"))
+    assert Path("e/model.safetensors").is_file()
+    Path("e").rename(f".e.old-{dead}")
+    Path(f".e.tmp-{dead}").mkdir()
+    assert netslim("export", "m.pth.tar", "--target", "safetensors", "--output", "e").code == 0
+    assert not [path for path in here.iterdir() if path.name.startswith(".")]
+    assert temporary_name(Path("e")).name == f".e.tmp-{os.getpid()}"
