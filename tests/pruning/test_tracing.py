@@ -199,7 +199,7 @@ def test_masked_and_rebuilt_agree(name: str, percent: float) -> None:
     model = randomised(getattr(structures, name)())
     decided = plan(model, torch.zeros(SHAPE), percent=percent)
     small = apply(model, decided)
-    assert verify(model, small, torch.randn(2, 3, 8, 8)).holds
+    assert verify(model, small, torch.randn(2, 3, 8, 8)).agrees
     assert decided.traced
     assert decided.kept < decided.total
     assert decided.after.params < decided.before.params
@@ -246,7 +246,7 @@ def test_pruned_twice_is_one_plan_for_the_original() -> None:
     assert [group.total for group in twice.plan.groups] == [6]
     images = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(apply(model, twice.plan)(images), twice(images))
-    assert verify(model, twice, images).holds
+    assert verify(model, twice, images).agrees
     last = apply(model, plan(model, torch.zeros(SHAPE), percent=0.99))
     assert plan(last, torch.zeros(SHAPE), percent=0.5).kept == 1
 

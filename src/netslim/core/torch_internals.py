@@ -146,4 +146,5 @@ def compiled_from(module: nn.Module) -> nn.Module | None:
     """
     if type(module).__name__ != "OptimizedModule":
         return None
-    return module.__dict__.get("_modules", {}).get("_orig_mod")
+    inner: nn.Module | None = module.__dict__.get("_modules", {}).get("_orig_mod")
+    return inner
