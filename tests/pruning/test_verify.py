@@ -2,14 +2,20 @@
 
 import pytest
 import torch
-from networks import EXAMPLE, edited, resnet, same, state_of
 
 from netslim.pruning import Agreement, apply, masked, plan, verify
 from netslim.pruning.verify import OutputAgreement
+from pruning.networks import EXAMPLE, edited, resnet, same, state_of
 
 MODEL = resnet(20)
+
+
 PLAN = plan(MODEL, EXAMPLE, percent=0.5)
+
+
 torch.manual_seed(1)
+
+
 IMAGES = torch.randn(4, 1, 8, 8)
 
 
@@ -62,10 +68,11 @@ def test_a_network_that_was_never_pruned_is_held_against_the_original_itself() -
 
 
 @pytest.mark.parametrize(
-    ("difference", "scale", "holds"), [
+    ("difference", "scale", "holds"),
+    [
         *((1e-5, 1, True), (1.1e-5, 1, False), (9e-4, 100, True), (2e-3, 100, False)),
         *((0.9e-11, 1e-6, True), (1.1e-11, 1e-6, False), (0.0, 0.0, True), (1e-30, 0.0, False)),
-    ]
+    ],
 )
 def test_the_tolerance_follows_each_output(difference: float, scale: float, holds: bool) -> None:
     own = OutputAgreement(name="a", difference=difference, scale=scale)
