@@ -1,17 +1,17 @@
-"""The same channels removed by Torch-Pruning leave the same parameters and the same outputs."""
+"""The same channels removed by Torch-Pruning leave the same network."""
 
 import copy
 from dataclasses import replace
 
 import pytest
-import structures
 import torch
 import torch_pruning
-from structures import SHAPE
 from torch import nn
 
 from netslim.core.protocols import GroupPlan
 from netslim.pruning import apply, plan
+from pruning import structures
+from pruning.structures import SHAPE
 
 GONE = {
     structures.Residual: ("bn0", "stem", [1, 3]),

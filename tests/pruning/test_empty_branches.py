@@ -1,11 +1,10 @@
-"""Blocks with nothing left: the shortcut alone, in a network that is saved, opened, pruned on and trained like any."""
+"""Blocks that lose all channels of a group are their shortcuts alone."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from networks import EXAMPLE, randomised, resnet
 from torch import nn
 
 import netslim
@@ -14,6 +13,7 @@ from netslim.core.protocols import GroupPlan, PrunableModel, PrunePlan
 from netslim.models import build, create_model, recognise
 from netslim.network import load_weights
 from netslim.pruning import absorb_
+from pruning.networks import EXAMPLE, randomised, resnet
 
 IMAGES = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 

@@ -1,23 +1,24 @@
-"""Which channels go: the ranking against a sorted list, its count, its floor, and what it refuses."""
+"""The ranking against a sorted list, counts, floors, refusals, and that planning changes nothing."""
 
 import dataclasses
-import json
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import EXAMPLE, Coupled, Flattened, resnet, same, state_of
 from torch import nn
 
 from netslim.core.errors import UsageError
-from netslim.core.protocols import ArchSpec, PrunableModel, PrunePlan
+from netslim.core.protocols import PrunableModel
 from netslim.cost import measure
 from netslim.models import create_model
-from netslim.pruning import apply, plan, plan_from_dict
+from netslim.pruning import apply, plan
+from pruning.networks import EXAMPLE, resnet, same, state_of
 
 MODEL = resnet()
+
+
 TOTAL = 16 * 3 + 64 + 32 * 2 + 128 + 64 * 2 + 256
 
 
@@ -177,55 +178,6 @@ def test_scores_that_are_not_finite(value: float) -> None:
     )
 
 
-@pytest.mark.parametrize("percent", [0, 0.3, 0.99])
-def test_json_and_back(percent: float) -> None:
-    decided = plan(resnet(), EXAMPLE, percent=percent, min_channels=2)
-    assert plan_from_dict(json.loads(json.dumps(decided.to_dict()))) == decided
-
-
-def test_json_and_back_for_networks_that_no_name_builds() -> None:
-    decided = plan(Coupled(), EXAMPLE, percent=0.5)
-    assert decided.arch is None
-    assert plan_from_dict(json.loads(json.dumps(decided.to_dict()))) == decided
-    assert plan(Flattened(), torch.zeros(1, 1, 4, 4), percent=0.5).arch == ArchSpec(name="flattened")
-
-
 def test_a_plan_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan(resnet(), EXAMPLE, percent=0).percent = 0.5  # type: ignore[misc]
-
-
-GOOD = plan(Coupled(), EXAMPLE, percent=0.5).to_dict()
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ({}, "this is no prune plan: arch: field required"),
-        (
-            {key: value for key, value in GOOD.items() if key != "groups"},
-            "this is no prune plan: groups: field required",
-        ),
-        (GOOD | {"groups": [{"name": "sum", "total": 8}]}, "this is no prune plan: groups.0.keep: field required"),
-        (GOOD | {"percent": "half"}, "this is no prune plan: percent: input should be a valid number"),
-        (
-            GOOD | {"min_channels": float("inf")},
-            "this is no prune plan: min_channels: input should be a valid integer",
-        ),
-    ],
-)
-def test_data_that_is_no_plan(data: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        plan_from_dict(data)
-    assert str(caught.value) == message
-
-
-@pytest.mark.parametrize("data", [[], None, "plan", GOOD | {"arch": "resnet"}, GOOD | {"before": {"params": 1}}])
-def test_other_data_that_is_no_plan(data: Any) -> None:
-    with pytest.raises(UsageError, match=r"^this is no prune plan: "):
-        plan_from_dict(data)
-
-
-def test_a_plan_of_a_plan_is_a_plan() -> None:
-    assert isinstance(plan_from_dict(GOOD), PrunePlan)
-    assert plan_from_dict(GOOD).to_dict() == GOOD

@@ -2,22 +2,31 @@
 
 import pytest
 import torch
-from networks import EXAMPLE, edited, resnet, same, state_of
 
 from netslim.pruning import Agreement, apply, masked, plan, verify
+from netslim.pruning.verify import OutputAgreement
+from pruning.networks import EXAMPLE, edited, resnet, same, state_of
 
 MODEL = resnet(20)
+
+
 PLAN = plan(MODEL, EXAMPLE, percent=0.5)
+
+
 torch.manual_seed(1)
+
+
 IMAGES = torch.randn(4, 1, 8, 8)
 
 
 def test_a_right_rebuild_holds() -> None:
     agreement = verify(MODEL, apply(MODEL, PLAN), IMAGES)
     assert agreement.holds
-    assert agreement.max_difference <= 1e-5 * agreement.scale
+    (output,) = agreement.outputs
+    assert output.name == "output"
+    assert agreement.max_difference == output.difference <= 1e-5 * output.scale
     with torch.no_grad():
-        assert agreement.scale == max(1.0, float(masked(MODEL, PLAN)(IMAGES).abs().max()))
+        assert output.scale == float(masked(MODEL, PLAN)(IMAGES).abs().max())
 
 
 @pytest.mark.parametrize(
@@ -59,10 +68,17 @@ def test_a_network_that_was_never_pruned_is_held_against_the_original_itself() -
 
 
 @pytest.mark.parametrize(
-    ("difference", "scale", "holds"), [(1e-5, 1, True), (1.1e-5, 1, False), (9e-4, 100, True), (2e-3, 100, False)]
+    ("difference", "scale", "holds"),
+    [
+        *((1e-5, 1, True), (1.1e-5, 1, False), (9e-4, 100, True), (2e-3, 100, False)),
+        *((0.9e-11, 1e-6, True), (1.1e-11, 1e-6, False), (0.0, 0.0, True), (1e-30, 0.0, False)),
+    ],
 )
-def test_the_tolerance_follows_the_logits(difference: float, scale: float, holds: bool) -> None:
-    assert Agreement(max_difference=difference, scale=scale).holds is holds
+def test_the_tolerance_follows_each_output(difference: float, scale: float, holds: bool) -> None:
+    own = OutputAgreement(name="a", difference=difference, scale=scale)
+    other = OutputAgreement(name="b", difference=0.0, scale=1e6)
+    assert Agreement(outputs=(own, other)).holds is holds
+    assert Agreement(outputs=(own, other)).max_difference == difference
 
 
 def test_both_networks_are_left_as_they_were() -> None:

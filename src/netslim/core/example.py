@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -63,8 +63,9 @@ class Inputs:
         return type(self)(args, kwargs)
 
     def call(self, model: nn.Module) -> Any:
-        """What the network gives."""
-        return model(*self.args, **self.kwargs)
+        """What the network gives; of a generator, all that it gives."""
+        found = model(*self.args, **self.kwargs)
+        return [*found] if isinstance(found, Iterator) else found
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,8 @@ def _leaves(tree: Any) -> Iterator[Any]:
 def tensors_of(outputs: Any) -> dict[str, Tensor]:
     """The tensors in what a network gives, by where they are: `logits`, `0`, `list.1.0`.
 
-    They are found in lists, tuples, sets, dictionaries, data classes, and the attributes of any other object.
+    They are found in lists, tuples, sets, dictionaries, data classes, the attributes of any other object, and in what
+    has none, but can be walked through.
     """
     found: dict[str, Tensor] = {}
     _collect(outputs, (), found, set())
@@ -195,4 +197,6 @@ def _parts_of(value: Any) -> list[tuple[str, Any]]:
         return [(part.name, getattr(value, part.name)) for part in dataclasses.fields(value)]
     slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
     own = [*getattr(value, "__dict__", {}), *(name for name in slots if hasattr(value, name))]
+    if not own and isinstance(value, Iterable):
+        return [(str(number), part) for number, part in enumerate(value)]
     return [(name, getattr(value, name)) for name in own]

@@ -17,6 +17,7 @@ from netslim.core.modes import evaluation_mode
 from netslim.core.protocols import Cost
 from netslim.core.torch_internals import PlainDispatchMode
 from netslim.core.whole_functions import WholeCall, WholeFunctions
+from netslim.core.wrappers import check_shapes_known, unwrapped
 from netslim.cost.params import count_params
 
 _ATEN = torch.ops.aten
@@ -118,13 +119,21 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
         tensors = [arg for arg in args if isinstance(arg, Tensor)]
         tensors += [part for arg in args if isinstance(arg, list | tuple) for part in arg if isinstance(part, Tensor)]
         known = [self._weights.get(tensor) for tensor in tensors]
+        if func._schema.is_mutable and None in known:
+            self._forget(args[0])
         if func.overloadpacket in _PRODUCTS:
             self._add(func.overloadpacket, args, result)
-        if tensors and all(name is not None for name in known):
+        if all(name is not None for name in known):
             name = known[0] if len(known) == 1 and isinstance(result, Tensor) and _is_view(func) else ""
             for own in result if isinstance(result, list | tuple) else [result]:
                 if isinstance(own, Tensor):
                     self._weights[own] = name
+
+    def _forget(self, target: Any) -> None:
+        """An activation was written into a constant."""
+        for tensor in (target, getattr(target, "_base", None)):
+            if isinstance(tensor, Tensor):
+                self._weights.pop(tensor, None)
 
     def _add(self, packet: Any, args: tuple[Any, ...], result: Tensor) -> None:
         flops: Callable[..., int] = flop_registry[packet]
@@ -153,8 +162,13 @@ def measure(model: nn.Module, example: Any) -> Cost:
         model: any module, left unchanged.
         example: an input (N, ...), or several (see `netslim.plan`).
 
+    Raises:
+        UsageError: there is no tensor in the example, or a network whose shapes are not known yet.
+
     >>> import torch, netslim
     >>> netslim.measure(torch.nn.Conv2d(3, 8, 3), torch.zeros(1, 3, 10, 10))
     Cost(params=224, macs=13824)
     """
+    model = unwrapped(model)
+    check_shapes_known(model)
     return Cost(params=count_params(model), macs=count_macs(model, example))

@@ -64,7 +64,8 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         self.settled = settled = FixedSets(original.sets)
         whole = {place: settled.named(labels) for place, labels in original.dims.items()}
         left = {place: whole[place][keep] for place, keep in keeps.items()}
-        super().__init__(model, Trace(sets=settled, dims=whole | left, axes=original.axes), meta_ops)
+        known = Trace(sets=settled, dims=whole | left, axes=original.axes, whole=original.whole)
+        super().__init__(model, known, meta_ops)
         self.original = original
         self.done = 0
         none = torch.empty(0, dtype=torch.int64)

@@ -237,12 +237,14 @@ def _trial(trace: Trace, groups: Sequence[ChannelGroup], generator: torch.Genera
 
 
 def _freeze(trace: Trace, fault: Event) -> None:
-    """Everything that the operation touches, wherever the same line does it, stays."""
+    """Everything that the operation touches, wherever the same line does it, stays; or all that the line touches."""
+    here = [event for event in trace.events if event.where == fault.where]
     before = len(trace.sets.frozen())
-    for event in trace.events:
-        if (event.name, event.where) == (fault.name, fault.where):
+    for events in ([event for event in here if event.name == fault.name], here):
+        for event in events:
             for carried in (*event.inputs, *(own for _, own in event.outputs if own)):
                 trace.sets.freeze(carried.labels, f"has a fixed size at {event.where} ({event.name})")
-    if len(trace.sets.frozen()) == before:  # nothing left to freeze there: the whole network stays
-        for labels in trace.dims.values():
-            trace.sets.freeze(labels, f"could not be followed at {fault.where} ({fault.name})")
+        if len(trace.sets.frozen()) > before:
+            return
+    for labels in trace.dims.values():  # nothing left to freeze there: the whole network stays
+        trace.sets.freeze(labels, f"could not be followed at {fault.where} ({fault.name})")

@@ -86,6 +86,7 @@ class Trace:
         silenced: dimensions of `dims` along which zeros silence a channel.
         scales: names of BatchNorm weights, in the order of their use.
         used: names of the parameters and buffers that took part.
+        whole: by the name of a grouped convolution's weight, whether its groups go as a whole.
         events: everything that happened, in order.
     """
 
@@ -95,6 +96,7 @@ class Trace:
     silenced: set[Place] = field(default_factory=set)
     scales: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    whole: dict[str, bool] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
     @property

@@ -33,7 +33,7 @@ from netslim.dependency.trace import Call, Event, Results, Trace, Weight
 
 _TORCH = str(Path(torch.__file__).parent)
 _OURS = (str(Path(__file__).parent), str(Path(__file__).parent.parent / "core"))
-_GENERATED = "<eval_with_key>"
+_GENERATED = "<eval_with_key>"  # code that torch.fx wrote; every copy of a network has another number behind it
 _ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
 
 
@@ -109,6 +109,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         """What no activation and no parameter has a part in is computed as it is, or noted where it has no values."""
         hollow = any(tensor.is_meta for tensor in tensors)
         result = self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)
+        if self._counter is not None:
+            self._counter.see(func, args, result)
         name = func.overloadpacket.__name__
         for tensor in tensors_in(result):
             if tensor.is_meta:
@@ -135,7 +137,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         for tensor, state in zip(call.out, states, strict=True):
             self.state.set(tensor, state)
             if not isinstance(state, Weight):
-                outputs.append((tuple(tensor.shape), state))
+                outputs.append((_shape(tensor, state), state))
         if call.name not in SAME:  # a reshape copies or not, as the strides are
             self.happened(Event(call.name, call.where, tuple(inputs), tuple(outputs), numbers))
 
@@ -154,12 +156,19 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         return f"module '{module}'"
 
 
+def _shape(tensor: Tensor, state: TensorChannels | None) -> tuple[int, ...]:
+    """A tensor's shape; what has no channels and was expanded has as many numbers as before, whatever the width."""
+    if state is None or state.axis is not None:
+        return tuple(tensor.shape)
+    return tuple(size if stride else 1 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+
+
 @functools.cache
 def _file_of_network(path: str) -> str | None:
     """The name of a file of code, None if it is torch's or what follows it."""
     if path.startswith((_TORCH, *_OURS)):
         return None
-    return _GENERATED if path.startswith(_GENERATED) else Path(path).name  # torch.fx numbers the code of each copy
+    return _GENERATED if path.startswith(_GENERATED) else Path(path).name
 
 
 def _given(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Absorbed:
 
 @dataclass(frozen=True, kw_only=True)
 class NotAbsorbed:
-    """Channels of one layer whose difference stays: how many, and why."""
+    """Channels of one layer or output whose difference stays: how many, and why."""
 
     name: str
     channels: int
@@ -64,7 +64,7 @@ class Absorption:
 
     Attributes:
         layers: those that took something in, in order of execution.
-        left: channels whose difference is no constant, and layers that can't take one in.
+        left: channels whose difference is no constant, and outputs behind the last layer that could take one in.
         before, after: largest absolute difference of an output to the unpruned network whose removed channels have
             scale zero and keep their shift; on random images.
     """
@@ -113,8 +113,9 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
         with _watching(reference, sites, _Site.record):
             expected = tensors_of(inputs.call(reference))
         with _watching(small, sites, _Site.compare):
-            inputs.call(small)
+            found = tensors_of(inputs.call(small))
         layers, left = _take_in_(sites)
+        left += _past_all(expected, found)
         after = outputs_of(small, inputs)
     return Absorption(
         layers=tuple(layers), left=tuple(left), before=_apart(before, expected), after=_apart(after, expected)
@@ -239,6 +240,19 @@ def _constant(differences: Sequence[Tensor], tolerance: float) -> tuple[Tensor, 
         first, second = rows.tensor_split(2) if len(rows) % 2 == 0 else (rows, medians[0])
         holds &= (first - second).abs().amax(0) <= tolerance
     return medians[0], holds
+
+
+def _past_all(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[NotAbsorbed]:
+    """Outputs that differ although every layer on the way that takes constants in gave what it is to give."""
+    left = []
+    for name, output in expected.items():
+        if not output.is_floating_point() or not output.numel():
+            continue
+        unit = torch.finfo(output.dtype).eps * float(output.abs().max())
+        apart = (output - found[name]).abs().movedim(min(1, output.dim() - 1), 0) if output.dim() else output[None]
+        if loose := int((apart.flatten(1).amax(1) > _ROUNDING * unit).sum()):
+            left.append(NotAbsorbed(name=name, channels=loose, reason="have no BatchNorm or bias before them"))
+    return left
 
 
 def _apart(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:

@@ -23,7 +23,7 @@ from netslim.core.protocols import (
     plan_of,
 )
 from netslim.core.wrappers import plain
-from netslim.dependency.groups import BoundGroup, Grouping, groups_of
+from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.meta import cost_of, products_of
 from netslim.dependency.tracer import running
 from netslim.models import build
@@ -235,7 +235,13 @@ def _scores(model: nn.Module, groups: Sequence[BoundGroup], name: str, evidence:
     score = CRITERIA.get(name).scorer(name, model, evidence)
     found = []
     for own in groups:
-        scores = score(model, own.group).detach().cpu()
+        scores = score(model, own.group).detach()
+        if scores.is_meta:
+            raise UsageError(
+                f"{title(model)} is on the meta device, so that criterion '{name}' has no weights to read; load some "
+                f"first (`model.to_empty(device='cpu')` and `load_state_dict`)"
+            )
+        scores = scores.cpu()
         if scores.shape != (own.width,) or not scores.isfinite().all():
             raise UsageError(
                 f"criterion '{name}' gives group '{own.group.name}' no finite score for each of its {own.width} "

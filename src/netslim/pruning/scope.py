@@ -112,7 +112,7 @@ def _scored(
             f"criteria that work without: {one_of(without_scales())}"
         )
     reasons = first_of([f"{part.name} {part.reason}" for part in left], SHOWN, "; ")
-    raise UsageError(f"{title(model)} has no channels that can go: {reasons}")
+    raise UsageError(f"{title(model)} has no channels that can go: {reasons or 'no layer of it gives any'}")
 
 
 def _names(group: ChannelGroup) -> set[str]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
 from netslim.core.example import Inputs, tensors_of
@@ -165,5 +166,15 @@ def silence_(model: nn.Module, group: ChannelGroup, gone: list[int], *, shift: b
     for part in group.slices:
         tensor = tensors[part.tensor]
         factor = part.tensor in scales or sum(size > 1 for size in tensor.shape) > 1
+        factor &= not _reads_what_it_gives(model, part.tensor)
         if part.gives and gone and (factor or not shift):
             tensor.index_fill_(part.dim, part.positions[gone].flatten().to(tensor.device), 0)
+
+
+def _reads_what_it_gives(model: nn.Module, tensor: str) -> bool:
+    """Whether it is the weight of a convolution whose groups go as a whole, with the channels that they read."""
+    name, _, own = tensor.rpartition(".")
+    module = model.get_submodule(name)
+    if own != "weight" or not isinstance(module, _ConvNd) or module.groups == 1:
+        return False
+    return module.groups >= min(module.in_channels, module.out_channels) // module.groups

@@ -37,7 +37,7 @@ def _grouped(state: ChannelState, call: Call, weight: Weight, inputs: TensorChan
     """Many small groups go as a whole, with what they read and give; few large ones lose equally many channels each."""
     groups = call.given["groups"]
     reads, gives = inputs.labels.view(groups, -1), labels.view(groups, -1)
-    if groups >= min(reads.shape[1], gives.shape[1]):
+    if state.trace.whole.setdefault(weight.name, groups >= min(reads.shape[1], gives.shape[1])):
         state.trace.used.add(weight.name)
         within = torch.cat([reads, gives], 1)
         state.sets.unite(within, within[:, :1])

@@ -1,17 +1,17 @@
-"""Constants of removed channels: where they go, to which number, and what is left where they are none."""
+"""Constants of removed channels move into what follows: by hand, on every family, and what cannot is listed."""
 
 import copy
 import dataclasses
 
 import pytest
 import torch
-from networks import EXAMPLE, Coupled, Flattened, randomised, resnet, same, state_of
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunePlan
 from netslim.models import create_model
 from netslim.pruning import absorb_, apply, masked, plan, verify
+from pruning.networks import EXAMPLE, Coupled, Flattened, randomised, resnet, same, state_of
 
 
 class Chain(nn.Module):

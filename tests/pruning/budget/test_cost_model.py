@@ -1,13 +1,11 @@
-"""The cost as a function of widths, against a count on the network that is cut for real."""
+"""The cost of what is left is what the rebuilt network costs."""
 
 from dataclasses import replace
 
 import pytest
-import structures
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import EXAMPLE, Flattened, randomised, resnet
 from torch import Tensor, nn
 from torchvision import models
 
@@ -18,6 +16,8 @@ from netslim.dependency.groups import groups_of
 from netslim.models import create_model
 from netslim.pruning import apply, plan
 from netslim.pruning.budget.cost_model import CostModel
+from pruning import structures
+from pruning.networks import EXAMPLE, Flattened, randomised, resnet
 
 
 def products(model: nn.Module, example: Tensor) -> MacCount:

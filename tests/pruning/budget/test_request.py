@@ -1,11 +1,19 @@
-"""What can be typed as a budget."""
+"""Budgets as they are typed, and what can't be."""
+
+from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from netslim.core.errors import UsageError
+from netslim.pruning import plan
 from netslim.pruning.budget.request import requested
+from pruning.networks import EXAMPLE, resnet
 
 SHARES = "what should remain, as a share of the unpruned network's between 0 and 1 (0.5), or as "
+
+
 COUNT, TIME = SHARES + "a number with K, M or G (120M)", SHARES + "a time with us, ms or s (3ms)"
 
 
@@ -62,3 +70,21 @@ def test_what_can_not_be_typed(kind: str, typed: float | str, message: str) -> N
         requested(None, {kind: typed})
     given = typed if isinstance(typed, int) or typed.isdecimal() else repr(typed)
     assert str(caught.value) == f"`target_{kind}={given}`: {message}"
+
+
+MODEL = resnet(20, num_classes=5)
+
+
+def refusal(model: nn.Module, example: torch.Tensor = EXAMPLE, **given: Any) -> str:
+    with pytest.raises(UsageError) as caught:
+        plan(model, example, **given)
+    return str(caught.value)
+
+
+def test_one_budget_and_no_other() -> None:
+    assert refusal(MODEL) == (
+        "there is no budget; type one of `percent`, `target_params`, `target_macs`, `target_latency`"
+    )
+    assert refusal(MODEL, percent=0.4, target_macs="1M") == (
+        "`percent=0.4`, `target_macs='1M'`: a plan has one budget; type one of them"
+    )

@@ -1,15 +1,34 @@
-"""Random networks of all structures at once: whatever the groups are, masked and rebuilt network agree."""
+"""A cut is held against the masked network before it is returned; random networks of all structures at once."""
 
+import re
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import randomised
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.pruning import apply, plan, verify
+from pruning.networks import Flattened, randomised
+
+
+def test_an_activation_that_makes_something_of_zero_is_found_out() -> None:
+    class Bright(Flattened):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(torch.sigmoid(self.bn(self.plain(self.conv(x)))).flatten(1))
+
+    model = randomised(Bright())
+    images = torch.randn(2, 1, 4, 4)
+    with pytest.raises(UsageError) as caught:
+        apply(model, plan(model, images[:1], percent=0.5))
+    assert re.fullmatch(
+        r"Bright without the planned channels does something else than with them silenced: output differs by [\d.]+% "
+        r"of its size on random inputs; leave layers out with `ignore`, and please report it",
+        str(caught.value),
+    )
+
 
 STEPS = (
     "conv",
@@ -114,7 +133,7 @@ def test_masked_and_rebuilt_agree(steps: list[tuple[str, int, int, int]], percen
         assert "has no channels that can go" in str(error)  # noqa: PT017
         return
     small = apply(model, decided)
-    assert verify(model.double(), small.double(), images.double()).holds
+    assert verify(model.double(), small.double(), images.double()).agrees
     assert decided.after.params <= decided.before.params
     small.train()(torch.randn(4, 3, 5, 5).double())[0].sum().backward()
 

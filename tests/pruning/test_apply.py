@@ -1,17 +1,17 @@
-"""The rebuilt network is the masked one, whatever was decided; the original is not touched."""
+"""Masked original and rebuilt network agree; nothing else changes."""
 
 import copy
 
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import EXAMPLE, edited, resnet, same, state_of
 from torch import Tensor, nn
 
 from netslim.core.protocols import PrunableModel, PrunePlan
 from netslim.cost import measure
 from netslim.models import create_model
 from netslim.pruning import apply, plan, verify
+from pruning.networks import EXAMPLE, edited, resnet, same, state_of
 
 
 def silenced(model: PrunableModel, plan: PrunePlan, images: Tensor) -> Tensor:

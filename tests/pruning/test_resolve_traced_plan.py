@@ -1,19 +1,21 @@
-"""Plans of traced networks: readable, editable, and refused where they don't fit."""
+"""Edited plans of derived groups: carried out, and refused where they don't fit."""
 
 import json
 from dataclasses import replace
 
 import pytest
-import structures
 import torch
-from networks import edited, randomised
-from structures import SHAPE
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import GroupPlan, PrunePlan
 from netslim.pruning import apply, plan, plan_from_dict, verify
+from pruning import structures
+from pruning.networks import edited, randomised
+from pruning.structures import SHAPE
 
 MODEL = randomised(structures.Residual())
+
+
 PLAN = plan(MODEL, torch.zeros(SHAPE), percent=0.5)
 
 

@@ -1,17 +1,21 @@
-"""Plans that were edited by hand, or belong to another network, are refused before anything is done."""
+"""Edited plans of declared groups: carried out, and refused where they don't fit."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from networks import EXAMPLE, edited, resnet, same, state_of
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import GroupPlan, PrunableModel, PrunePlan
 from netslim.pruning import apply, masked, plan, verify
+from pruning.networks import EXAMPLE, edited, resnet, same, state_of
 
 MODEL = resnet()
+
+
 PLAN = plan(MODEL, EXAMPLE, percent=0.5)
+
+
 OTHER = "the plan is for another network: "
 
 

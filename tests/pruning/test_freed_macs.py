@@ -1,4 +1,4 @@
-"""What a channel frees, counted by removing it."""
+"""Weights of scales in proportion to the MACs that go with their channels."""
 
 import pytest
 import torch

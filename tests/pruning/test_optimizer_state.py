@@ -1,4 +1,4 @@
-"""The momentum of what stays: a step of the pruned network is the step of the masked one."""
+"""Momentum through surgery: the pruned network steps on as the masked one would."""
 
 from collections.abc import Callable
 

@@ -1,0 +1,169 @@
+"""Channel groups of networks that declare none: each structure's in closed form, what stays and why."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from netslim.core.example import Inputs
+from netslim.dependency.channel_sets import ChannelSets
+from netslim.dependency.find_groups import _alike, find_groups
+from netslim.dependency.trace import Place, Trace
+from netslim.pruning import apply, plan
+from pruning import structures
+from pruning.structures import SHAPE
+
+Cuts = dict[str, dict[str, list[list[int]]]]
+
+
+NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def cuts(model: nn.Module) -> Cuts:
+    """Per group, per `tensor@dimension`, the entries of each channel."""
+    return {
+        group.name: {f"{part.tensor}@{part.dim}": part.positions.tolist() for part in group.slices}
+        for group in find_groups(model, Inputs.of(torch.zeros(SHAPE))).groups
+    }
+
+
+def left(model: nn.Module, **options: str) -> dict[str, tuple[int, str]]:
+    decided = plan(model, torch.zeros(SHAPE), percent=0.5, **options)
+    return {part.name: (part.channels, part.reason) for part in decided.left_alone}
+
+
+def each(count: int, first: int = 0, step: int = 1) -> list[list[int]]:
+    """One entry for each channel."""
+    return [[first + channel * step] for channel in range(count)]
+
+
+def norm(name: str, entries: list[list[int]]) -> dict[str, list[list[int]]]:
+    return {f"{name}.{tensor}@0": entries for tensor in NORM}
+
+
+def test_a_residual_stream_goes_together() -> None:
+    outer, inner = each(4), each(6)
+    assert cuts(structures.Residual()) == {
+        "bn0": {
+            **{"stem.weight@0": outer, "stem.bias@0": outer, **norm("bn0", outer)},
+            **{"inner.0.weight@1": outer, "outer.0.weight@0": outer, **norm("outer.1", outer), "fc.weight@1": outer},
+        },
+        "inner.1": {"inner.0.weight@0": inner, **norm("inner.1", inner), "outer.0.weight@1": inner},
+    }
+    groups = find_groups(structures.Residual(), Inputs.of(torch.zeros(SHAPE))).groups
+    assert [group.scales for group in groups] == [("bn0", "outer.1"), ("inner.1",)]
+
+
+def test_a_flatten_gives_every_channel_its_run_of_inputs() -> None:
+    runs = [list(range(4 * channel, 4 * channel + 4)) for channel in range(4)]
+    assert cuts(structures.Flattened()) == {
+        "body.1": {"body.0.weight@0": each(4), **norm("body.1", each(4)), "hidden.weight@1": runs},
+        "bn": {"hidden.weight@0": each(5), "hidden.bias@0": each(5), **norm("bn", each(5)), "fc.weight@1": each(5)},
+    }
+
+
+def test_all_heads_are_outputs() -> None:
+    four = each(4)
+    assert cuts(structures.TwoHeads()) == {
+        "body.1": {
+            "body.0.weight@0": four,
+            **{**norm("body.1", four), "classes.weight@1": four, "boxes.weight@1": four},
+        }
+    }
+
+
+def test_a_shared_convolution_ties_what_it_reads_to_what_it_gives() -> None:
+    four = each(4)
+    found = cuts(structures.Shared())
+    assert list(found) == ["stem.1"]
+    assert found["stem.1"]["conv.weight@0"] == found["stem.1"]["conv.weight@1"] == four
+    assert find_groups(structures.Shared(), Inputs.of(torch.zeros(SHAPE))).groups[0].scales == (
+        "stem.1",
+        "once",
+        "again",
+    )
+
+
+def test_a_head_that_works_in_training_only_is_cut_too() -> None:
+    model = structures.Auxiliary()
+    assert cuts(model)["body.1"]["aux.weight@1"] == each(4)
+    small = apply(model, plan(model, torch.zeros(SHAPE), percent=0.5))
+    assert [len(head) for head in small.train()(torch.zeros(2, 3, 8, 8))] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("network", "layer", "reason"),
+    [
+        (structures.Attention, "body.0", "is mixed with other channels by _softmax at structures.py:"),
+        (structures.FixedSplit, "body.0", "has a fixed size at structures.py:"),
+        (structures.Bright, "body.0", "is not zero where it is read (structures.py:"),
+    ],
+)
+def test_what_cannot_be_proven_stays_and_says_why(network: Callable[[], nn.Module], layer: str, reason: str) -> None:
+    model = network()
+    assert list(cuts(model)) == ["free.1"]
+    channels, found = left(model)[layer]
+    assert channels == model.get_submodule(layer).weight.shape[0]
+    assert found.startswith(reason)
+
+
+def test_the_network_is_never_run_nor_changed() -> None:
+    class Counting(structures.Residual):
+        calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.device.type == "meta"
+            return super().forward(x)
+
+    model = Counting().train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    plan(model, torch.zeros(SHAPE), percent=0.5)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+Lines = list[list[int]]
+
+
+def one_by_one(trace: Trace) -> list[dict[Place, list[list[int]]]]:
+    """`_alike`, channel by channel."""
+    frozen = trace.sets.frozen()
+    channels: dict[int, list[tuple[Place, int]]] = defaultdict(list)
+    for place, labels in trace.dims.items():
+        for position, root in enumerate(trace.sets.roots(labels).tolist()):
+            if root not in frozen:
+                channels[root].append((place, position))
+    groups: dict[tuple[tuple[Place, int], ...], dict[Place, Lines]] = {}
+    for entries in channels.values():
+        held_by = tuple(Counter(place for place, _ in entries).items())
+        group = groups.setdefault(held_by, {place: [] for place, _ in held_by})
+        for place in group:
+            group[place].append([position for own, position in entries if own == place])
+    return list(groups.values())
+
+
+LABEL = st.integers(0, 15)
+
+
+@given(
+    st.lists(st.lists(LABEL, min_size=1, max_size=8), max_size=6),
+    st.sets(LABEL),
+    st.lists(st.tuples(LABEL, LABEL), max_size=4),
+)
+def test_groups_are_those_found_channel_by_channel(
+    lines: Lines, frozen: set[int], united: list[tuple[int, int]]
+) -> None:
+    trace = Trace(sets=ChannelSets())
+    trace.sets.fresh(16)
+    for first, second in united:
+        trace.sets.unite(torch.tensor([first]), torch.tensor([second]))
+    trace.sets.freeze(torch.tensor(sorted(frozen), dtype=torch.int64), "stays")
+    trace.dims.update({(f"layer{number // 2}", number % 2): torch.tensor(line) for number, line in enumerate(lines)})
+    found = [[(place, positions.tolist()) for place, positions in group] for group in _alike(trace)]
+    assert found == [list(group.items()) for group in one_by_one(trace)]

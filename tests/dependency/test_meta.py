@@ -1,0 +1,20 @@
+"""What a run on shapes counts is what a run counts."""
+
+import pytest
+import torch
+from torch import nn
+
+from netslim.core.example import Inputs
+from netslim.cost import count_products
+from netslim.dependency.find_groups import find_groups
+from pruning import structures
+from pruning.structures import SHAPE
+
+
+@pytest.mark.parametrize("build", [structures.Residual, structures.Concatenated])
+def test_products_are_counted_while_the_groups_are_derived(build: type[nn.Module]) -> None:
+    inputs = Inputs.of(torch.zeros(SHAPE))
+    found = find_groups(build(), inputs)
+    counted = count_products(build(), found.runs[0].inputs.map(lambda spec: torch.zeros(spec.shape)))
+    assert found.uses == counted
+    assert found.uses.total > 0

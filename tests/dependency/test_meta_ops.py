@@ -1,0 +1,71 @@
+"""Shapes that are remembered are those that torch works out."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from netslim.dependency.meta_ops import META, MetaOps
+
+ATEN = torch.ops.aten
+
+
+def shape(*size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.empty(size, device=META, dtype=dtype)
+
+
+STEP = (None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+
+
+FILTER, VECTOR = shape(5, 3, 3, 3), shape(4)
+
+
+WHOLE = shape(4, dtype=torch.int64)
+
+
+PIXELS = shape(2, 3, 8, 8).to(memory_format=torch.channels_last)
+
+
+TURNED = shape(2, 4, 3, 3).transpose(2, 3)
+
+
+OPERATIONS = {
+    "convolution": (ATEN.convolution.default, (shape(2, 3, 8, 8), FILTER, *STEP)),
+    "of pixels in a row": (ATEN.convolution.default, (PIXELS, FILTER, *STEP)),
+    "with a whole number": (ATEN.add.Tensor, (WHOLE, 1)),
+    "with a fraction": (ATEN.add.Tensor, (WHOLE, 1.0)),
+    "with true": (ATEN.add.Tensor, (WHOLE, True)),
+    "of every other": (ATEN.relu.default, (shape(4, 6)[:, ::2],)),
+    "several": (ATEN.native_layer_norm.default, (shape(2, 7, 4), [4], VECTOR, VECTOR, 1e-5)),
+    "joined": (ATEN.cat.default, ([shape(2, 3), shape(2, 4)], 1)),
+    "a view": (ATEN.view.default, (shape(2, 6), [3, 4])),
+    "in place": (ATEN.add_.Tensor, (shape(2, 6), shape(6))),
+    "a list": (ATEN.split.Tensor, (shape(2, 6), 4, 1)),
+    "in double precision": (ATEN.relu.default, (shape(4, 6, dtype=torch.float64),)),
+    "normalised": (ATEN.native_batch_norm.default, (shape(2, 4, 3, 3), *[VECTOR] * 4, False, 0.1, 1e-5)),
+    "turned": (ATEN.native_batch_norm.default, (TURNED, *[VECTOR] * 4, False, 0.1, 1e-5)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_remembered_shapes_are_those_that_torch_works_out(name: str) -> None:
+    func, args = OPERATIONS[name]
+    expected = func(*args)
+    for _ in range(2):
+        found = MetaOps()(func, args, {})
+        assert isinstance(found, Tensor) is isinstance(expected, Tensor)
+        pairs = [(found, expected)] if isinstance(found, Tensor) else list(zip(found, expected, strict=True))
+        for ours, theirs in pairs[:1] if "norm" in func.__name__ else pairs:  # statistics are not asked for
+            assert (ours.shape, ours.stride(), ours.dtype) == (theirs.shape, theirs.stride(), theirs.dtype)
+            assert ours.device == META
+    if name == "in place":
+        assert found is args[0]
+
+
+def test_a_remembered_shape_is_not_that_of_another_default_type() -> None:
+    halved = (ATEN.true_divide.Scalar, (shape(4, dtype=torch.int64), 2), {})
+    assert MetaOps()(*halved).dtype == torch.float32
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert MetaOps()(*halved).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)

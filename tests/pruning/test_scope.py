@@ -1,0 +1,94 @@
+"""Which groups a plan is about: patterns, and networks without any."""
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from netslim.core.errors import UsageError
+from netslim.pruning import apply, plan, plan_from_dict, verify
+from pruning import structures
+from pruning.networks import EXAMPLE, randomised, resnet
+from pruning.structures import SHAPE
+
+
+def refusal_at(model: nn.Module, shape: tuple[int, ...] = SHAPE, **options: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        plan(model, torch.zeros(shape), percent=0.5, **options)
+    return str(caught.value)
+
+
+def test_networks_that_cannot_be_pruned() -> None:
+    reason = "has no BatchNorm, whose scales criterion 'bn_scale' reads; criteria that work without: "
+    reason += "geometric_median, l1_norm, l2_norm, random"
+    assert refusal_at(structures.Unnormalised()) == f"Unnormalised {reason}"
+    assert refusal_at(nn.Linear(2, 2), (1, 2)) == f"Linear {reason}"
+    assert refusal_at(nn.Linear(2, 2), (1, 2), criterion="l1_norm") == (
+        "Linear has no channels that can go: weight is an output of the network"
+    )
+    model = structures.Unnormalised()
+    small = apply(model, plan(model, torch.zeros(SHAPE), percent=0.5, criterion="l1_norm"))
+    assert small.body.out_channels == 2
+    assert verify(model, small, torch.randn(2, 3, 8, 8)).holds
+
+
+MODEL = resnet(20, num_classes=5)
+
+
+def refusal(model: nn.Module, example: torch.Tensor = EXAMPLE, **given: Any) -> str:
+    with pytest.raises(UsageError) as caught:
+        plan(model, example, **given)
+    return str(caught.value)
+
+
+def test_only_and_ignore() -> None:
+    names = [group.name for group in MODEL.channel_groups()]
+
+    def pruned(**patterns: Any) -> list[str]:
+        decided = plan(MODEL, EXAMPLE, percent=0.5, **patterns)
+        assert [group.name for group in decided.groups] == names
+        left = {part.name: part.reason for part in decided.left_alone}
+        touched = [group.name for group in decided.groups if len(group.keep) < group.total]
+        assert set(touched) | left.keys() == set(names)
+        assert plan_from_dict(json.loads(json.dumps(decided.to_dict()))) == decided
+        assert verify(MODEL, apply(MODEL, decided), torch.randn(2, 1, 8, 8)).holds
+        return touched
+
+    layer1 = [name for name in names if name.startswith("layer1.")]
+    assert pruned(only=["layer1"]) == pruned(only=["layer1.*"]) == layer1
+    assert set(pruned(ignore=["layer1"])) <= set(names) - set(layer1)
+    assert pruned(only=["layer1"], ignore=["*.bn1", "layer1.1"]) == ["layer1.0.bn2", "layer1.0.bn3"]
+    assert pruned(only=["layer2.0.conv1"]) == ["layer2.0.bn2"]  # the layer that gives the channels
+    assert pruned(only=["bn", "layer3.1.select"]) == ["layer3.1.bn1", "bn"]
+
+
+def test_what_is_left_alone_says_why() -> None:
+    decided = plan(MODEL, EXAMPLE, percent=0.5, only=["layer1", "bn"], ignore=["layer1.0"])
+    reasons = {part.name: part.reason for part in decided.left_alone}
+    assert reasons["layer1.0.bn1"] == "matches `ignore='layer1.0'`"
+    assert reasons["layer2.0.bn1"] == "is not in `only`"
+    assert not reasons.keys() & {"bn", "layer1.1.bn1"}
+
+
+def test_patterns_that_match_nothing() -> None:
+    assert refusal(MODEL, percent=0.5, ignore=["layer4.0"]) == (
+        "`ignore='layer4.0'` matches no layer from which channels can go; names are for example layer3.0, layer2.0, "
+        "layer1.0"
+    )
+    assert refusal(MODEL, percent=0.5, only=["fc"]).startswith("`only='fc'` matches no layer from which ")
+    plan(MODEL, EXAMPLE, percent=0.5, ignore=["fc", "conv1"])  # what stays anyway may be named
+    assert refusal(MODEL, percent=0.5, ignore=["*"]) == (
+        "`only` and `ignore` together leave no channels that can go; drop one of the patterns"
+    )
+
+
+def test_patterns_on_a_traced_network() -> None:
+    model = randomised(structures.Residual())
+    decided = plan(model, torch.zeros(structures.SHAPE), percent=0.5, ignore=["stem"])
+    assert [(group.name, len(group.keep) < group.total) for group in decided.groups] == [
+        ("bn0", False),
+        ("inner.1", True),
+    ]
+    assert verify(model, apply(model, decided), torch.randn(2, 3, 8, 8)).holds
