@@ -156,6 +156,14 @@ class PrunePlan:
         notes: what the user should know before the plan is carried out.
         resolved: what it means on the network that it was decided on (a `ResolvedPlan`), so that this is not worked out
             again; None in one that was read from a file or copied. No part of what the plan says.
+
+    >>> import torch, netslim
+    >>> model, images = netslim.create_model("resnet", depth=11, num_classes=10), torch.zeros(1, 3, 32, 32)
+    >>> plan = netslim.plan(model, images, percent=0.5, criterion="l1_norm")
+    >>> plan.criterion, plan.total, plan.before
+    ('l1_norm', 624, Cost(params=126746, macs=20367872))
+    >>> sorted(plan.to_dict())[:4]
+    ['after', 'arch', 'before', 'budget']
     """
 
     arch: ArchSpec | None

@@ -22,6 +22,12 @@ def create_model(name: str, **arguments: Any) -> PrunableModel:
 
     Raises:
         UsageError: unknown name (the nearest are listed), or an argument that the architecture does not take.
+
+    >>> import netslim
+    >>> netslim.create_model("resnet", depth=11, num_classes=10).cfg
+    [16, 16, 16, 64, 32, 32, 128, 64, 64, 256]
+    >>> type(netslim.create_model("torchvision/resnet18", num_classes=10, stem="cifar")).__name__
+    'PrunableResNet'
     """
     build = check_known(name)
     try:

@@ -100,6 +100,16 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
 
     Raises:
         UsageError: `small` was not pruned, or not from `model`.
+
+    >>> import torch, netslim
+    >>> model = netslim.create_model("resnet", depth=11, num_classes=10)
+    >>> norm = model.get_submodule("layer1.0.bn2")
+    >>> _ = norm.weight.data[:8].zero_(), norm.bias.data[:8].fill_(1)  # what a penalty leaves: no scale, but a shift
+    >>> images = torch.randn(2, 3, 16, 16)
+    >>> small = netslim.apply(model, netslim.plan(model, images, percent=0.01))
+    >>> absorbed = netslim.absorb_(small, model, images)
+    >>> len(absorbed.layers), absorbed.after < absorbed.before
+    (1, True)
     """
     small, model = unwrapped(small), plain(model)
     plan = plan_of(small)

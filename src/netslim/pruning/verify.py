@@ -79,6 +79,16 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
 
     Raises:
         UsageError: the networks give different outputs altogether.
+
+    >>> import torch, netslim
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8 * 36, 10)
+    ... )
+    >>> _ = model[1].weight.data.copy_(torch.linspace(0.1, 0.8, 8))  # scales, as training with a penalty leaves them
+    >>> images = torch.randn(2, 3, 8, 8)
+    >>> small = netslim.apply(model, netslim.plan(model, images, percent=0.4))
+    >>> netslim.verify(model, small, images).holds
+    True
     """
     inputs, model, small = Inputs.of(images), plain(model), plain(small)
     plan = plan_of(small)

@@ -48,6 +48,12 @@ def evaluate(
 
     Raises:
         DataError: there are no images.
+
+    >>> import torch, netslim
+    >>> batches = [(torch.eye(2), torch.tensor([0, 0]))]
+    >>> result = netslim.evaluate(torch.nn.Identity(), batches)  # images that are their own logits
+    >>> result.top1, result.correct, result.images
+    (0.5, 1, 2)
     """
 
     def act(inputs: Tensor, labels: Tensor) -> Pair:
