@@ -8,10 +8,11 @@ from networks import EXAMPLE, Coupled, resnet
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.protocols import ChannelGroup, Criterion, CriterionSpec
+from netslim.core.protocols import ChannelGroup
 from netslim.pruning import apply, plan, verify
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criteria.bn_scale import bn_scale
+from netslim.pruning.criterion import Criterion, CriterionSpec
 
 
 def test_bn_scale_is_the_magnitude_of_gamma() -> None:

@@ -10,9 +10,10 @@ from networks import EXAMPLE, Coupled, Flattened, resnet, same, state_of
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.protocols import ChannelGroup, Evidence, PrunableModel
+from netslim.core.protocols import ChannelGroup, PrunableModel
 from netslim.pruning import plan
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criterion import Evidence
 
 
 def scores(

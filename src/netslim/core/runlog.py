@@ -151,7 +151,7 @@ class RunDirectory:
             rows = [self._row(number, line, needed) for number, line in enumerate(lines, 1)]
         except (OSError, ValueError) as error:
             raise NetslimError(
-                f"{self._metrics} is damaged ({error}); give another --save, or delete the folder"
+                f"{self._metrics} is damaged ({error}); give another `save`, or delete the folder"
             ) from error
         return rows
 

@@ -76,7 +76,8 @@ def for_inference(model: nn.Module, example: Tensor, form: Form | None = None) -
 
     >>> import torch, netslim
     >>> model = torch.nn.Sequential(
-    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8 * 36, 10)
+    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8),
+    ...     torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
     ... )
     >>> images = torch.randn(2, 3, 8, 8)
     >>> fast = netslim.for_inference(model, images)

@@ -33,7 +33,8 @@ def apply(model: M, plan: PrunePlan) -> M:
 
     >>> import torch, netslim
     >>> model = torch.nn.Sequential(
-    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8 * 36, 10)
+    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8),
+    ...     torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
     ... )
     >>> _ = model[1].weight.data.copy_(torch.linspace(0.1, 0.8, 8))  # scales, as training with a penalty leaves them
     >>> small = netslim.apply(model, netslim.plan(model, torch.zeros(2, 3, 8, 8), percent=0.4))

@@ -119,7 +119,8 @@ def penalty(
     >>> import torch.nn.functional as F
     >>> _ = torch.manual_seed(0)
     >>> model = torch.nn.Sequential(
-    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
+    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8),
+    ...     torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
     ... )
     >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     >>> penalty = netslim.penalty(model, "proximal", strength=0.5, optimizer=optimizer)
