@@ -144,5 +144,4 @@ def compiled_from(module: nn.Module) -> nn.Module | None:
 
     The compiler is not imported to ask: what it did not compile is not of this class.
     """
-    inner = module.__dict__.get("_modules", {}).get("_orig_mod")
-    return inner if type(module).__name__ == "OptimizedModule" else None
+    return module.__dict__["_modules"].get("_orig_mod") if type(module).__name__ == "OptimizedModule" else None
