@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError, first_of
+from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import is_folder, read_folder
-from netslim.core.wrappers import plain, unwrapped
 from netslim.models import build, check_known, recognise
 from netslim.pruning import plan_from_dict
 from netslim.pruning.apply import rebuild

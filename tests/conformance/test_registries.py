@@ -23,9 +23,9 @@ from torchvision import models
 
 import netslim
 from netslim.core.errors import UsageError
-from netslim.core.plugins import Kind
+from netslim.core.plugins.declarations import Kind
+from netslim.core.plugins.registry import Registry
 from netslim.core.protocols import PrunableModel
-from netslim.core.registry import Registry
 from netslim.data import load_dataset
 from netslim.data.cifar import CIFAR10, CIFAR100, CifarRelease
 from netslim.data.dataset import DATASETS, fixed_shape

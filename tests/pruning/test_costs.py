@@ -11,7 +11,7 @@ from networks import EXAMPLE, Flattened, randomised, resnet
 from torch import Tensor, nn
 from torchvision import models
 
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
 from netslim.core.protocols import GroupPlan
 from netslim.cost import MacCount, count_products, measure
 from netslim.dependency.groups import groups_of

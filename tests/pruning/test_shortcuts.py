@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from structures import SHAPE
 from torch import Tensor, nn
 
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
 from netslim.core.protocols import Slice
 from netslim.cost import count_products
 from netslim.dependency.channel_sets import ChannelSets

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import netslim
 from netslim.core.errors import UsageError
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
 from netslim.core.protocols import plan_of
 from netslim.dependency.find_groups import find_groups
 from netslim.models import create_model

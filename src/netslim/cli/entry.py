@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from netslim.core import signals
+from netslim.core.processes import signals
 
 
 def main() -> None:

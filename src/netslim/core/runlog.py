@@ -12,7 +12,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from netslim.core.config import StageConfig
-from netslim.core.environment import commit, versions
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.files import (
     append,
@@ -24,6 +23,7 @@ from netslim.core.files import (
     write_errors,
     write_json,
 )
+from netslim.core.runs.environment import commit, versions
 from netslim.core.schemas import LARGEST_JSON, MetricsRow, RunRecord, as_model, parse_json, read_json
 
 

@@ -22,7 +22,7 @@ from netslim.core.files import (
     temporary_name,
     write_errors,
 )
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.modes import evaluation_mode
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import CONFIG, read_folder
 from netslim.cost import measure

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.modes import evaluation_mode
 from netslim.deploy.signature import Example, Inputs, named_tensors, tensors_of
 
 BATCHES = (1, 2, 7)

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from netslim.core.plugins.registry import Registry
 from netslim.core.protocols import ArchSpec, PrunableModel
-from netslim.core.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from typing import TypeVar, cast
 
 from torch import nn
 
+from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import PrunePlan, keep_plan_
-from netslim.core.wrappers import plain
 from netslim.pruning.cut_check import check_cut, cut
 from netslim.pruning.resolve_plan import ResolvedPlan, resolve
 

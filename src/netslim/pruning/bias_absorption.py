@@ -21,10 +21,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
-from netslim.core.example import Inputs, TensorSpec, tensors_of
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.protocols import plan_of
-from netslim.core.wrappers import plain, unwrapped
 from netslim.dependency.trace import Place
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.verify import compare, masked, outputs_of

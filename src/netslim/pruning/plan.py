@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import ArgumentError, NetslimWarning, UsageError
-from netslim.core.example import Inputs, TensorSpec, inputs_to_dict
+from netslim.core.networks.example import Inputs, TensorSpec, inputs_to_dict
+from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import Budget, Cost, GroupPlan, PrunableModel, PrunePlan, plan_of
-from netslim.core.wrappers import plain
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of
 from netslim.dependency.meta import cost_of, products_of
 from netslim.dependency.tracer import running

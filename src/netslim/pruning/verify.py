@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.example import Inputs, tensors_of
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.example import Inputs, tensors_of
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
-from netslim.core.wrappers import plain
 from netslim.dependency.groups import scales_of
 from netslim.pruning.resolve_plan import resolve
 

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from netslim.core.errors import DataError
-from netslim.core.example import Inputs
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.example import Inputs
+from netslim.core.networks.modes import evaluation_mode
 
 
 def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netslim.core.distributed import ALONE, World
 from netslim.core.errors import DataError
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.processes.distributed import ALONE, World
 from netslim.training.cuda_graphs import Graphs, Pair, Work
 
 

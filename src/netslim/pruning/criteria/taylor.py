@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from netslim.core.errors import UsageError
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.modes import evaluation_mode
 from netslim.core.protocols import ChannelGroup
 from netslim.dependency.groups import by_channel
 from netslim.pruning.criteria import CRITERIA

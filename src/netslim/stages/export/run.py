@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.checkpoint import Checkpoint
-from netslim.core.environment import versions
 from netslim.core.errors import ArgumentError, either
 from netslim.core.files import file_hash
 from netslim.core.protocols import PrunableModel
+from netslim.core.runs.environment import versions
 from netslim.core.safetensors_folder import WEIGHTS
 from netslim.deploy import TARGETS, Exported, export
 from netslim.deploy.artifact import check_path

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, unknown_name
-from netslim.core.scale_norms import scale_norms
-from netslim.core.torch_internals import overflow_in
-from netslim.core.wrappers import unwrapped
+from netslim.core.networks.scale_norms import scale_norms
+from netslim.core.networks.torch_internals import overflow_in
+from netslim.core.networks.wrappers import unwrapped
 from netslim.training.optimizer import has_step_sizes, step_sizes
 from netslim.training.penalties.penalty import PENALTIES, Penalty, PenaltyOptions, PenaltySpec
 from netslim.training.penalties.strength import PENALTY_SCHEDULES, Progress
