@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from netslim.core.environment import commit
+from netslim.core.runs.environment import commit
 from netslim.report.csv_files import write_csv
 
 ROOT = Path(__file__).parents[1]

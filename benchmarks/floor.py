@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import netslim
-from netslim.core.allocator import keep_freed_memory
+from netslim.core.processes.allocator import keep_freed_memory
 from netslim.training.precision import DTYPES, Precision
 from table import write_rows
 from training_step import SIZE, netslim_step, random_batch

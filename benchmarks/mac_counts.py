@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models as torchvision_models
 
 from any_network import build, networks
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
 from netslim.cost import count_products
 from netslim.dependency.meta import ShapesOnly, skeleton
 from table import write_rows

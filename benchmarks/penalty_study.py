@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import netslim
-from netslim.core.seeding import seed_torch
+from netslim.core.runs.seeding import seed_torch
 from netslim.data import ImageDataset, load_dataset
 from netslim.stages.shared.calibration_data import training_images
 from netslim.stages.train.config import TrainConfig

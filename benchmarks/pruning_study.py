@@ -29,7 +29,7 @@ from torch import Tensor, nn
 import netslim
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.protocols import PrunableModel
-from netslim.core.seeding import seed_torch
+from netslim.core.runs.seeding import seed_torch
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, load_dataset, split_validation
 from netslim.stages.shared.calibration_data import training_images
 from netslim.training.distillation import Teacher

@@ -12,7 +12,7 @@ streams are pruned (`select` or `couple`; - for networks that have no choice), `
 `share` is speed_up / mac_ratio. `--original DIR` adds the original's code on the same weights, as it is: DIR is a
 checkout of github.com/Eric-mingjie/network-slimming that runs on this version of torch.
 
-All sides run with glibc told to keep freed memory (see `netslim.core.allocator`), as in `netslim bench`.
+All sides run with glibc told to keep freed memory (see `netslim.core.processes.allocator`), as in `netslim bench`.
 """
 
 import argparse
@@ -28,10 +28,10 @@ import torch
 from torch import Tensor, nn
 
 import netslim
-from netslim.core.allocator import keep_freed_memory
+from netslim.core.processes.allocator import keep_freed_memory
 from netslim.cost import measure_latency
+from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.inference import LAYOUTS, Search, choose, shaped, simplified
-from netslim.deploy.onnx_runtime import onnx_session, run_session
 from netslim.deploy.targets.onnx import onnx_bytes
 from table import write_rows
 

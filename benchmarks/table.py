@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netslim.core.environment import commit, hardware, versions
+from netslim.core.runs.environment import commit, hardware, versions
 from netslim.report.csv_files import csv_text, write_csv
 
 DIGITS = 4  # of a float that was measured

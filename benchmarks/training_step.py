@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netslim.core.allocator import keep_freed_memory
+from netslim.core.processes.allocator import keep_freed_memory
 from netslim.models import create_model
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties.l1 import L1Penalty

@@ -24,7 +24,7 @@ import torch
 
 import netslim
 from netslim.core.protocols import PrunableModel
-from netslim.core.seeding import seed_torch
+from netslim.core.runs.seeding import seed_torch
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, load_dataset
 from netslim.stages.shared.calibration_data import calibration_images
 from netslim.stages.train import run as train

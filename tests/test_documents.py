@@ -4,19 +4,24 @@ import importlib.util
 import re
 import shlex
 import tomllib
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from netslim.cli.config_file import merge
 from netslim.cli.scripts import translate
 from netslim.cli.verbs import VERBS
 from netslim.core.config import StageConfig
+from netslim.core.errors import NetslimWarning
 from netslim.stages.train.config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOLDERS = [path.name for folder in (ROOT, ROOT / "src" / "netslim") for path in folder.glob("[a-z]*/")]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 
 
@@ -70,6 +75,32 @@ def test_readme_commands_are_accepted() -> None:
         accepts(translate(script, arguments))
     for arguments in verbs:
         accepts(arguments)
+
+
+def test_the_readmes_way_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {}
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NetslimWarning)
+        exec(program, space)  # noqa: S102  (as a reader types it)
+    assert {path.name for path in tmp_path.iterdir()} == {"small.pth.tar", "small.onnx"}
+    assert space["plan"].after.macs == pytest.approx(0.5 * space["plan"].before.macs, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+)
+def test_files_and_modules_that_documents_name_exist(document: Path) -> None:
+    """Paths between backticks, from the root or from src/netslim, and dotted names of netslim in examples."""
+    text = document.read_text()
+    for path in re.findall(
+        r"`((?:src|tests|docs|benchmarks|recipes|results|core|models|data|pruning|deploy|training)/[\w/.]+)`", text
+    ):
+        assert (ROOT / path).exists() or (ROOT / "src" / "netslim" / path).exists(), path
+    for module in re.findall(r"^(?:from|import) (netslim\S*)", text, re.MULTILINE):
+        assert importlib.util.find_spec(module), module
 
 
 def test_make_targets_of_the_readme_exist() -> None:

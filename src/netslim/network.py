@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError, first_of
+from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import is_folder, read_folder
-from netslim.core.wrappers import plain, unwrapped
 from netslim.models import build, check_known, recognise
 from netslim.pruning import plan_from_dict
 from netslim.pruning.apply import rebuild
@@ -40,6 +40,15 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
 
     Raises:
         CheckpointError: the file is missing, damaged, unsafe, or its weights fit no known architecture or not `model`.
+
+    >>> import tempfile, torch, netslim
+    >>> mine = lambda: torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.Conv2d(8, 4, 3))
+    >>> model, folder = mine(), tempfile.TemporaryDirectory()
+    >>> plan = netslim.plan(model, torch.zeros(2, 3, 8, 8), percent=0.4, criterion="l2_norm")
+    >>> netslim.save(f"{folder.name}/small.pth.tar", netslim.apply(model, plan))
+    >>> netslim.load(f"{folder.name}/small.pth.tar", model=mine())[0].out_channels
+    4
+    >>> folder.cleanup()
     """
     checkpoint = read(Path(path))
     found: nn.Module = restore(checkpoint, Path(path)) if model is None else restore(checkpoint, Path(path), model)
@@ -57,6 +66,13 @@ def save(path: str | Path, model: nn.Module) -> None:
     Raises:
         UsageError: the network says that it is of an architecture which is not registered.
         NetslimError: the file can't be written.
+
+    >>> import tempfile, torch, netslim
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> netslim.save(f"{folder.name}/net.pth.tar", netslim.create_model("resnet", depth=11, num_classes=10))
+    >>> netslim.load(f"{folder.name}/net.pth.tar").arch.arguments["depth"]
+    11
+    >>> folder.cleanup()
     """
     write_checkpoint(Path(path), describe(unwrapped(model)))
 

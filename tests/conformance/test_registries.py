@@ -23,9 +23,9 @@ from torchvision import models
 
 import netslim
 from netslim.core.errors import UsageError
-from netslim.core.plugins import Kind
-from netslim.core.protocols import Evidence, PrunableModel
-from netslim.core.registry import Registry
+from netslim.core.plugins.declarations import Kind
+from netslim.core.plugins.registry import Registry
+from netslim.core.protocols import PrunableModel
 from netslim.data import load_dataset
 from netslim.data.cifar import CIFAR10, CIFAR100, CifarRelease
 from netslim.data.dataset import DATASETS, fixed_shape
@@ -36,6 +36,7 @@ from netslim.models.registry import LIBRARIES
 from netslim.network import describe, load_weights
 from netslim.pruning import plan_from_dict
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criterion import Evidence
 from netslim.stages.shared import plugins
 from netslim.training.penalties import PENALTIES, no_penalty
 from netslim.transfers import STRATEGIES

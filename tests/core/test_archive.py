@@ -542,6 +542,6 @@ def test_a_call_that_only_takes_memory(tmp_path: Path, call: bytes) -> None:
 
 
 def test_a_pickle_without_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netslim.core.torch_zip.LARGEST_PICKLE", 1000)
+    monkeypatch.setattr("netslim.core.torch_files.torch_zip.LARGEST_PICKLE", 1000)
     with pytest.raises(CheckpointError, match=r"refused: its archive/data.pkl has [\d,]+ bytes, more than 1,000$"):
         load(tmp_path, saved({"text": "x" * 1000}))

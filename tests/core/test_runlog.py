@@ -12,7 +12,7 @@ import pytest
 
 from netslim.core.config import Setting, StageConfig, with_options
 from netslim.core.errors import CheckpointError, NetslimError, UsageError
-from netslim.core.plugins import Option
+from netslim.core.plugins.declarations import Option
 from netslim.core.runlog import RunDirectory, RunStatus
 
 DiskFull = Callable[[int], AbstractContextManager[None]]
@@ -120,7 +120,7 @@ import sys
 from pathlib import Path
 from netslim.core.config import StageConfig
 from netslim.core.errors import UsageError
-from netslim.core.plugins import Option
+from netslim.core.plugins.declarations import Option
 from netslim.core.runlog import RunDirectory
 
 try:

@@ -8,7 +8,7 @@ from image_files import in_files, noise, png_without_end
 
 from netslim.core.errors import DataError
 from netslim.data import TrainBatches, evaluation_batches, load_dataset, split_validation
-from netslim.data.decode import THREADS
+from netslim.data.reading.decode import THREADS
 from netslim.data.streamed import StreamedSplit
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
 from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.find_groups import _alike, find_groups
 from netslim.dependency.trace import Place, Trace

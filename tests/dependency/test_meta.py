@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
 from netslim.cost import count_products
 from netslim.dependency.find_groups import find_groups
 from pruning import structures

@@ -13,7 +13,7 @@ import pytest
 from started_process import Started
 from verb_lines import verbs
 
-from netslim.core import signals
+from netslim.core.processes import signals
 
 Start = Callable[..., Started]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}

@@ -1,30 +1,8 @@
-"""What goes into a log: no bars, no wrapping, one line for each thing worth one."""
-
-from typing import Any
+"""What goes into a log: full width, no markup, one line for each thing worth one."""
 
 import pytest
 
 from netslim.report.console import console, say, spelling
-from netslim.report.progress import TrainingProgress
-from netslim.report.tables import percent, print_table, size
-
-NUMBERS = {"loss": 1.23456, "top1": 0.5, "images_per_second": 99.6, "seconds_left": 3661.0}
-ROW: dict[str, Any] = {
-    "epoch": 4,
-    "lr": 0.01,
-    "loss": 0.5,
-    "penalty": 0.25,
-    "near_zero_scales": 0.125,
-    "train_top1": 0.75,
-    "top1": 0.5,
-    "best_top1": 0.625,
-    "images_per_second": 1234.5,
-    "waiting": 0.0499,
-}
-
-
-def progress(**given: Any) -> TrainingProgress:
-    return TrainingProgress(**{"epochs": 10, "log_interval": 2, "selected_on": "val", "sparse": False, **given})
 
 
 def test_a_log_is_160_columns_wide_whatever_the_terminal(
@@ -40,58 +18,6 @@ def test_a_log_is_160_columns_wide_whatever_the_terminal(
 def test_brackets_and_colons_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     say("[bold]a[/bold] :smile: [0, 1]")
     assert capsys.readouterr().out == "[bold]a[/bold] :smile: [0, 1]\n"
-
-
-def test_a_plain_line_every_so_many_batches_but_not_at_the_epochs_end(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress() as shown:
-        for done in range(1, 7):
-            shown.batch(3, done, 6, NUMBERS)
-    assert capsys.readouterr().out.splitlines() == [
-        f"Train Epoch: 3 [{done}/6 batches]  loss 1.2346  top-1 50.0 %  100 images/s  01:01:01 left" for done in (2, 4)
-    ]
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-def test_an_epochs_line(sparse: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress(sparse=sparse) as shown:
-        shown.epoch(ROW)
-    middle = "  penalty 0.2500  near zero 12.5 %" if sparse else ""
-    assert capsys.readouterr().out == (
-        f"epoch 5/10  lr 0.01  loss 0.5000{middle}  train top-1 75.00 %  val top-1 50.00 % (best 62.50 %)  "
-        f"1234 images/s\n"
-    )
-
-
-def test_an_epoch_that_waited_says_what_helps(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress() as shown:
-        shown.epoch({**ROW, "waiting": 0.05})
-    assert capsys.readouterr().out.endswith(
-        "1234 images/s  5 % waiting for images: a larger `batch_size`, a smaller `image_size` or more cores help\n"
-    )
-
-
-def test_an_error_ends_the_display_and_goes_on() -> None:
-    with pytest.raises(ValueError, match="x"), progress():
-        raise ValueError("x")
-
-
-def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(["layer", "kept"], [("bn", 1234), ("layer1", 5)])
-    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    assert next(line.split() for line in lines if line) == ["layer", "kept"]
-    assert "1,234" in "\n".join(lines)
-    assert lines[-2 if not lines[-1] else -1].endswith("    5")
-
-
-def test_an_empty_table_has_its_head(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(["a", "b"], [])
-    assert capsys.readouterr().out.split()[:2] == ["a", "b"]
-
-
-def test_numbers_in_words() -> None:
-    assert percent(0.9731) == "97.31 %"
-    assert percent(0.12345, 1) == "12.3 %"
-    assert [size(number) for number in (999, 1_500, 1_703_258, 5e9)] == ["999", "1.50k", "1.70M", "5.00G"]
 
 
 def test_lines_are_spelled_as_whoever_shows_them_says(capsys: pytest.CaptureFixture[str]) -> None:

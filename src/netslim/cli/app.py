@@ -14,8 +14,8 @@ import typer.main
 
 from netslim.cli.flags import spelled
 from netslim.cli.verbs import TOGETHER, VERBS
-from netslim.core import signals
 from netslim.core.errors import NetslimError, NetslimWarning, UsageError
+from netslim.core.processes import signals
 
 if TYPE_CHECKING:
     from netslim.core.config import StageConfig

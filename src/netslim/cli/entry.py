@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from netslim.core import signals
 from netslim.core.launch import launched
+from netslim.core.processes import signals
 
 
 def main() -> None:

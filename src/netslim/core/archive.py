@@ -17,8 +17,8 @@ from torch import Tensor
 
 from netslim.core.errors import CheckpointError
 from netslim.core.files import atomic_write, check_readable
-from netslim.core.pickle_claims import check_legacy, check_pickle
-from netslim.core.torch_zip import checked_entries, is_torch_zip
+from netslim.core.torch_files.pickle_claims import check_legacy, check_pickle
+from netslim.core.torch_files.torch_zip import checked_entries, is_torch_zip
 
 _DEPTH = 100  # of containers in containers
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from netslim.core.apart import Use
 from netslim.core.errors import ArgumentError, UsageError, unknown_name
-from netslim.core.plugins import Option
+from netslim.core.plugins.declarations import Option
 
 
 def Setting(  # noqa: N802

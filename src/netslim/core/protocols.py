@@ -7,13 +7,11 @@ which channels stay; surgery carries it out. None of them knows the others.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any
 
 from torch import Tensor, nn
-
-from netslim.core.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +154,14 @@ class PrunePlan:
         notes: what the user should know before the plan is carried out.
         resolved: what it means on the network that it was decided on (a `ResolvedPlan`), so that this is not worked out
             again; None in one that was read from a file or copied. No part of what the plan says.
+
+    >>> import torch, netslim
+    >>> model, images = netslim.create_model("resnet", depth=11, num_classes=10), torch.zeros(1, 3, 32, 32)
+    >>> plan = netslim.plan(model, images, percent=0.5, criterion="l1_norm")
+    >>> plan.criterion, plan.total, plan.before
+    ('l1_norm', 688, Cost(params=126746, macs=20367872))
+    >>> sorted(plan.to_dict())[:4]
+    ['after', 'arch', 'before', 'budget']
     """
 
     arch: ArchSpec | None
@@ -246,61 +252,3 @@ def keep_plan_(model: nn.Module, plan: PrunePlan) -> None:
     """Makes a plan the network's attribute `plan`, or `prune_plan` where it has a `plan` of its own."""
     free = isinstance(getattr(model, "plan", None), PrunePlan | None)
     setattr(model, "plan" if free else "prune_plan", plan)
-
-
-class Criterion(Protocol):
-    """Scores the channels of a group; the lowest scores go first."""
-
-    def __call__(self, model: nn.Module, group: ChannelGroup) -> Tensor:
-        """Returns one score per channel, shape (channels,), float, on any device."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What a criterion may ask for beyond the network itself.
-
-    Attributes:
-        groups: the groups that will be scored.
-        macs: by group name, the MACs of one input that go with one of its channels.
-        seed: of everything random.
-        batches: normalised images (N, C, H, W) and their labels (N,) on the network's device, or None.
-    """
-
-    groups: Sequence[ChannelGroup]
-    macs: Mapping[str, float]
-    seed: int
-    batches: Iterable[tuple[Tensor, Tensor]] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CriterionSpec:
-    """What the file of a criterion registers: one of `score` and `prepare`, and what it needs.
-
-    Attributes:
-        score: scores a group by its weights alone.
-        prepare: what scores the groups, for a criterion that looks at more: called once, before the first. Raises
-            UsageError if the evidence does not do.
-        needs_scales: whether it reads BatchNorm scales; one that doesn't scores channels without BatchNorm, too.
-        needs_batches: whether it needs images with labels.
-    """
-
-    score: Criterion | None = None
-    prepare: Callable[[nn.Module, Evidence], Criterion] | None = None
-    needs_scales: bool = True
-    needs_batches: bool = False
-
-    def __post_init__(self) -> None:
-        if (self.score is None) == (self.prepare is None):
-            raise ValueError("a criterion has either score or prepare")
-
-    def scorer(self, name: str, model: nn.Module, evidence: Evidence) -> Criterion:
-        """What scores a network's groups; `name` is the criterion's. Raises UsageError if the evidence does not do."""
-        if self.needs_batches and evidence.batches is None:
-            raise UsageError(
-                f"criterion '{name}' needs images with labels: pass plan(..., batches=...), "
-                "or type `dataset=NAME` on the command line"
-            )
-        if self.prepare is not None:
-            return self.prepare(model, evidence)
-        return cast(Criterion, self.score)

@@ -12,7 +12,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from netslim.core.config import StageConfig
-from netslim.core.environment import commit, versions
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.files import (
     append,
@@ -24,6 +23,7 @@ from netslim.core.files import (
     write_errors,
     write_json,
 )
+from netslim.core.runs.environment import commit, versions
 from netslim.core.schemas import LARGEST_JSON, MetricsRow, RunRecord, as_model, parse_json, read_json
 
 
@@ -151,7 +151,7 @@ class RunDirectory:
             rows = [self._row(number, line, needed) for number, line in enumerate(lines, 1)]
         except (OSError, ValueError) as error:
             raise NetslimError(
-                f"{self._metrics} is damaged ({error}); give another --save, or delete the folder"
+                f"{self._metrics} is damaged ({error}); give another `save`, or delete the folder"
             ) from error
         return rows
 

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakIdKeyDictionary
 
-from netslim.core.example import Inputs
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.example import Inputs
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.torch_internals import PlainDispatchMode
+from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
+from netslim.core.networks.wrappers import check_shapes_known, unwrapped
 from netslim.core.protocols import Cost
-from netslim.core.torch_internals import PlainDispatchMode
-from netslim.core.whole_functions import WholeCall, WholeFunctions
-from netslim.core.wrappers import check_shapes_known, unwrapped
 from netslim.cost.params import count_params
 
 _ATEN = torch.ops.aten

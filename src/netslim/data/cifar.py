@@ -11,10 +11,10 @@ import torch
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
-from netslim.data.bounded_read import read_file, unpacked
 from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
-from netslim.data.restricted_pickle import load_plain
-from netslim.data.verified import verify_content, verify_file
+from netslim.data.reading.bounded_read import read_file, unpacked
+from netslim.data.reading.restricted_pickle import load_plain
+from netslim.data.reading.verified import verify_content, verify_file
 
 _PIXELS = 3 * 32 * 32
 _MOST = 256_000_000  # bytes of a file; the largest, of CIFAR-100, has 155 MB

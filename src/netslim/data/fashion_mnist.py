@@ -9,9 +9,9 @@ from torch import Tensor
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
-from netslim.data.bounded_read import read_file
 from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
-from netslim.data.verified import verify_content
+from netslim.data.reading.bounded_read import read_file
+from netslim.data.reading.verified import verify_content
 
 _FOLDER = Path("FashionMNIST", "raw")
 _MIRROR = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from netslim.core.errors import DataError, first_of
 from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
-from netslim.data.decode import common_form, decode_images, first_form
 from netslim.data.host_memory import fits
+from netslim.data.reading.decode import common_form, decode_images, first_form
 from netslim.data.statistics import channel_statistics
 from netslim.data.streamed import StreamedSplit, streamed
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from netslim.core.errors import UsageError
-from netslim.core.seeding import derive_seed
+from netslim.core.runs.seeding import derive_seed
 from netslim.data.dataset import Augmentation, ImageDataset, Split
 
 Batch = tuple[Tensor, Tensor]

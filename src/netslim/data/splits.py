@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import UsageError
-from netslim.core.seeding import derive_seed
+from netslim.core.runs.seeding import derive_seed
 from netslim.data.dataset import Split
 
 

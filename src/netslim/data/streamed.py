@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from netslim.data.dataset import Split
-from netslim.data.decode import THREADS, decode_into
-from netslim.data.image_file import Form
+from netslim.data.reading.decode import THREADS, decode_into
+from netslim.data.reading.image_file import Form
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from netslim.core.example import Inputs, TensorSpec
-from netslim.core.modes import collection_paused
+from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.modes import collection_paused
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.cost import MacCount, MacCounter
 from netslim.dependency.channel_sets import ChannelSets

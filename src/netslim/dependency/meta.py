@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
+from netslim.core.networks.torch_internals import PlainDispatchMode
 from netslim.core.protocols import Cost
-from netslim.core.torch_internals import PlainDispatchMode
 from netslim.cost import MacCount, count_params, count_products
 from netslim.dependency.meta_ops import META, MetaOps
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netslim.core.torch_internals import tree_map
+from netslim.core.networks.torch_internals import tree_map
 
 META = torch.device("meta")
 _NORMALISED = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}

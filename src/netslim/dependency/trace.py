@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels
 
 Place = tuple[str, int]  # name of a parameter or buffer, and one of its dimensions

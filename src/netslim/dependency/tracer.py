@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError, UsageError
-from netslim.core.example import Inputs, TensorSpec, tensors_of
-from netslim.core.modes import evaluation_mode
-from netslim.core.torch_internals import PlainDispatchMode, frames_until, module_in
-from netslim.core.whole_functions import WholeCall, WholeFunctions
+from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in
+from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
 from netslim.cost import MacCounter
 from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState

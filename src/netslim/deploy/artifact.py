@@ -22,7 +22,7 @@ from netslim.core.files import (
     temporary_name,
     write_errors,
 )
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.modes import evaluation_mode
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import CONFIG, read_folder
 from netslim.cost import measure
@@ -68,9 +68,6 @@ def export(
     Its outputs are compared at batch 1, 2 and 7 before the file is put in place. Several outputs of any nesting keep
     the order of torch's pytree; in ONNX their paths are their names (`{"logits": x, "list": [y]}`: `logits`, `list_0`).
 
-        model = netslim.create_model("resnet", depth=20, num_classes=10)
-        netslim.export(model, torch.randn(2, 3, 32, 32), "small.onnx")
-
     Args:
         model: any network; left unchanged.
         example: an input tensor (images: (N, C, H, W)), a tuple of inputs, or a dict of inputs by keyword. The
@@ -85,6 +82,13 @@ def export(
         UsageError: unknown target or form, a missing package, a path of another kind.
         ParityError: the exported network computes something else.
         NetslimError: the network can't be written as this target, or the path can't be written to.
+
+    >>> import tempfile, torch, netslim
+    >>> model, folder = netslim.create_model("resnet", depth=11, num_classes=10), tempfile.TemporaryDirectory()
+    >>> written = netslim.export(model, torch.randn(2, 3, 16, 16), f"{folder.name}/small", "safetensors")
+    >>> written.params, written.difference, sorted(file.name for file in written.path.iterdir())
+    (126746, 0.0, ['config.json', 'model.safetensors'])
+    >>> folder.cleanup()
     """
     path, kind = Path(path), TARGETS.get(target)
     kind.check(target)

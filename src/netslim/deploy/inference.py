@@ -73,6 +73,18 @@ def for_inference(model: nn.Module, example: Tensor, form: Form | None = None) -
     Raises:
         UsageError: an unknown form.
         UntraceableError: the network's Python code decides on values.
+
+    >>> import torch, netslim
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8),
+    ...     torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
+    ... )
+    >>> images = torch.randn(2, 3, 8, 8)
+    >>> fast = netslim.for_inference(model, images)
+    >>> torch.allclose(fast(images), model.eval()(images), atol=1e-5)
+    True
+    >>> any(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
+    False
     """
     return shaped(simplified(model, example), example, form or Form())
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError
-from netslim.core.example import tensors_of
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.example import tensors_of
+from netslim.core.networks.modes import evaluation_mode
 from netslim.deploy.signature import Example, ExportInputs, named_tensors
 
 BATCHES = (1, 2, 7)

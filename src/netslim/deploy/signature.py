@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from netslim.core.errors import UsageError
-from netslim.core.example import Inputs, tensors_of
+from netslim.core.networks.example import Inputs, tensors_of
 
 Example: TypeAlias = Tensor | tuple[Any, ...] | dict[str, Any]
 

@@ -14,8 +14,8 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, unknown_name
+from netslim.core.networks.torch_internals import become_
 from netslim.core.protocols import ArchSpec, ChannelGroup, Consumer, PrunableModel
-from netslim.core.torch_internals import become_
 from netslim.models.imagenet_stems import (
     STEMS,
     adapt_first_,

@@ -1,16 +1,14 @@
-"""Names of architectures and libraries -> what builds their networks, and recognises them in bare weights."""
+"""The records of architectures and libraries of networks, and their names."""
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError
+from netslim.core.plugins.registry import Registry
 from netslim.core.protocols import ArchSpec, PrunableModel
-from netslim.core.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,44 +68,3 @@ LIBRARIES: Registry[Library] = Registry("library", "netslim.models.libraries")
 def library_networks() -> list[str]:
     """How the networks of the libraries are called: `timm/NAME`, ..."""
     return [f"{library}/NAME" for library in LIBRARIES.names()]
-
-
-def create_model(name: str, **arguments: Any) -> PrunableModel:
-    """Builds a network by name.
-
-    Args:
-        name: a registered architecture (`resnet`), or a library and its name of a network (`torchvision/resnet50`).
-        arguments: the architecture's own, e.g. `depth=164, num_classes=10, in_channels=3, cfg=None` for `resnet`, and
-            `num_classes=1000, in_channels=3, stem="imagenet"` for a library's.
-
-    Raises:
-        UsageError: unknown name (the nearest are listed), or an argument that the architecture does not take.
-    """
-    build = check_known(name)
-    try:
-        return build(**arguments)
-    except TypeError as error:
-        raise UsageError(f"architecture '{name}': {error}") from error
-
-
-def check_known(name: str) -> Callable[..., PrunableModel]:
-    """The function that builds the architecture `name`. Raises UsageError with the nearest names if there is none."""
-    library, slash, model = name.partition("/")
-    if not slash:
-        return ARCHITECTURES.get(name).build
-    from netslim.models.imagenet import check_network, library_network  # which look libraries up here
-
-    check_network(library, model)
-    return functools.partial(library_network, library, model)
-
-
-def build(arch: ArchSpec) -> PrunableModel:
-    """The network that `arch` describes."""
-    return create_model(arch.name, **arch.arguments)
-
-
-def recognise(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
-    """The architecture of bare weights (a file of the original scripts names none), or None."""
-    readers = [ARCHITECTURES.get(name).recognise for name in ARCHITECTURES.names()]
-    found = (reader(state_dict) for reader in readers if reader is not None)
-    return next((arch for arch in found if arch is not None), None)

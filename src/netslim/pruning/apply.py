@@ -5,8 +5,8 @@ from typing import TypeVar, cast
 
 from torch import nn
 
+from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import PrunePlan, keep_plan_
-from netslim.core.wrappers import plain
 from netslim.pruning.cut_check import check_cut, cut
 from netslim.pruning.resolve_plan import ResolvedPlan, resolve
 
@@ -30,6 +30,18 @@ def apply(model: M, plan: PrunePlan) -> M:
     Raises:
         UsageError: the plan is for another network, or was edited into something impossible; or the small network does
             something else than the masked one.
+
+    >>> import torch, netslim
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8),
+    ...     torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
+    ... )
+    >>> _ = model[1].weight.data.copy_(torch.linspace(0.1, 0.8, 8))  # scales, as training with a penalty leaves them
+    >>> small = netslim.apply(model, netslim.plan(model, torch.zeros(2, 3, 8, 8), percent=0.4))
+    >>> small[0], small[4]
+    (Conv2d(3, 4, kernel_size=(3, 3), stride=(1, 1)), Linear(in_features=144, out_features=10, bias=True))
+    >>> small.plan.kept
+    4
     """
     model = cast(M, plain(model))
     resolved = resolve(model, plan)

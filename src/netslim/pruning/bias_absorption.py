@@ -21,10 +21,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
-from netslim.core.example import Inputs, TensorSpec, tensors_of
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.protocols import plan_of
-from netslim.core.wrappers import plain, unwrapped
 from netslim.dependency.trace import Place
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.verify import compare, masked, outputs_of
@@ -100,6 +100,16 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
 
     Raises:
         UsageError: `small` was not pruned, or not from `model`.
+
+    >>> import torch, netslim
+    >>> model = netslim.create_model("resnet", depth=11, num_classes=10)
+    >>> norm = model.get_submodule("layer1.0.bn2")
+    >>> _ = norm.weight.data[:8].zero_(), norm.bias.data[:8].fill_(1)  # what a penalty leaves: no scale, but a shift
+    >>> images = torch.randn(2, 3, 16, 16)
+    >>> small = netslim.apply(model, netslim.plan(model, images, percent=0.01))
+    >>> absorbed = netslim.absorb_(small, model, images)
+    >>> len(absorbed.layers), absorbed.after < absorbed.before
+    (1, True)
     """
     small, model = unwrapped(small), plain(model)
     plan = plan_of(small)

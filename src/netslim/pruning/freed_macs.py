@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
 from netslim.dependency.groups import BoundGroup, groups_of, title
 from netslim.dependency.meta import products_of
 from netslim.pruning.budget.cost_model import CostModel

@@ -12,17 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import ArgumentError, NetslimWarning, UsageError
-from netslim.core.example import Inputs, TensorSpec, inputs_to_dict
+from netslim.core.networks.example import Inputs, TensorSpec, inputs_to_dict
+from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import (
     Budget,
     Cost,
-    Evidence,
     GroupPlan,
     PrunableModel,
     PrunePlan,
     plan_of,
 )
-from netslim.core.wrappers import plain
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.meta import cost_of, products_of
 from netslim.dependency.tracer import running
@@ -33,6 +32,7 @@ from netslim.pruning.budget.ranking import Ranking, ranked
 from netslim.pruning.budget.request import Request, requested
 from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, outcome_of, search_of
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criterion import Evidence
 from netslim.pruning.notes import budget_note, scales_note
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.scope import Candidates, candidates, pruned_before
@@ -92,6 +92,17 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         UsageError: no budget, two, or one that can't be met (the nearest that can is named); an argument out of range,
             an unknown criterion, a pattern that matches nothing, scores that are not finite, a network that does not
             run on `example` or can't be followed, or that has no channels which the criterion scores.
+
+    >>> import torch, netslim
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8),
+    ...     torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
+    ... )
+    >>> _ = model[1].weight.data.copy_(torch.linspace(0.1, 0.8, 8))  # scales, as training with a penalty leaves them
+    >>> netslim.plan(model, torch.zeros(2, 3, 8, 8), percent=0.4).groups
+    (GroupPlan(name='1', total=8, keep=(4, 5, 6, 7)),)
+    >>> netslim.plan(model, torch.zeros(2, 3, 8, 8), target_params=0.5).after
+    Cost(params=1570, macs=5328)
     """
     request = requested(percent, {"params": target_params, "macs": target_macs, "latency": target_latency})
     check_counts(min_channels, round_to, latency_batch)

@@ -10,7 +10,7 @@ import pydantic
 import torch
 
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.example import Inputs, TensorSpec, inputs_from_dict
+from netslim.core.networks.example import Inputs, TensorSpec, inputs_from_dict
 from netslim.core.protocols import PrunePlan
 from netslim.core.schemas import LARGEST_INPUT, Architecture, as_model, explained, read_json
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
-from netslim.core.example import Inputs, tensors_of
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.example import Inputs, tensors_of
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
-from netslim.core.wrappers import plain
 from netslim.dependency.groups import scales_of
 from netslim.pruning.resolve_plan import resolve
 
@@ -80,6 +80,17 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
 
     Raises:
         UsageError: the networks give different outputs altogether.
+
+    >>> import torch, netslim
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8),
+    ...     torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
+    ... )
+    >>> _ = model[1].weight.data.copy_(torch.linspace(0.1, 0.8, 8))  # scales, as training with a penalty leaves them
+    >>> images = torch.randn(2, 3, 8, 8)
+    >>> small = netslim.apply(model, netslim.plan(model, images, percent=0.4))
+    >>> netslim.verify(model, small, images).holds
+    True
     """
     inputs, model, small = Inputs.of(images), plain(model), plain(small)
     plan = plan_of(small)

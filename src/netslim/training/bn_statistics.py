@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from netslim.core.errors import DataError
-from netslim.core.example import Inputs
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.example import Inputs
+from netslim.core.networks.modes import evaluation_mode
 
 
 def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:
@@ -28,6 +28,12 @@ def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:
 
     Raises:
         DataError: there are no batches.
+
+    >>> import torch, netslim
+    >>> norm = torch.nn.BatchNorm1d(1)
+    >>> netslim.recalibrate_(norm, [torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0], [7.0]])])
+    >>> norm.running_mean, norm.running_var
+    (tensor([4.]), tensor([2.]))
     """
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
     if not norms:

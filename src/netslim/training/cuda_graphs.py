@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from netslim.core.modes import collection_paused
+from netslim.core.networks.modes import collection_paused
 
 T = TypeVar("T")
 Pair = tuple[Tensor, Tensor]

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netslim.core.distributed import ALONE, World
 from netslim.core.errors import DataError
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.processes.distributed import ALONE, World
 from netslim.training.cuda_graphs import Graphs, Pair, Work
 
 
@@ -48,6 +48,12 @@ def evaluate(
 
     Raises:
         DataError: there are no images.
+
+    >>> import torch, netslim
+    >>> batches = [(torch.eye(2), torch.tensor([0, 0]))]
+    >>> result = netslim.evaluate(torch.nn.Identity(), batches)  # images that are their own logits
+    >>> result.top1, result.correct, result.images
+    (0.5, 1, 2)
     """
 
     def act(inputs: Tensor, labels: Tensor) -> Pair:

@@ -5,8 +5,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from netslim.core.distributed import World
 from netslim.core.errors import UsageError
+from netslim.core.processes.distributed import World
 
 
 def least_share(model: nn.Module, images: Tensor, world: World, sizes: tuple[int, int], parts: int) -> int:

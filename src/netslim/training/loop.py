@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import DivergedError
-from netslim.core.seeding import seed_torch
+from netslim.core.runs.seeding import seed_torch
 from netslim.training.evaluate import Evaluation
 from netslim.training.penalties.strength import Progress
 from netslim.training.schedule import rate_factor

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import CheckpointError
-from netslim.core.scale_norms import scale_norms
-from netslim.core.torch_internals import PlainSGD
+from netslim.core.networks.scale_norms import scale_norms
+from netslim.core.networks.torch_internals import PlainSGD
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -25,7 +25,7 @@ def build_sgd(
     """SGD over all learnable parameters, in one fused pass over memory.
 
     Without `scale_decay` there is no weight decay on the scales that a penalty acts on (see
-    `netslim.core.scale_norms`): they are a second group of parameters.
+    `netslim.core.networks.scale_norms`): they are a second group of parameters.
 
     The momentum starts as zeros instead of at the first step: torch's fused step leaves it uninitialised if that step
     is skipped because a gradient overflowed in fp16.

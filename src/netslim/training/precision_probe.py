@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import unknown_name
-from netslim.core.torch_internals import has_bf16
+from netslim.core.networks.torch_internals import has_bf16
 from netslim.training.cuda_graphs import WARM_UP, Graphs, Recorder
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import no_penalty

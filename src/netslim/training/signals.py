@@ -5,7 +5,7 @@ from types import FrameType
 from typing import Any
 
 from netslim.core.launch import launched
-from netslim.core.signals import Stopped
+from netslim.core.processes.signals import Stopped
 
 
 class Interrupt:

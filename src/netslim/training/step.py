@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netslim.core.distributed import ALONE, World
+from netslim.core.processes.distributed import ALONE, World
 from netslim.training.cuda_graphs import Graphs, Pair, Work, unchanged
-from netslim.training.ddp import Replica
 from netslim.training.device_scalars import Dials
 from netslim.training.distillation import Teacher
 from netslim.training.optimizer import step_size
 from netslim.training.penalties import Penalty
 from netslim.training.precision import Precision
+from netslim.training.processes.ddp import Replica
 
 Network = Callable[[Tensor], Tensor]  # images (N, C, H, W) -> logits (N, classes)
 
@@ -101,7 +101,7 @@ class TrainStep:
         """Takes a step on images (N, C, H, W) and labels (N,).
 
         Args:
-            images: this process's part of the batch, see `netslim.core.distributed.World.shares`.
+            images: this process's part of the batch, see `netslim.core.processes.distributed.World.shares`.
             labels: its classes.
             total: images of the whole batch, over all processes; None: these are all.
         """

@@ -36,6 +36,12 @@ def transfer(
 
     Raises:
         UsageError: no such strategy, or one that is not for this source and target.
+
+    >>> import netslim
+    >>> source = netslim.load_source("torchvision", "resnet18", pretrained=False)
+    >>> model, report = netslim.transfer(source, netslim.create_model("resnet", depth=11, num_classes=10))
+    >>> report.strategy, report.mapped, f"{report.coverage:.0%}"
+    ('select', 24, '96%')
     """
     state = source.state_dict if isinstance(source, Source) else source
     if strategy is None:

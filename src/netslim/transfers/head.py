@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import DataError, UsageError
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.modes import evaluation_mode
 
 Classifier = nn.Linear | nn.Conv2d
 

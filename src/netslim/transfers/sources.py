@@ -63,6 +63,11 @@ def load_source(source: str, model_name: str, *, pretrained: bool = True, weight
     Raises:
         UsageError: unknown library or model, or contradicting arguments.
         CheckpointError: the weights cannot be had, are damaged, unsafe, or belong to another network.
+
+    >>> import netslim
+    >>> source = netslim.load_source("torchvision", "resnet18", pretrained=False)
+    >>> source.origin, tuple(source.state_dict["conv1.weight"].shape)
+    ('random initialisation', (64, 3, 7, 7))
     """
     library = _library(source)
     check_classifier(source, without_tag(source, model_name))

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
 from netslim.dependency.find_groups import find_groups
 from netslim.pruning import plan
 from pruning import structures

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torchvision import models
 
-from netslim.core.example import Inputs
+from netslim.core.networks.example import Inputs
 from netslim.core.protocols import GroupPlan
 from netslim.cost import MacCount, count_products, measure
 from netslim.dependency.groups import groups_of

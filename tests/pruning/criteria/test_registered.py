@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.protocols import ChannelGroup, Criterion, CriterionSpec
+from netslim.core.protocols import ChannelGroup
 from netslim.pruning import apply, plan, verify
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criterion import Criterion, CriterionSpec
 from pruning.networks import EXAMPLE, resnet
 
 

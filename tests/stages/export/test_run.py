@@ -73,5 +73,5 @@ def test_export_refuses(files: tuple[Path, Path], tmp_path: Path, given: dict[st
 
 def test_export_of_what_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "notes.pth.tar").write_text("notes")
-    with pytest.raises(CheckpointError, match="it is damaged or holds pickled code"):
+    with pytest.raises(CheckpointError, match="is damaged or no torch checkpoint"):
         exported(tmp_path / "notes.pth.tar")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import torch
 
-from netslim.core.seeding import seed_torch
+from netslim.core.runs.seeding import seed_torch
 from netslim.data import TrainBatches, load_dataset
 from netslim.models import create_model
 from netslim.stages.shared.calibration_data import BATCH_SIZE, calibration_images, training_images

@@ -9,7 +9,7 @@ import torch
 
 import netslim
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.seeding import seed_torch
+from netslim.core.runs.seeding import seed_torch
 from netslim.models import ChannelSelection, create_model
 from netslim.network import save
 from netslim.stages.train.initial_model import reinitialize_

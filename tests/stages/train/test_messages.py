@@ -1,6 +1,6 @@
 import pytest
 
-from netslim.core.distributed import ALONE, World
+from netslim.core.processes.distributed import ALONE, World
 from netslim.models import create_model
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.messages import arguments, processes, summary

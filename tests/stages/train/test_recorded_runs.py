@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.distributed import ALONE, World
 from netslim.core.errors import InterruptedRunError, UsageError
+from netslim.core.processes.distributed import ALONE, World
 from netslim.stages.train import step_setup
 from netslim.stages.train.config import TrainConfig
 from netslim.training.precision import Precision

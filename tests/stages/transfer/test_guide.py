@@ -61,7 +61,7 @@ def test_transfer_prints_the_guides_summary(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_transfer_is_the_same_with_the_same_seed(tmp_path: Path) -> None:
-    from netslim.core.seeding import seed_torch
+    from netslim.core.runs.seeding import seed_torch
 
     states = []
     for name in ("a", "b"):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netslim.core.torch_internals import tree_map
+from netslim.core.networks.torch_internals import tree_map
 from netslim.dependency.trace import Call
 
 _SAMPLES = torch.tensor([-2.0, -0.3, 0.4, 1.7])

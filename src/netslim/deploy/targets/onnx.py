@@ -14,9 +14,9 @@ from torch import Tensor, fx, nn
 
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.files import atomic_write
-from netslim.deploy.onnx_graph import NotWrittenError, onnx_model
-from netslim.deploy.onnx_hash import check_seal, seal
-from netslim.deploy.onnx_runtime import onnx_session, run_session
+from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
+from netslim.deploy.formats.onnx_hash import check_seal, seal
+from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.signature import Example, ExportInputs, FlatNetwork, named_tensors
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Start, Target
 

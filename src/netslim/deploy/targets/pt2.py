@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from netslim.core.files import atomic_write
-from netslim.deploy.pt2_archive import load_program, seal
+from netslim.deploy.formats.pt2_archive import load_program, seal
 from netslim.deploy.signature import ExportInputs
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Target, input_of, start_with_torch, without_gradients
 

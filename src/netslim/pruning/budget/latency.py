@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from netslim.core.errors import UsageError, setting
-from netslim.core.example import Inputs
-from netslim.core.modes import evaluation_mode
+from netslim.core.networks.example import Inputs
+from netslim.core.networks.modes import evaluation_mode
 from netslim.core.protocols import Budget, PrunePlan, plan_of
 from netslim.cost import measure_latency
 from netslim.models import build

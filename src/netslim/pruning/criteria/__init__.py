@@ -1,7 +1,7 @@
 """Criteria: a channel group in, one score per channel out. One file each, found through the registry."""
 
-from netslim.core.protocols import CriterionSpec
-from netslim.core.registry import Registry
+from netslim.core.plugins.registry import Registry
+from netslim.pruning.criterion import CriterionSpec
 
 CRITERIA: Registry[CriterionSpec] = Registry("criterion", "netslim.pruning.criteria")
 

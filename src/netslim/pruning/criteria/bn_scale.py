@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup, CriterionSpec
+from netslim.core.protocols import ChannelGroup
 from netslim.dependency.groups import gammas_of
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criterion import CriterionSpec
 
 
 def bn_scale(model: nn.Module, group: ChannelGroup) -> Tensor:

@@ -2,10 +2,11 @@
 
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup, Criterion, CriterionSpec, Evidence
+from netslim.core.protocols import ChannelGroup
 from netslim.dependency.groups import channels_of
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criteria.bn_scale import bn_scale
+from netslim.pruning.criterion import Criterion, CriterionSpec, Evidence
 
 
 def scale_per_mac(model: nn.Module, evidence: Evidence) -> Criterion:

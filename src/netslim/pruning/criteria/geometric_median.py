@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup, CriterionSpec
+from netslim.core.protocols import ChannelGroup
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criterion import CriterionSpec
 from netslim.pruning.filters import filters_of, relative
 
 

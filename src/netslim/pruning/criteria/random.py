@@ -5,9 +5,10 @@ import zlib
 import torch
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup, Criterion, CriterionSpec, Evidence
+from netslim.core.protocols import ChannelGroup
 from netslim.dependency.groups import channels_of
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criterion import Criterion, CriterionSpec, Evidence
 
 
 def uniform(_: nn.Module, evidence: Evidence) -> Criterion:

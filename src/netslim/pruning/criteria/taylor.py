@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from netslim.core.errors import UsageError
-from netslim.core.modes import evaluation_mode
-from netslim.core.protocols import ChannelGroup, Criterion, CriterionSpec, Evidence
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.protocols import ChannelGroup
 from netslim.dependency.groups import by_channel
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criterion import Criterion, CriterionSpec, Evidence
 
 
 def taylor(model: nn.Module, evidence: Evidence) -> Criterion:

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint
 from netslim.core.errors import ArgumentError, InterruptedRunError, setting
+from netslim.core.processes.signals import Stopped
 from netslim.core.protocols import PrunableModel
 from netslim.core.runlog import RunDirectory
-from netslim.core.seeding import derive_seed
-from netslim.core.signals import Stopped
+from netslim.core.runs.seeding import derive_seed
 from netslim.data import ImageDataset, Split, evaluation_batches, split_validation
 from netslim.network import restore
 from netslim.stages.analyze.config import TrialConfig

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netslim.core.allocator import keep_freed_memory
-from netslim.core.environment import commit, hardware, versions
 from netslim.core.errors import ArgumentError, UsageError
 from netslim.core.files import check_writable
+from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.protocols import PrunableModel
+from netslim.core.runs.environment import commit, hardware, versions
 from netslim.cost import Latency, measure_latency
 from netslim.deploy.inference import Form
 from netslim.deploy.opening import Opened, check_engines, open_file

@@ -29,7 +29,7 @@ class ExportConfig(StageConfig):
 
     def writes(self) -> list[Use]:
         """The output, with the name that it has by default."""
-        from netslim.stages.export.run import output_of
+        from netslim.stages.export.output import output_of
 
-        output = output_of(self)
+        output = output_of(self.model, self.target, self.output)
         return [Use(setting="output", path=output, names=() if output.suffix else ("*",))]

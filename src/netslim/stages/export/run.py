@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.checkpoint import Checkpoint
-from netslim.core.environment import versions
 from netslim.core.errors import ArgumentError, either
 from netslim.core.files import file_hash
 from netslim.core.protocols import PrunableModel
+from netslim.core.runs.environment import versions
 from netslim.core.safetensors_folder import WEIGHTS
 from netslim.deploy import TARGETS, Exported, export
 from netslim.deploy.artifact import check_path
@@ -16,10 +16,8 @@ from netslim.network import describe, load, read, restore
 from netslim.report.console import say
 from netslim.report.tables import print_table, size
 from netslim.stages.export.config import ExportConfig
+from netslim.stages.export.output import output_of
 from netslim.stages.shared.example_input import example_input
-
-ENDING = ".pth.tar"
-_MARK = {True: "<-", False: ""}
 
 
 def run(config: ExportConfig) -> dict[str, Any]:
@@ -34,7 +32,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
     target.check(config.target)
     if config.selection not in (None, *SELECTIONS):
         raise ArgumentError("selection", config.selection, f"type {either(SELECTIONS)}, or leave it out: the faster")
-    output = output_of(config)
+    output = output_of(config.model, config.target, config.output)
     check_path(output, config.target)
     checkpoint = read(config.model)
     model = restore(checkpoint, config.model).eval()
@@ -68,12 +66,6 @@ def run(config: ExportConfig) -> dict[str, Any]:
         "params": found.params,
         "bytes": _bytes(output),
     }
-
-
-def output_of(config: ExportConfig) -> Path:
-    """The file or folder to write: as given, or beside the checkpoint. Raises UsageError for an unknown target."""
-    suffix, stem = TARGETS.get(config.target).suffix, config.model.name.removesuffix(ENDING)
-    return config.output or config.model.with_name(f"{stem}{suffix}" if suffix else f"{stem}-{config.target}")
 
 
 def _facts(model: PrunableModel, checkpoint: Checkpoint, path: Path) -> dict[str, Any]:

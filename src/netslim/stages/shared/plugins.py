@@ -1,8 +1,8 @@
-"""The kinds of plug-ins for settings and their help; nothing is imported for that, see `netslim.core.plugins`."""
+"""The kinds of plug-ins for settings and their help; nothing is imported for that, see `core/plugins/`."""
 
 from collections.abc import Iterable
 
-from netslim.core.plugins import Kind
+from netslim.core.plugins.declarations import Kind
 
 ARCHITECTURES = Kind("ARCHITECTURES", "netslim.models")
 CRITERIA = Kind("CRITERIA", "netslim.pruning.criteria")

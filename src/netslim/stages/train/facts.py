@@ -47,4 +47,4 @@ def precision_of(recorded: Any, folder: Path) -> Precision:
     match recorded:
         case (str(name), bool(channels_last)) if name in DTYPES:
             return Precision(name, channels_last)
-    raise NetslimError(f"{folder / 'run.json'} can't be read (precision {recorded}); give another --save")
+    raise NetslimError(f"{folder / 'run.json'} can't be read (precision {recorded}); give another `save`")

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from netslim.core.distributed import World
 from netslim.core.errors import CheckpointError
+from netslim.core.processes.distributed import World
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.stages.train.config import TrainConfig
 

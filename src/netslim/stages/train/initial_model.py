@@ -5,7 +5,7 @@ import torch
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError, setting
 from netslim.core.protocols import PrunableModel
-from netslim.core.seeding import seed_torch
+from netslim.core.runs.seeding import seed_torch
 from netslim.data import ImageDataset
 from netslim.models import build, create_model
 from netslim.network import load

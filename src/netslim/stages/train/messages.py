@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from netslim.core.distributed import World
+from netslim.core.processes.distributed import World
 from netslim.core.protocols import PrunableModel
 from netslim.report.tables import percent, size
 from netslim.stages.train.config import TrainConfig

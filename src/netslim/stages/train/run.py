@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netslim.core.allocator import keep_freed_memory
 from netslim.core.checkpoint import Checkpoint
-from netslim.core.distributed import World, join
 from netslim.core.errors import ArgumentError, CheckpointError, InterruptedRunError, LostProcessError, UsageError
+from netslim.core.processes.allocator import keep_freed_memory
+from netslim.core.processes.distributed import World, join
 from netslim.core.runlog import RunStatus
 from netslim.cost import measure
 from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, split_validation

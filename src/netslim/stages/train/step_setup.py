@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.distributed import ALONE, World
 from netslim.core.errors import ArgumentError, CheckpointError, UsageError, either, setting, unknown_name
+from netslim.core.processes.distributed import ALONE, World
 from netslim.core.protocols import PrunableModel
 from netslim.data import ImageDataset
 from netslim.network import restore

@@ -7,11 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from netslim.core.checkpoint import Checkpoint, write_checkpoint
-from netslim.core.environment import commit, versions
 from netslim.core.errors import setting
 from netslim.core.files import write_json
 from netslim.core.protocols import PrunableModel
-from netslim.core.seeding import seed_torch
+from netslim.core.runs.environment import commit, versions
+from netslim.core.runs.seeding import seed_torch
 from netslim.cost import count_params
 from netslim.data import ImageDataset
 from netslim.network import describe

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, unknown_name
-from netslim.core.scale_norms import scale_norms
-from netslim.core.torch_internals import overflow_in
-from netslim.core.wrappers import unwrapped
+from netslim.core.networks.scale_norms import scale_norms
+from netslim.core.networks.torch_internals import overflow_in
+from netslim.core.networks.wrappers import unwrapped
 from netslim.training.optimizer import has_step_sizes, step_sizes
 from netslim.training.penalties.penalty import PENALTIES, Penalty, PenaltyOptions, PenaltySpec
 from netslim.training.penalties.strength import PENALTY_SCHEDULES, Progress
@@ -115,21 +115,24 @@ def penalty(
     Penalised are the scales of all BatchNorms and InstanceNorms, of any number of dimensions. There should be no weight
     decay on them beside another penalty than `l1`.
 
-        import torch, netslim
-        import torch.nn.functional as F
-
-        model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(),
-                                    torch.nn.Flatten(), torch.nn.Linear(8 * 36, 10))
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-        penalty = netslim.penalty(model, "proximal", strength=1e-3, optimizer=optimizer)
-        for _ in range(10):
-            images, labels = torch.randn(4, 3, 8, 8), torch.randint(10, (4,))
-            optimizer.zero_grad()
-            F.cross_entropy(model(images), labels).backward()
-            penalty.before_step_()
-            optimizer.step()
-            penalty.after_step_()
-        print(penalty.value(), penalty.zeros())
+    >>> import torch, netslim
+    >>> import torch.nn.functional as F
+    >>> _ = torch.manual_seed(0)
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8),
+    ...     torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
+    ... )
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    >>> penalty = netslim.penalty(model, "proximal", strength=0.5, optimizer=optimizer)
+    >>> for _ in range(10):
+    ...     images, labels = torch.randn(4, 3, 8, 8), torch.randint(10, (4,))
+    ...     optimizer.zero_grad()
+    ...     F.cross_entropy(model(images), labels).backward()
+    ...     penalty.before_step_()
+    ...     optimizer.step()
+    ...     penalty.after_step_()
+    >>> f"{penalty.zeros():.0%} of the scales are zero"
+    '100% of the scales are zero'
 
     With a `GradScaler`, `scaler.unscale_(optimizer)` comes before `before_step_`, and `after_step_` after
     `scaler.step(optimizer)`.

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.core.plugins import Option
-from netslim.core.registry import Registry
-from netslim.core.scale_norms import ScaleNorm, scale_norms
+from netslim.core.networks.scale_norms import ScaleNorm, scale_norms
+from netslim.core.plugins.declarations import Option
+from netslim.core.plugins.registry import Registry
 from netslim.training.penalties.strength import Progress, strength_factor
 
 NEAR_ZERO = 0.01

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from netslim.core.plugins import Option
+from netslim.core.plugins.declarations import Option
 from netslim.training.penalties.penalty import PENALTIES, PenaltySpec
 from netslim.training.penalties.proximal import ProximalPenalty
 

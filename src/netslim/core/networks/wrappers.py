@@ -1,0 +1,107 @@
+"""The network itself inside of what others put around it: processes, compilers, weights that are computed."""
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from netslim.core.errors import UsageError
+from netslim.core.networks.torch_internals import compiled_from
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside of DataParallel, DistributedDataParallel and torch.compile, whose names have no prefix."""
+    while True:
+        if isinstance(model, DataParallel | DistributedDataParallel):
+            model = model.module
+        elif (inner := compiled_from(model)) is not None:
+            model = inner
+        else:
+            return model
+
+
+def plain(model: nn.Module) -> nn.Module:
+    """The network inside, with every weight a parameter: of one whose weights are computed, a copy with their values.
+
+    Likewise of one with parts that `torch.compile` wrapped, without these wrappers. Computed are weights under
+    `torch.nn.utils.parametrizations` (weight_norm, spectral_norm, orthogonal), under the older functions of the same
+    names, and under `torch.nn.utils.prune`. What is computed from all of a weight can't follow a part of it, so these
+    stay fixed at the values that they have.
+
+    Raises:
+        UsageError: a network that torch scripted, that has no values yet, or whose shapes are not known yet.
+    """
+    model = unwrapped(model)
+    _check(model)
+    if not any(_computed(module) or compiled_from(module) is not None for module in model.modules()):
+        return model
+    known = {id(value): value.detach().clone() for module in model.modules() for value in _loose_tensors(module)}
+    copied = copy.deepcopy(model, known)
+    for module in copied.modules():
+        for name, child in module.named_children():
+            setattr(module, name, unwrapped(child))
+        _fix_(module)
+    return copied
+
+
+def _check(model: nn.Module) -> None:
+    name = type(model).__name__
+    if any(type(kind).__name__ == "ScriptMeta" for kind in type(model).__mro__):
+        raise UsageError(f"{name} was compiled by torch.jit, and can't be cut: give the network that it was made from")
+    check_shapes_known(model)
+
+
+def check_shapes_known(model: nn.Module) -> None:
+    """Raises UsageError for a network with lazy layers that has not run yet."""
+    for key, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if is_lazy(tensor):
+            name = type(model).__name__
+            raise UsageError(f"{name}: the shape of {key} is not known yet: run the network once on an input")
+
+
+def _computed(module: nn.Module) -> bool:
+    return parametrize.is_parametrized(module) or bool(_hooks(module))
+
+
+def _hooks(module: nn.Module) -> list[object]:
+    kinds = (WeightNorm, SpectralNorm, prune.BasePruningMethod)
+    return [hook for hook in module._forward_pre_hooks.values() if isinstance(hook, kinds)]
+
+
+def _loose_tensors(module: nn.Module) -> list[Tensor]:
+    """Weights that a hook computed: they are attributes, and have a history that can't be copied."""
+    return [value for value in vars(module).values() if isinstance(value, Tensor) and not value.is_leaf]
+
+
+def _fix_(module: nn.Module) -> None:
+    if parametrize.is_parametrized(module):
+        _fix_parametrized_(module)
+    for hook in _hooks(module):
+        if isinstance(hook, WeightNorm):
+            remove_weight_norm(module, hook.name)
+        elif isinstance(hook, SpectralNorm):
+            remove_spectral_norm(module, hook.name)
+        elif isinstance(hook, prune.BasePruningMethod):
+            prune.remove(module, hook._tensor_name)  # type: ignore[no-untyped-call]
+
+
+def _fix_parametrized_(module: nn.Module) -> None:
+    """What torch's `remove_parametrizations` does, which would take the weights off the original's class as well."""
+    lists = cast(nn.ModuleDict, module.parametrizations).eval()  # a power iteration in training would move the weight
+    values = {name: getattr(module, name).detach().clone() for name in lists}
+    learnt = {name: [*lists[name].parameters(recurse=False)] for name in lists}
+    module.__class__ = type(module).__bases__[0]
+    del module.parametrizations
+    for name, value in values.items():
+        if learnt[name]:
+            requires_grad = any(original.requires_grad for original in learnt[name])
+            module.register_parameter(name, nn.Parameter(value, requires_grad=requires_grad))
+        else:
+            module.register_buffer(name, value)

@@ -1,0 +1,1 @@
+"""Processes: several that train one network, and what one does with its memory."""

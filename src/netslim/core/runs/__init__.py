@@ -1,0 +1,1 @@
+"""What a run's numbers depend on: its seeds, and the versions and hardware that it ran on."""

@@ -1,0 +1,1 @@
+"""What a torch file claims, held against its bytes before anything is made of it."""

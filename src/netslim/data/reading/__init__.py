@@ -1,0 +1,1 @@
+"""Files into tensors, with a bound on what they may claim."""

@@ -1,0 +1,111 @@
+"""Image files -> one uint8 tensor, decoded by a few threads (PIL lets go of the interpreter lock while it decodes)."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netslim.data.reading.image_file import GREY, ColourError, Form, Pixels, another_size, decode, read_header
+
+T = TypeVar("T")
+
+THREADS = min(8, os.cpu_count() or 1)
+_CHUNK = 64
+
+
+def decode_images(files: Sequence[Path], size: int | None) -> Tensor:
+    """Decodes images, all to one size: the short side is scaled to `size` (bilinear, antialiased), the middle cut out.
+
+    16-bit pixels are scaled to 8 bits; palettes and CMYK become RGB; transparency is dropped; of an animation the first
+    frame counts. Photographs are turned as their EXIF orientation says, before anything else.
+
+    Args:
+        files: at least one image file.
+        size: pixels per side, or None if all images have one size already.
+
+    Returns:
+        uint8, shape (N, C, H, W); one channel if all images are grey, else three.
+
+    Raises:
+        DataError: for a file that cannot be decoded, or images of several sizes without `size`.
+    """
+    form = first_form(files[0], size)
+    with suppress(ColourError):
+        return _decode_all(files, form)
+    return _decode_all(files, replace(form, mode="RGB"))
+
+
+def first_form(file: Path, size: int | None) -> Form:
+    """What all images are brought to if they are like the first one. Raises DataError if its header is damaged."""
+    with _without_warnings():
+        mode, width, height = read_header(file, sized=size is None)
+    if size is not None:
+        width = height = size
+    mode = "L" if mode in GREY else "RGB"
+    return Form(mode=mode, height=height, width=width, resized=size is not None, first=file)
+
+
+def common_form(files: Sequence[Path], size: int | None) -> Form:
+    """What all images are brought to, from their headers alone.
+
+    Raises:
+        DataError: for a damaged header, or images of several sizes without `size`.
+    """
+    form, modes = first_form(files[0], size), set()
+
+    def look(file: Path) -> None:
+        mode, width, height = read_header(file, sized=not form.resized)
+        if not form.resized and (width, height) != (form.width, form.height):
+            raise another_size(file, (width, height), form)
+        modes.add(mode in GREY)
+
+    _in_threads(look, files)
+    return replace(form, mode="L" if all(modes) else "RGB")
+
+
+def decode_into(images: Pixels, files: Sequence[Path], form: Form) -> None:
+    """Decodes files into `images`, uint8 (N, C, H, W). Raises DataError for one that cannot be decoded."""
+    for image, file in zip(images, files, strict=True):
+        pixels = decode(file, form)
+        image[:] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _decode_all(files: Sequence[Path], form: Form) -> Tensor:
+    images = np.empty((len(files), len(form.mode), form.height, form.width), np.uint8)
+
+    def fill(start: int) -> None:
+        decode_into(images[start : start + _CHUNK], files[start : start + _CHUNK], form)
+
+    _in_threads(fill, range(0, len(files), _CHUNK))
+    return torch.from_numpy(images)
+
+
+def _in_threads(act: Callable[[T], None], items: Iterable[T]) -> None:
+    """Acts on all items; the first error ends it."""
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        with _without_warnings():
+            for _ in pool.map(act, items):
+                pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Without PIL's warning of large images, which are errors here. Filters are the process's: not for pool threads."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield

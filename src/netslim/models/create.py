@@ -1,0 +1,57 @@
+"""Names of architectures and libraries -> their networks, which are also recognised in bare weights."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from netslim.core.errors import UsageError
+from netslim.core.protocols import ArchSpec, PrunableModel
+from netslim.models.imagenet import check_network, library_network
+from netslim.models.registry import ARCHITECTURES
+
+
+def create_model(name: str, **arguments: Any) -> PrunableModel:
+    """Builds a network by name.
+
+    Args:
+        name: a registered architecture (`resnet`), or a library and its name of a network (`torchvision/resnet50`).
+        arguments: the architecture's own, e.g. `depth=164, num_classes=10, in_channels=3, cfg=None` for `resnet`, and
+            `num_classes=1000, in_channels=3, stem="imagenet"` for a library's.
+
+    Raises:
+        UsageError: unknown name (the nearest are listed), or an argument that the architecture does not take.
+
+    >>> import netslim
+    >>> netslim.create_model("resnet", depth=11, num_classes=10).cfg
+    [16, 16, 16, 64, 32, 32, 128, 64, 64, 256]
+    >>> type(netslim.create_model("torchvision/resnet18", num_classes=10, stem="cifar")).__name__
+    'PrunableResNet'
+    """
+    build = check_known(name)
+    try:
+        return build(**arguments)
+    except TypeError as error:
+        raise UsageError(f"architecture '{name}': {error}") from error
+
+
+def check_known(name: str) -> Callable[..., PrunableModel]:
+    """The function that builds the architecture `name`. Raises UsageError with the nearest names if there is none."""
+    library, slash, model = name.partition("/")
+    if not slash:
+        return ARCHITECTURES.get(name).build
+    check_network(library, model)
+    return functools.partial(library_network, library, model)
+
+
+def build(arch: ArchSpec) -> PrunableModel:
+    """The network that `arch` describes."""
+    return create_model(arch.name, **arch.arguments)
+
+
+def recognise(state_dict: Mapping[str, Tensor]) -> ArchSpec | None:
+    """The architecture of bare weights (a file of the original scripts names none), or None."""
+    readers = [ARCHITECTURES.get(name).recognise for name in ARCHITECTURES.names()]
+    found = (reader(state_dict) for reader in readers if reader is not None)
+    return next((arch for arch in found if arch is not None), None)

@@ -1,0 +1,73 @@
+"""Inputs of any arrangement, and the tensors in whatever a network gives."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from netslim.core.errors import UsageError
+from netslim.core.networks.example import Inputs, TensorSpec, inputs_from_dict, inputs_to_dict, tensors_of
+
+
+class Both(nn.Module):
+    """Gives back what it was called with."""
+
+    def forward(self, *args: object, **kwargs: object) -> tuple[object, object]:
+        """Arguments, keyword arguments."""
+        return args, kwargs
+
+
+@dataclass
+class Output:
+    """As libraries of transformers give it."""
+
+    logits: Tensor
+    hidden: list[Tensor]
+
+
+ONE, TWO = torch.zeros(2, 3), torch.ones(2, 4)
+
+
+def test_how_an_example_becomes_a_call() -> None:
+    assert Inputs.of(ONE).call(Both()) == ((ONE,), {})
+    assert Inputs.of((ONE, TWO)).call(Both()) == ((ONE, TWO), {})
+    assert Inputs.of({"image": ONE, "scale": 2}).call(Both()) == ((), {"image": ONE, "scale": 2})
+    assert Inputs.of([ONE, TWO]).call(Both()) == (([ONE, TWO],), {})
+    with pytest.raises(UsageError, match=r"^the example holds no tensor, but str: give an input of the network$"):
+        Inputs.of("image")
+
+
+def test_one_tensor_of_floats_is_single() -> None:
+    assert Inputs.of(ONE).is_single
+    assert not Inputs.of(ONE.long()).is_single
+    assert not Inputs.of((ONE, TWO)).is_single
+    assert not Inputs.of({"x": ONE}).is_single
+
+
+def test_map_keeps_the_arrangement() -> None:
+    mapped = Inputs.of(({"a": [ONE]}, 3)).map(lambda tensor: tensor + 1)
+    assert mapped.args[1] == 3
+    assert torch.equal(mapped.args[0]["a"][0], ONE + 1)
+
+
+def test_plain_data_and_back() -> None:
+    inputs = Inputs.of((torch.zeros(2, 5), [torch.tensor([3, 0])], {"flag": True}, None))
+    again = inputs_from_dict(inputs_to_dict(inputs))
+    first, (second,), third, fourth = again.args
+    assert first == TensorSpec(torch.Size([2, 5]), torch.float32)
+    assert second == TensorSpec(torch.Size([2]), torch.int64, high=4)
+    assert (third, fourth) == ({"flag": True}, None)
+    with pytest.raises(UsageError, match=r"^the example holds a object, which a plan can't record"):
+        inputs_to_dict(Inputs.of((ONE, object())))
+
+
+def test_random_whole_numbers_lie_below_the_bound() -> None:
+    drawn = TensorSpec(torch.Size([1000]), torch.int64, high=3).random(torch.Generator().manual_seed(0))
+    assert set(drawn.tolist()) == {0, 1, 2}
+
+
+def test_tensors_by_where_they_are() -> None:
+    assert list(tensors_of(ONE)) == ["output"]
+    assert list(tensors_of({"a": ONE, "b": (TWO, None)})) == ["a", "b.0"]
+    assert list(tensors_of(Output(logits=ONE, hidden=[ONE, TWO]))) == ["logits", "hidden.0", "hidden.1"]

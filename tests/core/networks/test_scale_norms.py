@@ -1,0 +1,23 @@
+from torch import nn
+
+from netslim.core.networks.scale_norms import scale_norms
+
+
+def test_every_norm_with_scales_in_network_order() -> None:
+    model = nn.Sequential(
+        nn.BatchNorm3d(2),
+        nn.Sequential(nn.BatchNorm1d(3), nn.InstanceNorm2d(2, affine=True)),
+        nn.SyncBatchNorm(2),
+        nn.BatchNorm2d(2, affine=False),
+        nn.InstanceNorm1d(2),
+        nn.GroupNorm(1, 2),
+        nn.LayerNorm(2),
+        nn.BatchNorm2d(4),
+    )
+    assert {name: len(norm.weight) for name, norm in scale_norms(model).items()} == {
+        "0": 2,
+        "1.0": 3,
+        "1.1": 2,
+        "2": 2,
+        "7": 4,
+    }

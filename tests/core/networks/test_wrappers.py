@@ -1,0 +1,42 @@
+"""The network inside of wrappers, and computed weights that become parameters in a copy."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, prune
+
+from netslim.core.errors import UsageError
+from netslim.core.networks.wrappers import plain, unwrapped
+
+
+def test_what_is_inside_of_wrappers() -> None:
+    model = nn.Linear(2, 2)
+    assert unwrapped(nn.DataParallel(model)) is model
+    assert unwrapped(torch.compile(nn.DataParallel(model), backend="eager")) is model
+    assert unwrapped(model) is model
+    assert plain(model) is model
+
+
+@pytest.mark.parametrize(
+    "computed",
+    [
+        parametrizations.weight_norm,
+        parametrizations.orthogonal,
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+    ],
+)
+def test_computed_weights_are_parameters_of_the_same_values_in_a_copy(computed) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    computed(model[0])
+    names, x = set(model.state_dict()), torch.randn(3, 4)
+    copied = plain(model)
+    assert set(dict(copied.named_parameters())) == {"0.weight", "0.bias"}
+    torch.testing.assert_close(copied(x), model(x))
+    assert set(model.state_dict()) == names
+
+
+def test_networks_that_can_not_be_cut() -> None:
+    with pytest.raises(UsageError, match=r"was compiled by torch\.jit, and can't be cut: give the network that it was"):
+        plain(torch.jit.script(nn.Linear(2, 2)))
+    with pytest.raises(UsageError, match=r"the shape of weight is not known yet: run the network once on an input$"):
+        plain(nn.LazyLinear(2))

@@ -1,0 +1,37 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netslim.core.runs.seeding import derive_seed, seed_torch
+
+PARTS = st.lists(st.integers() | st.text("abc", max_size=3), min_size=1, max_size=4)
+
+
+@pytest.mark.parametrize(("part", "sha256"), [("", "e3b0c44298fc1c14"), ("abc", "ba7816bf8f01cfea")])
+def test_the_published_digests_of_sha256(part: str, sha256: str) -> None:
+    assert derive_seed(part) == int.from_bytes(bytes.fromhex(sha256), "little") >> 1
+
+
+@given(PARTS, PARTS)
+def test_the_same_parts_and_only_they_give_the_same_seed(one: list[int | str], other: list[int | str]) -> None:
+    assert 0 <= derive_seed(*one) < 2**63
+    assert (derive_seed(*one) == derive_seed(*other)) == (one == other)
+
+
+def test_parts_are_not_run_together() -> None:
+    assert derive_seed(1, 23) != derive_seed(12, 3)
+    assert derive_seed(1, 2) != derive_seed(2, 1)
+
+
+def test_seed_torch_fixes_what_follows() -> None:
+    state = torch.get_rng_state()
+    try:
+        draws = []
+        for parts in ((1, 5), (1, 6), (1, 5)):
+            seed_torch(*parts)
+            draws.append(torch.rand(4))
+        assert torch.equal(draws[0], draws[2])
+        assert not torch.equal(draws[0], draws[1])
+    finally:
+        torch.set_rng_state(state)

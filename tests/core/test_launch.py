@@ -1,0 +1,64 @@
+"""What torchrun's variables say of this process."""
+
+import pytest
+
+from netslim.core import launch
+
+
+class Sum:
+    """Counts as torch's store does."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, key: str, amount: int, /) -> int:
+        """The sum after."""
+        self.count += amount
+        return self.count
+
+
+class Gone:
+    """A store whose keeper has ended."""
+
+    def add(self, key: str, amount: int, /) -> int:
+        """Nobody answers."""
+        raise RuntimeError("connection refused")
+
+
+@pytest.fixture
+def second_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is the second of two."""
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(launch, "_shared", [])
+
+
+def test_one_process_is_the_first_and_has_number_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setenv("LOCAL_RANK", "3")  # left by something else
+    assert not launch.launched()
+    assert launch.is_first()
+    assert launch.may_speak()
+    assert launch.local_rank() == 0
+
+
+@pytest.mark.usefixtures("second_of_two")
+def test_the_second_of_two() -> None:
+    assert launch.launched()
+    assert not launch.is_first()
+    assert not launch.may_speak()
+    assert launch.local_rank() == 1
+
+
+@pytest.mark.usefixtures("second_of_two")
+def test_of_those_that_end_the_first_one_that_asks_speaks() -> None:
+    launch.share(Sum())
+    assert [launch.may_speak() for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.usefixtures("second_of_two")
+def test_without_a_store_the_first_process_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch.share(Gone())
+    assert not launch.may_speak()
+    monkeypatch.setenv("RANK", "0")
+    assert launch.may_speak()

@@ -1,0 +1,35 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from netslim.core.errors import DataError
+from netslim.data.reading.verified import verify_content, verify_file
+
+MD5 = "900150983cd24fb0d6963f7d28e17f72"  # of abc
+
+
+def test_the_published_content_passes(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"abc")
+    verify_file(tmp_path / "x", MD5, unverified=False)
+    verify_content(tmp_path / "x", b"abc", MD5, unverified=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"abd"])
+def test_any_other_is_refused_unless_it_is_allowed(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    verify_file(path, MD5, unverified=True)
+    verify_content(path, content, MD5, unverified=True)
+    message = rf"^{path} is not the published file \(MD5 expected {MD5}, found "
+    with pytest.raises(DataError, match=message):
+        verify_file(path, MD5, unverified=False)
+    with pytest.raises(DataError, match=message):
+        verify_content(path, content, MD5, unverified=False)
+
+
+def test_a_pipe_is_never_opened_not_even_unverified(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x")
+    for unverified in (False, True):
+        with pytest.raises(DataError, match=rf"^cannot read {tmp_path / 'x'}: it is no regular file$"):
+            verify_file(tmp_path / "x", MD5, unverified=unverified)

@@ -1,0 +1,58 @@
+"""How a training goes, in plain lines."""
+
+from typing import Any
+
+import pytest
+
+from netslim.report.progress import TrainingProgress
+
+NUMBERS = {"loss": 1.23456, "top1": 0.5, "images_per_second": 99.6, "seconds_left": 3661.0}
+ROW: dict[str, Any] = {
+    "epoch": 4,
+    "lr": 0.01,
+    "loss": 0.5,
+    "penalty": 0.25,
+    "near_zero_scales": 0.125,
+    "train_top1": 0.75,
+    "top1": 0.5,
+    "best_top1": 0.625,
+    "images_per_second": 1234.5,
+    "waiting": 0.0499,
+}
+
+
+def progress(**given: Any) -> TrainingProgress:
+    return TrainingProgress(**{"epochs": 10, "log_interval": 2, "selected_on": "val", "sparse": False, **given})
+
+
+def test_a_plain_line_every_so_many_batches_but_not_at_the_epochs_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as shown:
+        for done in range(1, 7):
+            shown.batch(3, done, 6, NUMBERS)
+    assert capsys.readouterr().out.splitlines() == [
+        f"Train Epoch: 3 [{done}/6 batches]  loss 1.2346  top-1 50.0 %  100 images/s  01:01:01 left" for done in (2, 4)
+    ]
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_an_epochs_line(sparse: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(sparse=sparse) as shown:
+        shown.epoch(ROW)
+    middle = "  penalty 0.2500  near zero 12.5 %" if sparse else ""
+    assert capsys.readouterr().out == (
+        f"epoch 5/10  lr 0.01  loss 0.5000{middle}  train top-1 75.00 %  val top-1 50.00 % (best 62.50 %)  "
+        f"1234 images/s\n"
+    )
+
+
+def test_an_epoch_that_waited_says_what_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as shown:
+        shown.epoch({**ROW, "waiting": 0.05})
+    assert capsys.readouterr().out.endswith(
+        "1234 images/s  5 % waiting for images: a larger `batch_size`, a smaller `image_size` or more cores help\n"
+    )
+
+
+def test_an_error_ends_the_display_and_goes_on() -> None:
+    with pytest.raises(ValueError, match="x"), progress():
+        raise ValueError("x")

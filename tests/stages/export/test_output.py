@@ -1,0 +1,24 @@
+"""The name of an export: as given, or made from the checkpoint's."""
+
+from pathlib import Path
+
+import pytest
+
+from netslim.core.errors import UsageError
+from netslim.stages.export.output import output_of
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [("onnx", "pruned.onnx"), ("pt2", "pruned.pt2"), ("safetensors", "pruned-safetensors")]
+)
+def test_it_stands_beside_the_checkpoint(target: str, name: str) -> None:
+    assert output_of(Path("runs/pruned.pth.tar"), target, None) == Path("runs") / name
+
+
+def test_a_given_one_is_taken() -> None:
+    assert output_of(Path("pruned.pth.tar"), "onnx", Path("x.onnx")) == Path("x.onnx")
+
+
+def test_an_unknown_target_has_none() -> None:
+    with pytest.raises(UsageError, match=r"^unknown [a-z ]*target 'onx'.*onnx"):
+        output_of(Path("pruned.pth.tar"), "onx", None)
