@@ -98,19 +98,9 @@ def export(
     with evaluation_mode(model):
         search = search or Search(selection="zeros", multiple=1, layout="nchw", bounds=kind.bounds)
         note, choice, network = _inference(model, example, kind, search)
-        bundle = Bundle(
-            model=model,
-            network=network,
-            example=example,
-            facts={
-                "netslim": 1,
-                "target": target,
-                **(facts if facts is not None else _described(model)),
-                **_cost(model, example),
-                "form": choice.form.to_dict() if choice else None,
-            },
-            reopen=reopen or partial(_reloaded, model),
-        )
+        said = _facts(target, _described(model) if facts is None else facts, _cost(model, example), choice)
+        reopen = reopen or partial(_reloaded, model)
+        bundle = Bundle(model=model, network=network, example=example, facts=said, reopen=reopen)
         with _put_in_place(path) as temporary:
             kind.write(bundle, temporary)
             difference = check_parity(model, kind.open(bundle, temporary), example, target)
@@ -159,6 +149,11 @@ def _inference(
     images = example[: search.batch]
     choice = choose(network, example, lambda candidate: kind.caller(candidate, images), layouts, search)
     return None, choice, shaped(network, example, choice.form)
+
+
+def _facts(target: str, given: Mapping[str, Any], cost: Mapping[str, Any], choice: Choice | None) -> dict[str, Any]:
+    """What the file says of itself."""
+    return {"netslim": 1, "target": target, **given, **cost, "form": choice.form.to_dict() if choice else None}
 
 
 def _described(model: nn.Module) -> dict[str, Any]:

@@ -116,18 +116,15 @@ def penalty(
     decay on them beside another penalty than `l1`.
 
     >>> import torch, netslim
-    >>> import torch.nn.functional as F
     >>> _ = torch.manual_seed(0)
-    >>> model = torch.nn.Sequential(
-    ...     torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8),
-    ...     torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
-    ... )
+    >>> layers = torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Flatten()
+    >>> model = torch.nn.Sequential(*layers, torch.nn.Linear(288, 10))
     >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     >>> penalty = netslim.penalty(model, "proximal", strength=0.5, optimizer=optimizer)
     >>> for _ in range(10):
     ...     images, labels = torch.randn(4, 3, 8, 8), torch.randint(10, (4,))
     ...     optimizer.zero_grad()
-    ...     F.cross_entropy(model(images), labels).backward()
+    ...     torch.nn.functional.cross_entropy(model(images), labels).backward()
     ...     penalty.before_step_()
     ...     optimizer.step()
     ...     penalty.after_step_()
