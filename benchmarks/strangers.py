@@ -8,8 +8,9 @@ many that half of the MACs remain; the small network is held against the origina
 against the masked one, in double precision, each output relative to its own size. It is then saved and loaded, and
 trained for a step; with `--onnx` it is exported.
 
-A row says `exact`, `left alone` (nothing can go), `out of reach` (the budget is), `refused` (with the line), or what is wrong: `WRONG` in numbers or
-`CRASH` with an exception that is none of netslim's. The program exits with 1 if there is one of these two.
+A row says `exact`, `left alone` (nothing can go), `out of reach` (the budget is), `refused` (with the line), or what is
+wrong: `WRONG` in numbers or `CRASH` with an exception that is none of netslim's. The program exits with 1 if there is
+one of these two.
 """
 
 import argparse

@@ -50,7 +50,7 @@ class Sppf(nn.Module):
 
 @construct("scales")
 class PathAggregation(nn.Module):
-    """PANet: down, up with concatenation, down again; a decoupled head per scale, with anchors and grids as YOLO has."""
+    """PANet: down, up with concatenation, down again; a decoupled head per scale, anchors and grids as in YOLO."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -372,12 +372,12 @@ class AuxiliaryHead(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body, self.inner, self.fc = conv_bn(3, 16), conv_bn(16, 16), nn.Linear(16, 5)
-        self.extra = nn.Sequential(conv_bn(16, 8), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 5))
+        self.second = nn.Sequential(conv_bn(16, 8), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 5))
 
     def forward(self, x: Tensor) -> Any:
         x = self.body(x)
         logits = self.fc(self.inner(x).mean((2, 3)))
-        return (logits, self.extra(x)) if self.training else logits
+        return (logits, self.second(x)) if self.training else logits
 
 
 @middle("training")

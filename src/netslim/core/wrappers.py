@@ -37,8 +37,8 @@ def plain(model: nn.Module) -> nn.Module:
     Raises:
         UsageError: a network that torch scripted, that has no values yet, or whose shapes are not known yet.
     """
-    model = unwrapped(model)
     _check(model)
+    model = unwrapped(model)
     if not any(_computed(module) for module in model.modules()):
         return model
     known = {id(value): value.detach().clone() for module in model.modules() for value in _loose_tensors(module)}
@@ -73,6 +73,7 @@ def _loose_tensors(module: nn.Module) -> list[Tensor]:
 
 def _fix_(module: nn.Module) -> None:
     if parametrize.is_parametrized(module):
+        module.__class__ = _own_class(type(module))
         for name in list(cast(nn.ModuleDict, module.parametrizations)):
             parametrize.remove_parametrizations(module, name, leave_parametrized=True)
     for hook in _hooks(module):
@@ -82,3 +83,9 @@ def _fix_(module: nn.Module) -> None:
             remove_spectral_norm(module, hook.name)
         elif isinstance(hook, prune.BasePruningMethod):
             prune.remove(module, hook._tensor_name)  # type: ignore[no-untyped-call]
+
+
+def _own_class(kind: type[nn.Module]) -> type[nn.Module]:
+    """A class for this module alone: torch deletes attributes of it, which a copy shares with what it is a copy of."""
+    own = {name: value for name, value in vars(kind).items() if name not in ("__dict__", "__weakref__")}
+    return type(kind.__name__, kind.__bases__, own)
