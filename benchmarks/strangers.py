@@ -37,6 +37,7 @@ import netslim
 from constructs import CONSTRUCTS, Construct
 from netslim.core.errors import NetslimError
 from netslim.core.example import Inputs, tensors_of
+from netslim.core.wrappers import plain
 from netslim.pruning import masked
 from table import write_rows
 
@@ -147,7 +148,7 @@ def difference(first: nn.Module, second: nn.Module, example: Any) -> float:
     try:
         for network in (first, second):
             with torch.no_grad():
-                found.append(tensors_of(inputs.call(copy.deepcopy(network).double().eval())))
+                found.append(tensors_of(inputs.call(copy.deepcopy(plain(network)).double().eval())))
     finally:
         torch.set_default_dtype(torch.float32)
     if found[0].keys() != found[1].keys() or any(found[0][key].shape != found[1][key].shape for key in found[0]):

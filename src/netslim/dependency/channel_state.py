@@ -44,6 +44,13 @@ class ChannelState:
         """Notes what an activation carries."""
         self._tensors[id(tensor)], self._states[id(tensor)] = tensor, state
 
+    def renamed(self, old: Tensor, new: Tensor) -> None:
+        """The same new tensor, as torch hands it out."""
+        for marked in (self.zeros, self.unwritten):
+            if id(old) in marked:
+                marked.add(id(new))
+        self._tensors[id(old)] = old  # so that its id stays its own
+
     def note_repeated(self, tensor: Tensor) -> None:
         """Notes that a tensor without values is the same all along its first dimension."""
         self._repeated.add(id(tensor))

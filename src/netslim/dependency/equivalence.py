@@ -93,7 +93,9 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         if self.done >= len(self.original.events):
             raise ContradictionError
         before = self.original.events[self.done]
-        if (before.name, before.where, before.layer) != (event.name, event.where, event.layer) or len(before.outputs) != len(event.outputs):
+        if (before.name, before.where, before.layer) != (event.name, event.where, event.layer) or len(
+            before.outputs
+        ) != len(event.outputs):
             raise ContradictionError
         if before.numbers != event.numbers:
             raise ContradictionError

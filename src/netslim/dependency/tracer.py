@@ -27,7 +27,8 @@ from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.constants import Constants
 from netslim.dependency.meta_ops import META, MetaOps, tensors_in
-from netslim.dependency.rules.movement import SAME, ZEROS
+from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS, is_blank
 from netslim.dependency.rules.table import UNPREDICTABLE, rule_of
 from netslim.dependency.trace import Call, Event, Results, Trace, Weight
 
@@ -103,9 +104,18 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
     def _follow(self, call: Call, tensors: Sequence[Tensor]) -> None:
         """Notes what an operation does to the channels."""
         constants = [tensor for tensor in tensors if not self.state.is_traced(tensor)]
+        if call.name == "copy" and constants and constants[0] is call.args[0] and is_blank(self.state, constants[0]):
+            del constants[0]
         numbers = self._constants.numbers_of(call, constants)
         inputs = self.state.inputs_of(tensors)
-        self._note(call, inputs, numbers, rule_of(call)(self.state, call))
+        self._note(call, inputs, numbers, self._ruled(call))
+
+    def _ruled(self, call: Call) -> Results:
+        """What the operation's rule says; where it meets something that it was not made for, nothing can go."""
+        try:
+            return rule_of(call)(self.state, call)
+        except (IndexError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            return unknown(self.state, call, f"passes {call}, which can't be followed ({type(error).__name__})")
 
     def _constant(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[Tensor]) -> Any:
         """What no activation and no parameter has a part in is computed as it is, or noted where it has no values."""
@@ -117,6 +127,10 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 self._constants.note(tensor, name, args, kwargs)
                 if name in ZEROS:
                     self.state.zeros.add(id(tensor))
+                elif name in EMPTY:
+                    self.state.unwritten.add(id(tensor))
+                elif name == "detach":
+                    self.state.renamed(args[0], tensor)
         return result
 
     def _whole(self, whole: WholeCall) -> Any:

@@ -37,6 +37,8 @@ def elementwise(state: ChannelState, call: Call) -> Results:
     labels = [own for own, _ in met if own is not None]
     if not labels:
         return _computed(state, call, tensors)
+    if size == 1:  # of several channels one is left, and meets what acted on all of them
+        labels = [own for own in labels if not state.sets.is_final(own)] or labels
     for other in labels[1:]:
         state.sets.unite(labels[0], other)
     silent = silence(call, tensors, [own for _, own in met])
@@ -76,8 +78,7 @@ def _meet(state: ChannelState, call: Call, tensor: Tensor, axis: int | None, siz
     if isinstance(own, Weight) and axis is not None and spans:
         return state.produced(own.name, own.dims[axis], size), ~loud
     if isinstance(own, TensorChannels) and own.uniform and axis is not None and spans:
-        copied = tensor.stride(axis) == 0 if size > 1 else state.sets.is_final(own.labels)  # one value for all channels
-        spans = not copied
+        spans = size == 1 or tensor.stride(axis) != 0  # else one value for all channels
     if isinstance(own, TensorChannels) and (axis is None or spans):
         return own.labels.expand(size), own.silent.expand(size)
     if isinstance(own, TensorChannels):

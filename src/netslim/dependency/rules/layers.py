@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ def convolution(state: ChannelState, call: Call) -> Results:
     else:
         reads, gives = (0, 1) if transposed else (1, 0)
         labels = state.produced(weight.name, weight.dims[gives], call.out[0].shape[1])
-        _consume(state, call, weight.name, weight.dims[reads], inputs)
+        consume(state, call, weight.name, weight.dims[reads], inputs)
     return [_with_bias(state, call.given["bias"], 1, labels)]
 
 
@@ -54,12 +55,27 @@ def _grouped(state: ChannelState, call: Call, weight: Weight, inputs: TensorChan
     state.sets.unite(reads, reads[:1])
     silent = inputs.silent.view(groups, -1).all(0)
     if transposed:
-        _consume(state, call, weight.name, first, TensorChannels(1, inputs.labels, silent.repeat(groups)))
+        consume(state, call, weight.name, first, TensorChannels(1, inputs.labels, silent.repeat(groups)))
         return state.produced(weight.name, second, outputs // groups).repeat(groups)
     labels = state.produced(weight.name, first, outputs)
     state.sets.unite(labels.view(groups, -1), labels.view(groups, -1)[:1])
-    _consume(state, call, weight.name, second, TensorChannels(1, reads[0], silent))
+    consume(state, call, weight.name, second, TensorChannels(1, reads[0], silent))
     return labels
+
+
+def deformable(state: ChannelState, call: Call) -> Results:
+    """torchvision's convolution at places that are computed: they and its factors are the same for all channels."""
+    inputs, weight = state.channels_along(call.args[0], 1), state.weight(call.args[1])
+    if inputs is None or weight is None or call.args[1].shape[1] != call.args[0].shape[1]:
+        return unknown(state, call, f"is mixed with other channels by {call}")
+    for name in ("offset", "mask"):
+        if (places := state.channels(call.given[name])) is not None:
+            state.sets.freeze(places.labels, f"says where {call} samples")
+    if call.given["offset"].shape[1] != 2 * math.prod(call.args[1].shape[2:]):
+        return unknown(state, call, f"is sampled in groups by {call}")
+    labels = state.produced(weight.name, weight.dims[0], call.out[0].shape[1])
+    consume(state, call, weight.name, weight.dims[1], inputs)
+    return [_with_bias(state, call.given["bias"], 1, labels)]
 
 
 def linear(state: ChannelState, call: Call) -> Results:
@@ -68,7 +84,7 @@ def linear(state: ChannelState, call: Call) -> Results:
     inputs, weight = state.channels_along(tensor, 1), state.weight(matrix)
     if inputs is None or weight is None:
         return unknown(state, call)
-    _consume(state, call, weight.name, weight.dims[0], inputs)
+    consume(state, call, weight.name, weight.dims[0], inputs)
     labels = state.produced(weight.name, weight.dims[1], call.out[0].shape[1])
     return [_with_bias(state, call.args[0] if call.name == "addmm" else None, 1, labels)]
 
@@ -109,7 +125,7 @@ def recurrent(state: ChannelState, call: Call) -> Results:
     for reader in readers:
         if reader is None:
             return unknown(state, call, f"is read by {call}, whose weight is computed")
-        _consume(state, call, reader.name, reader.dims[1], inputs)
+        consume(state, call, reader.name, reader.dims[1], inputs)
     for tensor in call.given["weights"]:
         if (name := state.name_of(tensor)) is not None:
             state.trace.used.add(name)
@@ -124,7 +140,7 @@ def _reverse(call: Call, matrices: list[Tensor]) -> list[Tensor]:
     return [matrices[each]]
 
 
-def _consume(state: ChannelState, call: Call, name: str, dim: int, inputs: TensorChannels) -> None:
+def consume(state: ChannelState, call: Call, name: str, dim: int, inputs: TensorChannels) -> None:
     """Inputs that are not zero for a silent channel would be missed."""
     if not (state.training or bool(inputs.silent.all())):
         loud = inputs.labels[~inputs.silent]
@@ -149,6 +165,7 @@ def _with_bias(
 
 LAYERS: dict[str, Rule] = {
     **dict.fromkeys(("convolution", "_convolution"), convolution),
+    "deform_conv2d": deformable,
     **dict.fromkeys(("mm", "addmm"), linear),
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), recurrent),
     **dict.fromkeys(

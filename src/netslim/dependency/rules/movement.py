@@ -22,11 +22,14 @@ _MOVED = {
 _INDEXED = {"select", "unbind", "index_select", "unfold", "index", "narrow_copy"}
 _LIKE = {"empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "bernoulli"}
 ZEROS = {"zeros", "new_zeros"}
+EMPTY = {"empty", "new_empty", "empty_strided", "new_empty_strided"}
 _NEW = {"new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided"}
 
 
 def same(state: ChannelState, call: Call) -> Results:
     """Copies and aliases carry what they are of."""
+    if call.name == "detach":
+        state.renamed(call.args[0], call.out[0])
     return [state.state(call.args[0])]
 
 
@@ -163,6 +166,8 @@ def new(state: ChannelState, call: Call) -> Results:
     """New tensors of a size of their own are constants, until something is written to them."""
     if call.name in ZEROS:
         state.zeros.update(id(tensor) for tensor in call.out)
+    elif call.name in EMPTY:
+        state.unwritten.update(id(tensor) for tensor in call.out)
     return [None for _ in call.out]
 
 
@@ -227,6 +232,11 @@ def written(state: ChannelState, call: Call) -> Results | None:
 def is_new(state: ChannelState, target: Tensor) -> bool:
     """Whether a tensor, or what it is a view of, was made to be written to."""
     return id(_whole(target)) in state.unwritten
+
+
+def is_blank(state: ChannelState, target: Tensor) -> bool:
+    """Whether nothing but zeros was in a new tensor, or nothing at all, however large it is."""
+    return is_new(state, target) or id(_whole(target)) in state.zeros
 
 
 def _whole(target: Tensor) -> Tensor:
