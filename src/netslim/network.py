@@ -108,7 +108,11 @@ def restore(checkpoint: Checkpoint, path: Path, model: M) -> M: ...
 def restore(checkpoint: Checkpoint, path: Path, model: nn.Module | None = None) -> nn.Module:
     """The network of a checkpoint that was read from `path` (named in errors). Raises CheckpointError."""
     try:
-        network = _unpruned(checkpoint, path) if model is None else copy.deepcopy(model)
+        network = (
+            _unpruned(checkpoint, path)
+            if model is None
+            else copy.deepcopy(model if checkpoint.plan is None else plain(model))
+        )
         if checkpoint.plan is not None:
             network = rebuild(plain(network), plan_from_dict(checkpoint.plan))
     except CheckpointError:

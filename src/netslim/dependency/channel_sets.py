@@ -58,6 +58,10 @@ class ChannelSets:
         for root in set(self.roots(labels).flatten().tolist()):
             self._reasons.setdefault(root, reason)
 
+    def is_final(self, labels: Tensor) -> bool:  # noqa: ARG002
+        """Whether it is settled that these stay."""
+        return False
+
     def frozen(self) -> dict[int, str]:
         """The reason for each set that must stay, by the set's name."""
         found: dict[int, str] = {}

@@ -33,12 +33,34 @@ class ChannelState:
         layers = [module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd)]
         self._layers = {id(layer.weight) for layer in layers}
         self.zeros = set[int]()  # new tensors that nothing was written to, by id
+        self.training = False  # whether this is a run as in training: what is silent counts in evaluation alone
+        self.unwritten = set[int]()  # tensors made in the shape of others, to be written to perhaps
+        self.written = dict[int, tuple[Tensor, Tensor]]()  # of new tensors: what was written to, and where it is silent
+        self._repeated = set[int]()  # tensors of unknown values that are alike along their first dimension
         self._tensors: dict[int, Tensor] = {}  # kept, so that their ids stay theirs
         self._states: dict[int, TensorChannels | Weight | None] = {}
 
     def set(self, tensor: Tensor, state: TensorChannels | Weight | None) -> None:
         """Notes what an activation carries."""
         self._tensors[id(tensor)], self._states[id(tensor)] = tensor, state
+
+    def renamed(self, old: Tensor, new: Tensor) -> None:
+        """The same new tensor, as torch hands it out."""
+        for marked in (self.zeros, self.unwritten):
+            if id(old) in marked:
+                marked.add(id(new))
+        self._tensors[id(old)] = old  # so that its id stays its own
+
+    def note_repeated(self, tensor: Tensor) -> None:
+        """Notes that a tensor without values is the same all along its first dimension."""
+        self._repeated.add(id(tensor))
+
+    def is_repeated(self, tensor: Tensor, times: int) -> bool:
+        """Whether a constant is the same that often, one after the other along its first dimension."""
+        if tensor.is_meta:
+            return id(tensor) in self._repeated
+        parts = tensor.detach().unflatten(0, (times, -1))  # type: ignore[no-untyped-call]
+        return bool((parts == parts[:1]).all())
 
     def known(self, tensor: Tensor) -> TensorChannels | Weight | None:
         """What an activation carries; None for everything else, parameters included."""

@@ -29,6 +29,7 @@ _SIZES = {
     *("memory_format", "non_blocking", "copy", "implicit", "storage_offset", "stride"),
 }
 _STRIDED = ("convolution", "pool", "unfold", "im2col", "col2im")  # operations whose stride is one of steps, not memory
+_CONVOLUTIONS = ("convolution", "_convolution")
 
 
 class Constants:
@@ -36,6 +37,7 @@ class Constants:
 
     def __init__(self) -> None:
         self._made: dict[int, tuple[Tensor, str]] = {}  # with the tensor, so that its id stays its own
+        self._read: dict[int, tuple[Tensor, int, str]] = {}  # likewise of tensors with values, and their versions
 
     def note(self, tensor: Tensor, name: str, args: Any, kwargs: Any) -> None:
         """A tensor of unknown values was made by an operation from constants and numbers alone."""
@@ -49,13 +51,23 @@ class Constants:
             for name, value in call.given.items()
             if (name not in _SIZES or (name == "stride" and strided)) and not _holds_tensors(value)
         ]
+        if call.name in _CONVOLUTIONS and constants and not constants[0].is_meta and call.given["groups"] > 1:
+            filters = constants[0].detach()  # of one channel, if they are the same for all
+            return (*found, _content(filters.unflatten(0, (call.given["groups"], -1))))  # type: ignore[no-untyped-call]
         return (*found, *(self._described(tensor) for tensor in constants))
+
+    def _content(self, tensor: Tensor) -> str:
+        known = self._read.get(id(tensor))
+        if known is None or known[1] != tensor._version:
+            known = (tensor, tensor._version, _content(tensor))
+            self._read[id(tensor)] = known
+        return known[2]
 
     def _described(self, value: Any) -> object:
         if isinstance(value, Tensor):
             if id(value) in self._made:
                 return self._made[id(value)][1]
-            return "unknown" if value.is_meta else _content(value)
+            return "unknown" if value.is_meta else self._content(value)
         if isinstance(value, list | tuple):
             return tuple(self._described(part) for part in value)
         if isinstance(value, dict):
@@ -70,9 +82,17 @@ def _holds_tensors(value: Any) -> bool:
 
 
 def _content(tensor: Tensor) -> str:
-    values = tensor.detach().cpu().contiguous()
+    values = _narrowed(tensor.detach().cpu()).contiguous()
     plain = values.view(torch.uint8) if values.dim() else values.reshape(1).view(torch.uint8)
     return _digest(f"{values.dtype} {tuple(values.shape)} ", plain.numpy().tobytes())
+
+
+def _narrowed(values: Tensor) -> Tensor:
+    """Without what only repeats: along which dimensions, and how often, shapes say."""
+    for dim, size in enumerate(values.shape):
+        if size > 1 and bool((values == values.narrow(dim, 0, 1)).all()):
+            values = values.narrow(dim, 0, 1)
+    return values
 
 
 def _digest(text: str, content: bytes = b"") -> str:

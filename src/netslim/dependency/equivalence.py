@@ -51,6 +51,10 @@ class FixedSets(ChannelSets):
         if not bool((first == second).all()):
             raise ContradictionError
 
+    def is_final(self, labels: Tensor) -> bool:
+        """Whether they are among those that stay."""
+        return bool((labels < 0).all())
+
     def freeze(self, labels: Tensor, reason: str) -> None:  # noqa: ARG002
         """Raises ContradictionError unless they are frozen."""
         if bool((labels >= 0).any()):
@@ -64,8 +68,7 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         self.settled = settled = FixedSets(original.sets)
         whole = {place: settled.named(labels) for place, labels in original.dims.items()}
         left = {place: whole[place][keep] for place, keep in keeps.items()}
-        known = Trace(sets=settled, dims=whole | left, axes=original.axes, whole=original.whole)
-        super().__init__(model, known, meta_ops)
+        super().__init__(model, Trace(settled, whole | left, original.axes, original.grouping), meta_ops)
         self.original = original
         self.done = 0
         none = torch.empty(0, dtype=torch.int64)
@@ -90,7 +93,9 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         if self.done >= len(self.original.events):
             raise ContradictionError
         before = self.original.events[self.done]
-        if (before.name, before.where) != (event.name, event.where) or len(before.outputs) != len(event.outputs):
+        if (before.name, before.where, before.layer) != (event.name, event.where, event.layer) or len(
+            before.outputs
+        ) != len(event.outputs):
             raise ContradictionError
         if before.numbers != event.numbers:
             raise ContradictionError

@@ -90,7 +90,7 @@ def rebuilt(model: M, keeps: Mapping[Place, Tensor], *, hollow: bool = False) ->
         own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
         names = [changed[id(tensor)] for tensor in own if id(tensor) in changed]
         if names and isinstance(module, _ConvNd) and module.groups > 1:
-            module.groups = _groups_left(module, keeps.get((names[0], 0)))
+            module.groups = _groups_left(module, keeps.get((f"{names[0].rpartition('.')[0]}.weight".lstrip("."), 0)))
         if names:
             _adapt(module)
     return small
@@ -103,7 +103,7 @@ def _adapt(module: nn.Module) -> None:
     elif isinstance(module, _NormBase):
         module.num_features = next(len(t) for t in (module.weight, module.running_mean) if t is not None)
     elif isinstance(module, _ConvTransposeNd):
-        module.in_channels, module.out_channels = module.weight.shape[:2]
+        module.in_channels, module.out_channels = module.weight.shape[0], module.weight.shape[1] * module.groups
     elif isinstance(module, _ConvNd):
         module.out_channels, module.in_channels = module.weight.shape[0], module.weight.shape[1] * module.groups
     elif isinstance(module, nn.RNNBase):
@@ -114,7 +114,8 @@ def _groups_left(module: _ConvNd, keep: Tensor | None) -> int:
     """How many of a convolution's groups have outputs left: whole ones went, or equally many of each."""
     if keep is None:
         return module.groups
-    return len(torch.unique(keep // (module.out_channels // module.groups)))
+    along = module.in_channels if isinstance(module, _ConvTransposeNd) else module.out_channels
+    return len(torch.unique(keep // (along // module.groups)))
 
 
 def _like(values: Tensor, original: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ class Call:
         given: all arguments by their name in the operation's schema.
         out: the tensors that it gave.
         where: line of the network's code.
+        layer: name of the innermost module of torch's at work, or "".
     """
 
     name: str
@@ -44,6 +45,7 @@ class Call:
     given: dict[str, Any]
     out: list[Tensor]
     where: str
+    layer: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} at {self.where}"
@@ -54,7 +56,7 @@ class Event:
     """What one operation did to the labels.
 
     Attributes:
-        name, where: as in `Call`.
+        name, where, layer: as in `Call`.
         inputs: what it read.
         outputs: what it gave, with the shapes.
         numbers: what else it was given and may not depend on widths: numbers that are no sizes, and constants.
@@ -65,6 +67,7 @@ class Event:
     inputs: tuple[TensorChannels, ...]
     outputs: tuple[tuple[tuple[int, ...], TensorChannels | None], ...]
     numbers: tuple[object, ...] = ()
+    layer: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,20 +86,20 @@ class Trace:
         sets: the sets of channels.
         dims: labels along the dimensions of parameters and buffers.
         axes: the dimension of parameters and buffers that are vectors, None for those that are more.
+        grouping: of weights of grouped convolutions, whether groups go as a whole.
         silenced: dimensions of `dims` along which zeros silence a channel.
         scales: names of BatchNorm weights, in the order of their use.
         used: names of the parameters and buffers that took part.
-        whole: by the name of a grouped convolution's weight, whether its groups go as a whole.
         events: everything that happened, in order.
     """
 
     sets: ChannelSets
     dims: dict[Place, Tensor] = field(default_factory=dict)
     axes: dict[str, int | None] = field(default_factory=dict)
+    grouping: dict[str, bool] = field(default_factory=dict)
     silenced: set[Place] = field(default_factory=set)
     scales: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
-    whole: dict[str, bool] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
     @property

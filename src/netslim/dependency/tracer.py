@@ -27,7 +27,8 @@ from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.constants import Constants
 from netslim.dependency.meta_ops import META, MetaOps, tensors_in
-from netslim.dependency.rules.movement import SAME, ZEROS
+from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS, is_blank
 from netslim.dependency.rules.table import UNPREDICTABLE, rule_of
 from netslim.dependency.trace import Call, Event, Results, Trace, Weight
 
@@ -67,6 +68,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in hollow.tensors:
             label = sets.fresh(1, "reads the network's input")
             self.state.set(tensor, TensorChannels(None, label, torch.tensor([False])))
+        self.state.training = self.model.training
         self._entered = inspect.currentframe()
         with torch.random.fork_rng(devices=[]), torch.no_grad(), WholeFunctions(self._whole), self:
             torch.manual_seed(0)  # constants that are drawn are the same in every run
@@ -85,25 +87,36 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         if not any(self.state.is_traced(tensor) for tensor in tensors):
             return self._constant(func, args, kwargs, tensors)
         name = _ALIASES.get(func.overloadpacket.__name__, func.overloadpacket.__name__.removesuffix("_"))
-        if name in UNPREDICTABLE:
+        hollow = any(tensor.is_meta for tensor in tensors)
+        if name in UNPREDICTABLE and hollow:
             raise UsageError(
-                f"{self._where()}: what {type(self.model).__name__} does depends on the values that it computes "
+                f"{self._where()[0]}: what {type(self.model).__name__} does depends on the values that it computes "
                 f"({name}), so its channel groups can't be derived; a forward that depends on shapes alone can be"
             )
-        result = self._meta_ops(func, args, kwargs)
+        result = self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)  # of buffers: they have values
         if self._counter is not None:
             self._counter.see(func, args, result)
         out = tensors_in(result)
         if out:
-            self._follow(Call(name, func, args, kwargs, _given(func, args, kwargs), out, self._where()), tensors)
+            where, layer = self._where()
+            self._follow(Call(name, func, args, kwargs, _given(func, args, kwargs), out, where, layer), tensors)
         return result
 
     def _follow(self, call: Call, tensors: Sequence[Tensor]) -> None:
         """Notes what an operation does to the channels."""
         constants = [tensor for tensor in tensors if not self.state.is_traced(tensor)]
+        if call.name == "copy" and constants and constants[0] is call.args[0] and is_blank(self.state, constants[0]):
+            del constants[0]
         numbers = self._constants.numbers_of(call, constants)
         inputs = self.state.inputs_of(tensors)
-        self._note(call, inputs, numbers, rule_of(call)(self.state, call))
+        self._note(call, inputs, numbers, self._ruled(call))
+
+    def _ruled(self, call: Call) -> Results:
+        """What the operation's rule says; where it meets something that it was not made for, nothing can go."""
+        try:
+            return rule_of(call)(self.state, call)
+        except (IndexError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            return unknown(self.state, call, f"passes {call}, which can't be followed ({type(error).__name__})")
 
     def _constant(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[Tensor]) -> Any:
         """What no activation and no parameter has a part in is computed as it is, or noted where it has no values."""
@@ -117,6 +130,10 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 self._constants.note(tensor, name, args, kwargs)
                 if name in ZEROS:
                     self.state.zeros.add(id(tensor))
+                elif name in EMPTY:
+                    self.state.unwritten.add(id(tensor))
+                elif name == "detach":
+                    self.state.renamed(args[0], tensor)
         return result
 
     def _whole(self, whole: WholeCall) -> Any:
@@ -127,7 +144,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self._counter.recurrent(whole)
         given = dict(whole.given)
         out = [whole.input.new_empty(shape) for shape in whole.shapes()]
-        call = Call(whole.name, None, (whole.input,), {}, given, out, self._where())
+        call = Call(whole.name, None, (whole.input,), {}, given, out, *self._where())
         self._follow(call, [whole.input, *given.get("hidden", [])])
         return out[0] if len(out) == 1 else (out[0], *out[1:])
 
@@ -139,21 +156,21 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             if not isinstance(state, Weight):
                 outputs.append((_shape(tensor, state), state))
         if call.name not in SAME:  # a reshape copies or not, as the strides are
-            self.happened(Event(call.name, call.where, tuple(inputs), tuple(outputs), numbers))
+            self.happened(Event(call.name, call.where, tuple(inputs), tuple(outputs), numbers, call.layer))
 
     def happened(self, event: Event) -> None:
         """Called after every operation on channels."""
         self.state.trace.events.append(event)
 
-    def _where(self) -> str:
-        """The line of the network's own code that is at work, or the module if all code is torch's."""
+    def _where(self) -> tuple[str, str]:
+        """The line of the network's own code that is at work, or the module if all code is torch's; and that module."""
         module = ""
         for frame in frames_until(self._entered):
             file = _file_of_network(frame.f_code.co_filename)
             if file is not None:
-                return f"{file}:{frame.f_lineno}"
+                return f"{file}:{frame.f_lineno}", module
             module = module or module_in(frame, self._modules) or ""
-        return f"module '{module}'"
+        return f"module '{module}'", module
 
 
 def _shape(tensor: Tensor, state: TensorChannels | None) -> tuple[int, ...]:

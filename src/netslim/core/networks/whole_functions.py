@@ -77,10 +77,21 @@ class WholeFunctions(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Called by torch for every function."""
+        if func is torch.Tensor.type and args[0].is_meta:
+            return _type(args[0], *args[1:], **(kwargs or {}))
         call = _whole(func, args, kwargs or {})
         if call is not None and (result := self._act(call)) is not NotImplemented:
             return result
         return func(*args, **(kwargs or {}))
+
+
+def _type(tensor: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """`Tensor.type` on shapes as on the CPU: no name says that a tensor is a shape, and none leads away from there."""
+    if dtype is None:
+        return torch.empty(0, dtype=tensor.dtype).type()
+    if isinstance(dtype, str):
+        dtype = torch.empty(0).type(dtype.replace("torch.cuda.", "torch.")).dtype
+    return tensor.to(dtype, non_blocking=non_blocking)
 
 
 def _whole(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> WholeCall | None:

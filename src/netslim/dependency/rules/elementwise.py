@@ -11,7 +11,7 @@ from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.meta_ops import tensors_in
 from netslim.dependency.rules.fallback import unknown
-from netslim.dependency.rules.movement import written
+from netslim.dependency.rules.movement import is_new, written
 from netslim.dependency.rules.zero_propagation import silence
 from netslim.dependency.trace import Call, Results, Weight
 
@@ -19,9 +19,11 @@ from netslim.dependency.trace import Call, Results, Weight
 def elementwise(state: ChannelState, call: Call) -> Results:
     """Unites the labels of all operands, with broadcasting."""
     target = call.args[0] if call.func._schema.is_mutable else None
+    if isinstance(target, Tensor) and call.name == "copy" and (state.state(target) is None or is_new(state, target)):
+        done = written(state, call)
+        if done is not None:
+            return done
     if isinstance(target, Tensor) and state.state(target) is None:
-        if call.name == "copy":
-            return written(state, call)
         return unknown(state, call, f"is written into another tensor at {call.where}")
     tensors = tensors_in((call.args, call.kwargs))
     axes = _axes(state, tensors)
@@ -35,6 +37,8 @@ def elementwise(state: ChannelState, call: Call) -> Results:
     labels = [own for own, _ in met if own is not None]
     if not labels:
         return _computed(state, call, tensors)
+    if size == 1:  # of several channels one is left, and meets what acted on all of them
+        labels = [own for own in labels if not state.sets.is_final(own)] or labels
     for other in labels[1:]:
         state.sets.unite(labels[0], other)
     silent = silence(call, tensors, [own for _, own in met])
@@ -73,8 +77,9 @@ def _meet(state: ChannelState, call: Call, tensor: Tensor, axis: int | None, siz
     spans = axis is not None and tensor.dim() >= -axis and tensor.shape[axis] == size
     if isinstance(own, Weight) and axis is not None and spans:
         return state.produced(own.name, own.dims[axis], size), ~loud
-    copied = axis is not None and spans and size > 1 and tensor.stride(axis) == 0  # one value for all channels
-    if isinstance(own, TensorChannels) and (axis is None or spans) and not (copied and own.uniform):
+    if isinstance(own, TensorChannels) and own.uniform and axis is not None and spans:
+        spans = size == 1 or tensor.stride(axis) != 0  # else one value for all channels
+    if isinstance(own, TensorChannels) and (axis is None or spans):
         return own.labels.expand(size), own.silent.expand(size)
     if isinstance(own, TensorChannels):
         state.sets.freeze(own.labels, f"acts on all channels in {call}")

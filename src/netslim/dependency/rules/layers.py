@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -15,37 +16,66 @@ from netslim.dependency.trace import Call, Results, Weight
 
 def convolution(state: ChannelState, call: Call) -> Results:
     """Reads the channels in dimension 1 and gives new ones."""
-    tensor, groups = call.args[0], call.given["groups"]
+    tensor, groups, transposed = call.args[0], call.given["groups"], call.given["transposed"]
     inputs = state.channels_along(tensor, 1)
     weight = state.weight(call.args[1])
-    if weight is None and inputs is not None and groups == tensor.shape[1] == call.out[0].shape[1]:
-        return [inputs]  # a fixed filter for every channel
     if inputs is None:
         return unknown(state, call, f"is mixed with other channels by {call}")
-    if weight is None or (call.given["transposed"] and groups > 1):
+    if weight is None and not transposed and groups == tensor.shape[1] and state.is_repeated(call.args[1], groups):
+        each = call.out[0].shape[1] // groups  # the same fixed filters for every channel
+        silent = inputs.silent & (call.given["bias"] is None)
+        labels = inputs.labels.repeat_interleave(each)
+        return [_with_bias(state, call.given["bias"], 1, labels, silent.repeat_interleave(each))]
+    if weight is None:
         return unknown(state, call, f"is read by {call}, whose weight is computed")
-    reads, gives = (0, 1) if call.given["transposed"] else (1, 0)
-    labels = state.produced(weight.name, weight.dims[gives], call.out[0].shape[1])
-    if groups == 1:
-        _consume(state, call, weight.name, weight.dims[reads], inputs)
+    if groups > 1 or weight.name in state.trace.grouping:
+        labels = _grouped(state, call, weight, inputs)
     else:
-        _grouped(state, call, weight, inputs, labels)
+        reads, gives = (0, 1) if transposed else (1, 0)
+        labels = state.produced(weight.name, weight.dims[gives], call.out[0].shape[1])
+        consume(state, call, weight.name, weight.dims[reads], inputs)
     return [_with_bias(state, call.given["bias"], 1, labels)]
 
 
-def _grouped(state: ChannelState, call: Call, weight: Weight, inputs: TensorChannels, labels: Tensor) -> None:
-    """Many small groups go as a whole, with what they read and give; few large ones lose equally many channels each."""
-    groups = call.given["groups"]
-    reads, gives = inputs.labels.view(groups, -1), labels.view(groups, -1)
-    if state.trace.whole.setdefault(weight.name, groups >= min(reads.shape[1], gives.shape[1])):
-        state.trace.used.add(weight.name)
-        within = torch.cat([reads, gives], 1)
-        state.sets.unite(within, within[:, :1])
-        return
+def _grouped(state: ChannelState, call: Call, weight: Weight, inputs: TensorChannels) -> Tensor:
+    """Many small groups go as a whole, with what they read and give; few large ones lose equally many channels each.
+
+    A weight has its outputs along its first dimension and a group's inputs along the second; one of a transposed
+    convolution its inputs along the first and a group's outputs along the second.
+    """
+    groups, outputs, transposed = call.given["groups"], call.out[0].shape[1], call.given["transposed"]
+    reads, (first, second) = inputs.labels.view(groups, -1), weight.dims[:2]
+    whole = state.trace.grouping.setdefault(weight.name, groups >= min(reads.shape[1], outputs // groups))
+    if whole:
+        state.sets.unite(reads, reads[:, :1])
+        alike = reads[:, :1].expand(groups, outputs // groups).flatten()
+        state.follow(weight.name, first, inputs.labels if transposed else alike)
+        state.silences((weight.name, first))
+        return alike
     state.sets.unite(reads, reads[:1])
-    state.sets.unite(gives, gives[:1])
-    alike = TensorChannels(1, reads[0], inputs.silent.view(groups, -1).all(0))
-    _consume(state, call, weight.name, weight.dims[1], alike)
+    silent = inputs.silent.view(groups, -1).all(0)
+    if transposed:
+        consume(state, call, weight.name, first, TensorChannels(1, inputs.labels, silent.repeat(groups)))
+        return state.produced(weight.name, second, outputs // groups).repeat(groups)
+    labels = state.produced(weight.name, first, outputs)
+    state.sets.unite(labels.view(groups, -1), labels.view(groups, -1)[:1])
+    consume(state, call, weight.name, second, TensorChannels(1, reads[0], silent))
+    return labels
+
+
+def deformable(state: ChannelState, call: Call) -> Results:
+    """torchvision's convolution at places that are computed: they and its factors are the same for all channels."""
+    inputs, weight = state.channels_along(call.args[0], 1), state.weight(call.args[1])
+    if inputs is None or weight is None or call.args[1].shape[1] != call.args[0].shape[1]:
+        return unknown(state, call, f"is mixed with other channels by {call}")
+    for name in ("offset", "mask"):
+        if (places := state.channels(call.given[name])) is not None:
+            state.sets.freeze(places.labels, f"says where {call} samples")
+    if call.given["offset"].shape[1] != 2 * math.prod(call.args[1].shape[2:]):
+        return unknown(state, call, f"is sampled in groups by {call}")
+    labels = state.produced(weight.name, weight.dims[0], call.out[0].shape[1])
+    consume(state, call, weight.name, weight.dims[1], inputs)
+    return [_with_bias(state, call.given["bias"], 1, labels)]
 
 
 def linear(state: ChannelState, call: Call) -> Results:
@@ -54,7 +84,7 @@ def linear(state: ChannelState, call: Call) -> Results:
     inputs, weight = state.channels_along(tensor, 1), state.weight(matrix)
     if inputs is None or weight is None:
         return unknown(state, call)
-    _consume(state, call, weight.name, weight.dims[0], inputs)
+    consume(state, call, weight.name, weight.dims[0], inputs)
     labels = state.produced(weight.name, weight.dims[1], call.out[0].shape[1])
     return [_with_bias(state, call.args[0] if call.name == "addmm" else None, 1, labels)]
 
@@ -95,7 +125,7 @@ def recurrent(state: ChannelState, call: Call) -> Results:
     for reader in readers:
         if reader is None:
             return unknown(state, call, f"is read by {call}, whose weight is computed")
-        _consume(state, call, reader.name, reader.dims[1], inputs)
+        consume(state, call, reader.name, reader.dims[1], inputs)
     for tensor in call.given["weights"]:
         if (name := state.name_of(tensor)) is not None:
             state.trace.used.add(name)
@@ -110,29 +140,32 @@ def _reverse(call: Call, matrices: list[Tensor]) -> list[Tensor]:
     return [matrices[each]]
 
 
-def _consume(state: ChannelState, call: Call, name: str, dim: int, inputs: TensorChannels) -> None:
+def consume(state: ChannelState, call: Call, name: str, dim: int, inputs: TensorChannels) -> None:
     """Inputs that are not zero for a silent channel would be missed."""
-    if not bool(inputs.silent.all()):
+    if not (state.training or bool(inputs.silent.all())):
         loud = inputs.labels[~inputs.silent]
         state.sets.freeze(loud, f"is not zero where it is read ({call.where}) although its channel is silent")
     state.follow(name, dim, inputs.labels)
 
 
-def _with_bias(state: ChannelState, bias: Any, dim: int, labels: Tensor) -> TensorChannels:
-    silent = True
+def _with_bias(
+    state: ChannelState, bias: Any, dim: int, labels: Tensor, silent: Tensor | None = None
+) -> TensorChannels:
+    silent = torch.ones(len(labels), dtype=torch.bool) if silent is None else silent
     if bias is not None:
         name = state.name_of(bias)
         if name is not None:
             state.follow(name, 0, labels)
             state.trace.silenced.add((name, 0))
         else:
-            silent = False
+            silent = torch.zeros_like(silent)
             state.sets.freeze(labels, "has a bias that is no parameter")
-    return TensorChannels(dim, labels, torch.full((len(labels),), silent))
+    return TensorChannels(dim, labels, silent)
 
 
 LAYERS: dict[str, Rule] = {
     **dict.fromkeys(("convolution", "_convolution"), convolution),
+    "deform_conv2d": deformable,
     **dict.fromkeys(("mm", "addmm"), linear),
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), recurrent),
     **dict.fromkeys(

@@ -22,11 +22,14 @@ _MOVED = {
 _INDEXED = {"select", "unbind", "index_select", "unfold", "index", "narrow_copy"}
 _LIKE = {"empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "bernoulli"}
 ZEROS = {"zeros", "new_zeros"}
+EMPTY = {"empty", "new_empty", "empty_strided", "new_empty_strided"}
 _NEW = {"new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided"}
 
 
 def same(state: ChannelState, call: Call) -> Results:
     """Copies and aliases carry what they are of."""
+    if call.name == "detach":
+        state.renamed(call.args[0], call.out[0])
     return [state.state(call.args[0])]
 
 
@@ -47,6 +50,8 @@ def moved(state: ChannelState, call: Call) -> Results:
         return unknown(state, call)
     carried = state.channels(source)
     if carried is None:
+        if call.name in ("repeat", "expand") and (source.dim() < call.out[0].dim() or source.shape[0] == 1):
+            state.note_repeated(call.out[0])
         return [None for _ in call.out] if isinstance(source, Tensor) else joined(state, call)
     codes = carried.spread(source.shape)
     if call.name == "view":
@@ -151,6 +156,9 @@ def like(state: ChannelState, call: Call) -> Results:
     if carried is None:
         return [None]
     zero = torch.full_like(carried.silent, call.name == "zeros_like")
+    if call.name in ("empty_like", "zeros_like"):
+        state.unwritten.add(id(call.out[0]))
+        state.zeros.update({id(call.out[0])} if call.name == "zeros_like" else ())
     return [TensorChannels(carried.axis, carried.labels, zero)]
 
 
@@ -158,6 +166,8 @@ def new(state: ChannelState, call: Call) -> Results:
     """New tensors of a size of their own are constants, until something is written to them."""
     if call.name in ZEROS:
         state.zeros.update(id(tensor) for tensor in call.out)
+    elif call.name in EMPTY:
+        state.unwritten.update(id(tensor) for tensor in call.out)
     return [None for _ in call.out]
 
 
@@ -197,25 +207,50 @@ def gathered(state: ChannelState, call: Call) -> Results:
     return [carried]
 
 
-def written(state: ChannelState, call: Call) -> Results:
-    """Values written into a part of a new tensor: it has their channels from then on.
+def written(state: ChannelState, call: Call) -> Results | None:
+    """Values written into a part of a new tensor: it has their channels from then on; several parts tie their channels.
 
-    Works where the part is as wide as the whole in the channels' dimension; several parts tie their channels.
+    None where the part is not as wide as the whole in the channels' dimension.
     """
     target, source = call.args[:2]
-    whole, carried = target if target._base is None else target._base, state.channels(source)
+    whole, carried = _whole(target), state.channels(source)
     known = state.known(whole)
     axis = None if carried is None or carried.axis is None else carried.axis + target.dim() - source.dim()
     fits = axis is not None and target.dim() == whole.dim() and target.shape[axis] == whole.shape[axis]
     if carried is None or axis is None or not fits or len(carried.labels) != whole.shape[axis]:
-        return unknown(state, call, f"is written into another tensor at {call.where}")
-    silent = carried.silent & (known.silent if isinstance(known, TensorChannels) else id(whole) in state.zeros)
+        return None
     if isinstance(known, TensorChannels):
-        if known.axis != axis:
-            return unknown(state, call, f"is written into another tensor at {call.where}")
-        state.sets.unite(known.labels, carried.labels)
+        own = known.along(axis, whole.shape[axis])
+        if own is None:
+            return None
+        state.sets.unite(own.labels, carried.labels)
+    silent = _written_silence(state, whole, target, carried.silent)
     state.set(whole, TensorChannels(axis, carried.labels, silent))
     return [TensorChannels(axis, carried.labels, carried.silent)]
+
+
+def is_new(state: ChannelState, target: Tensor) -> bool:
+    """Whether a tensor, or what it is a view of, was made to be written to."""
+    return id(_whole(target)) in state.unwritten
+
+
+def is_blank(state: ChannelState, target: Tensor) -> bool:
+    """Whether nothing but zeros was in a new tensor, or nothing at all, however large it is."""
+    return is_new(state, target) or id(_whole(target)) in state.zeros
+
+
+def _whole(target: Tensor) -> Tensor:
+    return target if target._base is None else target._base
+
+
+def _written_silence(state: ChannelState, whole: Tensor, part: Tensor, silent: Tensor) -> Tensor:
+    """Where a new tensor is silent with this part: everywhere in its parts, once nothing is left but zeros."""
+    if id(whole) not in state.written:
+        state.written[id(whole)] = (torch.zeros(whole.numel(), dtype=torch.bool), torch.ones_like(silent))
+    mask, before = state.written[id(whole)]
+    mask.as_strided(part.shape, part.stride(), part.storage_offset()).fill_(True)
+    state.written[id(whole)] = (mask, before & silent)
+    return before & silent & (bool(mask.all()) or id(whole) in state.zeros)
 
 
 MOVEMENT: dict[str, Rule] = {

@@ -9,6 +9,7 @@ from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.meta_ops import tensors_in
 from netslim.dependency.rules.elementwise import elementwise
 from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.rules.layers import consume
 from netslim.dependency.trace import Call, Results, Weight
 
 POOLED = (
@@ -21,6 +22,7 @@ _REDUCED = {
     *("mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "std_mean", "norm", "linalg_vector_norm"),
     *("prod", "any", "all", "argmax", "argmin"),
 }
+_ALONG = {"cumsum", "cumprod", "logcumsumexp", "sort", "topk", "cummax", "cummin", "kthvalue", "mode"}
 
 
 def pooled(state: ChannelState, call: Call) -> Results:
@@ -85,6 +87,41 @@ def softmax(state: ChannelState, call: Call) -> Results:
     return [TensorChannels(carried.axis, carried.labels, torch.zeros_like(carried.silent))]
 
 
+def along(state: ChannelState, call: Call) -> Results:
+    """Sums and orders along a dimension: zeros stay zeros within a channel."""
+    carried = state.channels(call.args[0])
+    if carried is None or call.given.get("dim") is None or call.args[0].dim() == 0:
+        return unknown(state, call)
+    if carried.axis == call.given["dim"] % call.args[0].dim():
+        return unknown(state, call, f"is mixed with other channels by {call}")
+    silent = carried.silent & (call.name != "logcumsumexp")
+    places = [TensorChannels(carried.axis, carried.labels, torch.zeros_like(silent)) for _ in call.out[1:]]
+    return [TensorChannels(carried.axis, carried.labels, silent), *places]
+
+
+def products(state: ChannelState, call: Call) -> Results:
+    """Matrices of a batch: (n, rows, inner) by (n, inner, columns). Zero channels in the inner dimension do no harm."""
+    first, second = (state.channels(tensor) for tensor in call.args[:2])
+    if isinstance(weight := state.state(call.args[1]), Weight) and first is not None and first.axis == 2:
+        consume(state, call, weight.name, weight.dims[1], first)
+        labels = state.produced(weight.name, weight.dims[2], call.out[0].shape[2])
+        return [TensorChannels(2, labels, torch.ones(len(labels), dtype=torch.bool))]
+    if first is None or second is None:
+        return unknown(state, call)
+    pair = (first.axis, second.axis)
+    if pair == (0, 0):
+        state.sets.unite(first.labels, second.labels)
+        return [TensorChannels(0, first.labels, first.silent | second.silent)]
+    if pair == (2, 1) and bool((first.silent | second.silent).all()):
+        state.sets.unite(first.labels, second.labels)
+        return [state.frozen(f"comes from all channels in {call}")]
+    for own, other, axis in ((first, second, 1), (second, first, 2)):
+        if own.axis == axis and other.uniform:
+            state.sets.freeze(other.labels, f"acts on all channels in {call}")
+            return [own]
+    return unknown(state, call)
+
+
 def layer_norm(state: ChannelState, call: Call) -> Results:
     """Over channels it mixes them."""
     carried = state.channels(call.args[0])
@@ -104,6 +141,8 @@ REDUCTIONS: dict[str, Rule] = {
     **dict.fromkeys(_SAMPLED, per_channel),
     **dict.fromkeys(("max_unpool2d", "max_unpool3d"), unpooled),
     **dict.fromkeys(("_softmax", "_log_softmax", "softmax", "log_softmax"), softmax),
+    **dict.fromkeys(_ALONG, along),
+    "bmm": products,
     "native_layer_norm": layer_norm,
     "native_group_norm": group_norm,
 }

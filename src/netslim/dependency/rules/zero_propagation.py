@@ -35,7 +35,7 @@ def _vanishes(call: Call, operands: Sequence[Tensor], zero: Sequence[bool]) -> b
     args, kwargs = tree_map(lambda leaf: samples.get(id(leaf), leaf), (call.args, call.kwargs))
     try:
         result: Any = call.func(*args, **kwargs)
-    except (RuntimeError, TypeError, ValueError, IndexError):
+    except Exception:  # it does not take such samples
         return False
     first = result[0] if isinstance(result, tuple | list) else result
     return bool((first == 0).all())
