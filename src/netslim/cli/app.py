@@ -13,6 +13,7 @@ import typer.core
 import typer.main
 
 from netslim.cli.flags import spelled
+from netslim.cli.next_command import say_next
 from netslim.cli.verbs import TOGETHER, VERBS
 from netslim.core.errors import NetslimError, NetslimWarning, UsageError
 
@@ -93,6 +94,8 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None) -> None
         result = VERBS[verb].run(config)
     if json_file:
         write_json(json_file, result)
+    if is_first():
+        say_next(verb, config, result)
 
 
 @contextmanager

@@ -29,6 +29,14 @@ def spelled(text: str) -> str:
     return _SETTING.sub(_flag, text) if "`" in text else text
 
 
+def words_of(name: str, value: object) -> list[str]:
+    """A setting as words of a command line: `depth`, 20 -> --depth 20; a switch is one word."""
+    info = _settings().get(name)
+    if isinstance(value, bool):
+        return [_switch(name, info, on=value) if info else flag_of(name)]
+    return [flag_of(name), str(value)]
+
+
 def _flag(found: re.Match[str]) -> str:
     name, value = found[1], found[2]
     info = _settings().get(name)

@@ -18,6 +18,7 @@ class Verb:
         help: one line for `netslim --help`.
         positional: settings that are given as arguments.
         module: what runs it, in that folder.
+        goes_on: whether `stages/next_step` knows a step that follows.
     """
 
     folder: str
@@ -25,6 +26,7 @@ class Verb:
     help: str
     positional: tuple[str, ...] = ()
     module: str = "run"
+    goes_on: bool = False
 
     def settings(self) -> type["StageConfig"]:
         """The class of its settings; loads no torch."""
@@ -42,13 +44,20 @@ class Verb:
 
 VERBS = {
     "transfer": Verb(
-        "transfer", "TransferConfig", "Transfer a pretrained ResNet of a library into a prunable network."
+        "transfer", "TransferConfig", "Transfer a pretrained ResNet of a library into a prunable network.", goes_on=True
     ),
     "train": Verb(
-        "train", "TrainConfig", "Train one phase: from scratch, from a file's weights, or of a pruned network."
+        "train",
+        "TrainConfig",
+        "Train one phase: from scratch, from a file's weights, or of a pruned network.",
+        goes_on=True,
     ),
     "prune": Verb(
-        "prune", "PruneConfig", "Remove the channels with the smallest scales and prove the result.", ("model",)
+        "prune",
+        "PruneConfig",
+        "Remove the channels with the smallest scales and prove the result.",
+        ("model",),
+        goes_on=True,
     ),
     "sweep": Verb(
         "analyze",

@@ -37,6 +37,7 @@ class TransferConfig(DataConfig):
     )
     output: Path = Setting(Path("transferred_model.pth.tar"), "file to write")
     report: Path | None = Setting(None, "JSON file for what became of every key")
+    verbose: bool = Setting(False, "print what became of every key, too", free=True)
     plot: Path | None = Setting(None, "picture (.png, .svg, .pdf) of which block went where")
     pretrained: bool = Setting(True, "use the source's pretrained weights")
     weights: Path | None = Setting(None, "the source's weights from this file (.pth, .pth.tar, .safetensors)")
