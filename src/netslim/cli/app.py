@@ -32,11 +32,13 @@ class Verbs(typer.core.TyperGroup):
         """The verb's command, or None."""
         if cmd_name not in VERBS:
             return None
-        from netslim.cli.options import command
+        from netslim.cli.options import Sections, command
 
         verb = VERBS[cmd_name]
         single = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
-        single.command(cmd_name, help=verb.help)(command(verb.settings(), _act(cmd_name), verb.positional))
+        single.command(cmd_name, cls=Sections, help=verb.help)(
+            command(verb.settings(), _act(cmd_name), verb.positional)
+        )
         return typer.main.get_command(single)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002

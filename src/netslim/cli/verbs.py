@@ -77,6 +77,9 @@ VERBS = {
     "export": Verb("export", "ExportConfig", "Make a network for inference, in a file of some kind.", ("model",)),
     "bench": Verb("bench", "BenchConfig", "Measure speed and memory of networks side by side.", ("files",)),
     "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),
+    "list": Verb(
+        "listing", "ListConfig", "List the names that settings take: models, datasets ...", ("kind", "pattern")
+    ),
     "demo": Verb("demo", "DemoConfig", "Run the five steps on the embedded digits."),
 }
 TOGETHER = ("train",)  # several processes of torchrun work on one run; any other verb is one process

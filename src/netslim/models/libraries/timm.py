@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from http import HTTPStatus
+from http.client import responses
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -112,7 +112,7 @@ def _in_words(error: BaseException) -> str:
     """What went wrong, of an error that may only wrap what did."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status is not None:
-        return f"HTTP {status} {HTTPStatus(status).phrase if status in HTTPStatus else ''}".rstrip()
+        return f"HTTP {status} {responses.get(status, '')}".rstrip()
     chain = [error]
     while cause := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(cause)
