@@ -113,7 +113,8 @@ def test_a_command_line_that_makes_no_sense(netslim: Netslim, arguments: list[st
         (
             ["train", "--arch", "resnext"],
             2,
-            "unknown architecture 'resnext'; did you mean resnet or densenet? (known: densenet, resnet, vgg)",
+            "unknown architecture 'resnext'; did you mean torchvision/resnext101_32x8d or "
+            "torchvision/resnext101_64x4d or timm/resnext26ts? (known: densenet, resnet, timm/NAME, torchvision/NAME, vgg)",
         ),
         (
             ["train", "--epochs", "0", "--lr", "-1"],

@@ -78,4 +78,4 @@ def test_frozen() -> None:
 def test_help_and_aliases_reach_the_command_line() -> None:
     field = Config.model_fields["weight_decay"]
     assert field.description == "weight decay"
-    assert field.json_schema_extra == {"free": False, "aliases": ["--wd"]}
+    assert field.json_schema_extra == {"free": False, "aliases": ["--wd"], "group": ""}
