@@ -42,13 +42,10 @@ def test_each_command_leads_to_the_next(netslim: Netslim, here: Path) -> None:
         said.append(ended.out.splitlines()[-2])
         if words[0] != "netslim":
             break
-        typed = (
-            [word for word in words[1:] if word != "-sr"] if "--epochs" in words and "-sr" not in words else words[1:]
-        )
         assert words[words.index("--data-dir") + 1] == "my data"
         assert words[words.index("--image-size") + 1] == "10"
         assert "--unverified-data" in words
-        typed += SMALL if typed[0] == "train" else []
+        typed = [*words[1:], *(SMALL if words[1] == "train" else [])]
     assert said[:4] == [
         "next, fine-tune it before pruning:",
         "next, train it with sparsity:",

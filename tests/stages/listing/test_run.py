@@ -48,7 +48,7 @@ def test_nothing_found_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_unknown_kind() -> None:
-    with pytest.raises(UsageError, match="^unknown kind 'modles'; did you mean models or schedules"):
+    with pytest.raises(UsageError, match=r"^unknown kind 'modles'; did you mean models or schedules"):
         names("modles")
 
 

@@ -81,7 +81,7 @@ def test_transfer_to_a_folder_that_is_not_there(tmp_path: Path) -> None:
     given = {"dataset": "folder", "data_dir": tmp_path / "none"}
     for shape in ({}, {"num_classes": 5}, {"in_channels": 3}):
         with pytest.raises(
-            DataError, match="^there is no folder .*none/train: `data_dir` must name a folder with train/"
+            DataError, match=r"^there is no folder .*none/train: `data_dir` must name a folder with train/"
         ):
             run_transfer(tmp_path / "out.pth.tar", **given, **shape)
     run_transfer(tmp_path / "out.pth.tar", **given, num_classes=5, in_channels=3)
@@ -91,7 +91,7 @@ def test_transfer_to_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_transfer_to_an_empty_folder(tmp_path: Path) -> None:
     for part in ("train", "test"):
         (tmp_path / "data" / part).mkdir(parents=True)
-    with pytest.raises(DataError, match="has no class folders: put the images of each class in"):
+    with pytest.raises(DataError, match=r"has no class folders: put the images of each class in"):
         run_transfer(tmp_path / "out.pth.tar", dataset="folder", data_dir=tmp_path / "data")
 
 
