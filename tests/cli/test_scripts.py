@@ -54,7 +54,7 @@ DEFAULTS = {
 }
 PRUNE = ("resprune.py", "vggprune.py", "denseprune.py")
 FLAGS = {"--absorb", "--no-absorb", "--no-carry-momentum", "--sparsity-regularization", "--no-pretrained", "--debug"}
-FLAGS |= {"--unverified-data"}
+FLAGS |= {"--unverified-data", "--verbose"}
 
 
 def parsed(arguments: list[str]) -> tuple[str, list[str], dict[str, str | bool]]:
@@ -134,6 +134,7 @@ def test_the_originals_defaults(script: str, verb: str) -> None:
         ("transfer_weights.py", "--num-classes 5", {"--num-classes": "5"}),
         ("transfer_weights.py", "--recalibrate 0", {"--recalibrate": "0"}),
         ("transfer_weights.py", "--report r.json", {"--report": "r.json"}),
+        ("transfer_weights.py", "--verbose", {"--verbose": True}),
         ("transfer_weights.py", "--plot p.svg", {"--plot": "p.svg"}),
         ("transfer_weights.py", "--data-dir d", {"--data-dir": "d"}),
     ],

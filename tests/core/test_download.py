@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from netslim.core.download import download, published_hash
+from netslim.core.download import answer, download, published_hash
 from netslim.core.errors import DataError
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB
@@ -100,7 +100,10 @@ def test_a_file_arrives(tmp_path: Path, mirrors: list[Mirror], digest: str, caps
     assert target.read_bytes() == CONTENT
     assert list(target.parent.iterdir()) == [target]
     port = server.server_address[1]
-    assert capsys.readouterr().err == (f"downloading file.bin (1.0 MB) from 127.0.0.1:{port}\ndownloaded {target}\n")
+    assert capsys.readouterr().err == (
+        f"asking 127.0.0.1:{port} for file.bin\n"
+        f"downloading file.bin (1.0 MB) from 127.0.0.1:{port}\ndownloaded {target}\n"
+    )
 
 
 def test_a_cut_answer_is_continued_by_range(tmp_path: Path, mirrors: list[Mirror]) -> None:
@@ -260,3 +263,40 @@ def test_a_disk_that_fills_up_is_said_and_the_download_goes_on_later(tmp_path: P
 def test_the_hash_of_a_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^cannot read .*nothing: No such file or directory"):
         published_hash(tmp_path / "nothing", "md5")
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/file.bin"
+
+
+def test_who_fails_is_said_at_once_and_the_next_mirror_is_asked(
+    tmp_path: Path,
+    mirrors: list[Mirror],
+    silent: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The patience is for all mirrors together, whatever a socket's time-out is."""
+    monkeypatch.setattr("netslim.core.download.PATIENCE", 0.6)
+    gone, good = start(mirrors, "gone").url, start(mirrors, "good").url
+    download(tmp_path / "file.bin", [silent, gone, good], MD5)
+    hosts = [url.split("/")[2] for url in (silent, gone, good)]
+    assert capsys.readouterr().err.splitlines()[:5] == [
+        f"asking {hosts[0]} for file.bin",
+        f"{hosts[0]}: no answer within 0.2 seconds",
+        f"asking {hosts[1]} for file.bin",
+        f"{hosts[1]}: HTTP 404 Not Found",
+        f"asking {hosts[2]} for file.bin",
+    ]
+
+
+def test_an_answer_is_handed_on_and_so_is_an_error() -> None:
+    def fail() -> None:
+        raise OSError("odd")
+
+    assert answer(lambda: 3, 5.0) == 3
+    with pytest.raises(OSError, match="odd"):
+        answer(fail, 5.0)

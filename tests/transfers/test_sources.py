@@ -4,6 +4,7 @@ import functools
 import http.server
 import re
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -261,6 +262,37 @@ def test_timm_offline_says_what_to_download(offline: bool, tmp_path: Path, monke
         f"copy that machine's models--timm--resnet18.a1_in1k folder into {tmp_path / 'hub'}, "
         "or pass it with `weights=FILE`, or start without it with `pretrained=False`"
     )
+
+
+def point_timm_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    )
+
+
+def test_timm_says_who_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    found = message(CheckpointError, "timm", "resnet18")
+    assert found.startswith(
+        "cannot get pretrained weights of timm resnet18: 127.0.0.1:9: Connection refused; download "
+    )
+    assert capsys.readouterr().err == "asking 127.0.0.1:9 for model.safetensors of timm/resnet18.a1_in1k\n"
+
+
+def test_timm_says_what_the_hub_answered(server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    point_timm_at(server[0], monkeypatch)
+    host = server[0].removeprefix("http://")
+    found = message(CheckpointError, "timm", "resnet18")
+    assert found.startswith(f"cannot get pretrained weights of timm resnet18: {host}: HTTP 404 Not Found; download ")
+
+
+def test_timm_does_not_wait_for_a_hub_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timm_library, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        point_timm_at(f"http://{host}", monkeypatch)
+        found = message(CheckpointError, "timm", "resnet18")
+    assert found.startswith(f"cannot get pretrained weights of timm resnet18: {host}: no answer within 0.2 seconds; ")
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet18.a1_in1k"])

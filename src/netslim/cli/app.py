@@ -13,6 +13,7 @@ import typer.core
 import typer.main
 
 from netslim.cli.flags import spelled
+from netslim.cli.next_command import say_next
 from netslim.cli.verbs import TOGETHER, VERBS
 from netslim.core.errors import NetslimError, NetslimWarning, UsageError
 from netslim.core.processes import signals
@@ -36,11 +37,13 @@ class Verbs(typer.core.TyperGroup):
         """The verb's command, or None."""
         if cmd_name not in VERBS:
             return None
-        from netslim.cli.options import command
+        from netslim.cli.options import Sections, command
 
         verb = VERBS[cmd_name]
         single = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
-        single.command(cmd_name, help=verb.help)(command(verb.settings(), _act(cmd_name), verb.positional))
+        single.command(cmd_name, cls=Sections, help=verb.help)(
+            command(verb.settings(), _act(cmd_name), verb.positional)
+        )
         return typer.main.get_command(single)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
@@ -105,6 +108,8 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
         result = run(config)
         if json_file:
             write_json(json_file, result)
+    if is_first():
+        say_next(verb, config, result)
 
 
 @contextmanager

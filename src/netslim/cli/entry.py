@@ -24,6 +24,14 @@ def script(name: str) -> None:
     _to_the_end(lambda: run(name))
 
 
+def installed_script() -> None:
+    """The guide's script that the process is called after (`netslim-main`), with the process's arguments."""
+    signals.install()
+    from netslim.cli.scripts import run_installed
+
+    _to_the_end(run_installed)
+
+
 def _to_the_end(act: Callable[[], None]) -> None:
     try:
         act()

@@ -29,6 +29,14 @@ def spelled(text: str) -> str:
     return _SETTING.sub(_flag, text) if "`" in text else text
 
 
+def words_of(name: str, value: object) -> list[str]:
+    """A setting as words of a command line: `depth`, 20 -> --depth 20; a switch is one word."""
+    info = _settings().get(name)
+    if isinstance(value, bool):
+        return [_switch(name, info, on=value) if info else flag_of(name)]
+    return [flag_of(name), str(value)]
+
+
 def _flag(found: re.Match[str]) -> str:
     name, value = found[1], found[2]
     info = _settings().get(name)
@@ -49,8 +57,17 @@ def _switch(name: str, info: "FieldInfo", *, on: bool) -> str:
 
 def further_flags(info: "FieldInfo") -> list[str]:
     """The other names that a setting has on the command line, such as -sr."""
-    extra: Any = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    return [str(flag) for flag in extra.get("aliases") or []]
+    return [str(flag) for flag in _extra(info).get("aliases") or []]
+
+
+def group_of(info: "FieldInfo") -> str:
+    """The heading that a setting stands under in help, or nothing."""
+    return str(_extra(info).get("group") or "")
+
+
+def _extra(info: "FieldInfo") -> dict[str, Any]:
+    extra: Any = info.json_schema_extra
+    return extra if isinstance(extra, dict) else {}
 
 
 @functools.cache

@@ -6,12 +6,37 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
+import typer.core
 from pydantic.fields import FieldInfo
 
 from netslim.cli.config_file import merge
-from netslim.cli.flags import flag_of, further_flags
+from netslim.cli.flags import flag_of, further_flags, group_of
 from netslim.core.config import StageConfig
 from netslim.core.errors import UsageError
+
+SECTIONED = 15  # more settings than these are shown in sections
+ENDS = ("Run", "Options")  # the last of these
+
+
+class Sections(typer.core.TyperCommand):
+    """A command whose help has the settings under headings, if they are many."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The arguments, then the options of each section."""
+        sections: dict[str, list[Any]] = {"Arguments": []}
+        parameters = self.get_params(ctx)
+        for parameter in parameters:
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                many = len(parameters) > SECTIONED
+                heading = (getattr(parameter, "rich_help_panel", None) if many else None) or "Options"
+                named = "Arguments" if parameter.param_type_name == "argument" else heading
+                sections.setdefault(named, []).append(record)
+        for heading in sorted(sections, key=lambda heading: heading in ENDS and ENDS.index(heading) + 1):
+            if sections[heading]:
+                with formatter.section(heading):
+                    formatter.write_dl(sections[heading])
+
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE.toml", help="settings from a file; flags go before it")
@@ -45,13 +70,14 @@ def command(
         def build() -> StageConfig:
             values = merge(config_file, assignments or [], flags)
             for name in positional:
-                if name not in values:
+                if name not in values and fields[name].is_required():
                     raise UsageError(f"{name.upper()} is required: name a checkpoint file")
             return config_class.build(values)
 
         act(build, json_file, debug, config_file)
 
-    parameters = [_parameter(name, info, name in positional) for name, info in config_class.model_fields.items()]
+    fields = config_class.model_fields
+    parameters = [_parameter(name, info, name in positional) for name, info in fields.items()]
     for name, annotation, default in (
         ("config", ConfigFile, None),
         ("set_", Assignments, None),
@@ -73,7 +99,8 @@ def _parameter(name: str, info: FieldInfo, positional: bool) -> inspect.Paramete
     if positional:
         option: Any = typer.Argument(help=text, show_default=False, metavar=name.upper())
     else:
-        option = typer.Option(*_flags(name, info, kind), help=text, show_default=False)
+        panel = group_of(info) or None
+        option = typer.Option(*_flags(name, info, kind), help=text, show_default=False, rich_help_panel=panel)
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )

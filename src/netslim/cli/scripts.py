@@ -5,26 +5,82 @@ Old arguments -> new ones.
 
 import argparse
 import functools
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from netslim.cli.app import main as netslim
-from netslim.stages.shared.plugins import LIBRARIES, architectures, either, library_networks
+from netslim.cli.next_command import launcher, writing
+from netslim.stages.shared.plugins import LIBRARIES, STRATEGIES, architectures, either, library_networks
 
 
 def run(script: str) -> None:
     """Runs one of the guide's scripts with the process's arguments, as `netslim` would run it."""
-    netslim(translate(script, sys.argv[1:]))
+    started = Path(sys.argv[0])
+    by_name = started.name == script
+
+    def program(verb: str, other: str) -> list[str]:
+        return [*launcher(verb), str(started.with_name(other))] if by_name else [installed_name(other)]
+
+    translated = translate(script, sys.argv[1:], program=script if by_name else installed_name(script))
+    with writing(functools.partial(script_command, program=program)):
+        netslim(translated)
 
 
-def translate(script: str, arguments: Sequence[str]) -> list[str]:
-    """The `netslim` command line that does what `script arguments` means.
+def run_installed() -> None:
+    """Runs the script that the process is called after: `netslim-main` is `main.py`, wherever netslim is installed."""
+    run(next(script for script in _SCRIPTS if installed_name(script) == Path(sys.argv[0]).stem))
+
+
+def installed_name(script: str) -> str:
+    """The command that an installed netslim has for a script: `transfer_weights.py` -> `netslim-transfer-weights`."""
+    return f"netslim-{script.removesuffix('.py').replace('_', '-')}"
+
+
+def script_command(
+    verb: str,
+    settings: Mapping[str, Any],
+    network: Mapping[str, Any],
+    program: Callable[[str, str], list[str]],
+) -> str | None:
+    """The command line of the guide's script that does a step, or None if it has no flag for something.
+
+    Args:
+        verb: "train" or "prune".
+        settings: what must be said.
+        network: architecture, depth and stem, which the scripts ask for.
+        program: the words that start a script, for the verb that it does.
+    """
+    arch = network.get("arch", "resnet")
+    script = "main.py" if verb == "train" else _PRUNERS.get(arch, "resprune.py")
+    flags = {action.dest: action.option_strings for action in _SCRIPTS[script][0]()._actions}
+    values = {**settings, **{name: value for name, value in network.items() if name in flags}}
+    if values.get("device") == "cpu":
+        values = {**values, "no_cuda": True}
+        del values["device"]
+    if values.keys() - flags.keys():
+        return None
+    words = [word for name, value in values.items() for word in _words(flags[name], value)]
+    return shlex.join([*program(verb, script), *words])
+
+
+def _words(names: Sequence[str], value: Any) -> list[str]:
+    short = next((name for name in names if not name.startswith("--")), names[0])
+    return [short] if value is True else [short, str(value)]
+
+
+def translate(script: str, arguments: Sequence[str], program: str = "") -> list[str]:
+    """The `netslim` command line that does what `script arguments` means; messages call the script `program`.
 
     Flags, names and defaults are the original scripts'. They choose the model on the test set, as the original does.
     Unknown flags end in argparse's usage message and exit code 2.
     """
-    parser, to_new = _SCRIPTS[script]
-    return to_new(parser().parse_args(arguments))
+    make, to_new = _SCRIPTS[script]
+    parser = make()
+    parser.prog = program or script
+    return to_new(parser.parse_args(arguments))
 
 
 def _main_parser() -> argparse.ArgumentParser:
@@ -95,10 +151,11 @@ def _transfer_parser() -> argparse.ArgumentParser:
     add("--arch", default="", help=f"{either(['resnet', 'same', *library_networks()])} (default: resnet)")
     add("--depth", type=int, default=164, help="depth of the prunable ResNet, 9n+2 (default: 164)")
     add("--stem", default="", help="imagenet or cifar, with any --arch but resnet (default: imagenet)")
-    add("--strategy", default="", help="how weights find their place")
+    add("--strategy", default="", help=f"{either(STRATEGIES.names())} (default: select; exact for a library's network)")
     add("--num-classes", default="", metavar="N", help="number of classes (default: the data set's)")
     add("--recalibrate", default="", metavar="N", help="batches of images for BatchNorm statistics")
     add("--report", default="", metavar="FILE", help="JSON file for what became of every key")
+    add("--verbose", action="store_true", help="print what became of every key, too")
     add("--plot", default="", metavar="FILE", help="picture of which block went where")
     add("--output", default="transferred_model.pth.tar", metavar="PATH", help="file to write")
     add("--no-pretrained", action="store_true", help="source without pretrained weights (for testing)")
@@ -114,7 +171,8 @@ def _transfer(args: argparse.Namespace) -> list[str]:
         new += _flag(args, name)
     for name in ("recalibrate", "report", "plot", "data_dir"):
         new += _flag(args, name)
-    return [*new, *(["--no-pretrained"] if args.no_pretrained else []), *_common(args)]
+    new += ["--no-pretrained"] if args.no_pretrained else []
+    return [*new, *(["--verbose"] if args.verbose else []), *_common(args)]
 
 
 def _parser(script: str, description: str) -> argparse.ArgumentParser:
@@ -156,3 +214,4 @@ _SCRIPTS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argpa
     "denseprune.py": (functools.partial(_prune_parser, "denseprune.py", "DenseNet", 40), _prune),
     "transfer_weights.py": (_transfer_parser, _transfer),
 }
+_PRUNERS = {"vgg": "vggprune.py", "densenet": "denseprune.py"}

@@ -19,6 +19,7 @@ class Verb:
         help: one line for `netslim --help`.
         positional: settings that are given as arguments.
         module: what runs it, in that folder.
+        goes_on: whether `stages/next_step` knows a step that follows.
     """
 
     folder: str
@@ -26,6 +27,7 @@ class Verb:
     help: str
     positional: tuple[str, ...] = ()
     module: str = "run"
+    goes_on: bool = False
 
     def settings(self) -> type["StageConfig"]:
         """The class of its settings; loads no torch."""
@@ -43,13 +45,20 @@ class Verb:
 
 VERBS = {
     "transfer": Verb(
-        "transfer", "TransferConfig", "Transfer a pretrained ResNet of a library into a prunable network."
+        "transfer", "TransferConfig", "Transfer a pretrained ResNet of a library into a prunable network.", goes_on=True
     ),
     "train": Verb(
-        "train", "TrainConfig", "Train one phase: from scratch, from a file's weights, or of a pruned network."
+        "train",
+        "TrainConfig",
+        "Train one phase: from scratch, from a file's weights, or of a pruned network.",
+        goes_on=True,
     ),
     "prune": Verb(
-        "prune", "PruneConfig", "Remove the channels with the smallest scales and prove the result.", ("model",)
+        "prune",
+        "PruneConfig",
+        "Remove the channels with the smallest scales and prove the result.",
+        ("model",),
+        goes_on=True,
     ),
     "sweep": Verb(
         "analyze",
@@ -69,6 +78,9 @@ VERBS = {
     "export": Verb("export", "ExportConfig", "Make a network for inference, in a file of some kind.", ("model",)),
     "bench": Verb("bench", "BenchConfig", "Measure speed and memory of networks side by side.", ("files",)),
     "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),
+    "list": Verb(
+        "listing", "ListConfig", "List the names that settings take: models, datasets ...", ("kind", "pattern")
+    ),
     "demo": Verb("demo", "DemoConfig", "Run the five steps on the embedded digits."),
 }
 TOGETHER = ("train",)  # several processes of torchrun work on one run; any other verb is one process

@@ -15,6 +15,7 @@ def Setting(  # noqa: N802
     default: Any = ...,
     help: str = "",
     *,
+    group: str = "",
     free: bool = False,
     aliases: Sequence[str] = (),
     reads: bool | str = False,
@@ -26,6 +27,7 @@ def Setting(  # noqa: N802
     Args:
         default: the value when nothing is given; `...` if it must be.
         help: one line that says what it is.
+        group: heading that it stands under in a long help.
         free: the setting does not change the result (progress, paths), so that a run may go on with another value.
         aliases: further names where settings are typed (`-sr`).
         reads: it names a file (or several) that is read: no output may lie on it; "own": unless it lies in the folder
@@ -36,6 +38,7 @@ def Setting(  # noqa: N802
     extra: dict[str, Any] = {
         "free": free,
         "aliases": list(aliases),
+        "group": group,
         "reads": bool(reads),
         "own": reads == "own",
         "writes": bool(writes),
@@ -65,7 +68,7 @@ def with_options(options: Mapping[str, Sequence[Option]], kind: str) -> Callable
                 if option.name in fields or option.name in config_class.model_fields:
                     raise ValueError(f"{kind} {owner} brings the setting '{option.name}', which there is: rename it")
                 limits: dict[str, Any] = {**option.limits}
-                setting = Setting(option.default, f"{kind} {owner}: {option.help}", **limits)
+                setting = Setting(option.default, f"{kind} {owner}: {option.help}", group=kind.capitalize(), **limits)
                 setting.json_schema_extra["option"] = True
                 fields[option.name] = (type(option.default), setting)
         made = pydantic.create_model(

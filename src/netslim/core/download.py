@@ -2,10 +2,14 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, build_opener
@@ -13,9 +17,12 @@ from urllib.request import Request, build_opener
 from netslim.core.errors import DataError
 from netslim.core.files import file_hash
 
-_TIMEOUT = 15.0  # seconds without any answer
+PATIENCE = 30.0  # seconds until the first byte, over all mirrors of a file
+_TIMEOUT = 15.0  # seconds without any more of an answer
 _ATTEMPTS = 3  # per mirror, as long as each brings more of the file
 _CHUNK = 1 << 18
+
+T = TypeVar("T")
 
 
 class _MirrorError(Exception):
@@ -45,17 +52,46 @@ def download(target: Path, mirrors: Sequence[str], digest: str, *, size: int | N
         target.parent.mkdir(parents=True, exist_ok=True)
     faults = []
     for url in mirrors:
-        fault = _from_mirror(url, part, digest, size)
+        host = urlsplit(url).netloc
+        sys.stderr.write(f"asking {host} for {target.name}\n")
+        fault = _from_mirror(url, part, digest, size, PATIENCE / len(mirrors))
         if fault is None:
             with _writing(target):
                 part.replace(target)
             sys.stderr.write(f"downloaded {target}\n")
             return target
-        faults.append(f"{urlsplit(url).netloc}: {fault}")
+        sys.stderr.write(f"{host}: {fault}\n")
+        faults.append(f"{host}: {fault}")
     raise DataError(
         f"could not download {target.name} ({'; '.join(faults)}): fetch {mirrors[0]} by other means and put it at "
         f"{target}, or name the folder that holds it with `data_dir`"
     )
+
+
+def answer(ask: Callable[[], T], seconds: float) -> T:
+    """What `ask` gives, a request of any kind.
+
+    The time-out of a socket is for one of a host's addresses, and not for looking up its name; this one is for all.
+
+    Raises:
+        TimeoutError: it took longer.
+        Exception: whatever `ask` raises.
+    """
+    given: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            given.set_result(ask())
+        except Exception as error:
+            given.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return given.result(seconds)
+    except FutureTimeoutError as error:
+        if given.done():
+            raise  # a time-out of its own
+        raise TimeoutError(f"no answer within {seconds:g} seconds") from error
 
 
 def published_hash(path: Path, algorithm: str) -> str:
@@ -66,14 +102,14 @@ def published_hash(path: Path, algorithm: str) -> str:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _from_mirror(url: str, part: Path, digest: str, size: int | None) -> str | None:
+def _from_mirror(url: str, part: Path, digest: str, size: int | None, patience: float) -> str | None:
     """Completes `part` from one mirror. Returns None when its hash is right, else what went wrong."""
     algorithm, _, expected = digest.partition(":")
     fault = ""
     for _ in range(_ATTEMPTS):
         before = _size_of(part)
         try:
-            _fetch(url, part, size)
+            _fetch(url, part, size, patience)
         except _MirrorError as error:
             fault = str(error)
             if _size_of(part) <= before:
@@ -89,13 +125,13 @@ def _from_mirror(url: str, part: Path, digest: str, size: int | None) -> str | N
     return fault
 
 
-def _fetch(url: str, part: Path, size: int | None) -> None:
+def _fetch(url: str, part: Path, size: int | None, patience: float) -> None:
     """Asks a mirror for what `part` lacks. Raises _MirrorError; what arrived until then stays in `part`."""
     have = _size_of(part)
     headers = {"User-Agent": "netslim"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         request = Request(url, headers=headers)  # noqa: S310 - the addresses stand in the source
-        with build_opener().open(request, timeout=_TIMEOUT) as response:
+        with answer(lambda: build_opener().open(request, timeout=_TIMEOUT), patience) as response:
             offset = _offset(response, have)
             length = response.headers.get("Content-Length")
             total = offset + int(length) if length else None

@@ -91,10 +91,22 @@ def first_of(items: Sequence[str], most: int, separator: str = ", ") -> str:
 READABLE = 150
 
 
-def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> UsageError:
-    """The error for a name that is not in a list, with the nearest names first; a list too long to read is counted."""
+def nearest(given: str, names: Iterable[str]) -> list[str]:
+    """Up to three of the names that are spelled much like the given one, the nearest first."""
+    return difflib.get_close_matches(given.lower(), sorted(names), n=3, cutoff=0.5)
+
+
+def unknown_name(kind: str, given: str, allowed: Iterable[str], near: Sequence[str] | None = None) -> UsageError:
+    """The error for a name that is not in a list; a list too long to read is counted.
+
+    Args:
+        kind: what the names are ("data set").
+        given: the name.
+        allowed: the list.
+        near: what was probably meant; without it the nearest names of the list.
+    """
     names = sorted(allowed)
-    near = difflib.get_close_matches(given.lower(), names, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    meant = nearest(given, names) if near is None else near
+    hint = f"; did you mean {' or '.join(meant)}?" if meant else ""
     known = one_of(names) if len(names) <= READABLE else f"{len(names):,} names"
     return UsageError(f"unknown {kind} '{given}'{hint} (known: {known})")

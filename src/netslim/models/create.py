@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import UsageError, nearest, unknown_name
 from netslim.core.protocols import ArchSpec, PrunableModel
 from netslim.models.imagenet import check_network, library_network
-from netslim.models.registry import ARCHITECTURES
+from netslim.models.registry import ARCHITECTURES, LIBRARIES, library_networks
 
 
 def create_model(name: str, **arguments: Any) -> PrunableModel:
@@ -40,9 +40,22 @@ def check_known(name: str) -> Callable[..., PrunableModel]:
     """The function that builds the architecture `name`. Raises UsageError with the nearest names if there is none."""
     library, slash, model = name.partition("/")
     if not slash:
+        if name not in ARCHITECTURES.names():
+            raise _unknown_architecture(name)
         return ARCHITECTURES.get(name).build
     check_network(library, model)
     return functools.partial(library_network, library, model)
+
+
+def _unknown_architecture(name: str) -> UsageError:
+    """The error with the nearest names: also of the libraries' networks, which are architectures as `timm/NAME`."""
+    of_libraries = {library: LIBRARIES.get(library).names() for library in reversed(LIBRARIES.names())}
+    same = [f"{library}/{name}" for library, names in of_libraries.items() if name in names]
+    short = {model: f"{library}/{model}" for library in LIBRARIES.names() for model in of_libraries[library]}
+    short |= {family: family for family in ARCHITECTURES.names()}
+    alike = [model for model in sorted(short, key=len) if model.startswith(name.lower())][:3] or nearest(name, short)
+    near = same or [short[model] for model in alike]
+    return unknown_name("architecture", name, [*ARCHITECTURES.names(), *library_networks()], near)
 
 
 def build(arch: ArchSpec) -> PrunableModel:

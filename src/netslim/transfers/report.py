@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,11 @@ class TransferReport:
             f"  Coverage: {100 * self.coverage:.2f} % of the learnable parameters ({elements})",
         ]
 
+    def counts(self) -> list[tuple[str, str, int]]:
+        """(layers, operation, number of keys), in the order of the network: the layers of a role are one entry."""
+        found = Counter((_layers(entry), entry.operation) for entry in self.statuses)
+        return [(layers, operation, count) for (layers, operation), count in found.items()]
+
     def rows(self) -> list[tuple[str, Status, str]]:
         """(key, status, reason) per key, for a table."""
         return [(entry.key, entry.status, entry.reason) for entry in self.statuses]
@@ -81,6 +87,16 @@ class TransferReport:
 
     def _count(self, status: Status) -> int:
         return sum(entry.status == status for entry in self.statuses)
+
+
+def _layers(entry: KeyStatus) -> str:
+    """What a key's layer is called together with those like it: `layer1.0 conv2` is one of all `conv2`."""
+    block, _, name = entry.role.partition(" ")
+    if not entry.role:
+        return [part for part in entry.key.split(".")[:-1] if not part.isdecimal()][-1]
+    if block in ("stem", "head") or not entry.key.startswith(f"{block}."):
+        return entry.role
+    return name or "others"
 
 
 def learnable_sizes(model: nn.Module) -> dict[str, int]:

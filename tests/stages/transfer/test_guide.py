@@ -7,7 +7,7 @@ import pytest
 import torch
 import torchvision
 
-from netslim.core.errors import NetslimError, UsageError
+from netslim.core.errors import DataError, NetslimError, UsageError
 from netslim.network import load
 from netslim.stages.transfer import run as transfer
 from netslim.stages.transfer.config import TransferConfig
@@ -54,9 +54,8 @@ def test_transfer_prints_the_guides_summary(tmp_path: Path, capsys: pytest.Captu
     assert [line.split(":")[0] for line in lines[at + 1 : at + 4]] == ["  Mapped", "  Skipped", "  Unmapped"]
     keys = [int(line.split(":")[1].removesuffix(" keys").replace(",", "")) for line in lines[at + 1 : at + 4]]
     assert sum(keys) == len(load(output).state_dict())
-    assert lines[-1].strip() == (
-        f"netslim train `resume='{output}'` `dataset='digits'` `depth=11` `save='./fine_tuned_model'`"
-    )
+    assert lines[-1] == f"wrote {output}"
+    assert len(lines) < 30
     assert result["file"] == str(output)
 
 
@@ -72,13 +71,28 @@ def test_transfer_is_the_same_with_the_same_seed(tmp_path: Path) -> None:
     assert all(torch.equal(states[0][key], states[1][key]) for key in fresh)
 
 
-def test_transfer_to_folders_needs_the_shape(tmp_path: Path) -> None:
-    for given in ({}, {"num_classes": 5}, {"in_channels": 3}):
-        with pytest.raises(UsageError) as error:
-            run_transfer(tmp_path / "out.pth.tar", dataset="folder", **given)
-        assert str(error.value) == ("the data set 'folder' fixes no shape: type `num_classes=N` `in_channels=1` or 3")
-    run_transfer(tmp_path / "out.pth.tar", dataset="folder", num_classes=5, in_channels=3)
+def test_transfer_to_folders_looks_at_them(tmp_path: Path, folder: Path) -> None:
+    run_transfer(tmp_path / "out.pth.tar", dataset="folder", data_dir=folder)
+    model = load(tmp_path / "out.pth.tar")
+    assert model.arch.arguments == {"depth": 11, "num_classes": 2, "in_channels": 1}
+
+
+def test_transfer_to_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    given = {"dataset": "folder", "data_dir": tmp_path / "none"}
+    for shape in ({}, {"num_classes": 5}, {"in_channels": 3}):
+        with pytest.raises(
+            DataError, match=r"^there is no folder .*none/train: `data_dir` must name a folder with train/"
+        ):
+            run_transfer(tmp_path / "out.pth.tar", **given, **shape)
+    run_transfer(tmp_path / "out.pth.tar", **given, num_classes=5, in_channels=3)
     assert load(tmp_path / "out.pth.tar").arch.arguments["num_classes"] == 5
+
+
+def test_transfer_to_an_empty_folder(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+    with pytest.raises(DataError, match=r"has no class folders: put the images of each class in"):
+        run_transfer(tmp_path / "out.pth.tar", dataset="folder", data_dir=tmp_path / "data")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_file_that_can_not_be_written_is_known_before_the_work(tmp_path: Path,
         ({"arch": "same", "source": "keras"}, "unknown library 'keras'"),
         (
             {"arch": "vgg"},
-            "`arch='vgg'`: a ResNet's weights have no place in it; type resnet, same, torchvision/NAME or timm/NAME",
+            "`arch='vgg'`: a ResNet's weights have no place in it; type resnet, same, timm/NAME or torchvision/NAME",
         ),
         ({"arch": "densenet"}, "`arch='densenet'`: a ResNet's weights have no place in it; type resnet, same, "),
         (

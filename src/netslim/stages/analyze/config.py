@@ -13,40 +13,59 @@ class TrialConfig(DataConfig):
     """Prunings of a network that are tried without training."""
 
     model: Path = Setting(..., "checkpoint of the network", reads=True)
-    dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file")
-    criterion: str = Setting("bn_scale", f"how channels are scored: {_CRITERIA}")
-    min_channels: int = Setting(1, "channels that every layer keeps at least", ge=1)
-    residual: str | None = Setting(None, "residual streams: select, or couple; default: as the network declares")
-    split: str = Setting("val", "images that judge: val (held out of the training set) or test")
-    recalibrate: int = Setting(
-        20, "batches of 128 training images for BatchNorm statistics, for a second accuracy; 0: none", ge=0
+    dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file", group="Data")
+    criterion: str = Setting("bn_scale", f"how channels are scored: {_CRITERIA}", group="Channels")
+    min_channels: int = Setting(1, "channels that every layer keeps at least", group="Budget", ge=1)
+    residual: str | None = Setting(
+        None, "residual streams: select, or couple; default: as the network declares", group="Channels"
     )
-    test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, le=1_000_000, free=True)
+    split: str = Setting("val", "images that judge: val (held out of the training set) or test", group="Data")
+    recalibrate: int = Setting(
+        20,
+        "batches of 128 training images for BatchNorm statistics, for a second accuracy; 0: none",
+        group="Repair",
+        ge=0,
+    )
+    test_batch_size: int = Setting(256, "images per evaluation batch", group="Run", ge=1, le=1_000_000, free=True)
 
 
 class SweepConfig(TrialConfig):
     """Accuracy, size and speed right after pruning, over a range of budgets."""
 
     percents: str | None = Setting(
-        None, "shares of the channels to remove, with commas between; default: 0.1 to 0.9 in steps of 0.1"
+        None,
+        "shares of the channels to remove, with commas between; default: 0.1 to 0.9 in steps of 0.1",
+        group="Budget",
     )
-    target_macs: str | None = Setting(None, "MACs that remain instead, with commas between: 0.8,0.6 or 120M,80M")
-    criterion: str = Setting("bn_scale", f"how channels are scored: {_CRITERIA}; several with commas between")
-    latency_batch: int = Setting(1, "images per call whose time is measured; 0: no times", ge=0)
-    save: Path = Setting(Path("sweep"), "folder for sweep.csv and sweep.png", free=True, writes=("sweep.*", *RUN_FILES))
+    target_macs: str | None = Setting(
+        None, "MACs that remain instead, with commas between: 0.8,0.6 or 120M,80M", group="Budget"
+    )
+    criterion: str = Setting(
+        "bn_scale", f"how channels are scored: {_CRITERIA}; several with commas between", group="Channels"
+    )
+    latency_batch: int = Setting(1, "images per call whose time is measured; 0: no times", group="Run", ge=0)
+    save: Path = Setting(
+        Path("sweep"), "folder for sweep.csv and sweep.png", group="Run", free=True, writes=("sweep.*", *RUN_FILES)
+    )
 
 
 class SensitivityConfig(TrialConfig):
     """What each layer's channels are worth: some of one layer's go, and nothing else."""
 
-    shares: str = Setting("0.25,0.5,0.75", "shares of a layer's channels to remove, with commas between")
-    recalibrate: int = Setting(
-        0, "batches of 128 training images for BatchNorm statistics, for a second accuracy; 0: none", ge=0
+    shares: str = Setting(
+        "0.25,0.5,0.75", "shares of a layer's channels to remove, with commas between", group="Budget"
     )
-    images: int = Setting(1000, "number of images that judge, drawn from the split", ge=1)
+    recalibrate: int = Setting(
+        0,
+        "batches of 128 training images for BatchNorm statistics, for a second accuracy; 0: none",
+        group="Repair",
+        ge=0,
+    )
+    images: int = Setting(1000, "number of images that judge, drawn from the split", group="Data", ge=1)
     save: Path = Setting(
         Path("sensitivity"),
         "folder for sensitivity.csv and sensitivity.png",
+        group="Run",
         free=True,
         writes=("sensitivity.*", *RUN_FILES),
     )

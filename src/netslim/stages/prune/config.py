@@ -12,43 +12,70 @@ class PruneConfig(DataConfig):
     """Removal of the channels with the smallest scales."""
 
     model: Path = Setting(..., "checkpoint of the network to prune", reads=True)
-    dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file")
-    depth: int | None = Setting(None, "expected depth; default: whatever the file holds")
+    dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file", group="Data")
+    depth: int | None = Setting(None, "expected depth; default: whatever the file holds", group="Channels")
     percent: float | None = Setting(
-        None, "share of all channels to remove, from 0 up to but not including 1; default: 0.5 without another budget"
+        None,
+        "share of all channels to remove, from 0 up to but not including 1; default: 0.5 without another budget",
+        group="Budget",
     )
-    target_params: str | float | None = Setting(None, "parameters that remain: a share (0.5) or a number (1.2M)")
-    target_macs: str | float | None = Setting(None, "MACs that remain: a share (0.5) or a number (120M)")
+    target_params: str | float | None = Setting(
+        None, "parameters that remain: a share (0.5) or a number (1.2M)", group="Budget"
+    )
+    target_macs: str | float | None = Setting(
+        None, "MACs that remain: a share (0.5) or a number (120M)", group="Budget"
+    )
     target_latency: str | float | None = Setting(
-        None, "time that remains, measured on this machine: a share (0.6), or a time for a batch (3ms)"
+        None, "time that remains, measured on this machine: a share (0.6), or a time for a batch (3ms)", group="Budget"
     )
-    latency_batch: int = Setting(1, "images per batch for --target-latency", ge=1)
-    min_channels: int = Setting(1, "channels that every layer keeps at least; 0: whole blocks may go", ge=0)
-    round_to: int = Setting(1, "make the layers' widths multiples of this", ge=1)
-    only: str | None = Setting(None, "prune these layers alone: names or patterns (layer1*) with commas between")
-    ignore: str | None = Setting(None, "leave these layers as they are: names or patterns with commas between")
-    per_layer: bool = Setting(False, "the same share of every layer's channels goes, not the lowest over all layers")
-    residual: str | None = Setting(None, "residual streams: select, or couple; default: as the network declares")
+    latency_batch: int = Setting(1, "images per batch for --target-latency", group="Budget", ge=1)
+    min_channels: int = Setting(
+        1, "channels that every layer keeps at least; 0: whole blocks may go", group="Budget", ge=0
+    )
+    round_to: int = Setting(1, "make the layers' widths multiples of this", group="Budget", ge=1)
+    only: str | None = Setting(
+        None, "prune these layers alone: names or patterns (layer1*) with commas between", group="Channels"
+    )
+    ignore: str | None = Setting(
+        None, "leave these layers as they are: names or patterns with commas between", group="Channels"
+    )
+    per_layer: bool = Setting(
+        False, "the same share of every layer's channels goes, not the lowest over all layers", group="Channels"
+    )
+    residual: str | None = Setting(
+        None, "residual streams: select, or couple; default: as the network declares", group="Channels"
+    )
     criterion: str = Setting(
         "bn_scale",
         f"how channels are scored: {plugins.either(plugins.CRITERIA.names())}",
+        group="Channels",
     )
-    seed: int = Setting(1, "seed of the random criterion, and of the images that others look at")
-    test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, le=1_000_000, free=True)
-    absorb: bool = Setting(True, "keep the constants that the removed channels' BatchNorm shifts gave to later layers")
+    seed: int = Setting(1, "seed of the random criterion, and of the images that others look at", group="Run")
+    test_batch_size: int = Setting(256, "images per evaluation batch", group="Run", ge=1, le=1_000_000, free=True)
+    absorb: bool = Setting(
+        True, "keep the constants that the removed channels' BatchNorm shifts gave to later layers", group="Repair"
+    )
     recalibrate: int | None = Setting(
-        None, "batches of 128 training images for BatchNorm statistics; default: 20 if there are any; 0: none", ge=0
+        None,
+        "batches of 128 training images for BatchNorm statistics; default: 20 if there are any; 0: none",
+        group="Repair",
+        ge=0,
     )
-    carry_momentum: bool = Setting(True, "keep the momentum of what stays, if the file has any, for the fine-tuning")
-    steps: int = Setting(1, "prune in this many rounds, with training between them", ge=1, le=100)
-    epochs: int = Setting(1, "with --steps: epochs of training between two rounds", ge=1)
-    lr: float = Setting(0.01, "with --steps: base learning rate", gt=0)
-    schedule: str = Setting("cosine", f"with --steps: {plugins.either(SCHEDULES)}")
-    batch_size: int = Setting(64, "with --steps: images per step of training", ge=1, le=1_000_000)
-    precision: str = Setting("auto", "with --steps: fp32 (exact), bf16, fp16, or auto: the fastest in a short probe")
+    carry_momentum: bool = Setting(
+        True, "keep the momentum of what stays, if the file has any, for the fine-tuning", group="Repair"
+    )
+    steps: int = Setting(1, "prune in this many rounds, with training between them", group="Rounds", ge=1, le=100)
+    epochs: int = Setting(1, "with --steps: epochs of training between two rounds", group="Rounds", ge=1)
+    lr: float = Setting(0.01, "with --steps: base learning rate", group="Rounds", gt=0)
+    schedule: str = Setting("cosine", f"with --steps: {plugins.either(SCHEDULES)}", group="Rounds")
+    batch_size: int = Setting(64, "with --steps: images per step of training", group="Rounds", ge=1, le=1_000_000)
+    precision: str = Setting(
+        "auto", "with --steps: fp32 (exact), bf16, fp16, or auto: the fastest in a short probe", group="Rounds"
+    )
     save: Path = Setting(
         Path("pruned"),
         "folder for pruned.pth.tar, plan.json and prune.txt",
+        group="Run",
         free=True,
         writes=("pruned.pth.tar", "plan.json", "prune.txt", "round*", *RUN_FILES),
     )

@@ -16,59 +16,93 @@ _DEPTHS = {name: record["depths"] for name, record in plugins.ARCHITECTURES.decl
 class TrainConfig(DataConfig):
     """One phase of training: from scratch, from a file's weights, or of a pruned network."""
 
-    dataset: str = Setting("digits", f"data set to train on: {plugins.either(plugins.DATASETS.names())}")
-    arch: str = Setting("resnet", f"architecture, where no file names it: {plugins.architectures()}")
+    dataset: str = Setting("digits", f"data set to train on: {plugins.either(plugins.DATASETS.names())}", group="Data")
+    arch: str = Setting("resnet", f"architecture, where no file names it: {plugins.architectures()}", group="Network")
     depth: int | None = Setting(
         None,
         f"depth; default: the file's, else the family's: {'; '.join(map(' '.join, _DEPTHS.items()))}",
+        group="Network",
     )
-    stem: str | None = Setting(None, "first layers of a library's network: imagenet (default), or cifar: small images")
+    stem: str | None = Setting(
+        None, "first layers of a library's network: imagenet (default), or cifar: small images", group="Network"
+    )
     resume: Path | None = Setting(
-        None, "start from this file's weights (a new phase: epoch 0, this command's settings)", reads="own"
+        None,
+        "start from this file's weights (a new phase: epoch 0, this command's settings)",
+        group="Network",
+        reads="own",
     )
-    refine: Path | None = Setting(None, "rebuild the pruned network in this file and fine-tune it", reads="own")
-    reinitialize: bool = Setting(False, "with --refine: keep the file's shape alone, and start from new weights")
-    sparsity_regularization: bool = Setting(False, "train with a penalty on BatchNorm scales", aliases=["-sr"])
-    s: float = Setting(1e-4, "strength of the penalty", ge=0)
-    penalty: str = Setting("l1", plugins.either(plugins.summarised(plugins.PENALTIES)))
-    penalty_warmup: float = Setting(0.0, "epochs in which the penalty's strength rises from 0", ge=0)
+    refine: Path | None = Setting(
+        None, "rebuild the pruned network in this file and fine-tune it", group="Network", reads="own"
+    )
+    reinitialize: bool = Setting(
+        False, "with --refine: keep the file's shape alone, and start from new weights", group="Network"
+    )
+    sparsity_regularization: bool = Setting(
+        False, "train with a penalty on BatchNorm scales", group="Penalty", aliases=["-sr"]
+    )
+    s: float = Setting(1e-4, "strength of the penalty", group="Penalty", ge=0)
+    penalty: str = Setting("l1", plugins.either(plugins.summarised(plugins.PENALTIES)), group="Penalty")
+    penalty_warmup: float = Setting(0.0, "epochs in which the penalty's strength rises from 0", group="Penalty", ge=0)
     penalty_schedule: str = Setting(
-        "constant", "the penalty's strength after that: constant, linear or cosine (down to 0), or lr (as the rate)"
+        "constant",
+        "the penalty's strength after that: constant, linear or cosine (down to 0), or lr (as the rate)",
+        group="Penalty",
     )
-    penalty_weights: str = Setting("equal", "share of each scale in the penalty: equal, or macs (what it frees)")
+    penalty_weights: str = Setting(
+        "equal", "share of each scale in the penalty: equal, or macs (what it frees)", group="Penalty"
+    )
     scale_decay: bool | None = Setting(
         None,
         f"weight decay on BatchNorm scales; default: yes, but not with penalties other than {', '.join(_DECAYING)}",
+        group="Penalty",
     )
     teacher: Path | None = Setting(
-        None, "trained network (the unpruned one) whose logits count in the loss", reads=True
+        None, "trained network (the unpruned one) whose logits count in the loss", group="Teacher", reads=True
     )
-    teacher_weight: float = Setting(0.5, "share of the teacher in the loss", gt=0, le=1)
-    temperature: float = Setting(4.0, "temperature of the teacher's and the network's logits", gt=0)
-    epochs: int = Setting(160, "number of epochs", ge=1)
-    start_epoch: int = Setting(0, "number of the first epoch, for the schedule", ge=0)
-    batch_size: int = Setting(64, "images per step, over all processes", ge=1, le=1_000_000)
-    test_batch_size: int = Setting(256, "images per evaluation batch", ge=1, le=1_000_000, free=True)
-    lr: float = Setting(0.1, "base learning rate", gt=0)
-    schedule: str = Setting("step", f"{plugins.either(SCHEDULES)}; step is x0.1 at 50 % and 75 %")
-    momentum: float = Setting(0.9, "SGD momentum", ge=0, lt=1)
-    nesterov: bool = Setting(False, "Nesterov momentum")
-    weight_decay: float = Setting(1e-4, "weight decay", ge=0, aliases=["--wd"])
-    label_smoothing: float = Setting(0.0, "label smoothing", ge=0, lt=1)
-    clip_grad_norm: float | None = Setting(None, "largest norm of all gradients together", gt=0)
-    accumulate: int = Setting(1, "work a batch off in this many parts", ge=1)
-    sync_bn: bool = Setting(False, "with torchrun: BatchNorm statistics over all processes, not of each its own")
+    teacher_weight: float = Setting(0.5, "share of the teacher in the loss", group="Teacher", gt=0, le=1)
+    temperature: float = Setting(4.0, "temperature of the teacher's and the network's logits", group="Teacher", gt=0)
+    epochs: int = Setting(160, "number of epochs", group="Optimisation", ge=1)
+    start_epoch: int = Setting(0, "number of the first epoch, for the schedule", group="Optimisation", ge=0)
+    batch_size: int = Setting(64, "images per step, over all processes", group="Optimisation", ge=1, le=1_000_000)
+    test_batch_size: int = Setting(256, "images per evaluation batch", group="Run", ge=1, le=1_000_000, free=True)
+    lr: float = Setting(0.1, "base learning rate", group="Optimisation", gt=0)
+    schedule: str = Setting("step", f"{plugins.either(SCHEDULES)}; step is x0.1 at 50 % and 75 %", group="Optimisation")
+    momentum: float = Setting(0.9, "SGD momentum", group="Optimisation", ge=0, lt=1)
+    nesterov: bool = Setting(False, "Nesterov momentum", group="Optimisation")
+    weight_decay: float = Setting(1e-4, "weight decay", group="Optimisation", ge=0, aliases=["--wd"])
+    label_smoothing: float = Setting(0.0, "label smoothing", group="Optimisation", ge=0, lt=1)
+    clip_grad_norm: float | None = Setting(None, "largest norm of all gradients together", group="Optimisation", gt=0)
+    accumulate: int = Setting(1, "work a batch off in this many parts", group="Optimisation", ge=1)
+    sync_bn: bool = Setting(
+        False, "with torchrun: BatchNorm statistics over all processes, not of each its own", group="Optimisation"
+    )
     patience: float = Setting(
-        60.0, "with torchrun: seconds without a sign of life after which a process is given up", ge=5, free=True
+        60.0,
+        "with torchrun: seconds without a sign of life after which a process is given up",
+        group="Run",
+        ge=5,
+        free=True,
     )
-    select_on: str = Setting("val", "split that chooses model_best.pth.tar: val (held out of the training set) or test")
-    val_share: float = Setting(VAL_SHARE, "share of the training set held out for --select-on val", gt=0, lt=1)
-    precision: str = Setting("auto", "fp32 (exact), bf16, fp16, or auto: the fastest in a short probe")
+    select_on: str = Setting(
+        "val", "split that chooses model_best.pth.tar: val (held out of the training set) or test", group="Data"
+    )
+    val_share: float = Setting(
+        VAL_SHARE, "share of the training set held out for --select-on val", group="Data", gt=0, lt=1
+    )
+    precision: str = Setting("auto", "fp32 (exact), bf16, fp16, or auto: the fastest in a short probe", group="Run")
     capture: str = Setting(
-        "auto", "on a GPU: graphs (recorded steps), compile (and compiled), off, or auto: graphs", free=True
+        "auto",
+        "on a GPU: graphs (recorded steps), compile (and compiled), off, or auto: graphs",
+        group="Run",
+        free=True,
     )
-    seed: int = Setting(SEED, "seed of everything random")
-    log_interval: int = Setting(100, "batches between plain log lines", ge=1, free=True)
+    seed: int = Setting(SEED, "seed of everything random", group="Run")
+    log_interval: int = Setting(100, "batches between plain log lines", group="Run", ge=1, free=True)
     save: Path = Setting(
-        Path("logs"), "folder of this run", free=True, writes=("checkpoint.pth.tar", "model_best.pth.tar", *RUN_FILES)
+        Path("logs"),
+        "folder of this run",
+        group="Run",
+        free=True,
+        writes=("checkpoint.pth.tar", "model_best.pth.tar", *RUN_FILES),
     )

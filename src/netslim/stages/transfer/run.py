@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor
 
 from netslim.core.checkpoint import Checkpoint, write_checkpoint
-from netslim.core.errors import setting
 from netslim.core.files import write_json
 from netslim.core.protocols import PrunableModel
 from netslim.core.runs.environment import commit, versions
@@ -71,9 +70,8 @@ def run(config: TransferConfig) -> dict[str, Any]:
         write_json(config.report, {**report.to_dict(), "provenance": checkpoint.provenance})
     if config.plot is not None:
         draw_mapping(*block_links(report.statuses, learnable_sizes(model), source.state_dict), config.plot, title)
-    _print(title, report, _calibration_line(config, settings, batches))
-    say(f"wrote {config.output}; fine-tune it before pruning:")
-    say(f"  {_next_command(config, settings, model)}")
+    _print(title, report, _calibration_line(config, settings, batches), config.verbose)
+    say(f"wrote {config.output}")
     cost = {"params": count_params(model)}
     return {"file": str(config.output), **cost, **report.to_dict(), "seconds": time.perf_counter() - start}
 
@@ -89,7 +87,7 @@ def _images(config: TransferConfig, settings: TransferSettings) -> ImageDataset 
     """The data set, if it can be had without a download."""
     if not settings.images or settings.dataset is None:
         return None
-    dataset = open_dataset(settings.dataset, config)
+    dataset = settings.opened or open_dataset(settings.dataset, config)
     has, asked = (dataset.num_classes, dataset.in_channels), (settings.num_classes, settings.in_channels)
     check_shape(dataset.name, has, asked)
     return dataset
@@ -133,16 +131,12 @@ def _calibration_line(config: TransferConfig, settings: TransferSettings, batche
     return f"{missing_images(config, settings)} to estimate BatchNorm statistics"
 
 
-def _print(title: str, report: TransferReport, calibration: str) -> None:
+def _print(title: str, report: TransferReport, calibration: str, verbose: bool) -> None:
     say(title)
-    rows = [(entry.key, entry.role, entry.source_key or "", entry.operation, entry.reason) for entry in report.statuses]
-    print_table(["key", "role", "from", "operation", "reason"], rows)
+    print_table(["layers", "operation", "keys"], report.counts())
+    if verbose:
+        entries = report.statuses
+        rows = [(entry.key, entry.role, entry.source_key or "", entry.operation, entry.reason) for entry in entries]
+        print_table(["key", "role", "from", "operation", "reason"], rows)
     for line in (*report.summary_lines(), calibration):
         say(line)
-
-
-def _next_command(config: TransferConfig, settings: TransferSettings, model: PrunableModel) -> str:
-    depth = model.arch.arguments.get("depth")
-    options = [setting("dataset", settings.dataset) if settings.dataset else "`dataset=NAME`"]
-    options += [setting("depth", depth)] if depth is not None else []
-    return f"netslim train {setting('resume', config.output)} {' '.join(options)} `save='./fine_tuned_model'`"

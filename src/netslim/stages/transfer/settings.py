@@ -1,4 +1,4 @@
-"""What the settings of a transfer come to, checked against each other before anything is opened."""
+"""What the settings of a transfer come to, checked against each other before any weights are opened."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import torch
 from netslim.core.errors import ArgumentError, UsageError, either, setting
 from netslim.core.files import check_writable
 from netslim.core.protocols import PrunableModel
-from netslim.data import at_hand, fixed_shape
+from netslim.data import ImageDataset, at_hand, fixed_shape
 from netslim.models import ARCHITECTURES
 from netslim.models.library_names import check_resnet, without_tag
 from netslim.models.registry import LIBRARIES, library_networks
 from netslim.report.figures.mapping import picture_format
 from netslim.stages.shared.architectures import fresh_model, is_library
-from netslim.stages.shared.datasets import data_directory
+from netslim.stages.shared.datasets import data_directory, open_dataset
 from netslim.stages.transfer.config import DEFAULT_STRATEGY, TransferConfig
 from netslim.transfers import STRATEGIES, Strategy
 from netslim.transfers.head import classifier
@@ -46,6 +46,7 @@ class TransferSettings:
         batches: how many batches of training images BatchNorm statistics come from; 0 for none.
         images: whether training images of the data set are there.
         unchanged: whether the target is the source's own network from its first layer on.
+        opened: the data set, where its shape was not known without a look at it.
     """
 
     arch: str
@@ -56,6 +57,7 @@ class TransferSettings:
     batches: int
     images: bool
     unchanged: bool
+    opened: ImageDataset | None = None
 
     @property
     def shape(self) -> dict[str, int]:
@@ -70,6 +72,7 @@ def resolve(config: TransferConfig) -> TransferSettings:
     Raises:
         UsageError: an unknown name, an impossible depth, or settings that contradict each other or need images that
             are not there.
+        DataError: the images that say the shape are missing or damaged.
         NetslimError: an output can't be written.
     """
     _check_values(config)
@@ -79,10 +82,11 @@ def resolve(config: TransferConfig) -> TransferSettings:
     if not is_library(arch) and known:
         check_resnet(config.source, name, "`model_name='resnet50'`")
     dataset = config.dataset or (None if is_library(arch) else DEFAULT_DATASET)
-    classes, channels = _shape(config, dataset)
-    images = dataset is not None and at_hand(dataset, data_directory(config))
     strategy = config.strategy or ("exact" if is_library(arch) else DEFAULT_STRATEGY)
     STRATEGIES.get(strategy)
+    images = dataset is not None and at_hand(dataset, data_directory(config))
+    opened = _opened(config, dataset, images)
+    classes, channels = _shape(config, dataset, opened)
     unchanged = strategy == "exact" and config.stem in (None, "imagenet") and channels in (None, 3)
     default = DEFAULT_BATCHES if images and not unchanged else 0
     settings = TransferSettings(
@@ -94,6 +98,7 @@ def resolve(config: TransferConfig) -> TransferSettings:
         batches=config.recalibrate if config.recalibrate is not None else default,
         images=images,
         unchanged=unchanged,
+        opened=opened,
     )
     _check_options(config, settings)
     for path in (config.output, config.report, config.plot):
@@ -139,18 +144,24 @@ def _check_values(config: TransferConfig) -> None:
         picture_format(config.plot)
 
 
-def _shape(config: TransferConfig, dataset: str | None) -> tuple[int | None, int | None]:
-    """Number of classes and input channels, from the settings or the data set's name."""
+def _opened(config: TransferConfig, dataset: str | None, images: bool) -> ImageDataset | None:
+    """A data set that only its files say the shape of, if they are there or the shape is needed."""
+    if dataset is None or fixed_shape(dataset):
+        return None
+    known = config.num_classes is not None and config.in_channels is not None
+    return None if known and not images else open_dataset(dataset, config)
+
+
+def _shape(config: TransferConfig, dataset: str | None, opened: ImageDataset | None) -> tuple[int | None, int | None]:
+    """Number of classes and input channels, from the data set or the settings."""
+    asked = config.num_classes, config.in_channels
     if dataset is None:
-        return config.num_classes, config.in_channels
-    shape = fixed_shape(dataset)
-    classes = config.num_classes or (shape and shape[0])
-    channels = config.in_channels or (shape and shape[1])
-    if not classes or not channels:
-        raise UsageError(f"the data set '{dataset}' fixes no shape: type `num_classes=N` `in_channels=1` or 3")
-    if shape:
-        check_shape(dataset, shape, (classes, channels))
-    return classes, channels
+        return asked
+    shape = (opened.num_classes, opened.in_channels) if opened else fixed_shape(dataset)
+    if shape is None:
+        return asked
+    check_shape(dataset, shape, asked)
+    return shape
 
 
 def check_shape(dataset: str, has: tuple[int, int], asked: tuple[int | None, int | None]) -> None:

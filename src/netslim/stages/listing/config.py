@@ -1,0 +1,21 @@
+"""Settings of `netslim list`; nothing heavy is imported here, since the command line's help is made from it."""
+
+from netslim.core.config import Setting, StageConfig
+from netslim.stages.shared import plugins
+
+KINDS = {
+    "criteria": plugins.CRITERIA,
+    "datasets": plugins.DATASETS,
+    "penalties": plugins.PENALTIES,
+    "sources": plugins.LIBRARIES,
+    "strategies": plugins.STRATEGIES,
+    "targets": plugins.TARGETS,
+}
+ALL = ("models", *KINDS, "schedules")
+
+
+class ListConfig(StageConfig):
+    """The names that settings take."""
+
+    kind: str | None = Setting(None, f"what to list: {plugins.either(ALL)}; default: these words")
+    pattern: str | None = Setting(None, "names that match alone: '*50*'; a part of a name is enough")
