@@ -1,13 +1,20 @@
 """Multiply-accumulates and parameters against arithmetic; counting leaves no trace."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, weight_norm
+from torch.utils.flop_counter import FlopCounterMode
 
+from netslim.core.networks.example import Inputs
 from netslim.core.protocols import Cost
-from netslim.cost import count_macs, count_params, measure
+from netslim.cost import count_macs, count_params, count_products, measure
 from netslim.models import create_model
 
 sides = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -92,3 +99,105 @@ def test_the_network_is_left_as_it_was(channels: int) -> None:
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
     assert [list(module._forward_hooks) for module in model.modules() if module._forward_hooks] == [[mine.id]]
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+
+
+def counted_by_torch(model: nn.Module, *inputs: Tensor) -> int:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(*inputs)
+    return counter.get_total_flops() // 2
+
+
+def layers(kind: int) -> tuple[nn.Module, tuple[int, ...]]:
+    conv, turned = getattr(nn, f"Conv{kind}d"), getattr(nn, f"ConvTranspose{kind}d")
+    norm = getattr(nn, f"BatchNorm{kind}d")
+    stack = [conv(2, 8, 3), norm(8), nn.ReLU(), conv(8, 8, 3, padding=1), norm(8), nn.ReLU(), turned(8, 4, 3, 2)]
+    return nn.Sequential(*stack), (2, *[6] * kind)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_convolutions_of_all_dimensions_by_hand(kind: int) -> None:
+    """What a transposed convolution multiplies is one product for every place that it reads."""
+    model, shape = layers(kind)
+    places, kernel = 4**kind, 3**kind
+    macs = places * kernel * (2 * 8 + 8 * 8 + 8 * 4)
+    assert count_macs(model, torch.zeros(1, *shape)) == macs
+    assert count_macs(model, torch.zeros(3, *shape)) == macs
+    assert counted_by_torch(model, torch.zeros(1, *shape)) == macs
+
+
+class Own(nn.Module):
+    """Functions with parameters of the network's own, each (3 -> 8 by 3x3, 8 -> 6, 6 -> 4)."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.form = form
+        self.kernel, self.matrix = nn.Parameter(torch.randn(8, 3, 3, 3)), nn.Parameter(torch.randn(6, 8))
+        self.bias, self.last = nn.Parameter(torch.randn(6)), nn.Parameter(torch.randn(6, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, matrix = self.kernel, self.matrix
+        if self.form == "computed":
+            kernel, matrix = kernel - kernel.mean((1, 2, 3), keepdim=True), matrix * 0.5
+        y = F.conv2d(x, kernel).mean((2, 3))
+        if self.form == "einsum":
+            return torch.einsum("ok,bo->bk", self.last, torch.einsum("bc,oc->bo", y, matrix))
+        return F.linear(y, matrix, self.bias) @ self.last
+
+
+@pytest.mark.parametrize("form", ["plain", "computed", "einsum"])
+def test_functions_with_parameters(form: str) -> None:
+    expected = 8 * 27 * 16 + 6 * 8 + 6 * 4
+    assert count_macs(Own(form), torch.zeros(2, 3, 6, 6)) == expected
+    assert counted_by_torch(Own(form), torch.zeros(2, 3, 6, 6)) == 2 * expected
+
+
+@pytest.mark.parametrize("norm", [parametrizations.weight_norm, parametrizations.spectral_norm, weight_norm])
+def test_weights_that_are_computed(norm: Callable[[nn.Module], nn.Module]) -> None:
+    model = nn.Sequential(norm(nn.Conv2d(3, 8, 3)), nn.AdaptiveAvgPool2d(1), nn.Flatten(), norm(nn.Linear(8, 4)))
+    assert count_macs(model, torch.zeros(1, 3, 6, 6)) == 8 * 27 * 16 + 8 * 4
+
+
+class Attending(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.attention(x, x, x)[0]
+        return found
+
+
+def test_projections_of_attention_count_and_its_products_of_activations_do_not() -> None:
+    """Queries, keys, values and output are 8 -> 8 for each of 5 places; the products are 2 x 5 x 5 x 8."""
+    inputs = Inputs.of(torch.zeros(3, 5, 8))
+    found = count_products(Attending(), inputs)
+    assert found.total == 3 * 5 * 4 * 8 * 8
+    assert found.activations == 3 * 2 * 5 * 5 * 8
+
+
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2}, {"proj_size": 3, "num_layers": 2}])
+def test_recurrent_layers_count_every_matrix_once_for_every_moment(options: dict[str, Any]) -> None:
+    layer = nn.LSTM(6, 5, batch_first=True, **options)
+    matrices = sum(own.numel() for own in layer.parameters() if own.dim() > 1)
+    assert count_macs(layer, torch.zeros(2, 7, 6)) == 7 * matrices
+    assert count_macs(layer, torch.zeros(2, 70, 6)) == 70 * matrices
+
+
+class Blur(nn.Module):
+    """A filter that is no parameter: a buffer, or made anew at every call, or filled with activations."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.form = form
+        self.register_buffer("kernel", torch.ones(3, 1, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel: Tensor = self.kernel if self.form == "buffer" else torch.zeros(3, 1, 3, 3)
+        if self.form == "activations":
+            kernel[:, :, :2] = x[0, :, :2, :3][:, None]
+        return F.conv2d(x, kernel, groups=3)
+
+
+@pytest.mark.parametrize(("form", "macs"), [("buffer", 27 * 16), ("made", 27 * 16), ("activations", 0)])
+def test_filters_that_are_no_parameters(form: str, macs: int) -> None:
+    assert count_macs(Blur(form), torch.zeros(1, 3, 6, 6)) == macs

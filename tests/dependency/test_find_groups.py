@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from dependency.cuts import cuts, each, left, norm
 from netslim.core.networks.example import Inputs
 from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.find_groups import _alike, find_groups
@@ -16,33 +17,6 @@ from netslim.dependency.trace import Place, Trace
 from netslim.pruning import apply, plan
 from pruning import structures
 from pruning.structures import SHAPE
-
-Cuts = dict[str, dict[str, list[list[int]]]]
-
-
-NORM = ("weight", "bias", "running_mean", "running_var")
-
-
-def cuts(model: nn.Module) -> Cuts:
-    """Per group, per `tensor@dimension`, the entries of each channel."""
-    return {
-        group.name: {f"{part.tensor}@{part.dim}": part.positions.tolist() for part in group.slices}
-        for group in find_groups(model, Inputs.of(torch.zeros(SHAPE))).groups
-    }
-
-
-def left(model: nn.Module, **options: str) -> dict[str, tuple[int, str]]:
-    decided = plan(model, torch.zeros(SHAPE), percent=0.5, **options)
-    return {part.name: (part.channels, part.reason) for part in decided.left_alone}
-
-
-def each(count: int, first: int = 0, step: int = 1) -> list[list[int]]:
-    """One entry for each channel."""
-    return [[first + channel * step] for channel in range(count)]
-
-
-def norm(name: str, entries: list[list[int]]) -> dict[str, list[list[int]]]:
-    return {f"{name}.{tensor}@0": entries for tensor in NORM}
 
 
 def test_a_residual_stream_goes_together() -> None:

@@ -2,15 +2,19 @@
 
 import copy
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunePlan
 from netslim.models import create_model
 from netslim.pruning import absorb_, apply, masked, plan, verify
+from netslim.pruning.bias_absorption import NotAbsorbed
+from pruning.kinds import IMAGES, gap, lively, pruned, silence_gone_
 from pruning.networks import EXAMPLE, Coupled, Flattened, randomised, resnet, same, state_of
 
 
@@ -258,3 +262,66 @@ def test_the_report_is_frozen() -> None:
     found = absorb_(apply(model, decided), model, torch.zeros(1, 1, 6, 6))
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.after = 0  # type: ignore[misc]
+
+
+class Behind(nn.Module):
+    """A convolution, its BatchNorm, what a test puts behind, and a 1x1 convolution."""
+
+    def __init__(self, part: Callable[["Behind", Tensor], Tensor], *, bias: bool = True, norm: bool = False) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16)
+        self.added, self.scale = nn.Parameter(torch.randn(1, 16, 1, 1)), nn.Parameter(torch.rand(16, 1, 1))
+        self.prelu, self.depthwise = nn.PReLU(16), nn.Conv2d(16, 16, 3, groups=16)
+        nn.init.uniform_(self.prelu.weight, -1, 1)
+        self.out = nn.Conv2d(16, 4, 1, bias=bias)
+        self.norm = nn.BatchNorm2d(4) if norm else nn.Identity()
+        self.part = part
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.out(self.part(self, self.bn(self.conv(x)))))
+
+
+CONSTANTS: dict[str, Callable[[Behind, Tensor], Tensor]] = {
+    "added": lambda s, y: F.relu(y) + s.added,
+    "taken off": lambda s, y: F.relu(y) - s.added,
+    "added before": lambda s, y: F.relu(y + s.added),
+    "added twice": lambda s, y: F.relu(F.relu(y + s.added) + s.added),
+    "multiplied and added": lambda s, y: F.relu(y) * s.added + s.added,
+    "layer scale": lambda s, y: F.relu(y) * s.scale,
+    "prelu": lambda s, y: s.prelu(y),
+    "silu": lambda s, y: F.silu(y),
+    "sigmoid": lambda s, y: F.relu(y) * torch.sigmoid(y),
+    "hardswish": lambda s, y: F.hardswish(y),
+    "elu": lambda s, y: F.elu(y),
+    "depthwise": lambda s, y: F.relu(s.depthwise(F.relu(y))),
+    "pooled": lambda s, y: F.max_pool2d(F.relu(y) + s.added, 2),
+}
+
+
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_every_constant_of_a_channel_is_exact(name: str, norm: bool) -> None:
+    model = lively(Behind(CONSTANTS[name], norm=norm))
+    small = pruned(model)
+    assert silence_gone_(model, small, shift=True) > 0
+    before = gap(model, small, IMAGES)
+    found = absorb_(small, model, IMAGES)
+    assert before > 1e-3
+    assert gap(model, small, IMAGES) < 1e-5
+    assert found.left == ()
+    assert [layer.name for layer in found.layers] == ["out"]
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_outputs_that_no_layer_could_correct_are_listed(name: str) -> None:
+    model = lively(Behind(CONSTANTS[name], bias=False))
+    small = pruned(model)
+    found = absorb_(small, model, IMAGES)
+    assert found.layers == ()
+    assert found.left == (NotAbsorbed(name="output", channels=4, reason="have no BatchNorm or bias before them"),)
+
+
+def test_a_norm_over_channels_is_listed() -> None:
+    model = lively(Behind(lambda s, y: F.normalize(F.relu(y), dim=1)))
+    found = absorb_(pruned(model), model, IMAGES)
+    assert found.left == (NotAbsorbed(name="out", channels=4, reason="differ between images, or between calls"),)

@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+from torch import nn
 
+from netslim.core.errors import UsageError
 from netslim.pruning import Agreement, apply, masked, plan, verify
 from netslim.pruning.verify import OutputAgreement
+from pruning.kinds import IMAGES as SOME
+from pruning.kinds import Net, lively, pruned
 from pruning.networks import EXAMPLE, edited, resnet, same, state_of
 
 MODEL = resnet(20)
@@ -103,3 +107,63 @@ def test_masking_silences_what_the_plan_removes_and_nothing_else() -> None:
             assert torch.equal(values[list(part.keep)], getattr(mine, name)[list(part.keep)])
     assert copied.cfg == MODEL.cfg
     assert copied.plan is None
+
+
+class Outputs(Net):
+    """A large output and one that is a millionth of it, perhaps with numbers that are none."""
+
+    def __init__(self, nan: bool = False) -> None:
+        super().__init__()
+        self.nan = nan
+
+    def forward(self, x: torch.Tensor) -> dict[str, object]:
+        y = super().forward(x)
+        broken = y / y.new_zeros(()) * 0 if self.nan else y
+        return {"large": y * 1e3, "list": [self.fc.bias * 1e-6, y * 1e-6], "broken": broken}
+
+
+@pytest.mark.parametrize("name", ["large", "list.1"])
+def test_each_output_is_held_against_its_own_size(name: str) -> None:
+    model = lively(Outputs())
+    small = pruned(model)
+    assert verify(model, small, SOME).holds
+    assert [output.name for output in verify(model, small, SOME).outputs] == ["large", "list.0", "list.1", "broken"]
+
+    class Wrong(nn.Module):
+        plan = small.plan
+
+        def forward(self, x: torch.Tensor) -> dict[str, object]:
+            found = small(x)
+            if name == "large":
+                found["large"] = found["large"] * 1.1
+            else:
+                found["list"][1] = found["list"][1] * 1.1
+            return found
+
+    agreement = verify(model, Wrong(), SOME)
+    assert not agreement.agrees
+    assert [output.name for output in agreement.outputs if output.relative > 1e-5] == [name]
+    assert max(output.relative for output in agreement.outputs) == pytest.approx(0.1, rel=1e-3)
+
+
+def test_numbers_that_are_none_in_both_networks_agree() -> None:
+    model = lively(Outputs(nan=True))
+    agreement = verify(model, pruned(model), SOME)
+    assert agreement.agrees
+    assert [output.difference for output in agreement.outputs] == [pytest.approx(0, abs=1e-2)] * 4
+
+
+def test_a_network_that_is_dead_does_not_hold() -> None:
+    model = lively(Net())
+    small = pruned(model)
+    for network in (model, small):
+        with torch.no_grad():
+            network.bn.weight.zero_()
+    assert verify(model, small, SOME).holds  # the network before does not depend on its input either
+    model = lively(Net())
+    assert not verify(model, small, SOME).holds
+
+
+def test_outputs_of_another_kind_are_refused() -> None:
+    with pytest.raises(UsageError, match="the networks give different outputs: "):
+        verify(lively(Net()), lively(Outputs()), SOME)

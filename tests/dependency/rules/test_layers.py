@@ -1,30 +1,19 @@
 """Convolutions, also in groups, and recurrent layers: what they read and give goes together as it has to."""
 
-import torch
-from torch import nn
+from typing import Any
 
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dependency.cuts import cuts, norm
 from netslim.core.networks.example import Inputs
 from netslim.dependency.find_groups import find_groups
 from netslim.pruning import apply, plan
 from pruning import structures
+from pruning.kinds import Net, check_exact, lively, pruned
 from pruning.structures import SHAPE
-
-Cuts = dict[str, dict[str, list[list[int]]]]
-
-
-NORM = ("weight", "bias", "running_mean", "running_var")
-
-
-def cuts(model: nn.Module) -> Cuts:
-    """Per group, per `tensor@dimension`, the entries of each channel."""
-    return {
-        group.name: {f"{part.tensor}@{part.dim}": part.positions.tolist() for part in group.slices}
-        for group in find_groups(model, Inputs.of(torch.zeros(SHAPE))).groups
-    }
-
-
-def norm(name: str, entries: list[list[int]]) -> dict[str, list[list[int]]]:
-    return {f"{name}.{tensor}@0": entries for tensor in NORM}
 
 
 def test_grouped_convolutions_lose_whole_groups() -> None:
@@ -40,3 +29,94 @@ def test_grouped_convolutions_lose_whole_groups() -> None:
     small = apply(model, plan(model, torch.zeros(SHAPE), percent=0.1))
     assert (small.depthwise[0].groups, small.depthwise[0].in_channels, small.depthwise[0].out_channels) == (3, 3, 3)
     assert (small.grouped[0].groups, small.grouped[0].in_channels, small.grouped[0].out_channels) == (1, 3, 2)
+
+
+class Groups(nn.Module):
+    """A convolution in groups between two of all channels."""
+
+    def __init__(self, groups: int, reads: int, gives: int) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, reads, 1), nn.BatchNorm2d(reads)
+        self.grouped, self.norm = nn.Conv2d(reads, gives, 3, groups=groups), nn.BatchNorm2d(gives)
+        self.fc = nn.Linear(gives, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn(self.conv(x)))
+        return self.fc(F.relu(self.norm(self.grouped(y))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("percent", [0.25, 0.6, 0.9])
+@pytest.mark.parametrize(
+    ("groups", "reads", "gives"),
+    [(2, 32, 32), (4, 32, 32), (2, 8, 64), (4, 32, 8), (8, 32, 32), (3, 9, 12), (16, 16, 32)],
+)
+def test_convolutions_in_groups_stay_in_shape(groups: int, reads: int, gives: int, percent: float) -> None:
+    """Few large groups lose equally many channels each; many small ones go as a whole, however few are left."""
+    small = check_exact(Groups(groups, reads, gives), percent=percent)
+    layer = small.grouped
+    whole = groups >= min(reads, gives) // groups
+    assert layer.in_channels // layer.groups == reads // groups if whole else layer.groups == groups
+    assert layer.out_channels % layer.groups == layer.in_channels % layer.groups == 0
+
+
+def test_a_quarter_of_the_channels_of_two_groups() -> None:
+    model = lively(Groups(2, 32, 32))
+    assert pruned(model, percent=0.25, per_layer=True).grouped.out_channels == 24
+
+
+class Sequence(nn.Module):
+    """A convolution, and a recurrent layer that reads what it gives."""
+
+    def __init__(self, kind: type[nn.RNNBase] = nn.GRU, **options: Any) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv1d(6, 16, 3, padding=1), nn.BatchNorm1d(16)
+        self.rnn = kind(16, 12, batch_first=True, **options)
+        self.fc = nn.Linear((options.get("proj_size") or 12) * (2 if options.get("bidirectional") else 1), 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.rnn(F.relu(self.bn(self.conv(x))).transpose(1, 2))[0][:, -1])
+
+
+RECURRENT: list[dict[str, Any]] = [
+    *({}, {"bidirectional": True}, {"num_layers": 2}, {"num_layers": 2, "bidirectional": True}, {"bias": False}),
+    *({"proj_size": 5}, {"proj_size": 5, "num_layers": 2, "bidirectional": True}),
+]
+
+
+@pytest.mark.parametrize("options", RECURRENT, ids=str)
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_recurrent_layers_read_channels(kind: type[nn.RNNBase], options: dict[str, Any]) -> None:
+    if "proj_size" in options and kind is not nn.LSTM:
+        return
+    small = check_exact(Sequence(kind, **options), torch.randn(2, 6, 9))
+    assert small.rnn.input_size == small.conv.out_channels < 16
+    assert small.rnn.hidden_size == 12
+
+
+def test_a_long_sequence_takes_no_more_operations_than_a_short_one() -> None:
+    counts = [len(find_groups(Sequence(), Inputs.of(torch.zeros(1, 6, size))).trace.events) for size in (5, 500)]
+    assert counts[0] == counts[1] < 30
+
+
+def test_cells_read_channels() -> None:
+    class Cell(Sequence):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.GRUCell(16, 12)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.rnn(F.relu(self.bn(self.conv(x))).mean(2)))
+
+    check_exact(Cell(), torch.randn(2, 6, 9))
+
+
+@pytest.mark.parametrize("options", [{"affine": True}, {}, {"affine": True, "track_running_stats": True}], ids=str)
+def test_instance_norm(options: dict[str, bool]) -> None:
+    class Instance(Net):
+        def __init__(self) -> None:
+            super().__init__(maps=lambda s, y: F.relu(s.norm(s.second(y))))
+            self.second, self.norm = nn.Conv2d(16, 8, 1), nn.InstanceNorm2d(8, **options)
+            self.out = nn.Conv2d(8, 4, 1)
+
+    small = check_exact(Instance())
+    assert small.norm.num_features == small.second.out_channels == small.out.in_channels

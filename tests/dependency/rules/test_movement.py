@@ -1,40 +1,13 @@
 """Labels move as values do: concatenations, shuffles, padding, what is written into new tensors."""
 
+import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
 
-from netslim.core.networks.example import Inputs
-from netslim.dependency.find_groups import find_groups
-from netslim.pruning import plan
+from dependency.cuts import cuts, each, left, norm
+from netslim.core.errors import UsageError
 from pruning import structures
-from pruning.structures import SHAPE
-
-Cuts = dict[str, dict[str, list[list[int]]]]
-
-
-NORM = ("weight", "bias", "running_mean", "running_var")
-
-
-def cuts(model: nn.Module) -> Cuts:
-    """Per group, per `tensor@dimension`, the entries of each channel."""
-    return {
-        group.name: {f"{part.tensor}@{part.dim}": part.positions.tolist() for part in group.slices}
-        for group in find_groups(model, Inputs.of(torch.zeros(SHAPE))).groups
-    }
-
-
-def left(model: nn.Module, **options: str) -> dict[str, tuple[int, str]]:
-    decided = plan(model, torch.zeros(SHAPE), percent=0.5, **options)
-    return {part.name: (part.channels, part.reason) for part in decided.left_alone}
-
-
-def each(count: int, first: int = 0, step: int = 1) -> list[list[int]]:
-    """One entry for each channel."""
-    return [[first + channel * step] for channel in range(count)]
-
-
-def norm(name: str, entries: list[list[int]]) -> dict[str, list[list[int]]]:
-    return {f"{name}.{tensor}@0": entries for tensor in NORM}
+from pruning.kinds import Net, Part, check_exact, lively, pruned
 
 
 def test_a_concatenation_gives_every_part_its_place() -> None:
@@ -69,3 +42,57 @@ def test_zeros_beside_channels_keep_what_they_meet() -> None:
     }
     assert left(structures.Padded())["body.0"][0] == 2
     assert left(structures.Padded())["body.0"][1].startswith("is constant: padding at structures.py:")
+
+
+MOVED = {
+    "roll": lambda s, y: torch.roll(y, 1, 1),
+    "flip": lambda s, y: y.flip(1),
+    "unfold and fold": lambda s, y: F.fold(F.unfold(y, 3, padding=1), y.shape[2:], 3, padding=1),
+    "patches": lambda s, y: F.unfold(y, 2, stride=2).unflatten(1, (-1, 4)).amax(2).unflatten(2, (5, 5)),
+    "pixel_shuffle": lambda s, y: F.pixel_unshuffle(F.pixel_shuffle(y, 2), 2),
+    "shuffle": lambda s, y: y.unflatten(1, (4, -1)).transpose(1, 2).flatten(1, 2),
+    "halves": lambda s, y: torch.cat([y[:, : y.shape[1] // 2], y[:, y.shape[1] // 2 :]], 1),
+    "gathered": lambda s, y: torch.gather(y, 2, torch.full((1, 1, 1, 1), 3).expand(2, y.shape[1], 1, 10)),
+    "padded and cut off": lambda s, y: F.pad(y, (0, 0, 0, 0, 0, 2))[:, :-2],
+}
+
+
+def written_in_space(net: Net, y: torch.Tensor) -> torch.Tensor:
+    found = torch.zeros_like(y)
+    found[:, :, ::2] = y[:, :, ::2]
+    return found
+
+
+def written_by_copy(net: Net, y: torch.Tensor) -> torch.Tensor:
+    found = y.new_zeros(y.shape)
+    found[:, :, 1:].copy_(y[:, :, :-1])
+    return found
+
+
+def written_in_parts(net: Net, y: torch.Tensor) -> torch.Tensor:
+    """A temporal shift: an eighth of the channels comes from the next image, another from the one before."""
+    found, fold = torch.zeros_like(y), y.shape[1] // 8
+    found[:-1, :fold] = y[1:, :fold]
+    found[1:, fold : 2 * fold] = y[:-1, fold : 2 * fold]
+    found[:, 2 * fold :] = y[:, 2 * fold :]
+    return found
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_labels_move_as_values_do(name: str) -> None:
+    check_exact(Net(maps=MOVED[name]))
+
+
+@pytest.mark.parametrize("write", [written_in_space, written_by_copy, written_in_parts])
+def test_what_is_written_into_a_new_tensor_goes_with_it(write: Part) -> None:
+    check_exact(Net(maps=write), percent=0.3)
+
+
+def test_what_is_written_beside_something_else_stays() -> None:
+    def beside_ones(net: Net, y: torch.Tensor) -> torch.Tensor:
+        found = y.new_ones(y.shape[0], y.shape[1], 2 * y.shape[2], y.shape[3])
+        found[:, :, ::2] = y
+        return found
+
+    with pytest.raises(UsageError, match="conv is not zero where it is read"):
+        pruned(lively(Net(maps=beside_ones)))

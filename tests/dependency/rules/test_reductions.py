@@ -1,0 +1,55 @@
+"""Sums over channels, norms, sampling and pooling: where a channel that is zero does no harm, channels go."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from netslim.core.errors import UsageError
+from pruning.kinds import Net, check_exact, lively, pruned
+
+SAFE = {
+    "normalize": lambda s, y: F.normalize(y, dim=1),
+    "normalize by the sum": lambda s, y: F.normalize(y, p=1, dim=1),
+    "normalize by the largest": lambda s, y: F.normalize(y, p=float("inf"), dim=1),
+    "norm": lambda s, y: y / (y.norm(dim=1, keepdim=True) + 1),
+    "sum": lambda s, y: y * y.sum(1, keepdim=True).sigmoid(),
+    "cosine": lambda s, y: y * F.cosine_similarity(y, y.flip(3), dim=1)[:, None],
+    "distance": lambda s, y: y * F.pairwise_distance(y, y.flip(3), keepdim=True),
+    "instance_norm": lambda s, y: F.instance_norm(y),
+    "softmax in space": lambda s, y: (y.flatten(2).softmax(2) * y.flatten(2)).view_as(y),
+    "grid_sample": lambda s, y: F.grid_sample(
+        y, F.affine_grid(torch.eye(2, 3).expand(2, 2, 3), list(y.shape), align_corners=False), align_corners=False
+    ),
+    "max_unpool": lambda s, y: F.max_unpool2d(*F.max_pool2d(y, 2, return_indices=True), 2),
+    "interpolate": lambda s, y: F.interpolate(y, scale_factor=2, mode="bilinear"),
+    "dropout2d": lambda s, y: F.dropout2d(y, 0.5, training=False),
+    "maximum of halves": lambda s, y: torch.cat([y.unflatten(1, (2, -1)).amax(1)] * 2, 1),
+}
+MIXING = {
+    "mean": lambda s, y: y * y.mean(1, keepdim=True).sigmoid(),
+    "maximum": lambda s, y: y * y.amax(1, keepdim=True).sigmoid(),
+    "variance": lambda s, y: y / (y.var(1, keepdim=True) + 1),
+    "product": lambda s, y: y * y.prod(1, keepdim=True),
+    "smallest by a norm": lambda s, y: y * torch.linalg.vector_norm(y, -1, 1, keepdim=True),
+    "softmax": lambda s, y: y.softmax(1),
+    "logsumexp": lambda s, y: y * y.logsumexp(1, keepdim=True),
+    "running sum": lambda s, y: y.cumsum(1),
+    "group_norm": lambda s, y: F.group_norm(y, 4),
+    "neighbours": lambda s, y: F.local_response_norm(y, 3),
+}
+
+
+@pytest.mark.parametrize("name", SAFE)
+def test_channels_that_are_zero_do_no_harm(name: str) -> None:
+    check_exact(Net(maps=SAFE[name]))
+
+
+@pytest.mark.parametrize("name", ["normalize", "norm", "sum"])
+def test_nor_among_means(name: str) -> None:
+    check_exact(Net(means=SAFE[name]))
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_what_mixes_channels_stays(name: str) -> None:
+    with pytest.raises(UsageError, match="has no channels that can go: conv "):
+        pruned(lively(Net(maps=MIXING[name])))

@@ -1,0 +1,96 @@
+"""Numbers made from the width: what changes with it is left alone or refused, however the number was made."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from netslim.core.errors import UsageError
+from pruning.kinds import Net, Part, gap, lively, pruned, silence_gone_
+
+WIDE = {
+    "shape": lambda s, y: y * y.shape[1] ** -0.5,
+    "size": lambda s, y: y / y.size(1),
+    "in place": lambda s, y: y.mul_(y.shape[1] ** -0.5),
+    "numel": lambda s, y: y / y.numel(),
+    "of a convolution": lambda s, y: y / s.conv.out_channels,
+    "of a BatchNorm": lambda s, y: y * math.sqrt(s.bn.num_features),
+    "of a linear layer": lambda s, y: y * s.fc.in_features**-0.5,
+    "of a weight": lambda s, y: y / s.conv.weight.shape[0],
+    "of a weight's numbers": lambda s, y: y / s.conv.weight.numel(),
+    "length of the scales": lambda s, y: y * len(s.bn.weight),
+    "new_full": lambda s, y: y * y.new_full((1,), y.shape[1] ** -0.5),
+    "full": lambda s, y: y * torch.full((1,), 1 / y.shape[1]),
+    "full on a device": lambda s, y: y * torch.full((1,), 1 / y.shape[1], device=y.device),
+    "tensor": lambda s, y: y / torch.tensor(y.shape[1]),
+    "tensor on a device": lambda s, y: y / torch.tensor([float(y.shape[1])], device=y.device),
+    "as_tensor": lambda s, y: y / torch.as_tensor(y.shape[1], dtype=y.dtype, device=y.device),
+    "new_tensor": lambda s, y: y * y.new_tensor(y.shape[1]),
+    "scalar_tensor": lambda s, y: y / torch.scalar_tensor(y.shape[1]),
+    "root of a tensor": lambda s, y: y / torch.sqrt(torch.tensor(float(y.shape[1]))),
+    "filled": lambda s, y: y * torch.empty(1).fill_(y.shape[1]),
+    "counted": lambda s, y: y * torch.ones(y.shape[1]).sum() / 16,
+    "counted on a device": lambda s, y: y * y.new_ones(y.shape[1]).sum() / 16,
+    "counted like it": lambda s, y: y * torch.ones_like(y).sum(1, keepdim=True) / 16,
+    "the last number": lambda s, y: y * (torch.arange(y.shape[1], device=y.device).float().max() / 15),
+    "a mean by sum and size": lambda s, y: y * (y.sum(1, keepdim=True) / y.size(1)).sigmoid(),
+    "a mean": lambda s, y: y - y.mean(1, keepdim=True),
+    "root of the mean square": lambda s, y: y * torch.rsqrt(y.pow(2).sum(1, keepdim=True) / y.shape[1] + 1e-5),
+    "deviation": lambda s, y: y / (y.pow(2).sum(1, keepdim=True) / (y.shape[1] - 1) + 1).sqrt(),
+    "exponent": lambda s, y: y ** (y.shape[1] / 16),
+    "limit": lambda s, y: y.clamp(max=y.shape[1] / 100),
+    "slope": lambda s, y: F.leaky_relu(y - 0.5, 1 / y.shape[1]) - F.leaky_relu(y * 0 - 0.5, 1 / y.shape[1]),
+    "threshold": lambda s, y: F.threshold(y, y.shape[1] / 100, 0.0),
+    "weighted": lambda s, y: torch.lerp(y, y * 2, 1 / y.shape[1]),
+    "alpha": lambda s, y: torch.add(y, y, alpha=y.shape[1]),
+    "value": lambda s, y: torch.addcmul(y, y, y, value=1 / y.shape[1]),
+    "decided by it": lambda s, y: y * 2 if y.shape[1] > 12 else y,
+    "positions": lambda s, y: y * torch.linspace(0.1, 1, y.shape[1], device=y.device),
+    "normalised": lambda s, y: F.layer_norm(y, y.shape[1:]),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_what_changes_with_the_width_stays_or_is_exact(name: str) -> None:
+    part: Part = WIDE[name]
+    model = lively(Net(means=part))
+    try:
+        small = pruned(model)
+    except UsageError as refused:
+        assert "\n" not in str(refused)  # noqa: PT017
+        return
+    silence_gone_(model, small)
+    assert gap(model, small, torch.randn(2, 3, 12, 12)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["shape", "of a BatchNorm", "new_full", "full on a device"])
+def test_the_line_is_named(name: str) -> None:
+    with pytest.raises(UsageError, match=r"conv has a fixed size at test_constants\.py:\d+ \((mul|new_full)\)"):
+        pruned(lively(Net(means=WIDE[name])))
+
+
+def test_other_layers_are_cut_all_the_same() -> None:
+    class Two(Net):
+        def __init__(self) -> None:
+            super().__init__(means=lambda s, y: y * y.shape[1] ** -0.5)
+            self.first, self.first_bn = nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8)
+            self.conv = nn.Conv2d(8, 16, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(F.relu(self.first_bn(self.first(x))))
+
+    model = lively(Two())
+    small = pruned(model)
+    assert small.first.out_channels < 8
+    assert small.conv.out_channels == 16
+    silence_gone_(model, small)
+    assert gap(model, small, torch.randn(2, 3, 12, 12)) < 1e-5
+
+
+def test_numbers_of_the_batch_and_of_space_do_no_harm() -> None:
+    model = lively(Net(maps=lambda s, y: y * y.shape[2] ** -0.5 / y.shape[0]))
+    small = pruned(model)
+    assert silence_gone_(model, small) == 16 - small.conv.out_channels > 0
+    assert gap(model, small, torch.randn(2, 3, 12, 12)) < 1e-5

@@ -1,0 +1,52 @@
+"""What a plan says of itself: scales that tell nothing apart, budgets that are met as near as can be."""
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+import netslim
+from netslim.core.errors import NetslimWarning
+from pruning.kinds import IMAGES, Net, lively
+
+
+def test_scales_that_are_all_equal() -> None:
+    with pytest.warns(NetslimWarning, match="the BatchNorm scales do not tell the channels apart: 100% of them are"):
+        decided = netslim.plan(Net(), IMAGES, percent=0.5)
+    assert [note[:43] for note in decided.notes] == ["the BatchNorm scales do not tell the channe"]
+
+
+@pytest.mark.parametrize("spread", [0.001, 0.5])
+def test_scales_that_are_nearly_equal(spread: float) -> None:
+    model = Net()
+    with torch.no_grad():
+        model.bn.weight.copy_(1 + spread * torch.linspace(-1, 1, 16))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", NetslimWarning)
+        decided = netslim.plan(model, IMAGES, percent=0.5)
+    assert bool(decided.notes) is (spread < 0.01) is bool([one for one in seen if one.category is NetslimWarning])
+
+
+def test_scales_are_not_asked_by_a_criterion_that_reads_none() -> None:
+    assert netslim.plan(Net(), IMAGES, percent=0.5, criterion="l2_norm").notes == ()
+
+
+def test_a_target_between_two_neighbours() -> None:
+    class Coarse(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn, self.fc = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.fc(torch.relu(self.bn(self.conv(x))))
+            return found
+
+    each = (27 + 4) * 100  # MACs of a channel
+    with pytest.warns(NetslimWarning, match=f"1,364 MACs|{round(0.6 * 4 * each):,} MACs can't be met within 1%: "):
+        decided = netslim.plan(lively(Coarse()), IMAGES, target_macs=0.6)
+    assert decided.after.macs == 2 * each
+    assert decided.notes == (
+        f"{round(0.6 * 4 * each):,} MACs can't be met within 1%: the nearest that can be reached are {2 * each:,} "
+        f"(50.0% of before)",
+    )
