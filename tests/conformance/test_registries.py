@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from netslim.core.plugins.declarations.registry import Registry
+from netslim.core.plugins.registry import Registry
 from PIL import Image
 from torch import Tensor, nn
 from torchvision import models

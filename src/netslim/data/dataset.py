@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import UsageError
-from netslim.core.plugins.declarations.registry import Registry
+from netslim.core.plugins.registry import Registry
 from netslim.data.host_memory import fits_on
 from netslim.data.resize import resize
 

@@ -59,7 +59,7 @@ class ChannelState:
         """Whether a constant is the same that often, one after the other along its first dimension."""
         if tensor.is_meta:
             return id(tensor) in self._repeated
-        parts = tensor.detach().unflatten(0, (times, -1))  # type: ignore[no-untyped-call]
+        parts = tensor.detach().reshape(times, -1)
         return bool((parts == parts[:1]).all())
 
     def known(self, tensor: Tensor) -> TensorChannels | Weight | None:

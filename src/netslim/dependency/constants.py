@@ -53,7 +53,7 @@ class Constants:
         ]
         if call.name in _CONVOLUTIONS and constants and not constants[0].is_meta and call.given["groups"] > 1:
             filters = constants[0].detach()  # of one channel, if they are the same for all
-            return (*found, _content(filters.unflatten(0, (call.given["groups"], -1))))  # type: ignore[no-untyped-call]
+            return (*found, _content(filters.reshape(call.given["groups"], -1, *filters.shape[1:])))
         return (*found, *(self._described(tensor) for tensor in constants))
 
     def _content(self, tensor: Tensor) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from types import CodeType, FunctionType
 
@@ -16,42 +16,16 @@ from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import collection_paused
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.cost import MacCount, MacCounter
+from netslim.dependency.causes import freeze_cause
 from netslim.dependency.channel_sets import ChannelSets
-from netslim.dependency.equivalence import fault_of
+from netslim.dependency.derivation import Derivation
 from netslim.dependency.meta import skeleton
 from netslim.dependency.meta_ops import MetaOps
-from netslim.dependency.slicing import keeps_of, rebuilt
-from netslim.dependency.trace import Event, Place, Run, Trace
+from netslim.dependency.trace import Place, Run, Trace
 from netslim.dependency.tracer import DoesNotRunError, Tracer, running
 
 _BATCH = 2
 _ROUNDS = 60
-
-
-@dataclass(frozen=True)
-class Derivation:
-    """The channel groups of a network, as found by running it on shapes.
-
-    Attributes:
-        groups: in network order.
-        left_alone: the channels in none of them.
-        trace, runs: what they were derived from.
-        uses: what is multiplied in one run in evaluation.
-        meta_ops: what worked out its shapes, and works out those of cut networks.
-    """
-
-    groups: tuple[ChannelGroup, ...]
-    left_alone: tuple[LeftAlone, ...]
-    trace: Trace
-    runs: tuple[Run, ...]
-    uses: MacCount
-    meta_ops: MetaOps
-
-    @collection_paused()
-    def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:
-        """The operation that a network cut like this would do otherwise than `model`; None if there is none."""
-        with torch.inference_mode(False):
-            return fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs, self.meta_ops)
 
 
 @collection_paused()
@@ -99,10 +73,11 @@ def _find_groups(model: nn.Module, inputs: Inputs) -> Derivation:
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
         found = Derivation(groups, _left_alone(trace), trace, runs, uses, meta_ops)
-        fault = found.fault(model, _trial(trace, groups, generator)) if groups else None
+        keeps = _trial(groups, generator)
+        fault = found.fault(model, found.places(keeps)) if groups else None
         if fault is None:
             return found
-        _freeze(trace, fault)
+        freeze_cause(found, fault, model, keeps)
     return Derivation((), _left_alone(trace), trace, runs, uses, meta_ops)
 
 
@@ -226,25 +201,11 @@ def _left_alone(trace: Trace) -> tuple[LeftAlone, ...]:
     return tuple(found)
 
 
-def _trial(trace: Trace, groups: Sequence[ChannelGroup], generator: torch.Generator) -> dict[Place, Tensor]:
-    """Some channels of every group gone at random, of each another number."""
+def _trial(groups: Sequence[ChannelGroup], generator: torch.Generator) -> list[list[int]]:
+    """Of every group some channels at random that stay, of each another number."""
     keeps = []
     for group in groups:
         channels = len(group.slices[0].positions)
         count = int(torch.randint(1, max(2, channels), (1,), generator=generator))
         keeps.append(sorted(torch.randperm(channels, generator=generator)[:count].tolist()))
-    return keeps_of([group.slices for group in groups], keeps, trace.sizes)
-
-
-def _freeze(trace: Trace, fault: Event) -> None:
-    """Everything that the operation touches, wherever the same line does it, stays; or all that the line touches."""
-    here = [event for event in trace.events if event.where == fault.where]
-    before = len(trace.sets.frozen())
-    for events in ([event for event in here if event.name == fault.name], here):
-        for event in events:
-            for carried in (*event.inputs, *(own for _, own in event.outputs if own)):
-                trace.sets.freeze(carried.labels, f"has a fixed size at {event.where} ({event.name})")
-        if len(trace.sets.frozen()) > before:
-            return
-    for labels in trace.dims.values():  # nothing left to freeze there: the whole network stays
-        trace.sets.freeze(labels, f"could not be followed at {fault.where} ({fault.name})")
+    return keeps

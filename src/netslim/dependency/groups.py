@@ -12,7 +12,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from netslim.core.errors import ArgumentError, UsageError, one_of
 from netslim.core.networks.example import Inputs
 from netslim.core.protocols import ChannelGroup, LeftAlone, PrunableModel, Slice
-from netslim.dependency.find_groups import Derivation, find_groups
+from netslim.dependency.derivation import Derivation
+from netslim.dependency.find_groups import find_groups
 from netslim.models import ChannelSelection
 
 RESIDUAL = ("select", "couple")

@@ -69,6 +69,9 @@ class Event:
     numbers: tuple[object, ...] = ()
     layer: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.where} ({self.name})"
+
 
 @dataclass(frozen=True, eq=False)
 class Run:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from netslim.core.errors import NetslimError, UsageError
-from netslim.core.plugins.declarations.registry import Registry
+from netslim.core.plugins.registry import Registry
 from netslim.deploy.signature import Example
 
 Run = Callable[..., Any]  # the network's inputs to its outputs

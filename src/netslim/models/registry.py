@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from netslim.core.plugins.declarations.registry import Registry
+from netslim.core.plugins.registry import Registry
 from netslim.core.protocols import ArchSpec, PrunableModel
 
 

@@ -4,7 +4,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from netslim.core.plugins.declarations.registry import Registry
+from netslim.core.plugins.registry import Registry
 
 from netslim.core.config import StageConfig, with_options
 from netslim.core.errors import UsageError
@@ -54,7 +54,7 @@ def test_names_of_netslims_own_are_taken_first(
     room = tmp_path / "room_of_ants"
     room.mkdir()
     (room / "__init__.py").write_text(
-        "from netslim.core.plugins.declarations.registry import Registry\nROOM = Registry('ant', __name__)\n"
+        "from netslim.core.plugins.registry import Registry\nROOM = Registry('ant', __name__)\n"
     )
     (room / "red.py").write_text("from room_of_ants import ROOM\nROOM.register('red')('ours')\n")
     (tmp_path / "other_ants.py").write_text("from room_of_ants import ROOM\nROOM.register('red')('theirs')\n")

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-from netslim.core.plugins.declarations.registry import Registry
+from netslim.core.plugins.registry import Registry
 
 from netslim.core.errors import UsageError
 
-PACKAGE = "from netslim.core.plugins.declarations.registry import Registry\nREGISTRY = Registry('animal', __name__)\n"
+PACKAGE = "from netslim.core.plugins.registry import Registry\nREGISTRY = Registry('animal', __name__)\n"
 PLUGIN = "from {package} import REGISTRY\nREGISTRY.register('{name}')('I am a {name}')\n"
 
 

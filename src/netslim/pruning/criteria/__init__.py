@@ -1,6 +1,6 @@
 """Criteria: a channel group in, one score per channel out. One file each, found through the registry."""
 
-from netslim.core.plugins.declarations.registry import Registry
+from netslim.core.plugins.registry import Registry
 from netslim.pruning.criterion import CriterionSpec
 
 CRITERIA: Registry[CriterionSpec] = Registry("criterion", "netslim.pruning.criteria")

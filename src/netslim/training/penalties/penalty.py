@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from netslim.core.networks.scale_norms import ScaleNorm, scale_norms
 from netslim.core.plugins.declarations import Option
-from netslim.core.plugins.declarations.registry import Registry
+from netslim.core.plugins.registry import Registry
 from netslim.training.penalties.strength import Progress, strength_factor
 
 NEAR_ZERO = 0.01

@@ -1,0 +1,73 @@
+"""Why a cut network would do something else: which channels have to stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.protocols import ChannelGroup
+from netslim.dependency.derivation import Derivation
+from netslim.dependency.trace import Event, Trace
+
+
+def freeze_cause(found: Derivation, fault: Event, model: nn.Module, keeps: Sequence[Sequence[int]]) -> None:
+    """What makes a cut network do something else stays: mostly the channels that the operation touches.
+
+    Where it is done otherwise without their being cut, too, the groups that are to blame are searched by halves.
+
+    Args:
+        found: what is known, in whose trace channels are frozen.
+        fault: what the network cut like `keeps` does otherwise.
+        model: the network.
+        keeps: per group, the channels that stayed.
+    """
+    trace, groups = found.trace, found.groups
+    touched = _touched(trace, fault)
+    others = [number for number, group in enumerate(groups) if not _holds(trace, group, touched)]
+    if 0 < len(others) < len(groups):
+        rest = found.fault(model, found.places(keeps, others))
+        blamed = rest is not None and _place(rest) == _place(fault)
+    else:
+        blamed = len(others) == len(groups)
+    culprits = _culprits(found, model, keeps, others) if blamed else []
+    for number, event in culprits:
+        part = groups[number].slices[0]
+        trace.sets.freeze(trace.dims[part.tensor, part.dim][part.positions], f"has a fixed size at {event}")
+    if not culprits and touched.numel():
+        trace.sets.freeze(touched, f"has a fixed size at {fault}")
+    elif not culprits:  # nothing left to freeze there: the whole network stays
+        for labels in trace.dims.values():
+            trace.sets.freeze(labels, f"could not be followed at {fault}")
+
+
+def _culprits(
+    found: Derivation, model: nn.Module, keeps: Sequence[Sequence[int]], numbers: Sequence[int]
+) -> list[tuple[int, Event]]:
+    """Of some groups, by their numbers, those that alone make the network do something else, and what."""
+    fault = found.fault(model, found.places(keeps, numbers)) if numbers else None
+    if fault is None or len(numbers) == 1:
+        return [(number, fault) for number in numbers if fault]
+    half = len(numbers) // 2
+    return [*_culprits(found, model, keeps, numbers[:half]), *_culprits(found, model, keeps, numbers[half:])]
+
+
+def _touched(trace: Trace, fault: Event) -> Tensor:
+    """The sets of channels that an operation touches, wherever the same line does it, but for those that stay."""
+    found = [torch.empty(0, dtype=torch.int64)]
+    for event in trace.events:
+        if _place(event) == _place(fault):
+            found += [own.labels for own in (*event.inputs, *(own for _, own in event.outputs if own))]
+    roots = trace.sets.roots(torch.cat(found))
+    stay = torch.isin(roots, torch.tensor([*trace.sets.frozen()], dtype=torch.int64))
+    return torch.masked_select(roots, ~stay)
+
+
+def _place(event: Event) -> tuple[str, str, str]:
+    return event.name, event.where, event.layer
+
+
+def _holds(trace: Trace, group: ChannelGroup, roots: Tensor) -> bool:
+    part = group.slices[0]
+    return bool(torch.isin(trace.sets.roots(trace.dims[part.tensor, part.dim][part.positions]), roots).any())

@@ -1,0 +1,48 @@
+"""The channel groups of a network with all that they were derived from, and the question whether a cut would run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.networks.modes import collection_paused
+from netslim.core.protocols import ChannelGroup, LeftAlone
+from netslim.cost import MacCount
+from netslim.dependency.equivalence import fault_of
+from netslim.dependency.meta_ops import MetaOps
+from netslim.dependency.slicing import keeps_of, rebuilt
+from netslim.dependency.trace import Event, Place, Run, Trace
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The channel groups of a network, as found by running it on shapes.
+
+    Attributes:
+        groups: in network order.
+        left_alone: the channels in none of them.
+        trace, runs: what they were derived from.
+        uses: what is multiplied in one run in evaluation.
+        meta_ops: what worked out its shapes, and works out those of cut networks.
+    """
+
+    groups: tuple[ChannelGroup, ...]
+    left_alone: tuple[LeftAlone, ...]
+    trace: Trace
+    runs: tuple[Run, ...]
+    uses: MacCount
+    meta_ops: MetaOps
+
+    def places(self, keeps: Sequence[Sequence[int]], numbers: Sequence[int] | None = None) -> dict[Place, Tensor]:
+        """What stays in each dimension, given the channels that stay in each group, or in those of these numbers."""
+        chosen = range(len(self.groups)) if numbers is None else numbers
+        return keeps_of([self.groups[i].slices for i in chosen], [keeps[i] for i in chosen], self.trace.sizes)
+
+    @collection_paused()
+    def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:
+        """The operation that a network cut like this would do otherwise than `model`; None if there is none."""
+        with torch.inference_mode(False):
+            return fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs, self.meta_ops)
