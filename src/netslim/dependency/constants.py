@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import Any
 
@@ -29,6 +30,7 @@ _SIZES = {
     *("memory_format", "non_blocking", "copy", "implicit", "storage_offset", "stride"),
 }
 _STRIDED = ("convolution", "pool", "unfold", "im2col", "col2im")  # operations whose stride is one of steps, not memory
+_PLAIN = {bool, type(None), str}  # types of values that are taken as they are
 _CONVOLUTIONS = ("convolution", "_convolution")
 
 
@@ -45,12 +47,13 @@ class Constants:
 
     def numbers_of(self, call: Call, constants: list[Tensor]) -> tuple[object, ...]:
         """What a call was given that may not depend on widths, in an order that two runs share."""
-        strided = any(part in call.name for part in _STRIDED)
         found = [
-            (name, self._described(value))
+            (name, value if type(value) in _PLAIN else self._described(value))
             for name, value in call.given.items()
-            if (name not in _SIZES or (name == "stride" and strided)) and not _holds_tensors(value)
+            if not isinstance(value, Tensor) and _counts(call.name, name) and not _holds_tensors(value)
         ]
+        if not constants:
+            return tuple(found)
         if call.name in _CONVOLUTIONS and constants and not constants[0].is_meta and call.given["groups"] > 1:
             filters = constants[0].detach()  # of one channel, if they are the same for all
             return (*found, _content(filters.reshape(call.given["groups"], -1, *filters.shape[1:])))
@@ -73,6 +76,12 @@ class Constants:
         if isinstance(value, dict):
             return tuple((key, self._described(part)) for key, part in value.items())
         return (type(value).__name__, value) if isinstance(value, bool | int | float | str) else str(value)
+
+
+@functools.cache
+def _counts(operation: str, argument: str) -> bool:
+    """Whether an argument may not depend on widths."""
+    return argument not in _SIZES or (argument == "stride" and any(part in operation for part in _STRIDED))
 
 
 def _holds_tensors(value: Any) -> bool:

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels
-from netslim.dependency.meta_ops import MetaOps
+from netslim.dependency.meta_ops import MetaOps, tensors_in
+from netslim.dependency.rules.elementwise import elementwise
 from netslim.dependency.rules.movement import SAME
+from netslim.dependency.rules.table import rule_of
 from netslim.dependency.trace import Call, Event, Place, Results, Run, Trace
 from netslim.dependency.tracer import Tracer
 
@@ -71,6 +73,8 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         super().__init__(model, Trace(settled, whole | left, original.axes, original.grouping), meta_ops)
         self.original = original
         self.done = 0
+        self._call: Call | None = None
+        self._stretched: dict[int, Tensor] = {}  # one value for as many channels as there are, by id
         none = torch.empty(0, dtype=torch.int64)
         self._gone = torch.zeros(original.sets.count + 1, dtype=torch.bool)  # the last is for those that stay
         self._gone[torch.cat([none, *(whole[place] for place in keeps)])] = True
@@ -78,6 +82,12 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
 
     def _note(self, call: Call, inputs: Sequence[TensorChannels], numbers: tuple[object, ...], states: Results) -> None:
         """Keeps the axis of the original's channels in mind where only one of them is left."""
+        self._call, given = call, tensors_in((call.args, call.kwargs))
+        if any(id(tensor) in self._stretched for tensor in given):
+            if call.name in SAME:
+                self._stretched[id(call.out[0])] = call.out[0]
+            elif rule_of(call) is not elementwise:  # a sum of them, say, is another for another width
+                raise ContradictionError
         super()._note(call, inputs, numbers, states)
         if call.name in SAME:
             return
@@ -100,8 +110,20 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         if before.numbers != event.numbers:
             raise ContradictionError
         for (shape, carried), (found_shape, found) in zip(before.outputs, event.outputs, strict=True):
+            if shape != found_shape and self._is_stretched(carried, found):
+                continue
             self._compare(shape, carried, found_shape, found)
         self.done += 1
+
+    def _is_stretched(self, carried: TensorChannels | None, found: TensorChannels | None) -> bool:
+        """Whether one value that stays was expanded to all channels, whose number is another now."""
+        call = self._call
+        if call is None or call.name != "expand" or carried is None or found is None:
+            return False
+        whole = carried.axis is None and found.axis is None and self.settled.is_final(found.labels)
+        if whole:
+            self._stretched[id(call.out[0])] = call.out[0]
+        return whole
 
     def _compare(
         self,

@@ -12,6 +12,7 @@ from netslim.core.networks.torch_internals import tree_map
 
 META = torch.device("meta")
 _NORMALISED = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
+PACKING = {"_pack_padded_sequence", "_pad_packed_sequence"}
 _REMEMBERED = 8192
 _Shape = tuple[torch.Size, tuple[int, ...], torch.dtype]  # with strides and type
 
@@ -30,6 +31,10 @@ class MetaOps:
             values = _on_meta(args[0])
             like = values.new_empty(values.shape) if values.is_contiguous() else torch.empty_like(values)
             return like, values.new_empty(0), values.new_empty(0)
+        if func.overloadpacket.__name__ in PACKING:
+            return _packed(func, *args)
+        if kwargs.get("device") is not None:  # also what a network takes to the CPU stays a shape
+            kwargs = {**kwargs, "device": META} if func.overloadpacket.__name__ == "_to_copy" else kwargs
         tensors = tensors_in((args, kwargs))
         if not all(tensor.is_meta for tensor in tensors):
             args, kwargs = tree_map(_on_meta, (args, kwargs))
@@ -46,6 +51,15 @@ class MetaOps:
                 self._known.clear()
             self._known[key] = tuple((tensor.shape, tensor.stride(), tensor.dtype) for tensor in out)
         return result
+
+
+def _packed(func: Any, data: Tensor, lengths: Tensor, *options: Any) -> Any:
+    """Sequences packed, or unpacked: their lengths are numbers on the CPU. Unknown ones are taken to be full."""
+    kept = 2 if func.overloadpacket.__name__ == "_pack_padded_sequence" else 1  # dimensions before the channels
+    if lengths.is_meta:
+        lengths = torch.full(lengths.shape, data.shape[1 if options[0] else 0])
+    like, more = func(torch.zeros(data.shape[:kept]), lengths, *options)
+    return torch.empty((*like.shape, *data.shape[kept:]), dtype=data.dtype, device=META), more
 
 
 def tensors_in(tree: Any) -> list[Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from netslim.dependency.channel_sets import TensorChannels, condense
 from netslim.dependency.channel_state import ChannelState, Rule
-from netslim.dependency.meta_ops import tensors_in
+from netslim.dependency.meta_ops import PACKING, tensors_in
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.trace import Call, Results, Weight
 
@@ -125,9 +125,21 @@ def indexed(state: ChannelState, call: Call) -> Results:
         dims = [call.given.get("dim", call.given.get("dimension", 0)) % call.args[0].dim()]
     if carried.axis in dims:
         return unknown(state, call, f"is picked by its number at {call.where}")
+    if call.name == "index_select":
+        return [carried]
     if any(state.state(tensor) is not None for tensor in tensors_in(call.args[1:])):
         return unknown(state, call)
     return moved(state, call)
+
+
+def repacked(state: ChannelState, call: Call) -> Results:
+    """Sequences of a batch put one after the other without their ends, (moments, channels), or back."""
+    before, after = (2, 1) if call.name == "_pack_padded_sequence" else (1, 2)
+    carried = state.channels(call.args[0])
+    if carried is None or carried.axis not in (None, before):
+        return unknown(state, call)
+    silent = carried.silent & (call.given.get("padding_value", 0) == 0)
+    return [TensorChannels(None if carried.axis is None else after, carried.labels, silent), None]
 
 
 def padded(state: ChannelState, call: Call) -> Results:
@@ -266,5 +278,6 @@ MOVEMENT: dict[str, Rule] = {
     "im2col": windows,
     "col2im": unwindowed,
     "slice": sliced,
+    **dict.fromkeys(PACKING, repacked),
     "constant_pad_nd": padded,
 }
