@@ -22,8 +22,8 @@ CAMPAIGNS = {  # kind: tests, tries in each of them
     "damaged plans and settings": ("test_fuzz.py::test_plans_and_settings", 7_000),
     "damaged records of runs": ("test_fuzz.py::test_the_records_of_a_run", 300),
     "command lines": ("test_fuzz.py::test_command_lines", 1_500),
-    "kills": ("test_disk.py::test_killed_twenty_times", 20),
-    "failing file operations": ("test_disk.py::test_every_operation_fails", 1),
+    "kills": ("test_failing_disk.py::test_killed_twenty_times", 20),
+    "failing file operations": ("test_failing_disk.py::test_every_operation_fails", 1),
 }
 ALWAYS = {"hostile files": ("test_fuzz.py::test_hostile_files", 1), "outputs on inputs": ("test_outputs.py", 1)}
 

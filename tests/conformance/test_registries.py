@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from netslim.core.plugins.registry import Registry
 from PIL import Image
 from torch import Tensor, nn
 from torchvision import models
@@ -25,6 +24,7 @@ from torchvision import models
 import netslim
 from netslim.core.errors import UsageError
 from netslim.core.plugins.declarations import Kind
+from netslim.core.plugins.registry import Registry
 from netslim.core.protocols import PrunableModel
 from netslim.data import load_dataset
 from netslim.data.cifar import CIFAR10, CIFAR100, CifarRelease

@@ -17,8 +17,8 @@ from fuzzing import command_line, damaged, twisted
 from verb_lines import verbs
 
 from netslim.cli.app import VERBS
+from netslim.cli.config_file import merge
 from netslim.core.archive import read_archive
-from netslim.core.config import merge
 from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.network import load
 from netslim.pruning.plan_data import read_plan

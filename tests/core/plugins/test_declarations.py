@@ -4,12 +4,12 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from netslim.core.plugins.registry import Registry
 
 from netslim.core.config import StageConfig, with_options
 from netslim.core.errors import UsageError
+from netslim.core.plugins import declarations as plugins
 from netslim.core.plugins.declarations import Kind, Option
-from netslim.core.plugins.declarations import declarations as plugins
+from netslim.core.plugins.registry import Registry
 
 SOURCE = """
 raise ImportError("this file is read, not run")

@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from netslim.core.plugins.registry import Registry
 
 from netslim.core.errors import UsageError
+from netslim.core.plugins.registry import Registry
 
 PACKAGE = "from netslim.core.plugins.registry import Registry\nREGISTRY = Registry('animal', __name__)\n"
 PLUGIN = "from {package} import REGISTRY\nREGISTRY.register('{name}')('I am a {name}')\n"

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup, Evidence
+from netslim.core.protocols import ChannelGroup
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criterion import Evidence
 from pruning.networks import Coupled
 
 

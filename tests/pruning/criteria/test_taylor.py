@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.protocols import ChannelGroup, Evidence, PrunableModel
+from netslim.core.protocols import ChannelGroup, PrunableModel
 from netslim.pruning import plan
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.criterion import Evidence
 from pruning.networks import EXAMPLE, Coupled, resnet, same, state_of
 
 
