@@ -70,7 +70,12 @@ def _holds_tensors(value: Any) -> bool:
 
 
 def _content(tensor: Tensor) -> str:
-    values = tensor.detach().cpu().contiguous()
+    """What is in a tensor; of what was expanded, the values that were there before."""
+    values = tensor.detach()
+    for dim, stride in enumerate(tensor.stride()):
+        if stride == 0 and values.shape[dim] > 1:
+            values = values.narrow(dim, 0, 1)
+    values = values.cpu().clone(memory_format=torch.contiguous_format)
     plain = values.view(torch.uint8) if values.dim() else values.reshape(1).view(torch.uint8)
     return _digest(f"{values.dtype} {tuple(values.shape)} ", plain.numpy().tobytes())
 
