@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import netslim
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs, TensorSpec, inputs_from_dict, inputs_to_dict, tensors_of
+from netslim.pruning import plan_from_dict
 
 A, B = torch.zeros(2, 3), torch.arange(6)
 
@@ -140,7 +141,7 @@ WORDS = torch.randint(0, 50, (4, 9), generator=torch.Generator().manual_seed(0))
 def test_networks_are_pruned_on_any_inputs(example: Any) -> None:
     model = Taking().eval()
     decided = netslim.plan(model, example, percent=0.3)
-    small = netslim.apply(model, netslim.plan_from_dict(json.loads(json.dumps(decided.to_dict()))))
+    small = netslim.apply(model, plan_from_dict(json.loads(json.dumps(decided.to_dict()))))
     assert small.conv.out_channels == 11
     assert netslim.verify(model, small, example).holds
 
@@ -163,6 +164,6 @@ class Clips(nn.Module):
 def test_a_batch_whose_size_matters_is_kept(clips: int) -> None:
     model, images = Clips().eval(), torch.randn(8 * clips, 3, 6, 6)
     decided = netslim.plan(model, images, percent=0.3)
-    small = netslim.apply(model, netslim.plan_from_dict(decided.to_dict()))
+    small = netslim.apply(model, plan_from_dict(decided.to_dict()))
     assert small.conv.out_channels == 11
     assert netslim.verify(model, small, images).holds

@@ -45,7 +45,6 @@ def test_zeros_beside_channels_keep_what_they_meet() -> None:
 
 
 MOVED = {
-    "roll": lambda s, y: torch.roll(y, 1, 1),
     "flip": lambda s, y: y.flip(1),
     "unfold and fold": lambda s, y: F.fold(F.unfold(y, 3, padding=1), y.shape[2:], 3, padding=1),
     "patches": lambda s, y: F.unfold(y, 2, stride=2).unflatten(1, (-1, 4)).amax(2).unflatten(2, (5, 5)),
