@@ -7,8 +7,8 @@ import pytest
 
 from netslim.core.config import StageConfig, with_options
 from netslim.core.errors import UsageError
+from netslim.core.plugins import declarations as plugins
 from netslim.core.plugins.declarations import Kind, Option
-from netslim.core.plugins.declarations import declarations as plugins
 from netslim.core.plugins.registry import Registry
 
 SOURCE = """
