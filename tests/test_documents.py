@@ -89,9 +89,7 @@ def test_the_readmes_way_in_python_runs(tmp_path: Path, monkeypatch: pytest.Monk
     assert space["plan"].after.macs == pytest.approx(0.5 * space["plan"].before.macs, rel=0.01)
 
 
-@pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
-)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_files_and_modules_that_documents_name_exist(document: Path) -> None:
     """Paths between backticks, from the root or from src/netslim, and dotted names of netslim in examples."""
     text = document.read_text()

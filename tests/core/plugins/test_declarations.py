@@ -83,7 +83,7 @@ def test_options_become_settings_with_limits() -> None:
     assert made.build({"far": 2}).model_dump() == {"far": 2, "speed": 1.5}
     assert made.model_fields["speed"].description == "animal ant: m/s"
     assert made.option_defaults() == {"speed": 1.5}
-    with pytest.raises(UsageError, match=r"^--speed 0: input should be greater than 0$"):
+    with pytest.raises(UsageError, match=r"^`speed=0`: input should be greater than 0$"):
         made.build({"speed": 0})
 
 
