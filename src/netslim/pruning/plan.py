@@ -235,7 +235,10 @@ def _scores(model: nn.Module, groups: Sequence[BoundGroup], name: str, evidence:
     score = CRITERIA.get(name).scorer(name, model, evidence)
     found = []
     for own in groups:
-        scores = score(model, own.group).detach().cpu()
+        scores = score(model, own.group).detach()
+        if scores.is_meta:
+            raise UsageError(f"{type(model).__name__} is on the meta device, without weights to score: load them first")
+        scores = scores.cpu()
         if scores.shape != (own.width,) or not scores.isfinite().all():
             raise UsageError(
                 f"criterion '{name}' gives group '{own.group.name}' no finite score for each of its {own.width} "
