@@ -11,9 +11,9 @@ where it was cut off, and tries again what did not pass. `--again` measures all 
 `verify_difference` is between masked and rebuilt network relative to each output's own size (two noise images), where
 that is above 1e-5 once more in double precision, which tells rounding from a channel in the wrong place. `alive`: the
 pruned network's outputs are finite and differ between the images. `backward`: a training step's gradients are all
-finite. `export`: torch.export of the rebuilt network at 50 %, run again. `smallest` is the least number of channels that a
-group keeps. `plan_seconds` (with the derivation of the groups at the first share only) and `apply_seconds` are CPU time
-on one thread, which is what it takes on a machine with nothing else to do.
+finite. `export`: torch.export of the rebuilt network at 50 %, run again. `smallest` is the least number of channels
+that a group keeps. `plan_seconds` (with the derivation of the groups at the first share only) and `apply_seconds` are
+CPU time on one thread, which is what it takes on a machine with nothing else to do.
 """
 
 import argparse
