@@ -182,7 +182,7 @@ def test_weights_that_fit_no_architecture(tmp_path: Path) -> None:
     [
         (
             ArchSpec(name="resnett"),
-            "unknown architecture 'resnett'; did you mean resnet or densenet? (known: densenet, resnet, vgg)",
+            "unknown architecture 'resnett'; did you mean resnet or densenet? (known: densenet, resnet, timm/NAME, torchvision/NAME, vgg)",
         ),
         (
             ArchSpec(name="resnet", arguments={"depth": 12}),
@@ -216,7 +216,9 @@ def test_a_network_of_an_architecture_that_is_not_registered_is_not_saved(tmp_pa
     class Foreign(PrunableModel):
         arch = ArchSpec(name="mine")
 
-    with pytest.raises(UsageError, match=r"^unknown architecture 'mine' \(known: densenet, resnet, vgg\)$"):
+    with pytest.raises(
+        UsageError, match=r"^unknown architecture 'mine' \(known: densenet, resnet, timm/NAME, torchvision/NAME, vgg\)$"
+    ):
         netslim.save(tmp_path / "n", Foreign())
     assert list(tmp_path.iterdir()) == []
 

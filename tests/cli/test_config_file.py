@@ -68,7 +68,7 @@ def test_set_without_a_value() -> None:
 def test_a_config_file_that_is_missing_or_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^cannot read the config file .*no.toml: No such file or directory$"):
         merge(tmp_path / "no.toml", [], {})
-    with pytest.raises(UsageError, match=r"^cannot read the config file .*: Is a directory$"):
+    with pytest.raises(UsageError, match=r"^cannot read the config file .*: it is a folder$"):
         merge(tmp_path, [], {})
 
 

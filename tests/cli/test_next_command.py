@@ -146,7 +146,7 @@ def test_every_script_is_installed_as_a_command(
     import tomllib
 
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    assert project["scripts"][installed_name(script)] == "netslim.cli.scripts:run_installed"
+    assert project["scripts"][installed_name(script)] == "netslim.cli.entry:installed_script"
     monkeypatch.setattr(sys, "argv", [f"/bin/{installed_name(script)}", "--help"])
     with pytest.raises(SystemExit) as ended:
         run_installed()

@@ -184,7 +184,7 @@ def test_an_architecture_is_pruned_saved_and_reopened(name: str, percent: float,
     plan = netslim.plan(model, IMAGES[:1], percent=percent)
     assert plan_from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
     pruned = netslim.apply(model, plan)
-    assert netslim.verify(model, pruned, IMAGES).holds
+    assert netslim.verify(model, pruned, IMAGES).agrees
     assert widths(pruned) == [len(group.keep) for group in plan.groups]
     assert netslim.measure(pruned, IMAGES) == plan.after
     netslim.save(tmp_path / "n.pth.tar", pruned)
@@ -226,7 +226,7 @@ def test_a_criterion_can_be_asked_for_by_name(name: str) -> None:
     model = small("resnet")
     plan = netslim.plan(model, IMAGES[:1], percent=0.5, criterion=name, batches=[LABELLED])
     assert plan.criterion == name
-    assert netslim.verify(model, netslim.apply(model, plan), IMAGES).holds
+    assert netslim.verify(model, netslim.apply(model, plan), IMAGES).agrees
 
 
 # Penalties

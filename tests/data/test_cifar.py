@@ -127,7 +127,7 @@ def test_what_python_3_wrote_anew_is_read(tmp_path: Path, protocol: int) -> None
         names = [b"%d.png" % number for number in range(99)]
         files[file] = pickle.dumps(held | {b"filenames": names}, protocol)
     unpacked(tmp_path, CIFAR10, files)
-    dataset = load_dataset("cifar10", tmp_path, unverified=True)
+    dataset = load_dataset("cifar10", tmp_path, unverified_data=True)
     assert dataset.class_names == tuple(f"class {index}" for index in range(10))
     assert dataset.test.labels.tolist() == [0, 1, 2]
 
@@ -149,7 +149,7 @@ def test_an_archive_member_of_any_size_is_refused_unread(tmp_path: Path) -> None
             member.size = len(files[file])
             tar.addfile(member, io.BytesIO(files[file]))
     with pytest.raises(DataError, match=r"is damaged \(\S+/test_batch claims 10,000,000,000 bytes\): delete it"):
-        load_dataset("cifar10", tmp_path, unverified=True)
+        load_dataset("cifar10", tmp_path, unverified_data=True)
 
 
 @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
@@ -162,7 +162,7 @@ def test_an_archive_that_unpacks_without_end_is_refused(
     member.type, member.size = kind, 8_000_000
     (tmp_path / CIFAR10.archive).write_bytes(gzip.compress(member.tobuf() + bytes(8_000_000) + bytes(1024)))
     with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz holds more than 2 MB, and the published file doe"):
-        load_dataset("cifar10", tmp_path, unverified=True)
+        load_dataset("cifar10", tmp_path, unverified_data=True)
 
 
 @pytest.mark.parametrize("name", [CIFAR10.archive, f"{CIFAR10.folder}/data_batch_2"])
@@ -173,7 +173,7 @@ def test_a_pipe_in_place_of_a_file_is_never_opened(tmp_path: Path, name: str) ->
     if "/" in name:  # an incomplete folder: the archive is asked, and there the pipe is
         os.mkfifo(tmp_path / CIFAR10.archive)
     with pytest.raises(DataError, match=r"^cannot read .*cifar-10-python\.tar\.gz: it is no regular file$"):
-        load_dataset("cifar10", tmp_path, unverified=True)
+        load_dataset("cifar10", tmp_path, unverified_data=True)
 
 
 @pytest.mark.parametrize(

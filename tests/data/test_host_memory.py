@@ -11,7 +11,7 @@ def test_too_much_for_the_memory_is_refused_before_it_is_tried(tmp_path: Path, m
     monkeypatch.setattr(memory_module, "available_memory", lambda: 2_000_000_000)
     with pytest.raises(
         DataError,
-        match=r"^1437 images of 2000x2000 pixels need 5.7 GB of memory and 2.0 GB are free: type a smaller --image-s",
+        match=r"^1437 images of 2000x2000 pixels need 5.7 GB of memory and 2.0 GB are free: type a smaller `image_s",
     ):
         load_dataset("digits", tmp_path, image_size=2000)
 

@@ -191,5 +191,5 @@ def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_layout_that_a_target_has_not(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="`layout=nhwc`: this target has nchw only; leave it out"):
+    with pytest.raises(UsageError, match="`layout='nhwc'`: this target has nchw only; leave it out"):
         exported(NETWORKS["vgg"](), tmp_path / "net.onnx", "onnx", Search(layout="nhwc"))

@@ -33,7 +33,7 @@ def test_eager_is_code_that_needs_no_netslim(tmp_path: Path) -> None:
 
 def test_eager_writes_torchs_own_layers_only(tmp_path: Path) -> None:
 
-    with pytest.raises(NetslimError, match="type --target pt2"):
+    with pytest.raises(NetslimError, match="type `target='pt2'`"):
         exported(nn.Sequential(nn.Conv2d(3, 2, 1), _Foreign(), nn.Flatten()), tmp_path / "net", "eager")
     assert list(tmp_path.iterdir()) == []
 

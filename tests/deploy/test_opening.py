@@ -79,7 +79,7 @@ def test_code_in_a_folder_is_not_run_without_trust(exports: Path, tmp_path: Path
     with pytest.raises(UsageError) as caught:
         opened(folder, trust=False)
     assert str(caught.value) == (
-        f"{folder} holds code (network.py), which is run only if you trust where it is from: type `trust=True`"
+        f"{folder} holds code, which runs only if you trust where it is from: type `trust=True`"
     )
     with pytest.raises(CheckpointError, match=r"network\.py is damaged: its hash is not the one in config\.json"):
         opened(folder, trust=True)

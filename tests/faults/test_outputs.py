@@ -37,25 +37,25 @@ def here(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("info m.pth.tar --json m.pth.tar", "`json=m.pth.tar` would replace the file of `model=m.pth.tar`"),
-        ("info m.pth.tar --json ./m.pth.tar", "`json=m.pth.tar` would replace"),
-        ("info m.pth.tar --json hard.pth.tar", "`json=hard.pth.tar` would replace the file of `model=m.pth.tar`"),
-        ("info m.pth.tar --json soft.pth.tar", "`json=soft.pth.tar` would replace the file of `model=m.pth.tar`"),
-        ("info m.pth.tar --json around/m.pth.tar", "`json=around/m.pth.tar` would replace"),
-        ("transfer --weights m.pth.tar --output m.pth.tar", "`output=m.pth.tar` would replace the file of `weights="),
-        ("transfer --weights m.pth.tar --plot m.pth.tar", "`plot=m.pth.tar` would replace the file of `weights="),
-        ("transfer --output q --report q", "`report=q` and `output=q` are written to the same place"),
-        ("train --resume m.pth.tar --save r --json m.pth.tar", "`json=m.pth.tar` would replace the file of `resume="),
-        ("train --save r --json r/run.json", "`json=r/run.json` and `save=r` are written to the same place"),
-        ("train --save r --json around/r/checkpoint.pth.tar", "`json=around/r/checkpoint.pth.tar` and `save=r` are"),
-        ("train --save r --json r", "`json=r` and `save=r` are written to the same place"),
-        ("prune m.pth.tar --save r --json r/plan.json", "`json=r/plan.json` and `save=r` are written to the same"),
-        ("export m.pth.tar --json m.onnx", "`json=m.onnx` and `output=m.onnx` are written to the same place"),
-        ("export m.pth.tar --target pt2 --output m.pth.tar", "`output=m.pth.tar` would replace the file of `model="),
-        ("bench m.pth.tar --save r --json r/bench.csv", "`json=r/bench.csv` and `save=r` are written to the same"),
-        ("demo --save r --json r/final/model_best.pth.tar", "`json=r/final/model_best.pth.tar` and `save=r` are"),
-        ("train --config c.toml --json c.toml --save r", "`json=c.toml` would replace the file of `config=c.toml`"),
-        ("train --save r --teacher r/model_best.pth.tar", "`save=r` would replace the file of `teacher=r/model_best"),
+        ("info m.pth.tar --json m.pth.tar", "--json m.pth.tar would replace the file of MODEL m.pth.tar"),
+        ("info m.pth.tar --json ./m.pth.tar", "--json m.pth.tar would replace"),
+        ("info m.pth.tar --json hard.pth.tar", "--json hard.pth.tar would replace the file of MODEL m.pth.tar"),
+        ("info m.pth.tar --json soft.pth.tar", "--json soft.pth.tar would replace the file of MODEL m.pth.tar"),
+        ("info m.pth.tar --json around/m.pth.tar", "--json around/m.pth.tar would replace"),
+        ("transfer --weights m.pth.tar --output m.pth.tar", "--output m.pth.tar would replace the file of --weights"),
+        ("transfer --weights m.pth.tar --plot m.pth.tar", "--plot m.pth.tar would replace the file of --weights"),
+        ("transfer --output q --report q", "--report q and --output q are written to the same place"),
+        ("train --resume m.pth.tar --save r --json m.pth.tar", "--json m.pth.tar would replace the file of --resume"),
+        ("train --save r --json r/run.json", "--json r/run.json and --save r are written to the same place"),
+        ("train --save r --json around/r/checkpoint.pth.tar", "--json around/r/checkpoint.pth.tar and --save r are"),
+        ("train --save r --json r", "--json r and --save r are written to the same place"),
+        ("prune m.pth.tar --save r --json r/plan.json", "--json r/plan.json and --save r are written to the same"),
+        ("export m.pth.tar --json m.onnx", "--json m.onnx and --output m.onnx are written to the same place"),
+        ("export m.pth.tar --target pt2 --output m.pth.tar", "--output m.pth.tar would replace the file of MODEL"),
+        ("bench m.pth.tar --save r --json r/bench.csv", "--json r/bench.csv and --save r are written to the same"),
+        ("demo --save r --json r/final/model_best.pth.tar", "--json r/final/model_best.pth.tar and --save r are"),
+        ("train --config c.toml --json c.toml --save r", "--json c.toml would replace the file of --config c.toml"),
+        ("train --save r --teacher r/model_best.pth.tar", "--save r would replace the file of --teacher r/model_best"),
     ],
 )
 def test_an_output_on_an_input(netslim: Netslim, here: Path, line: str, message: str) -> None:
@@ -64,7 +64,7 @@ def test_an_output_on_an_input(netslim: Netslim, here: Path, line: str, message:
     code, err = netslim(*line.split())
     assert (code, err.count("\n")) == (2, 1), err
     assert err.startswith(f"netslim: error: {message}")
-    assert "type another name for `" in err
+    assert "type another name for --" in err
     assert digest(here / "m.pth.tar") == before
     assert not (here / "r").exists()
 

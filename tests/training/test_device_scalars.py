@@ -13,7 +13,7 @@ from netslim.training.penalties.strength import Progress
 def test_inside_both_read_tensors_and_outside_their_own_numbers(make_tiny: Callable[[], nn.Module]) -> None:
     model = make_tiny()
     optimizer = build_sgd(model, lr=0.1, momentum=0.9, weight_decay=0.0, scale_decay=False)
-    penalty = PENALTIES.get("l1")(model, 0.02)
+    penalty = PENALTIES.get("l1").build(model, 0.02)
     dials = Dials(optimizer, penalty, torch.device("cpu"))
     with pytest.raises(ValueError, match="x"), dials.read():  # noqa: PT012
         rates = [group["lr"] for group in optimizer.param_groups]
@@ -34,7 +34,7 @@ def test_a_step_from_dials_has_the_bits_of_one_from_numbers(make_tiny: Callable[
     for dialled in (False, True):
         model = make_tiny()
         optimizer = build_sgd(model, lr=0.1, momentum=0.9, weight_decay=0.01)
-        penalty = PENALTIES.get("l1")(model, 0.02)
+        penalty = PENALTIES.get("l1").build(model, 0.02)
         penalty.advance(Progress(done=1.0, epochs=3))
         dials = Dials(optimizer, penalty, torch.device("cpu"))
         for rate in (0.1, 0.03):

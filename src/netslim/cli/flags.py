@@ -10,6 +10,7 @@ from netslim.cli.verbs import VERBS
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+_OF_EVERY_VERB = {"config", "set", "json", "debug"}
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _SETTING = re.compile(rf"`([a-z_]\w*)(?:=({_QUOTED}|[^`]*))?`")
 
@@ -40,9 +41,11 @@ def words_of(name: str, value: object) -> list[str]:
 def _flag(found: re.Match[str]) -> str:
     name, value = found[1], found[2]
     info = _settings().get(name)
-    if info is None:
+    if info is None and name not in _OF_EVERY_VERB:
         return found[0]
-    if info.annotation in (bool, bool | None) and value in ("True", "False"):
+    if info is not None and value is not None and name in _positional():
+        return f"{name.upper()} {value}"
+    if info is not None and info.annotation in (bool, bool | None) and value in ("True", "False"):
         return _switch(name, info, on=value == "True")
     if value is None:
         return flag_of(name)
@@ -68,6 +71,17 @@ def group_of(info: "FieldInfo") -> str:
 def _extra(info: "FieldInfo") -> dict[str, Any]:
     extra: Any = info.json_schema_extra
     return extra if isinstance(extra, dict) else {}
+
+
+@functools.cache
+def _positional() -> set[str]:
+    """The settings that are given without a flag, whatever the verb."""
+    everywhere = {name for verb in VERBS.values() for name in verb.positional}
+    return {
+        name
+        for name in everywhere
+        if all(name in verb.positional for verb in VERBS.values() if name in verb.settings().model_fields)
+    }
 
 
 @functools.cache

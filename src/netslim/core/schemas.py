@@ -90,8 +90,8 @@ class ParameterGroup(FileModel):
 class OptimizerState(FileModel):
     """An optimizer's state in torch's format."""
 
-    state: dict[Any, dict[str, Any]]
-    param_groups: Annotated[list[ParameterGroup], Field(min_length=1)]
+    state: dict[Any, dict[str, Any]] = Field(default_factory=dict)
+    param_groups: list[ParameterGroup] = Field(default_factory=list)
 
 
 class TopLevel(FileModel):

@@ -91,9 +91,7 @@ def open_file(path: Path, load: Callable[[Path], nn.Module], trust: bool = False
             if target.suffix and not path.is_file():
                 raise CheckpointError(f"no such file: {path}")
             if target.holds_code and not trust:
-                raise UsageError(
-                    f"{path} holds code, which is run only if you trust where it is from: type `trust=True`"
-                )
+                raise UsageError(f"{path} holds code, which runs only if you trust where it is from: type `trust=True`")
             found = target.runnable(path, facts)
             return Opened(path, target.engines, found.shape, found.macs, start=found.start)
     return Opened(path, ENGINES, None, None, model=load(path))

@@ -53,8 +53,8 @@ def _unknown_architecture(name: str) -> UsageError:
     same = [f"{library}/{name}" for library, names in of_libraries.items() if name in names]
     short = {model: f"{library}/{model}" for library in LIBRARIES.names() for model in of_libraries[library]}
     short |= {family: family for family in ARCHITECTURES.names()}
-    alike = [model for model in sorted(short, key=len) if model.startswith(name.lower())][:3] or nearest(name, short)
-    near = same or [short[model] for model in alike]
+    longer = [short[model] for model in sorted(short, key=len) if model.startswith(name.lower())]
+    near = same or longer[:3] or nearest(name, ARCHITECTURES.names())
     return unknown_name("architecture", name, [*ARCHITECTURES.names(), *library_networks()], near)
 
 

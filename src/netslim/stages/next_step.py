@@ -48,6 +48,8 @@ def next_step(verb: str, config: StageConfig, result: Mapping[str, Any]) -> Next
     Raises:
         CheckpointError: the file that the step wrote is damaged.
     """
+    if "file" not in result:
+        return None
     file = _written(config, result)
     found = _following(verb, config, file)
     if found is None or not file.exists():

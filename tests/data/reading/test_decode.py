@@ -76,7 +76,7 @@ def test_different_sizes_ask_for_a_size(root: Path) -> None:
         load_dataset("folder", root)
     assert str(caught.value) == (
         f"the images differ in size ({root / 'train' / 'ant' / '0.png'} is 8x8, {other} is 9x7): "
-        "type --image-size N to bring all of them to NxN pixels"
+        "type `image_size=N` to bring all of them to NxN pixels"
     )
 
 

@@ -43,7 +43,7 @@ CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
         ),
         (
             {"arch": "resnext"},
-            "unknown architecture 'resnext'; did you mean resnet or densenet? (known: densenet, resnet, vgg)",
+            "unknown architecture 'resnext'; did you mean resnet or densenet? (known: densenet, resnet, timm/NAME, torchvision/NAME, vgg)",
         ),
     ],
 )

@@ -2,7 +2,6 @@
 
 import math
 import re
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -175,7 +174,7 @@ def test_with_several_processes_names_are_those_of_the_bare_network(monkeypatch:
             super().__init__()
             self.module = module
 
-    monkeypatch.setattr("netslim.training.penalties.own_loop.DistributedDataParallel", Wrapped)
+    monkeypatch.setattr("netslim.core.networks.wrappers.DistributedDataParallel", Wrapped)
     wrapped = Wrapped(nn.Sequential(scaled(nn.BatchNorm2d(3))))
     penalty = netslim.penalty(wrapped, strength=1.0, weights={"0": torch.tensor([1.0, 0.0, 10.0])})
     assert penalty.value() == pytest.approx(0.5 + 0.2)
@@ -199,7 +198,7 @@ def test_schedule_and_warm_up_follow_what_is_said_of_the_training() -> None:
         ({"name": "proximale"}, "unknown penalty 'proximale'; did you mean proximal"),
         ({"strength": -1.0}, "strength -1.0: a penalty has a finite one of 0 or more"),
         ({"strength": math.nan}, "strength nan: a penalty has a finite one of 0 or more"),
-        ({"polarityy": 1.0}, "unknown penalty option 'polarityy'; did you mean polarity"),
+        ({"name": "polarization", "polarityy": 1.0}, "unknown penalty option 'polarityy'; did you mean polarity"),
         ({"schedule": "cosin"}, "unknown penalty schedule 'cosin'; did you mean cosine"),
         ({"weights": {"1": VALUES}}, "weights['1']: the network has no BatchNorm with scales of this name"),
     ],
@@ -227,11 +226,3 @@ def test_refusals_of_step_sizes(kind: str) -> None:
     with pytest.raises(UsageError) as error:
         netslim.penalty(norm, kind, strength=1.0, optimizer=sgd(nn.Linear(1, 1)))
     assert str(error.value) == ("the optimizer has none of the network's scales: give the one that trains this network")
-
-
-def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = (netslim.penalty.__doc__ or "").splitlines()
-    start = next(number for number, line in enumerate(lines) if line.endswith("import torch, netslim"))
-    end = next(number for number, line in enumerate(lines) if "print(" in line)
-    exec(textwrap.dedent("\n".join(lines[start : end + 1])), {})  # noqa: S102
-    assert len(capsys.readouterr().out.split()) == 2

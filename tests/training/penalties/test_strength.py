@@ -42,6 +42,6 @@ def test_refusals() -> None:
     with pytest.raises(UsageError) as error:
         check_schedule("constant", 10, 10)
     assert str(error.value) == (
-        "--penalty-warmup 10: with --epochs 10 the penalty would never reach its strength; type fewer than 10 epochs "
+        "`penalty_warmup=10`: with `epochs=10` the penalty would never reach its strength; type fewer than 10 epochs "
         "of warm-up"
     )

@@ -38,6 +38,7 @@ def plain(model: nn.Module) -> nn.Module:
     Raises:
         UsageError: a network that torch scripted, that has no values yet, or whose shapes are not known yet.
     """
+    model = unwrapped(model)
     _check(model)
     if not any(_computed(module) or compiled_from(module) is not None for module in model.modules()):
         return model
