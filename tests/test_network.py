@@ -182,7 +182,8 @@ def test_weights_that_fit_no_architecture(tmp_path: Path) -> None:
     [
         (
             ArchSpec(name="resnett"),
-            "unknown architecture 'resnett'; did you mean resnet or densenet? (known: densenet, resnet, timm/NAME, torchvision/NAME, vgg)",
+            "unknown architecture 'resnett'; did you mean resnet or densenet? "
+            "(known: densenet, resnet, timm/NAME, torchvision/NAME, vgg)",
         ),
         (
             ArchSpec(name="resnet", arguments={"depth": 12}),

@@ -16,7 +16,7 @@ from netslim.models import build, create_model, recognise
             "resnet18",
             "unknown architecture 'resnet18'; did you mean torchvision/resnet18 or timm/resnet18? (known: densenet, ",
         ),
-        ("resnt", "unknown architecture 'resnt'; did you mean resnet or "),
+        ("resnt", "unknown architecture 'resnt'; did you mean resnet? "),
         ("mlp", "unknown architecture 'mlp' (known: densenet, resnet, timm/NAME, torchvision/NAME, vgg)"),
     ],
 )

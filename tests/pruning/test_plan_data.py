@@ -45,13 +45,16 @@ GOOD = plan(Coupled(), EXAMPLE, percent=0.5).to_dict()
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({}, "this is no prune plan: KeyError 'arch'"),
-        ({key: value for key, value in GOOD.items() if key != "groups"}, "this is no prune plan: KeyError 'groups'"),
-        (GOOD | {"groups": [{"name": "sum", "total": 8}]}, "this is no prune plan: KeyError 'keep'"),
-        (GOOD | {"percent": "half"}, "this is no prune plan: ValueError could not convert string to float: 'half'"),
+        ({}, "this is no prune plan: arch: field required"),
+        (
+            {key: value for key, value in GOOD.items() if key != "groups"},
+            "this is no prune plan: groups: field required",
+        ),
+        (GOOD | {"groups": [{"name": "sum", "total": 8}]}, "this is no prune plan: groups.0.keep: field required"),
+        (GOOD | {"percent": "half"}, "this is no prune plan: percent: input should be a valid number"),
         (
             GOOD | {"min_channels": float("inf")},
-            "this is no prune plan: OverflowError cannot convert float infinity to integer",
+            "this is no prune plan: min_channels: input should be a valid integer",
         ),
     ],
 )

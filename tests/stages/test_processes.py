@@ -166,7 +166,7 @@ def test_the_guides_five_steps(start: Start, folder: Path, tmp_path: Path) -> No
     for step in steps:
         process = start(*step, cwd=tmp_path)
         assert process.wait() == 0, f"{step}: {process.err}"
-        assert process.err == ""
+        assert not [line for line in process.err.splitlines() if not line.startswith("netslim: note: ")]
     assert load(tmp_path / "for_cifar10.pth.tar").arch.arguments["num_classes"] == 10
     small, final = load(tmp_path / "pruned/pruned.pth.tar"), load(tmp_path / "final_model/model_best.pth.tar")
     assert small.plan is not None

@@ -91,7 +91,7 @@ def _holds_tensors(value: Any) -> bool:
 
 
 def _content(tensor: Tensor) -> str:
-    values = _narrowed(tensor.detach().cpu()).contiguous()
+    values = _narrowed(tensor.detach().cpu()).clone(memory_format=torch.contiguous_format)
     plain = values.view(torch.uint8) if values.dim() else values.reshape(1).view(torch.uint8)
     return _digest(f"{values.dtype} {tuple(values.shape)} ", plain.numpy().tobytes())
 

@@ -102,8 +102,11 @@ def asks_for_mode(model: nn.Module) -> bool:
     return any(_names_training(code) for code in codes)
 
 
+_KNOWN = ("torch.", "torchvision.ops.", "timm.layers.")  # what these do in training alone: noise for images or numbers
+
+
 def _is_torchs(kind: type) -> bool:
-    return kind is object or kind.__module__.partition(".")[0] == "torch"
+    return kind is object or f"{kind.__module__}.".startswith(_KNOWN)
 
 
 def _names_training(code: CodeType) -> bool:

@@ -43,7 +43,9 @@ CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
         ),
         (
             {"arch": "resnext"},
-            "unknown architecture 'resnext'; did you mean resnet or densenet? (known: densenet, resnet, timm/NAME, torchvision/NAME, vgg)",
+            "unknown architecture 'resnext'; did you mean timm/resnext26ts or torchvision/resnext50_32x4d or "
+            "timm/resnext50d_32x4d? "
+            "(known: densenet, resnet, timm/NAME, torchvision/NAME, vgg)",
         ),
     ],
 )
