@@ -47,8 +47,8 @@ def find_groups(model: nn.Module, inputs: Inputs) -> Derivation:
         except DoesNotRunError as error:
             try:
                 return _find_groups(model, given)
-            except DoesNotRunError:
-                raise error from None
+            except DoesNotRunError as again:
+                raise (again if again.hint else error) from None
 
 
 def _dtype_of(model: nn.Module) -> torch.dtype | None:

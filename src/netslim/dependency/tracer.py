@@ -39,7 +39,11 @@ _ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the
 
 
 class DoesNotRunError(UsageError):
-    """The network can't take such inputs."""
+    """The network can't take such inputs; `hint` says what it could take, if that is known."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message + hint)
+        self.hint = hint
 
 
 class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
@@ -219,7 +223,8 @@ def running(model: nn.Module, inputs: Inputs) -> Iterator[None]:
         runs_with_batch = inputs.is_single and _cause(model, inputs.map(_with_batch)) is None
         hint = "; it runs on an example with a batch dimension: give example[None]" if runs_with_batch else ""
         raise DoesNotRunError(
-            f"{type(model).__name__} does not run on an input of {size}: {type(cause).__name__}: {text}{hint}"
+            f"{type(model).__name__} does not run on an input of {size}: {type(cause).__name__}: {text}",
+            hint,
         ) from error
 
 

@@ -176,7 +176,8 @@ def silence_(model: nn.Module, group: ChannelGroup, gone: list[int], *, shift: b
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for part in group.slices:
         tensor = tensors[part.tensor]
-        factor = part.tensor in scales or sum(size > 1 for size in tensor.shape) > 1
+        matrix = sum(size > 1 for size in tensor.shape) > 1 and tensor.shape[0] > 1  # (1, C, H, W) is added, or a gate
+        factor = part.tensor in scales or matrix
         factor &= not _reads_what_it_gives(model, part.tensor)
         if part.gives and gone and (factor or not shift):
             tensor.index_fill_(part.dim, part.positions[gone].flatten().to(tensor.device), 0)
