@@ -35,7 +35,7 @@ def candidates(pattern: re.Pattern[str]) -> Iterator[tuple[str, nn.Module, tuple
         config = getattr(network, "default_cfg", {}) or {}
         side = 299 if name == "inception_v3" else config.get("input_size", (3, 224, 224))[-1]
         yield f"{library}/{name}", network, (2, 3, side, side)
-    for names, shape in ((SEGMENTATION, (2, 3, 224, 224)), (VIDEO, (2, 3, 8, 112, 112))):
+    for names, shape in ((SEGMENTATION, (2, 3, 224, 224)), (VIDEO, (2, 3, 16, 224, 224))):
         for name in names:
             if pattern.search(f"torchvision/{name}"):
                 yield f"torchvision/{name}", torchvision_models.get_model(name, weights=None, **_quiet(name)), shape

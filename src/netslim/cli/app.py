@@ -1,5 +1,6 @@
 """The `netslim` command: one verb per stage, each made from its configuration."""
 
+import io
 import signal
 import sys
 import warnings
@@ -178,4 +179,7 @@ def _explained(error: Exception) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line; exits with 0, 2 for usage errors, 1 for other errors, 130/143 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name from a file may hold what the terminal's encoding does not
+            stream.reconfigure(errors="backslashreplace")
     app(args=arguments if arguments is not None else sys.argv[1:], prog_name="netslim")

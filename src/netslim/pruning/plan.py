@@ -1,8 +1,6 @@
 """Which channels go: a ranking of scores, as in Liu et al. 2017, section 3, cut where a budget is met."""
 
-import math
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -27,6 +25,7 @@ from netslim.dependency.meta import cost_of, products_of
 from netslim.dependency.tracer import running
 from netslim.models import build
 from netslim.pruning.budget.cost_model import CostModel
+from netslim.pruning.budget.group_limits import limits_of
 from netslim.pruning.budget.latency import Stopwatch, within
 from netslim.pruning.budget.ranking import Ranking, ranked
 from netslim.pruning.budget.request import Request, requested
@@ -112,7 +111,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
     costs = _cost_model(model, found, groups, inputs)
     ranking = ranked(_scores(model, groups.scored, criterion, _evidence(groups, costs, seed, batches)), per_layer)
-    limits = _limits(found.groups, groups.scored, min_channels, round_to)
+    limits = limits_of(found.groups, groups.scored, min_channels, round_to)
     before = _cost_before(model, inputs, costs)
     blank = PrunePlan(
         arch=getattr(model, "arch", None) if isinstance(model, PrunableModel) else None,
@@ -260,29 +259,6 @@ def _scores(model: nn.Module, groups: Sequence[BoundGroup], name: str, evidence:
             )
         found.append(scores[own.channels])
     return found
-
-
-def _limits(every: Sequence[BoundGroup], groups: Sequence[BoundGroup], min_channels: int, round_to: int) -> Limits:
-    """Floors, and multiples in channels: one channel of a group may be several of a layer.
-
-    A group may be emptied if all groups of its branch may.
-    """
-    numbers = {own.group.name: number for number, own in enumerate(groups)}
-    branches = defaultdict(list)
-    for group in (own.group for own in every):
-        if group.branch is not None:
-            branches[group.branch].append(numbers.get(group.name, -1))
-    removable = [own for own in branches.values() if -1 not in own]
-    least = [max(1, min_channels)] * len(groups)
-    for number in (number for own in removable for number in own):
-        least[number] = min_channels
-    widths = [len(own.channels) for own in groups]
-    entries = [own.slices[0].positions.shape[1] for own in groups]
-    return Limits(
-        floors=[min(floor, width) for floor, width in zip(least, widths, strict=True)],
-        multiples=[round_to // math.gcd(round_to, entry) for entry in entries],
-        branches=removable,
-    )
 
 
 def _parts(model: nn.Module, groups: Candidates, kept: Mapping[str, Sequence[int]]) -> tuple[GroupPlan, ...]:

@@ -21,6 +21,8 @@ from torch.utils._pytree import tree_map as tree_map
 
 # Compiler
 
+COMPILED = "OptimizedModule"  # the class of what torch.compile returns
+
 
 class PlainSGD(torch.optim.SGD):
     """torch's SGD, never compiled.
@@ -139,12 +141,17 @@ def module_in(frame: FrameType, names: Mapping[int, str]) -> str | None:
     return names.get(id(frame.f_locals.get("self")))
 
 
+def holds_compiled(model: nn.Module) -> bool:
+    """Whether `torch.compile` wrapped the network or a part of it."""
+    return any(type(module).__name__ == COMPILED for module in model.modules())
+
+
 def compiled_from(module: nn.Module) -> nn.Module | None:
     """The network that `torch.compile` was given, or None: its class stands in a private module (since 2.0).
 
     The compiler is not imported to ask: what it did not compile is not of this class.
     """
-    if type(module).__name__ != "OptimizedModule":
+    if type(module).__name__ != COMPILED:
         return None
     inner: nn.Module | None = module.__dict__.get("_modules", {}).get("_orig_mod")
     return inner

@@ -13,7 +13,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.torch_internals import compiled_from
+from netslim.core.networks.torch_internals import compiled_from, holds_compiled
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -40,7 +40,7 @@ def plain(model: nn.Module) -> nn.Module:
     """
     model = unwrapped(model)
     _check(model)
-    if not any(_computed(module) or compiled_from(module) is not None for module in model.modules()):
+    if not holds_compiled(model) and not any(map(_computed, model.modules())):
         return model
     known = {id(value): value.detach().clone() for module in model.modules() for value in _loose_tensors(module)}
     copied = copy.deepcopy(model, known)

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.processes.distributed import World, join
 from netslim.core.runlog import RunStatus
 from netslim.cost import measure
-from netslim.data import ImageDataset, Split, TrainBatches, evaluation_batches, split_validation
+from netslim.data import Split, TrainBatches, evaluation_batches
 from netslim.network import describe, restore
 from netslim.report.console import say
 from netslim.report.progress import TrainingProgress
@@ -27,6 +26,7 @@ from netslim.stages.train.facts import precision_of, training_facts
 from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
 from netslim.stages.train.initial_model import start_model, take_up_momentum_
 from netslim.stages.train.messages import BY_ACCURACY, BY_OBJECTIVE, arguments, processes, summary
+from netslim.stages.train.splits import splits_of
 from netslim.stages.train.step_setup import build_step, check_step, graphs_for, open_teacher, recorder_for
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.lone_images import least_share
@@ -84,15 +84,6 @@ def check(config: TrainConfig) -> None:
             fresh_model(config.arch, config.depth, config.stem)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Splits:
-    """What is trained on, what chooses the model, and what is only looked at once at the end."""
-
-    train: Split
-    select: Split
-    test: Split
-
-
 class Phase:
     """One run of the training stage in its directory.
 
@@ -110,7 +101,7 @@ class Phase:
         self.device = device
         _check_world(config, world)
         self.dataset = world.one_after_the_first(lambda: open_dataset(config.dataset, config))
-        self.splits = _splits(self.dataset, config, device)
+        self.splits = splits_of(self.dataset, config, device)
         self.facts = dataset_facts(self.dataset, config)
         teacher = open_teacher(config, self.dataset, self.device)
         previous = files.previous()
@@ -297,11 +288,3 @@ def _check_world(config: TrainConfig, world: World) -> None:
             f"`batch_size={config.batch_size}` has no image for each of {world.size} processes in each of "
             f"{config.accumulate} parts: type `batch_size={world.size * config.accumulate}` or more"
         )
-
-
-def _splits(dataset: ImageDataset, config: TrainConfig, device: torch.device) -> Splits:
-    """The splits; what every epoch is judged on is on the device."""
-    if config.select_on == "test":
-        return Splits(train=dataset.train, select=dataset.test.on(device), test=dataset.test)
-    train, val = split_validation(dataset.train, config.val_share, config.seed)
-    return Splits(train=train, select=val.on(device), test=dataset.test)

@@ -1,0 +1,25 @@
+"""Which images a phase trains on, chooses by, and reports."""
+
+from dataclasses import dataclass
+
+import torch
+
+from netslim.data import ImageDataset, Split, split_validation
+from netslim.stages.train.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Splits:
+    """What is trained on, what chooses the model, and what is only looked at once at the end."""
+
+    train: Split
+    select: Split
+    test: Split
+
+
+def splits_of(dataset: ImageDataset, config: TrainConfig, device: torch.device) -> Splits:
+    """The splits; what every epoch is judged on is on the device."""
+    if config.select_on == "test":
+        return Splits(train=dataset.train, select=dataset.test.on(device), test=dataset.test)
+    train, val = split_validation(dataset.train, config.val_share, config.seed)
+    return Splits(train=train, select=val.on(device), test=dataset.test)
