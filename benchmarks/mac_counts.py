@@ -58,7 +58,7 @@ def row(name: str, network: nn.Module, shape: tuple[int, ...]) -> dict[str, Any]
         "shape": "x".join(map(str, shape)),
         "macs": ours.total,
         "of_activations": ours.activations,
-        "torch": theirs,
+        "counter": theirs,
         "equal": ours.total + ours.activations == theirs,
     }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("transfer", "any_network", "pruning", "training", "speed")),
+    *(f"docs/{name}.md" for name in ("transfer", "any_network", "pruning", "training", "speed", "reliability")),
 )
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -410,6 +410,14 @@ def score(row: dict[str, str] | None) -> str:
     return f"{mean} ± {100 * float(row['sd']):.2f}" if row["sd"] else mean
 
 
+def faults() -> str:
+    """The campaigns against files, processes and command lines."""
+    rows = read("faults")
+    lines = [(row["kind"], f"{int(row['tries']):,}", f"{int(row['failures']):,}") for row in rows]
+    made = f"Run on {rows[0]['date']} at commit `{rows[0]['commit']}`."
+    return f"{markdown(('kind', 'tries', 'failures'), lines)}\n\n{made}"
+
+
 TABLES = {
     "demo": demo,
     "fashion-mnist": fashion_mnist,
@@ -433,6 +441,7 @@ TABLES = {
     "any-network": any_network,
     "any-network-families": any_network_families,
     "torch-pruning": torch_pruning,
+    "faults": faults,
 }
 
 

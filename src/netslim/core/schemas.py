@@ -111,6 +111,21 @@ class Parent(FileModel):
     sha256: str | None = None
 
 
+class RunResult(FileModel):
+    """What is shown of a run that was finished before, where it is there."""
+
+    file: str = ""
+    selected_on: str = ""
+    chosen_by: str = ""
+    best_top1: Finite = 0.0
+    best_epoch: Count = 0
+    test_top1: Finite = 0.0
+    params: Count = 0
+    channels: Count = 0
+    kept: Count = 0
+    rows: list[dict[str, Any]] = Field(default_factory=list)
+
+
 class RunRecord(FileModel):
     """`run.json`."""
 
@@ -119,7 +134,7 @@ class RunRecord(FileModel):
     status: Literal["new", "running", "finished"]
     config: dict[str, Any]
     parents: dict[str, Parent]
-    result: dict[str, Any] | None = None
+    result: RunResult | None = None
     choices: dict[str, Any] | None = None
 
 

@@ -22,3 +22,14 @@ def test_a_given_one_is_taken() -> None:
 def test_an_unknown_target_has_none() -> None:
     with pytest.raises(UsageError, match=r"^unknown [a-z ]*target 'onx'.*onnx"):
         output_of(Path("pruned.pth.tar"), "onx", None)
+
+
+def test_the_root_has_no_place_beside_it() -> None:
+    with pytest.raises(UsageError, match=r"^/ holds no network"):
+        output_of(Path("/"), "onnx", None)
+
+
+def test_the_folder_one_stands_in_has_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "small").mkdir()
+    monkeypatch.chdir(tmp_path / "small")
+    assert output_of(Path(), "onnx", None) == tmp_path / "small.onnx"

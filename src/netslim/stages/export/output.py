@@ -2,12 +2,22 @@
 
 from pathlib import Path
 
+from netslim.core.errors import UsageError
 from netslim.deploy import TARGETS
 
 ENDING = ".pth.tar"
 
 
 def output_of(model: Path, target: str, output: Path | None) -> Path:
-    """The file or folder to write: as given, or beside the checkpoint. Raises UsageError for an unknown target."""
-    suffix, stem = TARGETS.get(target).suffix, model.name.removesuffix(ENDING)
-    return output or model.with_name(f"{stem}{suffix}" if suffix else f"{stem}-{target}")
+    """The file or folder to write: as given, or beside the checkpoint.
+
+    Raises UsageError for an unknown target, and for what has no place beside it.
+    """
+    suffix = TARGETS.get(target).suffix
+    if output:
+        return output
+    named = model if model.name else model.resolve()  # "." is the folder that one stands in
+    if not named.name:
+        raise UsageError(f"{model} holds no network; give a file as `netslim train` or `netslim prune` writes them")
+    stem = named.name.removesuffix(ENDING)
+    return named.with_name(f"{stem}{suffix}" if suffix else f"{stem}-{target}")
