@@ -184,18 +184,20 @@ def _flat(traced: fx.GraphModule, example: Tensor) -> fx.GraphModule:
     for node in traced.graph.nodes:
         node.type = None  # an annotation may name classes that the graph's code doesn't have
         if node.op == "call_module":
-            layer, node.target = layer_of(node), _free(str(node.target).replace(".", "_"), root)
+            layer, node.target = layer_of(node), _free(str(node.target), root)
             root[node.target] = copy.deepcopy(layer)
         elif node.op == "get_attr":
-            value, node.target = _tensor(traced, str(node.target)), _free(str(node.target).replace(".", "_"), root)
+            value, node.target = _tensor(traced, str(node.target)), _free(str(node.target), root)
             root[node.target] = value.detach().clone()
     network = fx.GraphModule(root, traced.graph, "Network").eval()
     annotate(network, example)
     return network
 
 
-def _free(name: str, taken: dict[str, Any]) -> str:
-    number = 0
+def _free(target: str, taken: dict[str, Any]) -> str:
+    """A name for an attribute that is not taken; those of a Sequential's layers are numbers, which are no names."""
+    name = target.replace(".", "_")
+    name, number = f"layer_{name}" if name[0].isdigit() else name, 0
     while (found := f"{name}_{number}" if number else name) in taken:
         number += 1
     return found

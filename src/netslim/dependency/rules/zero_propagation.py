@@ -12,7 +12,7 @@ from torch import Tensor
 from netslim.core.networks.torch_internals import tree_map
 from netslim.dependency.trace import Call
 
-_SAMPLES = torch.tensor([-2.0, -0.3, 0.4, 1.7])
+_SAMPLES = torch.tensor([-2.0, -0.3, 0.0, 0.4, 1.7])
 
 
 def silence(call: Call, operands: Sequence[Tensor], silents: Sequence[Tensor]) -> Tensor:
@@ -38,11 +38,12 @@ def _vanishes(call: Call, operands: Sequence[Tensor], zero: Sequence[bool]) -> b
     except Exception:  # it does not take such samples
         return False
     first = result[0] if isinstance(result, tuple | list) else result
-    return bool((first == 0).all())
+    undefined = first.isnan()  # 0 / 0, where the network itself has no value
+    return bool(((first == 0) | undefined).all() and not undefined.all())
 
 
 def _sample(dtype: torch.dtype, place: int, is_zero: bool) -> Tensor:
-    values = torch.zeros(4) if is_zero else _shuffled(place)
+    values = torch.zeros_like(_SAMPLES) if is_zero else _shuffled(place)
     return values > 0 if dtype == torch.bool else values.to(dtype)
 
 

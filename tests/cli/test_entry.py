@@ -1,0 +1,57 @@
+"""Where the command starts and ends: handled signals first, then the verb's own exit code."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from netslim.cli import app, entry, scripts
+from netslim.core.processes import signals
+
+
+def test_signals_are_handled_before_the_verb_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(signals, "install", lambda: order.append("signals"))
+    monkeypatch.setattr(app, "main", lambda: order.append("verb"))
+    entry.main()
+    assert order == ["signals", "verb"]
+
+
+def test_a_stop_after_the_verb_is_one_line_and_the_code_of_the_signal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped() -> None:
+        raise signals.Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr(signals, "install", lambda: None)
+    monkeypatch.setattr(app, "main", stopped)
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert (ended.value.code, capsys.readouterr().err) == (143, "netslim: terminated\n")
+
+
+@pytest.mark.parametrize(
+    ("processes", "code", "at_once"), [("2", 3, [3]), ("2", "lost", [1]), ("2", 0, []), ("2", None, []), ("1", 3, [])]
+)
+def test_one_of_several_processes_that_fails_waits_for_no_other(
+    processes: str, code: int | str | None, at_once: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes: list[int] = []
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    monkeypatch.setattr(signals, "install", lambda: None)
+    monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setattr(app, "main", lambda: sys.exit(code))
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert (codes, ended.value.code) == (at_once, code)
+
+
+def test_a_script_is_the_one_that_is_named_or_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(signals, "install", lambda: None)
+    monkeypatch.setattr(scripts, "run", started.append)
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/netslim-transfer-weights"])
+    entry.script("main.py")
+    entry.installed_script()
+    assert started == ["main.py", "transfer_weights.py"]

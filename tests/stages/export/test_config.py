@@ -1,0 +1,22 @@
+"""Settings of an export."""
+
+from pathlib import Path
+
+import pytest
+
+from netslim.core.errors import UsageError
+from netslim.stages.export.config import ExportConfig
+
+
+def test_an_export_is_written_beside_the_checkpoint() -> None:
+    onnx = ExportConfig(model=Path("run/net.pth.tar"))
+    assert (onnx.target, onnx.output, onnx.batch_size) == ("onnx", None, 1)
+    (use,) = onnx.writes()
+    assert (use.path.parent, use.path.suffix, use.names) == (Path("run"), ".onnx", ())
+    (folder,) = ExportConfig(model=Path("run/net.pth.tar"), target="eager").writes()
+    assert (folder.path.parent, folder.path.suffix, folder.names) == (Path("run"), "", ("*",))
+
+
+def test_widths_are_multiples_of_one_at_least() -> None:
+    with pytest.raises(UsageError, match=r"^`pad=0`: input should be greater than or equal to 1$"):
+        ExportConfig.build({"model": "a", "pad": 0})

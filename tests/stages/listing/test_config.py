@@ -1,0 +1,17 @@
+"""Settings of `netslim list`."""
+
+import pytest
+
+from netslim.core.errors import UsageError
+from netslim.stages.listing.config import ALL, KINDS, ListConfig
+
+
+def test_every_kind_of_plug_in_can_be_listed() -> None:
+    assert ALL == ("models", "criteria", "datasets", "penalties", "sources", "strategies", "targets", "schedules")
+    assert all(kind.names() for kind in KINDS.values())
+    assert ListConfig().kind is None
+
+
+def test_a_pattern_is_a_text() -> None:
+    with pytest.raises(UsageError, match=r"^`pattern=50`: input should be a valid string$"):
+        ListConfig.build({"kind": "models", "pattern": 50})

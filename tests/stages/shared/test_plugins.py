@@ -1,0 +1,30 @@
+"""What settings and their help say of plug-ins agrees with what is registered."""
+
+import pytest
+
+from netslim.deploy.target import TARGETS
+from netslim.models.registry import LIBRARIES
+from netslim.pruning.criteria import CRITERIA
+from netslim.stages.shared import plugins
+from netslim.transfers.strategies import STRATEGIES
+
+
+@pytest.mark.parametrize(
+    ("names", "text"), [(["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c"), (iter("ab"), "a or b")]
+)
+def test_a_list_to_choose_from(names: list[str], text: str) -> None:
+    assert plugins.either(names) == text
+
+
+def test_the_declared_names_are_the_registered_ones() -> None:
+    assert plugins.CRITERIA.names() == sorted(CRITERIA.names())
+    assert plugins.LIBRARIES.names() == sorted(LIBRARIES.names())
+    assert plugins.STRATEGIES.names() == sorted(STRATEGIES.names())
+    assert plugins.TARGETS.names() == sorted(TARGETS.names())
+
+
+def test_libraries_and_targets_in_words() -> None:
+    assert plugins.architectures() == "densenet, resnet, vgg, timm/NAME or torchvision/NAME"
+    assert plugins.engines() == ["eager", "compiled", "onnxruntime"]
+    assert plugins.suffixes() == [".onnx", ".pt2"]
+    assert plugins.summarised(plugins.TARGETS) == ["eager (PyTorch code)", "onnx", "pt2", "safetensors (to train on)"]
