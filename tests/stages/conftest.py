@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from started_process import Started, command_line
 
+import netslim
 from netslim.stages.prune import run as prune
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.train import run as train
@@ -80,3 +82,19 @@ def start(tmp_path: Path) -> Callable[..., Started]:
         return Started(process, log)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A dense and a pruned VGG of few channels."""
+    folder = tmp_path_factory.mktemp("networks")
+    torch.manual_seed(0)
+    cfg = [8, "M", 8, "M", 12, 12, "M", 16, 16, "M", 16, 16]
+    dense = netslim.create_model("vgg", depth=11, num_classes=3, cfg=cfg)
+    for module in dense.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight)
+    small = netslim.apply(dense, netslim.plan(dense, torch.zeros(1, 3, 16, 16), percent=0.5))
+    netslim.save(folder / "dense.pth.tar", dense)
+    netslim.save(folder / "small.pth.tar", small)
+    return folder / "dense.pth.tar", folder / "small.pth.tar"

@@ -1,24 +1,13 @@
 """The scale per MAC that it frees."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.protocols import ChannelGroup
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criterion import Evidence
+from pruning.criteria.scoring import scores
 from pruning.networks import Coupled
-
-
-def scores(
-    name: str,
-    model: nn.Module,
-    group: ChannelGroup,
-    batches: list[tuple[Tensor, Tensor]] | None = None,
-    seed: int = 1,
-    macs: float = 1,
-) -> Tensor:
-    evidence = Evidence(groups=[group], macs={group.name: macs}, seed=seed, batches=batches)
-    return CRITERIA.get(name).scorer(name, model, evidence)(model, group)
 
 
 def test_scale_per_mac() -> None:

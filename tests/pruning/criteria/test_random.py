@@ -1,25 +1,10 @@
 """Random scores depend on seed and name alone."""
 
 import torch
-from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup
 from netslim.pruning import plan
-from netslim.pruning.criteria import CRITERIA
-from netslim.pruning.criterion import Evidence
+from pruning.criteria.scoring import scores
 from pruning.networks import EXAMPLE, resnet
-
-
-def scores(
-    name: str,
-    model: nn.Module,
-    group: ChannelGroup,
-    batches: list[tuple[Tensor, Tensor]] | None = None,
-    seed: int = 1,
-    macs: float = 1,
-) -> Tensor:
-    evidence = Evidence(groups=[group], macs={group.name: macs}, seed=seed, batches=batches)
-    return CRITERIA.get(name).scorer(name, model, evidence)(model, group)
 
 
 def test_random_scores_depend_on_seed_and_name_alone() -> None:

@@ -8,21 +8,8 @@ from torch import Tensor, nn
 from netslim.core.errors import UsageError
 from netslim.core.protocols import ChannelGroup, PrunableModel
 from netslim.pruning import plan
-from netslim.pruning.criteria import CRITERIA
-from netslim.pruning.criterion import Evidence
+from pruning.criteria.scoring import scores
 from pruning.networks import EXAMPLE, Coupled, resnet, same, state_of
-
-
-def scores(
-    name: str,
-    model: nn.Module,
-    group: ChannelGroup,
-    batches: list[tuple[Tensor, Tensor]] | None = None,
-    seed: int = 1,
-    macs: float = 1,
-) -> Tensor:
-    evidence = Evidence(groups=[group], macs={group.name: macs}, seed=seed, batches=batches)
-    return CRITERIA.get(name).scorer(name, model, evidence)(model, group)
 
 
 def group_of(model: PrunableModel) -> ChannelGroup:

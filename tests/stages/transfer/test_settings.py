@@ -6,26 +6,8 @@ from typing import Any
 import pytest
 
 from netslim.core.errors import NetslimError, UsageError
-from netslim.stages.transfer import run as transfer
-from netslim.stages.transfer.config import TransferConfig
 from netslim.stages.transfer.settings import resolve, strategy_of
-
-OUT = "out.pth.tar"
-
-
-def settings(tmp_path: Path, **given: Any) -> TransferConfig:
-    """Of timm's network into itself, without a data set."""
-    plain = {"source": "timm", "model_name": "test_resnet", "arch": "same", "device": "cpu", "output": tmp_path / OUT}
-    return TransferConfig(**{**plain, "data_dir": tmp_path / "data", **given})
-
-
-def run(tmp_path: Path, **given: Any) -> dict[str, Any]:
-    return transfer.run(settings(tmp_path, **given))
-
-
-def guide(tmp_path: Path, **given: Any) -> dict[str, Any]:
-    """Into the guide's resnet."""
-    return run(tmp_path, **{"arch": "resnet", "depth": 11, "pretrained": False, **given})
+from transfer.tiny_transfers import guide, run, settings
 
 
 @pytest.mark.parametrize("flag", ["output", "report", "plot"])

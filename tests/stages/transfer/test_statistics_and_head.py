@@ -5,62 +5,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.checkpoint import read_checkpoint
 from netslim.data import load_dataset
 from netslim.network import load
-from netslim.stages.transfer import run as transfer
-from netslim.stages.transfer.config import TransferConfig
+from transfer.tiny_transfers import OUT, guide, images, run
 
 timm = pytest.importorskip("timm")
 
 
-OUT = "out.pth.tar"
-
-
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-
-
-@pytest.fixture(scope="module")
-def network() -> nn.Module:
-    """timm's smallest ResNet, with statistics, scales and shifts as if it had learnt something."""
-    with torch.random.fork_rng():
-        torch.manual_seed(4)
-        model: nn.Module = timm.create_model("test_resnet").eval()
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                for tensor in (module.weight, module.running_var):
-                    nn.init.uniform_(tensor, 0.5, 1.5)
-                for tensor in (module.bias, module.running_mean):
-                    nn.init.normal_(tensor, std=0.1)
-    return model
-
-
-@pytest.fixture(scope="module")
-def weights(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "test_resnet.pth"
-    torch.save(network.state_dict(), path)
-    return path
-
-
-def settings(tmp_path: Path, **given: Any) -> TransferConfig:
-    """Of timm's network into itself, without a data set."""
-    plain = {"source": "timm", "model_name": "test_resnet", "arch": "same", "device": "cpu", "output": tmp_path / OUT}
-    return TransferConfig(**{**plain, "data_dir": tmp_path / "data", **given})
-
-
-def run(tmp_path: Path, **given: Any) -> dict[str, Any]:
-    return transfer.run(settings(tmp_path, **given))
-
-
-def guide(tmp_path: Path, **given: Any) -> dict[str, Any]:
-    """Into the guide's resnet."""
-    return run(tmp_path, **{"arch": "resnet", "depth": 11, "pretrained": False, **given})
-
-
-def images(count: int, channels: int = 3, size: int = 32) -> Tensor:
-    return torch.randn(count, channels, size, size, generator=torch.Generator().manual_seed(0))
 
 
 # Images at hand
