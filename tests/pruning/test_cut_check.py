@@ -152,3 +152,20 @@ def _even(steps: list[tuple[str, int, int, int]]) -> list[tuple[str, int, int, i
         kept.append((name, first, second, width))
         widths.append(given)
     return kept or [("conv", 0, 0, 2)]
+
+
+def test_a_device_without_double_precision_is_held_in_single(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Apple's GPUs are: every move to float64 raises."""
+    move, model = nn.Module.to, randomised(Flattened())
+    decided = plan(model, torch.zeros(2, 1, 4, 4), percent=0.4)
+
+    def to(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+        if dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        tried.append(dtype)
+        return move(module, dtype)
+
+    tried: list[torch.dtype] = []
+    monkeypatch.setattr(nn.Module, "to", to)
+    apply(model, decided)
+    assert tried == [torch.float32]

@@ -65,8 +65,10 @@ def _apart(
     model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan, dtype: torch.dtype
 ) -> tuple[OutputAgreement, ...] | None:
     """How far the cut network's outputs are from the masked one's; None if the network does not run like this."""
-    bearer = _perturbed(model, dtype)
-    inputs = _inputs(model, plan, dtype)
+    try:
+        bearer, inputs = _perturbed(model, dtype), _inputs(model, plan, dtype)
+    except (TypeError, torch.OutOfMemoryError):  # Apple's GPUs have no float64, and others no room for it
+        return None
     small = cut(bearer, resolved)
     for part in resolved.parts:
         silence_(bearer, part.group, part.gone)
