@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,19 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError, UsageError
+from netslim.core.networks.decisions import Decision, Decisions, Readings, decided, is_steering, masks_of
 from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
 from netslim.core.networks.modes import evaluation_mode
-from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in
+from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in, tree_map
 from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
 from netslim.cost import MacCounter
 from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.constants import Constants
-from netslim.dependency.meta_ops import META, MetaOps, tensors_in
+from netslim.dependency.meta_ops import META, MetaOps, on_meta, tensors_in
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS, is_blank
-from netslim.dependency.rules.table import UNPREDICTABLE, rule_of
+from netslim.dependency.rules.table import rule_of
 from netslim.dependency.trace import Call, Event, Results, Trace, Weight
 
 _TORCH = str(Path(torch.__file__).parent)
@@ -44,6 +46,19 @@ class DoesNotRunError(UsageError):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message + hint)
         self.hint = hint
+
+
+class DependsOnValuesError(UsageError):
+    """What the network does depends on values, and what it decided in a run with values was not given."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What Python asked of a value: at which line, which of the steering decisions it was, and the answer."""
+
+    where: str
+    number: int
+    answer: bool
 
 
 class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
@@ -65,16 +80,27 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self._modules = {id(module): name for name, module in model.named_modules()}
         self._constants = Constants()
         self._entered: Any = None
+        self._answers: Iterator[tuple[int, Decision]] | None = None
+        self._readings: Readings | None = None
+        self._read_at = ""
+        self.questions: list[Question] = []
+        self.steered = False  # whether what the network computes decided anything
 
-    def run(self, inputs: Inputs) -> None:
-        """Runs the network on such inputs. Raises UsageError where it can't be followed."""
+    def run(self, inputs: Inputs, decisions: Decisions | None = None) -> None:
+        """Runs the network on such inputs, deciding as it did on values. Raises UsageError where it can't be followed."""
         sets, hollow = self.state.sets, inputs.map(_hollow)
         for tensor in hollow.tensors:
             label = sets.fresh(1, "reads the network's input")
             self.state.set(tensor, TensorChannels(None, label, torch.tensor([False])))
         self.state.training = self.model.training
         self._entered = inspect.currentframe()
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), WholeFunctions(self._whole), self:
+        self._read_at = ""
+        with ExitStack() as stack:
+            if decisions is not None:
+                self._answers = iter([(i, own) for i, own in enumerate(decisions.taken) if own.steers])
+                self._readings = stack.enter_context(Readings(decisions.device))
+            for mode in (torch.random.fork_rng(devices=[]), torch.no_grad(), WholeFunctions(self._whole), self):
+                stack.enter_context(mode)
             torch.manual_seed(0)  # constants that are drawn are the same in every run
             result = hollow.call(self.model)
         for tensor in tensors_of(result).values():
@@ -86,25 +112,65 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Called by torch for every operation."""
-        kwargs = kwargs or {}
+        if self._readings is None:
+            return self._seen(func, args, kwargs or {})
+        device, self._readings.device = self._readings.device, None  # torch's own code has to see that these are shapes
+        try:
+            if func.overloadpacket.__name__ in (*ZEROS, *EMPTY):  # made to be written to
+                kwargs = {**(kwargs or {}), "device": META}
+            return self._seen(func, args, kwargs or {})
+        finally:
+            self._readings.device = device
+
+    def _seen(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tensors = tensors_in((args, kwargs))
-        if not any(self.state.is_traced(tensor) for tensor in tensors):
-            return self._constant(func, args, kwargs, tensors)
+        traced = any(self.state.is_traced(tensor) for tensor in tensors)
         name = _ALIASES.get(func.overloadpacket.__name__, func.overloadpacket.__name__.removesuffix("_"))
         hollow = any(tensor.is_meta for tensor in tensors)
-        if name in UNPREDICTABLE and hollow:
-            raise UsageError(
-                f"{self._where()[0]}: what {type(self.model).__name__} does depends on the values that it computes "
-                f"({name}), so its channel groups can't be derived; a forward that depends on shapes alone can be"
-            )
-        result = self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)  # of buffers: they have values
+        steers = is_steering(name, args)
+        answer = self._answer(name, hollow) if steers and (hollow or self._answers is not None) else None
+        masks = masks_of(name, args)
+        if answer is not None and hollow:
+            result, args = decided(func, *tree_map(on_meta, (args, kwargs)), tree_map(on_meta, answer[1].answer))
+        elif not traced:
+            return self._constant(func, args, kwargs, tensors)
+        else:
+            result = self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)  # of buffers: with values
         if self._counter is not None:
             self._counter.see(func, args, result)
         out = tensors_in(result)
-        if out:
+        if traced and (out or steers):
             where, layer = self._where()
-            self._follow(Call(name, func, args, kwargs, _given(func, args, kwargs), out, where, layer), tensors)
+            call = Call(name, func, args, kwargs, _given(func, args, kwargs), out, where, layer)
+            self._follow(call, tensors)
+            if answer is not None and hollow:
+                self._asked(call, answer[0], result, masks)
         return result
+
+    def _answer(self, name: str, hollow: bool) -> tuple[int, Decision] | None:
+        """What was decided here in the run with values."""
+        if self._answers is None:
+            raise DependsOnValuesError(
+                f"{self._where()[0]}: what {type(self.model).__name__} does depends on the values that it computes "
+                f"({name}), so its channel groups can't be derived; a forward that depends on shapes alone can be"
+            )
+        number, decision = next(self._answers, (0, None))
+        if decision is None or decision.name != name:
+            raise UsageError(
+                f"{self._where()[0]}: what {type(self.model).__name__} does on shapes is not what it does on values ({name})"
+            )
+        return number, decision
+
+    def _asked(self, call: Call, number: int, result: Any, masks: Sequence[Tensor]) -> None:
+        """Notes what Python asked of a value. What comes after a number that is no truth value can't be known."""
+        self.steered = True
+        for mask in masks:
+            if (carried := self.state.channels(mask)) is not None:
+                self.state.sets.freeze(carried.labels, f"chooses what {call} takes")
+        if isinstance(result, bool):
+            self.questions.append(Question(call.where, number, result))
+        elif not call.out:
+            self._read_at = self._read_at or call.where
 
     def _follow(self, call: Call, tensors: Sequence[Tensor]) -> None:
         """Notes what an operation does to the channels."""
@@ -113,7 +179,12 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             del constants[0]
         numbers = self._constants.numbers_of(call, constants)
         inputs = self.state.inputs_of(tensors)
-        self._note(call, inputs, numbers, self._ruled(call))
+        states = self._ruled(call)
+        if self._read_at:
+            for state in (*inputs, *states):
+                if isinstance(state, TensorChannels):
+                    self.state.sets.freeze(state.labels, f"may depend on the number that is read at {self._read_at}")
+        self._note(call, inputs, numbers, states)
 
     def _ruled(self, call: Call) -> Results:
         """What the operation's rule says; where it meets something that it was not made for, nothing can go."""

@@ -11,6 +11,7 @@ from netslim.dependency.channel_sets import TensorChannels, condense
 from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.meta_ops import PACKING, tensors_in
 from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.rules.picking import picked
 from netslim.dependency.trace import Call, Results, Weight
 
 SAME = {"alias", "clone", "contiguous", "detach", "lift_fresh", "_to_copy", "to"}
@@ -116,11 +117,10 @@ def indexed(state: ChannelState, call: Call) -> Results:
     carried = state.channels(call.args[0])
     if carried is None:
         return unknown(state, call)
+    if call.name == "index" and any(isinstance(index, Tensor) and index.is_meta for index in call.args[1]):
+        return picked(state, call)
     if call.name == "index":
         dims = [dim for dim, index in enumerate(call.args[1]) if index is not None]
-        hollow = any(isinstance(index, Tensor) and index.device.type == "meta" for index in call.args[1])
-        if hollow:
-            return unknown(state, call)
     else:
         dims = [call.given.get("dim", call.given.get("dimension", 0)) % call.args[0].dim()]
     if carried.axis in dims:
