@@ -44,7 +44,7 @@ def decisions_on(
     network = copy.deepcopy(model).train(training)
     placed = inputs.map(lambda tensor: tensor.to(device, copy=True))
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad(), recording(supposed) as decisions:
+    with torch.random.fork_rng(devices), torch.no_grad(), recording(placed.tensors, supposed) as decisions:
         torch.manual_seed(0)
         placed.call(network)
     decisions.device = device

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.networks.decisions import Decision, Decisions, Readings, decided, is_steering, masks_of
 from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
-from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.modes import attributes_kept, evaluation_mode
 from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in, tree_map
 from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
 from netslim.cost import MacCounter
@@ -99,6 +99,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             if decisions is not None:
                 self._answers = iter([(i, own) for i, own in enumerate(decisions.taken) if own.steers])
                 self._readings = stack.enter_context(Readings(decisions.device))
+                stack.enter_context(attributes_kept(self.model))
             for mode in (torch.random.fork_rng(devices=[]), torch.no_grad(), WholeFunctions(self._whole), self):
                 stack.enter_context(mode)
             torch.manual_seed(0)  # constants that are drawn are the same in every run
@@ -116,7 +117,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             return self._seen(func, args, kwargs or {})
         device, self._readings.device = self._readings.device, None  # torch's own code has to see that these are shapes
         try:
-            if func.overloadpacket.__name__ in (*ZEROS, *EMPTY):  # made to be written to
+            made = func.overloadpacket.__name__ in (*ZEROS, *EMPTY)  # to be written to
+            if made or ((kwargs or {}).get("device") and any(tensor.is_meta for tensor in tensors_in(args))):
                 kwargs = {**(kwargs or {}), "device": META}
             return self._seen(func, args, kwargs or {})
         finally:
@@ -128,9 +130,9 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         name = _ALIASES.get(func.overloadpacket.__name__, func.overloadpacket.__name__.removesuffix("_"))
         hollow = any(tensor.is_meta for tensor in tensors)
         steers = is_steering(name, args)
-        answer = self._answer(name, hollow) if steers and (hollow or self._answers is not None) else None
+        answer = self._answer(name) if steers and hollow else None
         masks = masks_of(name, args)
-        if answer is not None and hollow:
+        if answer is not None:
             result, args = decided(func, *tree_map(on_meta, (args, kwargs)), tree_map(on_meta, answer[1].answer))
         elif not traced:
             return self._constant(func, args, kwargs, tensors)
@@ -143,11 +145,11 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             where, layer = self._where()
             call = Call(name, func, args, kwargs, _given(func, args, kwargs), out, where, layer)
             self._follow(call, tensors)
-            if answer is not None and hollow:
+            if answer is not None:
                 self._asked(call, answer[0], result, masks)
         return result
 
-    def _answer(self, name: str, hollow: bool) -> tuple[int, Decision] | None:
+    def _answer(self, name: str) -> tuple[int, Decision] | None:
         """What was decided here in the run with values."""
         if self._answers is None:
             raise DependsOnValuesError(

@@ -1,7 +1,8 @@
 """The proof of a pruning: the unpruned network with the removed channels silenced, against the rebuilt one."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.decisions import Decisions, Supposition, recording, replaying
 from netslim.core.networks.example import Inputs, tensors_of
-from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.modes import attributes_kept, evaluation_mode
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
 from netslim.dependency.groups import scales_of
@@ -95,8 +97,9 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     inputs, model, small = Inputs.of(images), plain(model), plain(small)
     plan = plan_of(small)
     reference = model if plan is None else masked(model, plan)
+    decisions, expected = recorded_outputs(reference, inputs)
     found = outputs_of(small, inputs)
-    outputs = compare(outputs_of(reference, inputs), found)
+    outputs = compare_decided(decisions, expected, small, inputs) if decisions.steering else compare(expected, found)
     depends = _depends_on_input(small, inputs, found) or not _depends_on_input(model, inputs)
     return Agreement(outputs=outputs, depends_on_input=depends)
 
@@ -104,9 +107,37 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
 def outputs_of(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
     """The tensors that a network gives in eval mode, by where they are; what it draws at random is always the same."""
     devices = [tensor.device for tensor in inputs.tensors if tensor.is_cuda][:1]
-    with evaluation_mode(network), torch.inference_mode(), torch.random.fork_rng(devices):
+    with evaluation_mode(network), attributes_kept(network), _without_gradients(), torch.random.fork_rng(devices):
         torch.manual_seed(0)
         return tensors_of(inputs.call(network))
+
+
+@contextmanager
+def _without_gradients() -> Iterator[None]:
+    """Without gradients, but not in inference mode, in which operations reach what watches them undivided."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+def recorded_outputs(
+    network: nn.Module, inputs: Inputs, supposed: Supposition | None = None
+) -> tuple[Decisions, dict[str, Tensor]]:
+    """What a network decides by values, and what it gives."""
+    with recording(inputs.tensors, supposed) as decisions:
+        return decisions, outputs_of(network, inputs)
+
+
+def compare_decided(
+    decisions: Decisions, expected: Mapping[str, Tensor], small: nn.Module, inputs: Inputs
+) -> tuple[OutputAgreement, ...]:
+    """Output by output, and what decisions are taken on, of a network that decides as another did.
+
+    Raises UsageError if it decides where the other does not, or gives something else altogether.
+    """
+    with replaying(inputs.tensors, decisions) as replayer:
+        found = outputs_of(small, inputs)
+    grounds = [_compare(name, *pair) for name, pair in replayer.pairs.items()]
+    return (*compare(expected, found), *grounds)
 
 
 def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[OutputAgreement, ...]:

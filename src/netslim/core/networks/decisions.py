@@ -6,7 +6,7 @@ may decide otherwise, and from there on nothing can be compared. Where one follo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.torch_internals import PlainDispatchMode, tree_leaves, tree_map
@@ -191,23 +192,45 @@ class Supposition:
                 mask[(0,) * mask.dim()] = True
 
 
-class Recorder(PlainDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes what is decided inside."""
+class _Following(PlainDispatchMode):  # type: ignore[no-untyped-call]
+    """Knows which tensors follow from the network's inputs: what is decided on constants is the same everywhere."""
 
-    def __init__(self, supposed: Supposition | None = None) -> None:
+    def __init__(self, inputs: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.decisions = Decisions()
-        self._supposed = supposed or Supposition()
+        self._live: Any = WeakIdKeyDictionary(dict.fromkeys(inputs, True))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Called by torch for every operation."""
-        name, taken = operation(func), self.decisions.taken
+        kwargs = kwargs or {}
+        if not any(isinstance(leaf, Tensor) and leaf in self._live for leaf in tree_leaves((args, kwargs))):
+            return func(*args, **kwargs)
+        result = self._act(func, operation(func), args, kwargs)
+        changed = [args[0], args[0]._base] if func._schema.is_mutable and isinstance(args[0], Tensor) else []
+        for leaf in (*tree_leaves(result), *changed):
+            if isinstance(leaf, Tensor):
+                self._live[leaf] = True
+        return result
+
+    def _act(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+
+class Recorder(_Following):  # type: ignore[no-untyped-call]
+    """Notes what is decided inside."""
+
+    def __init__(self, inputs: Iterable[Tensor], supposed: Supposition | None = None) -> None:
+        super().__init__(inputs)
+        self.decisions = Decisions()
+        self._supposed = supposed or Supposition()
+
+    def _act(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        taken = self.decisions.taken
         self._supposed.change_(name, args)
         reads = _reads(func, name, args)
-        rows = _answer(func, name, args, None) if name in _MASKED and is_steering(name, args) else None
-        result = func(*args, **(kwargs or {}))
+        rows = _answer(func, name, args, None) if masks_of(name, args) else None
+        result = func(*args, **kwargs)
         if isinstance(result, bool):
             result = self._supposed.answers.get(len(taken), result)
         answer = _answer(func, name, args, result) if rows is None else rows
@@ -230,32 +253,28 @@ def _may_decide(func: Any, name: str, args: tuple[Any, ...]) -> bool:
     return name == "div" and len(func._schema.arguments) > 2
 
 
-class Replayer(PlainDispatchMode):  # type: ignore[no-untyped-call]
+class Replayer(_Following):  # type: ignore[no-untyped-call]
     """Decides inside as was decided before, and notes what it would have been decided on.
 
     Attributes:
         pairs: what the decisions were taken on before and here, by name.
     """
 
-    def __init__(self, decisions: Decisions) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+    def __init__(self, inputs: Iterable[Tensor], decisions: Decisions) -> None:
+        super().__init__(inputs)
         self.pairs: dict[str, tuple[Tensor, Tensor]] = {}
         self._left = iter(enumerate(decisions.taken))
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Called by torch for every operation."""
-        name = operation(func)
-        if not self._decides(func, name, args, kwargs or {}):
-            return func(*args, **(kwargs or {}))
+    def _act(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self._decides(func, name, args, kwargs):
+            return func(*args, **kwargs)
         number, before = next(self._left, (0, None))
         reads = _reads(func, name, args)
         if before is None or before.name != name or [r.shape for r in reads] != [r.shape for r in before.reads]:
             raise UsageError(f"the networks part ways: one decides by values ({name}) where the other does not")
         for place, pair in enumerate(zip(before.reads, reads, strict=True)):
             self.pairs[f"what decision {number + 1} ({name}) is taken on" + (f", {place + 1}" if place else "")] = pair
-        return decided(func, args, kwargs or {}, before.answer)[0]
+        return decided(func, args, kwargs, before.answer)[0]
 
     def _decides(self, func: Any, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         if is_steering(name, args):
@@ -271,16 +290,16 @@ def _copied(args: tuple[Any, ...], func: Any) -> tuple[Any, ...]:
 
 
 @contextmanager
-def recording(supposed: Supposition | None = None) -> Iterator[Decisions]:
-    """Notes what a network decides inside."""
+def recording(inputs: Iterable[Tensor], supposed: Supposition | None = None) -> Iterator[Decisions]:
+    """Notes what a network decides inside by values that follow from these."""
     with ExitStack() as stack:
         stack.enter_context(Readings())
-        yield stack.enter_context(Recorder(supposed)).decisions
+        yield stack.enter_context(Recorder(inputs, supposed)).decisions
 
 
 @contextmanager
-def replaying(decisions: Decisions) -> Iterator[Replayer]:
+def replaying(inputs: Iterable[Tensor], decisions: Decisions) -> Iterator[Replayer]:
     """A network inside decides as another did."""
     with ExitStack() as stack:
         stack.enter_context(Readings())
-        yield stack.enter_context(Replayer(decisions))
+        yield stack.enter_context(Replayer(inputs, decisions))

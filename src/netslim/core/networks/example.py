@@ -47,9 +47,18 @@ class Inputs:
 
     @property
     def batch(self) -> int:
-        """The first side of the first tensor."""
+        """The first side of the first tensor; of a list of images (C, H, W), how many these are."""
+        if self.is_listed:
+            return len(self.args[0])
         shape = self.tensors[0].shape
         return int(shape[0]) if len(shape) else 1
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the first argument is a list of images, each of a size of its own, as detectors take it."""
+        first = self.args[0] if self.args else None
+        listed = isinstance(first, list) and all(isinstance(part, Tensor | TensorSpec) for part in first)
+        return listed and all(len(part.shape) == 3 for part in first)
 
     @property
     def is_single(self) -> bool:

@@ -241,6 +241,13 @@ def written(state: ChannelState, call: Call) -> Results | None:
     return [TensorChannels(axis, carried.labels, carried.silent)]
 
 
+def written_over(state: ChannelState, call: Call) -> Results:
+    """Values written into a constant, or a part of one: nothing of it can go, and it is a constant no more."""
+    reason = f"is written into another tensor at {call.where}"
+    state.set(_whole(call.args[0]), state.frozen(reason))
+    return unknown(state, call, reason)
+
+
 def is_new(state: ChannelState, target: Tensor) -> bool:
     """Whether a tensor, or what it is a view of, was made to be written to."""
     return id(_whole(target)) in state.unwritten

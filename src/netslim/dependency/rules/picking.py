@@ -31,13 +31,13 @@ def put(state: ChannelState, call: Call) -> Results:
     whole, indices, values = call.args[:3]
     carried, known = state.channels(values), state.known(whole)
     blank = known is None and _is_blank(state, whole)
-    if whole._base is not None or carried is None or not (blank or isinstance(known, TensorChannels)):
-        return _overwritten(state, call, known) if carried is None else unknown(state, call)
-    places = _places_of(whole, indices)
-    end = max(places.values(), default=-1) if carried.axis is None else carried.axis - values.dim()
-    after = _picked_dims(whole, indices)
-    axis = next((dim for dim, place in places.items() if place - after == end), None)
-    if axis is None or carried.axis is None or values.shape[carried.axis] != whole.shape[axis]:
+    if carried is None:
+        return _overwritten(state, call, known)
+    if carried.axis is None or whole._base is not None or not (blank or isinstance(known, TensorChannels)):
+        return unknown(state, call)
+    behind = {place - _picked_dims(whole, indices): dim for dim, place in _places_of(whole, indices).items()}
+    axis = behind.get(carried.axis - values.dim())  # counted from the end, as values are broadcast
+    if axis is None or values.shape[carried.axis] != whole.shape[axis]:
         return unknown(state, call)
     _freeze_places(state, call, indices)
     silent = carried.silent
