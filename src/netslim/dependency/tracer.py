@@ -177,7 +177,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
     def _follow(self, call: Call, tensors: Sequence[Tensor]) -> None:
         """Notes what an operation does to the channels."""
         constants = [tensor for tensor in tensors if not self.state.is_traced(tensor)]
-        if call.name == "copy" and constants and constants[0] is call.args[0] and is_blank(self.state, constants[0]):
+        if call.name in ("copy", "index_put") and constants and constants[0] is call.args[0] and is_blank(self.state, constants[0]):
             del constants[0]
         numbers = self._constants.numbers_of(call, constants)
         inputs = self.state.inputs_of(tensors)

@@ -54,12 +54,17 @@ def moved(state: ChannelState, call: Call) -> Results:
         if call.name in ("repeat", "expand") and (source.dim() < call.out[0].dim() or source.shape[0] == 1):
             state.note_repeated(call.out[0])
         return [None for _ in call.out] if isinstance(source, Tensor) else joined(state, call)
-    codes = carried.spread(source.shape)
+    codes = carried.spread(_one_at_least(source))
     if call.name == "view":
-        moved = codes.reshape(call.out[0].shape)
+        moved = codes.reshape(_one_at_least(call.out[0]))
     else:
         moved = call.func(codes, *call.args[1:], **call.kwargs)
     return [condense(codes, state.sets) for codes in tensors_in(moved)]
+
+
+def _one_at_least(tensor: Tensor) -> list[int]:
+    """The shape that it would have with one row if it has none, as what is found in an image."""
+    return [max(size, 1) for size in tensor.shape]
 
 
 def joined(state: ChannelState, call: Call) -> Results:
