@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import collection_paused
+from netslim.core.networks.running import DoesNotRunError, running
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.cost import MacCount, MacCounter
 from netslim.dependency.causes import freeze_cause
@@ -21,9 +22,9 @@ from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.derivation import Derivation
 from netslim.dependency.meta import skeleton
 from netslim.dependency.meta_ops import MetaOps
-from netslim.dependency.paths import check_all_took_part, decisions_on, follow_paths, with_values
+from netslim.dependency.paths import check_all_took_part, decisions_on, follow_paths, with_few_values, with_values
 from netslim.dependency.trace import Place, Run, Trace
-from netslim.dependency.tracer import DependsOnValuesError, DoesNotRunError, Question, Tracer, running
+from netslim.dependency.tracer import DependsOnValuesError, Question, Tracer
 
 _BATCH = 2
 _ROUNDS = 60
@@ -72,10 +73,11 @@ def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs) -> Derivation:
     try:
         trace, runs, uses = _traced(model, inputs, meta_ops)
         notes: tuple[str, ...] = ()
-    except DependsOnValuesError as error:
+    except DependsOnValuesError:
         if any(parameter.is_meta for parameter in model.parameters()):
             raise
-        trace, runs, uses, notes = _traced_by_values(model, with_values(given, inputs), inputs, meta_ops, error)
+        inputs = with_few_values(inputs, given)
+        trace, runs, uses, notes = _traced_by_values(model, with_values(given, inputs), inputs, meta_ops)
     generator = torch.Generator().manual_seed(0)
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
@@ -103,18 +105,17 @@ def _traced(model: nn.Module, inputs: Inputs, meta_ops: MetaOps) -> tuple[Trace,
 
 
 def _traced_by_values(
-    model: nn.Module, values: Inputs, inputs: Inputs, meta_ops: MetaOps, error: DependsOnValuesError
+    model: nn.Module, values: Inputs, inputs: Inputs, meta_ops: MetaOps
 ) -> tuple[Trace, tuple[Run, ...], MacCount, tuple[str, ...]]:
     """Runs a network that decides by values: on every path that is found, and so in training, if it runs there."""
     hollow, trace = skeleton(model).eval(), Trace(sets=ChannelSets())
-    counter: MacCounter | None = MacCounter(hollow)
-    counts = counter.count
+    counters = [MacCounter(hollow)]
+    counts = counters[0].count
     notes: tuple[str, ...] = ()
 
     def follow(run: Run) -> list[Question]:
-        nonlocal counter
+        counter = counters.pop() if counters else None  # the first path is what the network does on the example
         tracer = Tracer(hollow.train(run.training), trace, meta_ops, counter)
-        counter = None  # the first path is what the network does on the example
         tracer.run(run.inputs, run.decisions)
         return tracer.questions
 

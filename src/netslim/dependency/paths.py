@@ -1,7 +1,7 @@
 """The paths on which a network runs whose values decide what it does: each is a run with values, followed on shapes.
 
-One path is what it does on the inputs given. Of every truth value that Python asks for, the other answer is another; and
-where masks choose something, that they choose nothing, or where they choose nothing, that they choose one thing.
+One path is what it does on the inputs given. Of every truth value that Python asks for, the other answer is another;
+and where masks choose something, that they choose nothing, or where they choose nothing, that they choose one thing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.decisions import Decisions, Supposition, recording
+from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.replay import Supposition, recording
 from netslim.dependency.trace import Run, Trace
 from netslim.dependency.tracer import Question
 
@@ -36,9 +37,18 @@ def with_values(inputs: Inputs, specs: Inputs) -> Inputs:
     return specs.map(valued)
 
 
-def decisions_on(
-    model: nn.Module, inputs: Inputs, *, training: bool, supposed: Supposition | None = None
-) -> Decisions:
+def with_few_values(specs: Inputs, inputs: Inputs) -> Inputs:
+    """The specs with the values of the inputs' small tensors: boxes and labels are no noise."""
+    given = iter(inputs.tensors)
+
+    def known(spec: TensorSpec) -> TensorSpec:
+        own = next(given)
+        return spec if isinstance(own, TensorSpec) else spec.with_values(own)
+
+    return specs.map(known)
+
+
+def decisions_on(model: nn.Module, inputs: Inputs, *, training: bool, supposed: Supposition | None = None) -> Decisions:
     """What the network decides on inputs with values. Whatever it raises is raised."""
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
     network = copy.deepcopy(model).train(training)
@@ -73,7 +83,9 @@ def follow_paths(model: nn.Module, inputs: Inputs, run: Run, follow: Follow) -> 
         flips = {(q.where, not q.answer): q.number for q in new if (q.where, not q.answer) not in known}
         turned = [replace(supposed, answers={**supposed.answers, n: a}) for (_, a), n in flips.items()]
         ahead += _otherwise(model, inputs, run.training, turned)
-    raise UsageError(f"{type(model).__name__} decides by values on more than {_MOST} paths, which is too many to follow")
+    raise UsageError(
+        f"{type(model).__name__} decides by values on more than {_MOST} paths, which is too many to follow"
+    )
 
 
 def _masks(decisions: Decisions) -> list[Supposition]:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import NetslimError, UsageError
+from netslim.core.errors import UsageError
 from netslim.core.networks.decisions import Decision, Decisions, Readings, decided, is_steering, masks_of
-from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
-from netslim.core.networks.modes import attributes_kept, evaluation_mode
+from netslim.core.networks.example import Inputs, tensors_of
+from netslim.core.networks.modes import attributes_kept
 from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in, tree_map
 from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
 from netslim.cost import MacCounter
@@ -40,21 +42,13 @@ _GENERATED = "<eval_with_key>"  # code that torch.fx wrote; every copy of a netw
 _ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
 
 
-class DoesNotRunError(UsageError):
-    """The network can't take such inputs; `hint` says what it could take, if that is known."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message + hint)
-        self.hint = hint
-
-
 class DependsOnValuesError(UsageError):
     """What the network does depends on values, and what it decided in a run with values was not given."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What Python asked of a value: at which line, which of the steering decisions it was, and the answer."""
+    """What Python asked of a value: at which line, which decision of the run it was, and the answer."""
 
     where: str
     number: int
@@ -87,7 +81,10 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self.steered = False  # whether what the network computes decided anything
 
     def run(self, inputs: Inputs, decisions: Decisions | None = None) -> None:
-        """Runs the network on such inputs, deciding as it did on values. Raises UsageError where it can't be followed."""
+        """Runs the network on such inputs, deciding as it did on values.
+
+        Raises UsageError where it can't be followed.
+        """
         sets, hollow = self.state.sets, inputs.map(_hollow)
         for tensor in hollow.tensors:
             label = sets.fresh(1, "reads the network's input")
@@ -117,8 +114,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             return self._seen(func, args, kwargs or {})
         device, self._readings.device = self._readings.device, None  # torch's own code has to see that these are shapes
         try:
-            made = func.overloadpacket.__name__ in (*ZEROS, *EMPTY)  # to be written to
-            if made or ((kwargs or {}).get("device") and any(tensor.is_meta for tensor in tensors_in(args))):
+            if _is_room(func, args) or ((kwargs or {}).get("device") and any(t.is_meta for t in tensors_in(args))):
                 kwargs = {**(kwargs or {}), "device": META}
             return self._seen(func, args, kwargs or {})
         finally:
@@ -133,7 +129,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         answer = self._answer(name) if steers and hollow else None
         masks = masks_of(name, args)
         if answer is not None:
-            result, args = decided(func, *tree_map(on_meta, (args, kwargs)), tree_map(on_meta, answer[1].answer))
+            args, kwargs, known = tree_map(on_meta, (args, kwargs, answer[1].answer))
+            result, args = decided(func, args, kwargs, known)
         elif not traced:
             return self._constant(func, args, kwargs, tensors)
         else:
@@ -159,7 +156,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         number, decision = next(self._answers, (0, None))
         if decision is None or decision.name != name:
             raise UsageError(
-                f"{self._where()[0]}: what {type(self.model).__name__} does on shapes is not what it does on values ({name})"
+                f"{self._where()[0]}: what {type(self.model).__name__} does on shapes is not what it does on values "
+                f"({name})"
             )
         return number, decision
 
@@ -170,14 +168,17 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             if (carried := self.state.channels(mask)) is not None:
                 self.state.sets.freeze(carried.labels, f"chooses what {call} takes")
         if isinstance(result, bool):
-            self.questions.append(Question(call.where, number, result))
+            self.questions.append(
+                Question(next(filter(None, map(_line_of, frames_until(self._entered))), call.where), number, result)
+            )
         elif not call.out:
             self._read_at = self._read_at or call.where
 
     def _follow(self, call: Call, tensors: Sequence[Tensor]) -> None:
         """Notes what an operation does to the channels."""
         constants = [tensor for tensor in tensors if not self.state.is_traced(tensor)]
-        if call.name in ("copy", "index_put") and constants and constants[0] is call.args[0] and is_blank(self.state, constants[0]):
+        written = constants[0] if constants and constants[0] is call.args[0] else None
+        if written is not None and call.name in ("copy", "index_put") and is_blank(self.state, written):
             del constants[0]
         numbers = self._constants.numbers_of(call, constants)
         inputs = self.state.inputs_of(tensors)
@@ -250,6 +251,20 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         return f"module '{module}'", module
 
 
+def _is_room(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a new tensor is made to be written to; a single number is not."""
+    if func.overloadpacket.__name__ not in (*ZEROS, *EMPTY):
+        return False
+    size = next((arg for arg in args if isinstance(arg, list | tuple)), ())
+    return math.prod(size) != 1
+
+
+def _line_of(frame: FrameType) -> str | None:
+    """The line of code that a frame runs, in any library but torch."""
+    file = frame.f_code.co_filename
+    return None if file.startswith((f"{_TORCH}/", *_OURS)) else f"{file}:{frame.f_lineno}"
+
+
 def _shape(tensor: Tensor, state: TensorChannels | None) -> tuple[int, ...]:
     """A tensor's shape; what has no channels and was expanded has as many numbers as before, whatever the width."""
     if state is None or state.axis is not None:
@@ -280,37 +295,3 @@ def _schema(func: Any) -> tuple[list[str], dict[str, Any]]:
 
 def _hollow(spec: Any) -> Tensor:
     return torch.empty(spec.shape, device=META, dtype=spec.dtype)
-
-
-@contextmanager
-def running(model: nn.Module, inputs: Inputs) -> Iterator[None]:
-    """Turns what a network raises about its input into a UsageError."""
-    try:
-        yield
-    except NetslimError:
-        raise
-    except Exception as error:  # a network may raise anything
-        size = " and ".join(" x ".join(str(side) for side in spec.shape[1:]) for spec in inputs.tensors)
-        cause = _cause(model, inputs) or error
-        text = str(cause).strip().split("\n")[0]
-        runs_with_batch = inputs.is_single and _cause(model, inputs.map(_with_batch)) is None
-        hint = "; it runs on an example with a batch dimension: give example[None]" if runs_with_batch else ""
-        raise DoesNotRunError(
-            f"{type(model).__name__} does not run on an input of {size}: {type(cause).__name__}: {text}",
-            hint,
-        ) from error
-
-
-def _with_batch(spec: Any) -> TensorSpec:
-    return TensorSpec(torch.Size([1, *spec.shape]), spec.dtype, spec.high)
-
-
-def _cause(model: nn.Module, inputs: Inputs) -> Exception | None:
-    """What the network itself says of such inputs: on shapes errors are terse."""
-    like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
-    try:
-        with evaluation_mode(model), torch.no_grad():
-            inputs.map(lambda spec: torch.zeros(spec.shape, device=like.device, dtype=spec.dtype)).call(model)
-    except Exception as error:
-        return error
-    return None

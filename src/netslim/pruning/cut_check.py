@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.decisions import Decisions, Supposition
+from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.replay import Supposition
 from netslim.core.protocols import PrunePlan
 from netslim.dependency.groups import selection_of
 from netslim.dependency.slicing import rebuilt

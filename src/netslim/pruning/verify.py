@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.decisions import Decisions, Supposition, recording, replaying
+from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, tensors_of
 from netslim.core.networks.modes import attributes_kept, evaluation_mode
+from netslim.core.networks.replay import Supposition, recording, replaying
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
 from netslim.dependency.groups import scales_of
