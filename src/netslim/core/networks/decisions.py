@@ -129,7 +129,7 @@ class Readings(TorchFunctionMode):
     ) -> Any:
         """Called by torch for every function."""
         if func is Tensor.tolist:
-            return _numbers(args[0])
+            return numbers_in(args[0])
         if self.device is not None and func == _DEVICE and args[0].is_meta:
             return self.device
         return func(*args, **(kwargs or {}))
@@ -138,5 +138,6 @@ class Readings(TorchFunctionMode):
 _DEVICE = Tensor.device.__get__
 
 
-def _numbers(tensor: Tensor) -> Any:
-    return [_numbers(part) for part in tensor.unbind()] if tensor.dim() else tensor.item()
+def numbers_in(tensor: Tensor) -> Any:
+    """`tolist`, number by number, each of which is an operation."""
+    return [numbers_in(part) for part in tensor.unbind()] if tensor.dim() else tensor.item()
