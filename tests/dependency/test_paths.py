@@ -25,8 +25,8 @@ def lively(model: nn.Module) -> nn.Module:
     for norm in model.modules():
         if isinstance(norm, nn.BatchNorm2d):
             nn.init.uniform_(norm.weight, 0.5, 1.5)
-            nn.init.normal_(norm.bias, std=0.3)
-            nn.init.normal_(norm.running_mean, std=0.3)
+            nn.init.uniform_(norm.bias, 0.1, 0.3)  # no channel is dead
+            nn.init.normal_(norm.running_mean, std=0.1)
     return model.eval()
 
 
