@@ -4,7 +4,7 @@
 
 All of torchvision's networks for segmentation, detection and video, 20 combinations of segmentation-models-pytorch
 (where it is installed), and 40 of timm's `features_only=True` backbones with BatchNorm, drawn by a fixed seed. They get
-random weights and lively BatchNorms, and small inputs; detectors run whole, with their post-processing and their losses.
+random weights, lively BatchNorms and small inputs; detectors run whole, with their post-processing and their losses.
 One row per network and share of channels, written at once; the same command goes on where it was cut off, and tries
 again what did not pass. `--again` measures all anew.
 
