@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from types import CodeType, FunctionType
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from netslim.dependency.meta import skeleton
 from netslim.dependency.meta_ops import MetaOps
 from netslim.dependency.trace import Place, Run, Trace
 from netslim.dependency.tracer import DoesNotRunError, Tracer, running
+from netslim.dependency.training_code import asks_for_mode
 
 _BATCH = 2
 _ROUNDS = 60
@@ -93,25 +93,6 @@ def _traced(model: nn.Module, inputs: Inputs, meta_ops: MetaOps) -> tuple[Trace,
             Tracer(hollow.train(), trace, meta_ops).run(inputs)
             runs = (*runs, Run(True, inputs))
     return trace, runs, counter.count
-
-
-def asks_for_mode(model: nn.Module) -> bool:
-    """Whether code of the network that is not torch's own looks at `training`, and so may do something else then."""
-    kinds = {kind for module in model.modules() for kind in type(module).__mro__ if not _is_torchs(kind)}
-    codes = [member.__code__ for kind in kinds for member in vars(kind).values() if isinstance(member, FunctionType)]
-    return any(_names_training(code) for code in codes)
-
-
-_KNOWN = ("torch.", "torchvision.ops.", "timm.layers.")  # what these do in training alone: noise for images or numbers
-
-
-def _is_torchs(kind: type) -> bool:
-    return kind is object or f"{kind.__module__}.".startswith(_KNOWN)
-
-
-def _names_training(code: CodeType) -> bool:
-    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return "training" in code.co_names or any(_names_training(each) for each in inner)
 
 
 def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,11 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self.state.set(tensor, TensorChannels(None, label, torch.tensor([False])))
         self.state.training = self.model.training
         self._entered = inspect.currentframe()
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), WholeFunctions(self._whole), self:
+        functions = self.functions()
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), functions or nullcontext(), self:
             torch.manual_seed(0)  # constants that are drawn are the same in every run
             result = hollow.call(self.model)
+        self.state.trace.whole |= functions is not None and functions.met
         for tensor in tensors_of(result).values():
             channels = self.state.channels(tensor)
             if channels is not None:
@@ -140,6 +142,10 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                     self.state.renamed(args[0], tensor)
         return result
 
+    def functions(self) -> WholeFunctions | None:
+        """What sees the functions that are taken whole, if any are to be expected."""
+        return WholeFunctions(self._whole)
+
     def _whole(self, whole: WholeCall) -> Any:
         """A function that is taken whole, if an activation is given to it."""
         if not self.state.is_traced(whole.input):
@@ -158,7 +164,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         for tensor, state in zip(call.out, states, strict=True):
             self.state.set(tensor, state)
             if not isinstance(state, Weight):
-                outputs.append((_shape(tensor, state), state))
+                outputs.append((tuple(tensor.shape), state))
         if call.name not in SAME:  # a reshape copies or not, as the strides are
             self.happened(Event(call.name, call.where, tuple(inputs), tuple(outputs), numbers, call.layer))
 
@@ -175,13 +181,6 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 return f"{file}:{frame.f_lineno}", module
             module = module or module_in(frame, self._modules) or ""
         return f"module '{module}'", module
-
-
-def _shape(tensor: Tensor, state: TensorChannels | None) -> tuple[int, ...]:
-    """A tensor's shape; what has no channels and was expanded has as many numbers as before, whatever the width."""
-    if state is None or state.axis is not None:
-        return tuple(tensor.shape)
-    return tuple(size if stride else 1 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """The proof of a pruning: the unpruned network with the removed channels silenced, against the rebuilt one."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -13,9 +13,9 @@ from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs, tensors_of
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.wrappers import plain
-from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
+from netslim.core.protocols import PrunePlan, plan_of
 from netslim.dependency.groups import scales_of
-from netslim.pruning.resolve_plan import resolve
+from netslim.pruning.resolve_plan import Part, resolve
 
 TOLERANCE = 1e-5
 M = TypeVar("M", bound=nn.Module)
@@ -121,7 +121,7 @@ def _compare(name: str, expected: Tensor, found: Tensor) -> OutputAgreement:
     if not expected.numel():
         return OutputAgreement(name=name, difference=0.0, scale=0.0)
     wide = torch.complex128 if expected.is_complex() else torch.float64
-    first, second = expected.to(wide), found.to(wide)
+    first, second = expected.cpu().to(wide), found.cpu().to(wide)
     apart = torch.where((first == second) | (first.isnan() & second.isnan()), 0, (first - second).abs())
     difference = float(apart.abs().nan_to_num(nan=torch.inf).max())
     return OutputAgreement(name=name, difference=difference, scale=float(first.abs().nan_to_num(0, 0, 0).max()))
@@ -159,28 +159,37 @@ def masked(model: M, plan: PrunePlan, *, shift: bool = False) -> M:
     """
     model = cast(M, plain(model))
     copied = copy.deepcopy(model)
-    for part in resolve(model, plan).parts:
-        silence_(copied, part.group, part.gone, shift=shift)
+    silence_(copied, resolve(model, plan).parts, shift=shift)
     return copied
 
 
 @torch.no_grad()
-def silence_(model: nn.Module, group: ChannelGroup, gone: list[int], *, shift: bool = False) -> None:
-    """Makes channels of a group give zero, or with `shift` what does not depend on the input."""
-    if not group.slices:
-        for norm in scales_of(model, group):
-            norm.weight[gone] = 0
-            if not shift:
-                norm.bias[gone] = 0
-    scales = {f"{name}.weight" for name in group.scales}
+def silence_(model: nn.Module, parts: Sequence[Part], *, shift: bool = False) -> None:
+    """Makes the channels that go give zero, or with `shift` what does not depend on the input."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for part in group.slices:
-        tensor = tensors[part.tensor]
+    for part in parts:
+        if part.group.slices:
+            _silence_slices_(model, tensors, part, shift=shift)
+        else:
+            _silence_scales_(model, part, shift=shift)
+
+
+def _silence_scales_(model: nn.Module, part: Part, *, shift: bool) -> None:
+    for norm in scales_of(model, part.group):
+        norm.weight[part.gone] = 0
+        if not shift:
+            norm.bias[part.gone] = 0
+
+
+def _silence_slices_(model: nn.Module, tensors: Mapping[str, Tensor], part: Part, *, shift: bool) -> None:
+    gone, scales = part.gone, {f"{name}.weight" for name in part.group.scales}
+    for cut in part.group.slices if gone else ():
+        tensor = tensors[cut.tensor]
         matrix = sum(size > 1 for size in tensor.shape) > 1 and tensor.shape[0] > 1  # (1, C, H, W) is added, or a gate
-        factor = part.tensor in scales or matrix
-        factor &= not _reads_what_it_gives(model, part.tensor)
-        if part.gives and gone and (factor or not shift):
-            tensor.index_fill_(part.dim, part.positions[gone].flatten().to(tensor.device), 0)
+        factor = cut.tensor in scales or matrix
+        factor &= not _reads_what_it_gives(model, cut.tensor)
+        if cut.gives and (factor or not shift):
+            tensor.index_fill_(cut.dim, cut.positions[gone].flatten().to(tensor.device), 0)
 
 
 def _reads_what_it_gives(model: nn.Module, tensor: str) -> bool:
