@@ -19,6 +19,7 @@ from netslim.core.networks.torch_internals import (
     PlainSGD,
     become_,
     frames_until,
+    grad_scale_in,
     has_bf16,
     module_in,
     overflow_in,
@@ -117,6 +118,19 @@ def test_a_fused_optimizer_is_told_of_an_overflow(kind: Any, given: dict[str, An
             optimizer.zero_grad()
             assert overflow_in(optimizer) is None
     assert [None if value is None else float(value) for value in found] == [0.0, 1.0, None]
+
+
+@pytest.mark.parametrize("unscaled", [True, False])
+def test_a_fused_optimizer_is_told_of_gradients_that_are_still_scaled(unscaled: bool) -> None:
+    weight, found = nn.Parameter(torch.ones(2)), []
+    optimizer, scaler = torch.optim.SGD([weight], lr=0.1, fused=True), torch.amp.GradScaler("cpu", init_scale=8.0)
+    optimizer.register_step_pre_hook(lambda optimizer, *_: found.append(grad_scale_in(optimizer)))
+    scaler.scale(weight.sum()).backward()
+    if unscaled:
+        scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    optimizer.step()
+    assert [None if value is None else float(value) for value in found] == [None if unscaled else 8.0, None]
 
 
 def test_the_arguments_of_synced_batch_norm() -> None:

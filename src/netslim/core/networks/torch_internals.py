@@ -75,6 +75,16 @@ def overflow_in(optimizer: torch.optim.Optimizer) -> Tensor | None:
     return found
 
 
+def grad_scale_in(optimizer: torch.optim.Optimizer) -> Tensor | None:
+    """During the step of a fused optimizer: what its gradients are still multiplied with, or None.
+
+    Given to it by `GradScaler.step` like `found_inf`, unless the gradients were unscaled before. Under another name,
+    what is added to gradients that are still scaled would be too little by that scale.
+    """
+    found: Tensor | None = getattr(optimizer, "grad_scale", None)
+    return found
+
+
 # Several processes
 
 

@@ -1,36 +1,58 @@
-"""Penalties for a training loop of your own: any optimizer, mixed precision, accumulation, several processes."""
+"""A penalty for other training loops: any optimizer, mixed precision, accumulation, several processes."""
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from netslim.core.errors import UsageError, unknown_name
-from netslim.core.networks.scale_norms import scale_norms
-from netslim.core.networks.torch_internals import overflow_in
+from netslim.core.networks.scale_norms import ScaleNorm, scale_norms
+from netslim.core.networks.torch_internals import grad_scale_in, overflow_in
 from netslim.core.networks.wrappers import unwrapped
 from netslim.training.optimizer import has_step_sizes, step_sizes
 from netslim.training.penalties.penalty import PENALTIES, Penalty, PenaltyOptions, PenaltySpec
+from netslim.training.penalties.report import ScaleReport, report_on
+from netslim.training.penalties.step_order import StepOrder
 from netslim.training.penalties.strength import PENALTY_SCHEDULES, Progress
+
+_OWNER = "_scale_penalty"  # attribute of each layer whose scales have a penalty: an object that only that penalty has
+_CHECKED = 3  # steps whose gradients are compared with what the penalty left; each time the host waits for the device
 
 
 class ScalePenalty:
-    """A penalty on the scales of a network, to be called on both sides of the optimizer's step; see `penalty`.
+    """A penalty on the scales of a network, to be called on both sides of the optimizer's step; see `netslim.penalty`.
+
+    A network has one penalty at a time: the one that was made last.
 
     Args:
         penalty: what is computed.
+        norms: whose scales are penalised, by name.
         optimizer: that takes the steps, or None.
     """
 
-    def __init__(self, penalty: Penalty, optimizer: torch.optim.Optimizer | None = None) -> None:
+    def __init__(
+        self, penalty: Penalty, norms: Mapping[str, ScaleNorm], optimizer: torch.optim.Optimizer | None = None
+    ) -> None:
         self._penalty = penalty
+        self._norms = norms
         self._optimizer = optimizer
-        self._stepped = False
+        self._order = StepOrder()
         self._overflow: Tensor | None = None
-        if optimizer is not None and penalty.shrinks:
-            optimizer.register_step_post_hook(self._remember)
+        self._left: list[Tensor] | None = None
+        self._to_check = _CHECKED
+        self._below: Tensor | None = None
+        self._attached = False
+        self._hooks: list[RemovableHandle] = []
+        self._key: object | None = object()
+        for norm in norms.values():
+            setattr(norm, _OWNER, self._key)
+        if optimizer is not None:
+            self._hooks.append(optimizer.register_step_pre_hook(self._check_gradients))
+            self._hooks.append(optimizer.register_step_post_hook(self._remember))
 
     def before_step_(self) -> None:
         """Adds the penalty's gradient to the scales' gradients, where the penalty has one (`l1`).
@@ -38,8 +60,17 @@ class ScalePenalty:
         To be called once per step of the optimizer, right before it: after all backward passes that it sums up, after
         `scaler.unscale_(optimizer)` and after clipping. With several processes the gradients are averaged by then, and
         each process adds the same. Scales without a gradient are left alone.
+
+        Raises:
+            UsageError: it is the second time in one step, the network has got another penalty, or the optimizer calls
+                it already (`attach_`).
         """
+        self._check_use()
+        if self._attached:
+            raise UsageError("the optimizer's step takes this penalty along (attach_()): leave the two calls out")
+        self._order.before()
         self._penalty.before_step_()
+        self._left = self._gradients() if self._optimizer and self._to_check else None
 
     def after_step_(self, step_size: float | Tensor | None = None) -> None:
         """Shrinks the scales, where the penalty does so (`proximal`, `polarization`).
@@ -52,20 +83,56 @@ class ScalePenalty:
                 None: asked from the optimizer, for each scale by itself.
 
         Raises:
-            UsageError: there is neither a step size nor an optimizer.
+            UsageError: there is neither a step size nor an optimizer, or it is not the time: no `before_step_` since
+                the last one, or the optimizer steps before that.
         """
-        if not self._penalty.shrinks:
-            return
-        if step_size is not None:
-            self._penalty.after_step_(step_size)
-        elif self._optimizer is None:
+        self._check_use()
+        self._order.after()
+        self._left = None
+        if self._penalty.shrinks:
+            self._shrink_(step_size)
+        self._order.done()
+
+    def attach_(self) -> Self:
+        """Makes every step of the optimizer take the penalty along, so that the two calls are left out.
+
+        For loops that can't be edited, or do several things in one call (timm's `NativeScaler`, Lightning, `Trainer`):
+        the penalty comes last before the step, whatever is unscaled or clipped where, and first after it.
+
+        Returns:
+            Itself.
+
+        Raises:
+            UsageError: there is no optimizer, or it is attached already.
+        """
+        self._check_use()
+        if self._optimizer is None or self._attached:
             raise UsageError(
-                "this penalty shrinks the scales by the size of the optimizer's step: give penalty(..., optimizer=...) "
-                "or after_step_(step_size), which is lr / (1 - momentum) with SGD"
+                "this penalty is attached already"
+                if self._attached
+                else "there is no optimizer to attach to: give penalty(..., optimizer=...)"
             )
-        elif self._stepped:
-            self._penalty.after_step_(self._step_sizes(self._optimizer))
-        self._stepped = False
+        self._attached = True
+        self._hooks.append(self._optimizer.register_step_pre_hook(self._before))
+        self._hooks.append(self._optimizer.register_step_post_hook(self._after))
+        return self
+
+    def remove(self) -> None:
+        """Ends the penalty: it leaves network and optimizer, as `handle.remove()` does for torch's hooks."""
+        for norm in self._norms.values():
+            if getattr(norm, _OWNER, None) is self._key:
+                delattr(norm, _OWNER)
+        for hook in self._hooks:
+            hook.remove()
+        self._key = None
+
+    def report(self) -> ScaleReport:
+        """How sparse and how separated the scales are, and whether it is time to prune; printable.
+
+        Once per epoch is a good time: each report says what has changed since the last one.
+        """
+        report, self._below = report_on({name: norm.weight for name, norm in self._norms.items()}, self._below)
+        return report
 
     def value(self) -> float:
         """The penalty at its full strength: what it adds to the loss."""
@@ -89,8 +156,78 @@ class ScalePenalty:
         """
         self._penalty.advance(Progress(done=done, epochs=epochs, rate=rate))
 
+    def _check_use(self) -> None:
+        if self._key is None:
+            raise UsageError("this penalty was ended by remove(): make another one")
+        if any(getattr(norm, _OWNER, None) is not self._key for norm in self._norms.values()):
+            raise UsageError(
+                "the network has got another penalty after this one, and takes one at a time: call remove() on this "
+                "one, or do not make the other"
+            )
+
+    def _shrink_(self, step_size: float | Tensor | None) -> None:
+        if step_size is not None:
+            self._penalty.after_step_(step_size)
+        elif self._optimizer is None:
+            raise UsageError(
+                "this penalty shrinks the scales by the size of the optimizer's step: give penalty(..., optimizer=...) "
+                "or after_step_(step_size), which is lr / (1 - momentum) with SGD"
+            )
+        elif self._order.inside:
+            self._penalty.after_step_(self._step_sizes(self._optimizer))
+
+    def _gradients(self) -> list[Tensor] | None:
+        """A copy of the scales' gradients; None where nothing was added to them."""
+        if self._penalty.shrinks:
+            return None
+        return [scale.grad.nan_to_num() for scale in self._penalty.scales if scale.grad is not None]
+
+    def _check_gradients(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
+        """Before the optimizer's first steps: what was added is not to be unscaled or clipped."""
+        if self._left is None:
+            return
+        self._to_check -= 1
+        kept = all(map(torch.equal, self._left, self._gradients() or []))
+        if not kept or grad_scale_in(optimizer) is not None:
+            raise UsageError(
+                "gradients were changed after before_step_(), and the penalty's part with them: unscale "
+                "(scaler.unscale_(optimizer)) and clip before it"
+            )
+
     def _remember(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
-        self._stepped, self._overflow = True, overflow_in(optimizer)
+        self._order.stepped()
+        self._overflow = overflow_in(optimizer)
+
+    def _before(
+        self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """When the optimizer begins a step; one that computes the gradients itself (a closure) is not there yet."""
+        self._check_use()
+        self._order.done()  # a step that ended in an error is over
+        self._order.before()
+        closure = args[1] if len(args) > 1 else keywords.get("closure")
+        if closure is None:
+            self._add_(grad_scale_in(optimizer))
+            return None
+
+        def closed() -> Any:
+            loss = closure()
+            self._add_(grad_scale_in(optimizer))
+            return loss
+
+        return (args[0], closed, *args[2:]), {key: value for key, value in keywords.items() if key != "closure"}
+
+    def _add_(self, grad_scale: Tensor | None) -> None:
+        """`before_step_` on gradients that are still multiplied with the scale of the loss, or are not (None)."""
+        if grad_scale is not None:
+            self._penalty.dial = self._penalty.factor * grad_scale
+        try:
+            self._penalty.before_step_()
+        finally:
+            self._penalty.dial = None
+
+    def _after(self, *_: object) -> None:
+        self.after_step_()
 
     def _step_sizes(self, optimizer: torch.optim.Optimizer) -> float | Tensor | list[Tensor]:
         """Of the step that was taken; zeros where a fused optimizer passed over it, without waiting for the device."""
@@ -102,7 +239,7 @@ class ScalePenalty:
         return [torch.where(self._overflow.to(size.device) > 0, 0.0, size).to(size.dtype) for size in each]
 
 
-def penalty(
+def scale_penalty(
     model: nn.Module,
     name: str = "l1",
     *,
@@ -110,39 +247,7 @@ def penalty(
     optimizer: torch.optim.Optimizer | None = None,
     **options: Any,
 ) -> ScalePenalty:
-    """A penalty on a network's scales, for a training loop of your own: it is what makes channels removable.
-
-    Penalised are the scales of all BatchNorms and InstanceNorms, of any number of dimensions. There should be no weight
-    decay on them beside another penalty than `l1`.
-
-    >>> import torch, netslim
-    >>> _ = torch.manual_seed(0)
-    >>> layers = torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Flatten()
-    >>> model = torch.nn.Sequential(*layers, torch.nn.Linear(288, 10))
-    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    >>> penalty = netslim.penalty(model, "proximal", strength=0.5, optimizer=optimizer)
-    >>> for _ in range(10):
-    ...     images, labels = torch.randn(4, 3, 8, 8), torch.randint(10, (4,))
-    ...     optimizer.zero_grad()
-    ...     torch.nn.functional.cross_entropy(model(images), labels).backward()
-    ...     penalty.before_step_()
-    ...     optimizer.step()
-    ...     penalty.after_step_()
-    >>> f"{penalty.zeros():.0%} of the scales are zero"
-    '100% of the scales are zero'
-
-    With a `GradScaler`, `scaler.unscale_(optimizer)` comes before `before_step_`, and `after_step_` after
-    `scaler.step(optimizer)`.
-
-    Args:
-        model: its scales are changed in training; may be wrapped (DistributedDataParallel, torch.compile).
-        name: `l1` (a subgradient: Liu et al. 2017), `proximal` (L1 with exact zeros), or `polarization` (some to zero,
-            the others away from it: Zhuang et al. 2020).
-        strength: what the penalty's sum is multiplied with.
-        optimizer: that takes the steps: SGD, Adam or AdamW of torch. With others, and for `l1`, None will do; see
-            `ScalePenalty.after_step_`.
-        **options: see `PenaltyOptions`: `weights` (by name of a BatchNorm, a factor per scale), `warmup` and `schedule`
-            (call `advance` before every step, then), and what the penalty itself has, like `polarity`.
+    """A penalty on a network's scales; see `netslim.penalty`, which this is but for weights that have to be worked out.
 
     Raises:
         UsageError: an unknown penalty or option, a strength below 0, or an optimizer that has none of the scales or
@@ -154,7 +259,7 @@ def penalty(
     built = spec.build(bare, strength, _checked(options, spec, bare))
     if optimizer is not None and built.shrinks:
         _check(optimizer, built)
-    return ScalePenalty(built, optimizer)
+    return ScalePenalty(built, scale_norms(bare), optimizer)
 
 
 def _checked(options: dict[str, Any], spec: PenaltySpec, model: nn.Module) -> PenaltyOptions:
