@@ -83,6 +83,25 @@ def test_batches_are_as_loaders_give_them(batch: Any) -> None:
     assert small.bn.num_batches_tracked == 3
 
 
+class WithLoss(Named):
+    """Gives a number, and one for each image, beside the logits, as networks do that take labels."""
+
+    def forward(self, pixels: Tensor, labels: Tensor) -> Any:  # type: ignore[override]
+        logits = super().forward(pixels)
+        losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+        return {"loss": losses.mean(), "losses": losses, "logits": logits}
+
+
+def test_outputs_without_channels() -> None:
+    model = WithLoss()
+    batch = {"pixels": torch.randn(4, 3, 8, 8), "labels": torch.arange(4)}
+    small = apply(model, plan(model, batch, percent=0.4))
+    done = repair_(small, model, [batch])
+    assert done.images == 4
+    assert done.absorption is not None
+    assert done.absorption.left == ()
+
+
 def test_nothing_fits() -> None:
     model, images = Named(), torch.randn(4, 3, 8, 8)
     small = apply(model, plan(model, images, percent=0.4))

@@ -107,7 +107,7 @@ def repair_(
     bare = unwrapped(small)
     if count_params(bare) == count_params(unwrapped(model)):
         return Repair()
-    inputs = _inputs(bare, batches)
+    inputs = inputs_in(bare, batches)
     first = next(inputs, None)
     absorption = None
     if absorb:
@@ -134,8 +134,8 @@ class _Counted:
             yield batch
 
 
-def _inputs(model: nn.Module, batches: Iterable[Any]) -> Iterator[Inputs]:
-    """The network's inputs in each batch, on its device."""
+def inputs_in(model: nn.Module, batches: Iterable[Any]) -> Iterator[Inputs]:
+    """The network's inputs in each batch, on its device; see `repair_`."""
     device = next((tensor.device for tensor in chain(model.parameters(), model.buffers())), torch.device("cpu"))
     for batch in batches:
         given = batch[0] if isinstance(batch, list | tuple) else batch

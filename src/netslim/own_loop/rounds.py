@@ -67,7 +67,7 @@ def iterative(
     550 of 688 channels, 20% gone
     412 of 688 channels, 40% gone
     """
-    _check(schedule, budget)
+    check_schedule(schedule, budget)
     return _rounds(unwrapped(model), example, tuple(schedule), budget, settings)
 
 
@@ -125,7 +125,8 @@ def _by_percent(model: nn.Module, example: Any, share: float, settings: dict[str
     return of_all_rounds(plan(model, example, percent=asked, **settings), share, total)
 
 
-def _check(schedule: Sequence[float], budget: str) -> None:
+def check_schedule(schedule: Sequence[float], budget: str) -> None:
+    """Raises UsageError for a schedule that `iterative` can't follow."""
     if budget not in BUDGETS:
         raise UsageError(f"budget '{budget}': rounds are by {either(BUDGETS)}")
     rising = budget == "percent"

@@ -18,6 +18,7 @@ from netslim.core.networks.torch_internals import (
     PlainDispatchMode,
     PlainSGD,
     become_,
+    calls_hooks,
     frames_until,
     grad_scale_in,
     has_bf16,
@@ -131,6 +132,19 @@ def test_a_fused_optimizer_is_told_of_gradients_that_are_still_scaled(unscaled: 
     scaler.step(optimizer)
     optimizer.step()
     assert [None if value is None else float(value) for value in found] == [None if unscaled else 8.0, None]
+
+
+def test_an_optimizer_that_never_was_set_up_calls_no_hooks() -> None:
+    class Holding(torch.optim.Optimizer):
+        def __init__(self, inner: torch.optim.Optimizer) -> None:
+            self.inner = inner
+
+        def step(self, closure: Any = None) -> Any:
+            return self.inner.step(closure)
+
+    inner = torch.optim.SGD([nn.Parameter(torch.ones(2))], lr=0.1)
+    assert calls_hooks(inner)
+    assert not calls_hooks(Holding(inner))
 
 
 def test_the_arguments_of_synced_batch_norm() -> None:

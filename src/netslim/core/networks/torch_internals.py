@@ -85,6 +85,18 @@ def grad_scale_in(optimizer: torch.optim.Optimizer) -> Tensor | None:
     return found
 
 
+# Optimizers
+
+
+def calls_hooks(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer's step calls the hooks that are registered on it.
+
+    torch wraps the method of each class when its `Optimizer.__init__` runs, and marks it `hooked` (since 2.0). A class
+    that never calls that, as some that hold another optimizer, takes hooks and calls none of them.
+    """
+    return bool(getattr(type(optimizer).step, "hooked", False))
+
+
 # Several processes
 
 
