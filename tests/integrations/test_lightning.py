@@ -123,6 +123,56 @@ def test_training_is_that_of_a_plain_loop(kind: str, given: dict[str, Any], tmp_
     assert slimming.report.scales == 16
 
 
+class ByHand(Classifier):
+    """Steps by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:  # type: ignore[override]
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(F.cross_entropy(self.model(batch[0]), batch[1]))
+        optimizer.step()
+
+    def on_train_epoch_end(self) -> None:
+        self.lr_schedulers().step()
+
+
+def test_manual_optimization(tmp_path: Path) -> None:
+    module = ByHand()
+    fit(module, NetworkSlimming("model", "l1", strength=0.05), tmp_path)
+    for one, other in zip(module.model.parameters(), plain_loop("l1", 1, None).parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+class Nested(Classifier):
+    """The network is a part of a part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.ModuleDict({"body": network()})
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        return F.cross_entropy(self.model["body"](batch[0]), batch[1])
+
+
+def test_a_part_of_a_part_by_cost(tmp_path: Path) -> None:
+    module, dense = Nested(), netslim.measure(network(), torch.zeros(1, 3, 8, 8)).macs
+    slimming = NetworkSlimming(
+        "model.body",
+        strength=0.01,
+        prune_at={1: 0.6},
+        budget="target_macs",
+        weights="macs",
+        example=torch.zeros(1, 3, 8, 8),
+    )
+    fit(module, slimming, tmp_path)
+    macs = netslim.measure(module.model["body"], torch.zeros(1, 3, 8, 8)).macs
+    assert macs / dense == pytest.approx(0.6, abs=0.1)
+
+
 def test_it_is_pruned_on_the_way_and_the_optimizer_goes_on(tmp_path: Path) -> None:
     module = Classifier()
     slimming = NetworkSlimming("model", "proximal", strength=0.01, prune_at={1: 0.2, 2: 0.45})

@@ -44,7 +44,7 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
         Trainer(callbacks=[NetworkSlimming("model", "proximal", strength=1e-4, prune_at={20: 0.3, 30: 0.5})])
 
     Args:
-        network: name of the module's attribute that is slimmed.
+        network: name of the module's part that is slimmed (`model`, `detector.backbone`).
         name, strength, **options: of the penalty; see `netslim.penalty`. Warm-up and schedule are over the epochs until
             the last pruning.
         prune_at: by the number of an epoch (from 0), the share that is asked for at its start: of the original
@@ -174,7 +174,7 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
         self.repairs.append(repair_(small, network, islice(batches(), self._most)))
         for optimizer in trainer.optimizers:
             carry_(optimizer, network, small)
-        setattr(pl_module, self.network, small)
+        _set(pl_module, self.network, small)
 
     def _end(self) -> None:
         if self._penalty is not None:
@@ -201,7 +201,7 @@ def rebuild_(module: LightningModule, checkpoint: Mapping[str, Any]) -> None:
     for name, data in checkpoint.get(PLANS, {}).items():
         network, plan = _network(module, name), plan_from_dict(data)
         if plan_of(unwrapped(network)) != plan:
-            setattr(module, name, rebuild(unwrapped(network), plan))
+            _set(module, name, rebuild(unwrapped(network), plan))
 
 
 def _save(module: LightningModule, network: str, saved: Callable[[dict[str, Any]], None], checkpoint: Any) -> None:
@@ -217,11 +217,18 @@ def _load(module: LightningModule, loaded: Callable[[dict[str, Any]], None], che
 
 
 def _network(module: LightningModule, name: str) -> nn.Module:
-    network = getattr(module, name, None)
-    if not isinstance(network, nn.Module):
+    try:
+        network: nn.Module = module.get_submodule(name)
+    except AttributeError as error:
         known = one_of(child for child, _ in module.named_children()) or "none"
-        raise UsageError(f"network '{name}': {type(module).__name__} has no network of this name (it has {known})")
+        what = f"network '{name}': {type(module).__name__} has no network of this name (it has {known})"
+        raise UsageError(what) from error
     return network
+
+
+def _set(module: LightningModule, name: str, network: nn.Module) -> None:
+    parent, _, leaf = name.rpartition(".")
+    setattr(module.get_submodule(parent), leaf, network)
 
 
 def _trains(network: nn.Module, optimizers: list[Optimizer]) -> Optimizer:

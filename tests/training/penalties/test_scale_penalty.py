@@ -137,3 +137,22 @@ def test_copies_and_files_of_the_network_have_no_penalty_and_the_network_keeps_i
     for other in (copy.deepcopy(norm), pickle.loads(pickle.dumps(norm))):  # noqa: S301  (made a line above)
         netslim.penalty(other, strength=1.0)
     penalty.before_step_()
+
+
+def test_an_optimizer_that_was_carried_to_the_small_network_leaves_the_penalty_behind() -> None:
+    layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 2)
+    model, images = nn.Sequential(*layers), torch.randn(2, 3, 8, 8)
+    nn.init.uniform_(model[1].weight, 0.1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    penalty = netslim.penalty(model, "l1", strength=1.0, optimizer=optimizer).attach_()
+    small = netslim.apply(model, netslim.plan(model, images, percent=0.4))
+    netslim.carry_(optimizer, model, small)
+    with pytest.raises(UsageError) as error:
+        optimizer.step()
+    assert str(error.value) == (
+        "the optimizer does not train this network any more, as after carry_(): call remove() on this penalty, and "
+        "make one for the small network"
+    )
+    penalty.remove()
+    netslim.penalty(small, "l1", strength=1.0, optimizer=optimizer).attach_()
+    optimizer.step()

@@ -166,6 +166,17 @@ class ScalePenalty:
                 "the network has got another penalty after this one, and takes one at a time: call remove() on this "
                 "one, or do not make the other"
             )
+        if self._optimizer is not None and not self._trains(self._optimizer):
+            raise UsageError(
+                "the optimizer does not train this network any more, as after carry_(): call remove() on this penalty, "
+                "and make one for the small network"
+            )
+
+    def _trains(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether the optimizer has one of the scales, if there are any."""
+        scales = {id(scale) for scale in self._penalty.scales}
+        trained = (id(parameter) for group in optimizer.param_groups for parameter in group["params"])
+        return not scales or any(parameter in scales for parameter in trained)
 
     def _shrink_(self, step_size: float | Tensor | None) -> None:
         if step_size is not None:
