@@ -1,5 +1,6 @@
 """Lightning with the real trainer: the same bits as a plain loop, pruning on the way, resuming after it."""
 
+import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -188,7 +189,6 @@ def test_it_is_pruned_on_the_way_and_the_optimizer_goes_on(tmp_path: Path) -> No
     assert [repair.title for repair in slimming.repairs] == ["absorbed and recalibrated"] * 2
     assert trainer.lr_scheduler_configs[0].scheduler.get_last_lr() == [pytest.approx(0.1 * 0.9**4)]
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.9**4)
-    assert "on_save_checkpoint" not in vars(module)
 
 
 class Saving(Callback):
@@ -228,6 +228,19 @@ def test_load_from_checkpoint_after_a_pruning(weights_only: bool, tmp_path: Path
     module = Reloading.load_from_checkpoint(tmp_path / "cut.ckpt", weights_only=True)
     for one, other in zip(module.model.parameters(), trained.model.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_checkpoint_that_is_written_after_the_fit_says_the_plan_too(tmp_path: Path) -> None:
+    """Also after a second fit, which has another callback, and of a copy."""
+    module, file = Reloading(), tmp_path / "after.ckpt"
+    fit(module, slimming(), tmp_path, max_epochs=2).save_checkpoint(file)
+    assert plan_of(Reloading.load_from_checkpoint(file, weights_only=True).model) == plan_of(module.model) is not None
+    copied = copy.deepcopy(module)
+    fit(copied, NetworkSlimming(strength=0.1), tmp_path, max_epochs=1).save_checkpoint(file)
+    again = Reloading.load_from_checkpoint(file, weights_only=True)
+    assert plan_of(again.model) == plan_of(module.model)
+    assert torch.equal(again.model[0].weight, copied.model[0].weight)
+    assert not torch.equal(again.model[0].weight, module.model[0].weight)
 
 
 def test_a_checkpoint_before_any_pruning_is_as_it_always_was(tmp_path: Path) -> None:

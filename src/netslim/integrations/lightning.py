@@ -103,18 +103,16 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
         self._pruned = list(state_dict["pruned"])
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Checks what can be checked, and adds the plan to the module's checkpoints."""
+        """Checks what can be checked; from here on the module's checkpoints say its plans, also after the fit."""
         _network(pl_module, self.network)
         if stage == "fit" and self.prune_at:
             self._check(trainer)
-        saved, loaded = pl_module.on_save_checkpoint, pl_module.on_load_checkpoint
-        pl_module.on_save_checkpoint = partial(_save, pl_module, self.network, saved)
-        pl_module.on_load_checkpoint = partial(_load, pl_module, loaded)
+        if getattr(pl_module.on_save_checkpoint, "func", None) is not _save:
+            pl_module.on_save_checkpoint = partial(_save, pl_module, pl_module.on_save_checkpoint)
+            pl_module.on_load_checkpoint = partial(_load, pl_module, pl_module.on_load_checkpoint)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Takes it back, and ends the penalty."""
-        for name in ("on_save_checkpoint", "on_load_checkpoint"):
-            vars(pl_module).pop(name, None)
+        """Ends the penalty."""
         self._end()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -204,10 +202,10 @@ def rebuild_(module: LightningModule, checkpoint: Mapping[str, Any]) -> None:
             _set(module, name, rebuild(unwrapped(network), plan))
 
 
-def _save(module: LightningModule, network: str, saved: Callable[[dict[str, Any]], None], checkpoint: Any) -> None:
-    plan = plan_of(unwrapped(_network(module, network)))
-    if plan is not None:
-        checkpoint.setdefault(PLANS, {})[network] = plan.to_dict()
+def _save(module: LightningModule, saved: Callable[[dict[str, Any]], None], checkpoint: Any) -> None:
+    plans = {name: plan.to_dict() for name, part in module.named_modules() if (plan := plan_of(part))}
+    if plans:
+        checkpoint[PLANS] = plans
     saved(checkpoint)
 
 
@@ -218,9 +216,9 @@ def _load(module: LightningModule, loaded: Callable[[dict[str, Any]], None], che
 
 def _network(module: LightningModule, name: str) -> nn.Module:
     try:
-        network: nn.Module = module.get_submodule(name)
+        network: nn.Module = module.get_submodule(name or "?")  # not the module itself: a part of it is replaced
     except AttributeError as error:
-        known = one_of(child for child, _ in module.named_children()) or "none"
+        known = one_of(child for child, _ in module.named_children()) or "no part"
         what = f"network '{name}': {type(module).__name__} has no network of this name (it has {known})"
         raise UsageError(what) from error
     return network

@@ -45,8 +45,7 @@ def penalty(
     >>> penalty.report().ready  # to prune: all are zero, none stands out
     False
 
-    With a `GradScaler`, `scaler.unscale_(optimizer)` comes before `before_step_`, and `after_step_` after
-    `scaler.step(optimizer)`. A network has one penalty at a time; `penalty.remove()` ends one.
+    `scaler.unscale_(optimizer)` comes before `before_step_`. A network has one penalty; `penalty.remove()` ends it.
 
     Args:
         model: its scales are changed in training; may be wrapped (DistributedDataParallel, torch.compile).
@@ -59,7 +58,7 @@ def penalty(
             at `example`, on average 1. None: all 1.
         example: an input as for `plan`, for weights "macs".
         **options: see `PenaltyOptions`: `warmup` and `schedule` (call `advance` before every step, then), and what the
-            penalty itself has, like `polarity`.
+            penalty has, like `polarity`.
 
     Raises:
         UsageError: an unknown penalty or option, a strength below 0, or an optimizer that has none of the scales or
