@@ -47,7 +47,7 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $@
 
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra export --no-emit-index-url --no-header \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra export --extra integrations --no-emit-index-url --no-header \
 		--no-annotate pyproject.toml -o requirements.lock
 
 clean:

@@ -89,6 +89,20 @@ def test_the_readmes_way_in_python_runs(tmp_path: Path, monkeypatch: pytest.Monk
     assert space["plan"].after.macs == pytest.approx(0.5 * space["plan"].before.macs, rel=0.01)
 
 
+def test_the_ten_lines_run_and_the_other_snippets_are_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ten, rounds, *others = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own_loop.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {"train": lambda *_: None}
+    torch.manual_seed(0)
+    exec(ten, space)  # noqa: S102  (as a reader types it)
+    assert space["plan"].after.macs == pytest.approx(0.5 * space["plan"].before.macs, rel=0.01)
+    space["optimizer"] = torch.optim.AdamW(space["model"].parameters())
+    exec(rounds, space)  # noqa: S102
+    assert space["plan"].percent == 0.5
+    for snippet in others:
+        compile(snippet, "own_loop.md", "exec")
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_files_and_modules_that_documents_name_exist(document: Path) -> None:
     """Paths between backticks, from the root or from src/netslim, and dotted names of netslim in examples."""

@@ -24,6 +24,8 @@ HEAVY = {
     "onnxruntime": {"netslim.deploy"},
     "matplotlib": {"netslim.report.figures"},
     "typer": {"netslim.cli"},
+    "lightning": {"netslim.integrations.lightning"},
+    "transformers": {"netslim.integrations.hugging_face"},
 }
 
 

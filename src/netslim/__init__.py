@@ -7,8 +7,10 @@ The public API on one page; everything is imported at its first use:
 - `transfer(source, target)`: weights of a source network into a prunable one, with a report.
 - `plan(model, example, percent=...)`: which channels of any network go. `apply(model, plan)`: the smaller network.
 - `verify(model, small, images)`: the masked original against the rebuilt network.
-- `absorb_(small, model, example)`, `recalibrate_(small, batches)`: what puts right what a pruning did.
 - `penalty(model, "l1", strength=...)`: what makes channels removable, in a training loop of your own.
+- `repair_(small, model, batches)`: puts right what a pruning did; `absorb_` and `recalibrate_` are its parts.
+- `carry(optimizer, model, small)`, `carry_`: an optimizer with the state of what stays.
+- `iterative(model, example, schedule)`: pruning in rounds, between which your own loop trains.
 - `for_inference(model, example)`: the same function as a network made for speed.
 - `export(model, example, path, target="onnx")`: a file for ONNX Runtime (or another target), shown to compute the same.
 - `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
@@ -25,13 +27,17 @@ if TYPE_CHECKING:
     from netslim.models import create_model as create_model
     from netslim.network import load as load
     from netslim.network import save as save
+    from netslim.own_loop import iterative as iterative
+    from netslim.own_loop import penalty as penalty
+    from netslim.own_loop import repair_ as repair_
     from netslim.pruning import apply as apply
+    from netslim.pruning import carry as carry
+    from netslim.pruning import carry_ as carry_
     from netslim.pruning import plan as plan
     from netslim.pruning import verify as verify
     from netslim.pruning.bias_absorption import absorb_ as absorb_
     from netslim.training.bn_statistics import recalibrate_ as recalibrate_
     from netslim.training.evaluate import evaluate as evaluate
-    from netslim.training.penalties.own_loop import penalty as penalty
     from netslim.transfers import load_source as load_source
     from netslim.transfers import transfer as transfer
 
@@ -39,16 +45,20 @@ _HOMES = {
     "PrunePlan": ("netslim.core.protocols", "PrunePlan"),
     "absorb_": ("netslim.pruning.bias_absorption", "absorb_"),
     "apply": ("netslim.pruning", "apply"),
+    "carry": ("netslim.pruning", "carry"),
+    "carry_": ("netslim.pruning", "carry_"),
     "create_model": ("netslim.models", "create_model"),
     "evaluate": ("netslim.training.evaluate", "evaluate"),
     "export": ("netslim.deploy", "export"),
     "for_inference": ("netslim.deploy", "for_inference"),
+    "iterative": ("netslim.own_loop", "iterative"),
     "load": ("netslim.network", "load"),
     "load_source": ("netslim.transfers", "load_source"),
     "measure": ("netslim.cost", "measure"),
-    "penalty": ("netslim.training.penalties.own_loop", "penalty"),
+    "penalty": ("netslim.own_loop", "penalty"),
     "plan": ("netslim.pruning", "plan"),
     "recalibrate_": ("netslim.training.bn_statistics", "recalibrate_"),
+    "repair_": ("netslim.own_loop", "repair_"),
     "save": ("netslim.network", "save"),
     "transfer": ("netslim.transfers", "transfer"),
     "verify": ("netslim.pruning", "verify"),

@@ -141,3 +141,23 @@ def test_groups_are_those_found_channel_by_channel(
     trace.dims.update({(f"layer{number // 2}", number % 2): torch.tensor(line) for number, line in enumerate(lines)})
     found = [[(place, positions.tolist()) for place, positions in group] for group in _alike(trace)]
     assert found == [list(group.items()) for group in one_by_one(trace)]
+
+
+class Gated(nn.Module):
+    """As MobileViT's attention: of the middle layer nothing can go, since it is split at fixed sizes; what it gives is
+    summed over the images' places and expanded to them again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.middle = nn.Conv2d(8, 9, 1)
+        self.out = nn.Conv2d(4, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.middle(self.bn(self.conv(x)).relu()).split([1, 4, 4], dim=1)
+        context = (key * query.softmax(-1)).sum((2, 3), keepdim=True)
+        return self.out(value.relu() * context.expand_as(value))
+
+
+def test_what_stays_and_is_expanded_leaves_the_rest_free() -> None:
+    assert cuts(Gated())["bn"]["middle.weight@1"] == each(8)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.pruning import apply, plan, verify
+from netslim.pruning import apply, cut_check, plan, verify
 from pruning.networks import Flattened, randomised
 
 
@@ -156,16 +156,16 @@ def _even(steps: list[tuple[str, int, int, int]]) -> list[tuple[str, int, int, i
 
 def test_a_device_without_double_precision_is_held_in_single(monkeypatch: pytest.MonkeyPatch) -> None:
     """As Apple's GPUs are: every move to float64 raises."""
-    move, model = nn.Module.to, randomised(Flattened())
+    perturbed, model = cut_check._perturbed, randomised(Flattened())
     decided = plan(model, torch.zeros(2, 1, 4, 4), percent=0.4)
 
-    def to(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    def on_apple(model: nn.Module, dtype: torch.dtype) -> nn.Module:
         if dtype == torch.float64:
             raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
         tried.append(dtype)
-        return move(module, dtype)
+        return perturbed(model, dtype)
 
     tried: list[torch.dtype] = []
-    monkeypatch.setattr(nn.Module, "to", to)
+    monkeypatch.setattr(cut_check, "_perturbed", on_apple)
     apply(model, decided)
     assert tried == [torch.float32]

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import flop_registry
-from torch.utils.weak import WeakIdKeyDictionary
 
 from netslim.core.networks.example import Inputs
 from netslim.core.networks.modes import evaluation_mode
@@ -83,9 +82,10 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.count = MacCount()
         self._paused = False
-        self._weights: Any = WeakIdKeyDictionary()  # tensor -> parameter that it is a view of, "" if computed
+        self._weights: dict[int, str] = {}  # by id of a tensor, the parameter that it is a view of, "" if computed
+        self._kept: list[Tensor] = []  # these tensors, so that their ids stay theirs
         for name, tensor in [*model.named_buffers(), *model.named_parameters()]:
-            self._weights[tensor] = name
+            self._remember(tensor, name)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -112,13 +112,13 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
         moments = call.input.numel() // max(call.input.shape[-1], 1)
         for tensor in call.given["weights"]:
             if tensor.dim() > 1:
-                self._note(self._weights.get(tensor), moments * tensor.numel())
+                self._note(self._weights.get(id(tensor)), moments * tensor.numel())
 
     def see(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         """Counts one operation."""
         tensors = [arg for arg in args if isinstance(arg, Tensor)]
         tensors += [part for arg in args if isinstance(arg, list | tuple) for part in arg if isinstance(part, Tensor)]
-        known = [self._weights.get(tensor) for tensor in tensors]
+        known = [self._weights.get(id(tensor)) for tensor in tensors]
         if func._schema.is_mutable and None in known:
             self._forget(args[0])
         if func.overloadpacket in _PRODUCTS:
@@ -127,19 +127,23 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
             name = known[0] if len(known) == 1 and isinstance(result, Tensor) and _is_view(func) else ""
             for own in result if isinstance(result, list | tuple) else [result]:
                 if isinstance(own, Tensor):
-                    self._weights[own] = name
+                    self._remember(own, name or "")
+
+    def _remember(self, tensor: Tensor, name: str) -> None:
+        self._weights[id(tensor)] = name
+        self._kept.append(tensor)
 
     def _forget(self, target: Any) -> None:
         """An activation was written into a constant."""
         for tensor in (target, getattr(target, "_base", None)):
             if isinstance(tensor, Tensor):
-                self._weights.pop(tensor, None)
+                self._weights.pop(id(tensor), None)
 
     def _add(self, packet: Any, args: tuple[Any, ...], result: Tensor) -> None:
         flops: Callable[..., int] = flop_registry[packet]
         macs = flops(*args, out_val=result) // 2
         first, second = args[1:3] if packet in (_ATEN.addmm, _ATEN.baddbmm) else args[:2]
-        name = self._weights.get(second, self._weights.get(first))
+        name = self._weights.get(id(second), self._weights.get(id(first)))
         self._note(name, macs)
 
     def _note(self, name: str | None, macs: int) -> None:

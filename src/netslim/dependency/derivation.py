@@ -38,6 +38,11 @@ class Derivation:
     meta_ops: MetaOps
     notes: tuple[str, ...] = ()
 
+    @property
+    def decides(self) -> bool:
+        """Whether values decide what the network does."""
+        return any(run.decisions is not None for run in self.runs)
+
     def places(self, keeps: Sequence[Sequence[int]], numbers: Sequence[int] | None = None) -> dict[Place, Tensor]:
         """What stays in each dimension, given the channels that stay in each group, or in those of these numbers."""
         chosen = range(len(self.groups)) if numbers is None else numbers

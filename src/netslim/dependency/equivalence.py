@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from netslim.core.networks.whole_functions import WholeFunctions
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels
 from netslim.dependency.meta_ops import MetaOps, tensors_in
 from netslim.dependency.rules.elementwise import elementwise
@@ -50,7 +51,7 @@ class FixedSets(ChannelSets):
 
     def unite(self, first: Tensor, second: Tensor) -> None:
         """Raises ContradictionError unless they are united."""
-        if not bool((first == second).all()):
+        if first is not second and not bool((first == second).all()):
             raise ContradictionError
 
     def is_final(self, labels: Tensor) -> bool:
@@ -68,13 +69,15 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
 
     def __init__(self, model: nn.Module, original: Trace, keeps: Mapping[Place, Tensor], meta_ops: MetaOps) -> None:
         self.settled = settled = FixedSets(original.sets)
-        whole = {place: settled.named(labels) for place, labels in original.dims.items()}
+        named = {id(labels): settled.named(labels) for labels in original.dims.values()}  # most are of several places
+        whole = {place: named[id(labels)] for place, labels in original.dims.items()}
         left = {place: whole[place][keep] for place, keep in keeps.items()}
         super().__init__(model, Trace(settled, whole | left, original.axes, original.grouping), meta_ops)
         self.original = original
         self.done = 0
         self._call: Call | None = None
         self._stretched: dict[int, Tensor] = {}  # one value for as many channels as there are, by id
+        self._left: dict[int, Tensor] = {}  # by id of the original's labels, the names of those that are left
         none = torch.empty(0, dtype=torch.int64)
         self._gone = torch.zeros(original.sets.count + 1, dtype=torch.bool)  # the last is for those that stay
         self._gone[torch.cat([none, *(whole[place] for place in keeps)])] = True
@@ -97,6 +100,10 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
                 size = tensor.shape[before.axis]
                 known = TensorChannels(before.axis, found.labels.expand(size), found.silent.expand(size))
                 self.state.set(tensor, known)
+
+    def functions(self) -> WholeFunctions | None:
+        """Only where the original called some, since looking for them takes its time."""
+        return super().functions() if self.original.whole else None
 
     def happened(self, event: Event) -> None:
         """Compares an operation with the original's."""
@@ -136,8 +143,10 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
             if carried is not found:
                 raise ContradictionError
             return
-        names = self.settled.named(carried.labels)
-        left = names[~self._gone[names]]
+        left = self._left.get(id(carried.labels))
+        if left is None:
+            names = self.settled.named(carried.labels)
+            left = self._left[id(carried.labels)] = names[~self._gone[names]]
         expected = list(shape)
         if carried.axis is not None:
             expected[carried.axis] = len(left)

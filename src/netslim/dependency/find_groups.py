@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from types import CodeType, FunctionType
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from netslim.dependency.meta_ops import MetaOps
 from netslim.dependency.paths import check_all_took_part, decisions_on, follow_paths, with_few_values, with_values
 from netslim.dependency.trace import Place, Run, Trace
 from netslim.dependency.tracer import DependsOnValuesError, Question, Tracer
+from netslim.dependency.training_code import asks_for_mode
 
 _BATCH = 2
 _ROUNDS = 60
@@ -134,25 +134,6 @@ def _traced_by_values(
             runs += follow_paths(model, values, Run(True, inputs), follow)
     check_all_took_part(model, trace)
     return trace, tuple(runs), counts, notes
-
-
-def asks_for_mode(model: nn.Module) -> bool:
-    """Whether code of the network that is not torch's own looks at `training`, and so may do something else then."""
-    kinds = {kind for module in model.modules() for kind in type(module).__mro__ if not _is_torchs(kind)}
-    codes = [member.__code__ for kind in kinds for member in vars(kind).values() if isinstance(member, FunctionType)]
-    return any(_names_training(code) for code in codes)
-
-
-_KNOWN = ("torch.", "torchvision.ops.", "timm.layers.")  # what these do in training alone: noise for images or numbers
-
-
-def _is_torchs(kind: type) -> bool:
-    return kind is object or f"{kind.__module__}.".startswith(_KNOWN)
-
-
-def _names_training(code: CodeType) -> bool:
-    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return "training" in code.co_names or any(_names_training(each) for each in inner)
 
 
 def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:

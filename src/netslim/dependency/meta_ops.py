@@ -14,6 +14,7 @@ META = torch.device("meta")
 _NORMALISED = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
 PACKING = {"_pack_padded_sequence", "_pad_packed_sequence"}
 _REMEMBERED = 8192
+_NUMBERS = {int, float, bool}
 _Shape = tuple[torch.Size, tuple[int, ...], torch.dtype]  # with strides and type
 
 
@@ -64,13 +65,20 @@ def _packed(func: Any, data: Tensor, lengths: Tensor, *options: Any) -> Any:
 
 def tensors_in(tree: Any) -> list[Tensor]:
     """The tensors in what an operation takes or gives: lists, tuples and dictionaries of them."""
+    found: list[Tensor] = []
+    _gather(tree, found)
+    return found
+
+
+def _gather(tree: Any, found: list[Tensor]) -> None:
     if isinstance(tree, Tensor):
-        return [tree]
-    if isinstance(tree, dict):
-        tree = tree.values()
-    elif not isinstance(tree, list | tuple):
-        return []
-    return [tensor for branch in tree for tensor in tensors_in(branch)]
+        found.append(tree)
+    elif isinstance(tree, list | tuple):
+        for branch in tree:
+            if branch is not None and type(branch) not in _NUMBERS:
+                _gather(branch, found)
+    elif isinstance(tree, dict):
+        _gather([*tree.values()], found)
 
 
 @functools.cache

@@ -99,6 +99,7 @@ class Trace:
         scales: names of BatchNorm weights, in the order of their use.
         used: names of the parameters and buffers that took part.
         events: everything that happened, in order.
+        whole: whether functions were called that are taken whole.
     """
 
     sets: ChannelSets
@@ -109,6 +110,7 @@ class Trace:
     scales: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
+    whole: bool = False
 
     @property
     def sizes(self) -> dict[Place, int]:

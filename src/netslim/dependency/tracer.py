@@ -11,7 +11,7 @@ import functools
 import inspect
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -91,16 +91,17 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self.state.set(tensor, TensorChannels(None, label, torch.tensor([False])))
         self.state.training = self.model.training
         self._entered = inspect.currentframe()
-        self._read_at = ""
+        self._read_at, functions = "", self.functions()
         with ExitStack() as stack:
             if decisions is not None:
                 self._answers = iter([(i, own) for i, own in enumerate(decisions.taken) if own.steers])
                 self._readings = stack.enter_context(Readings(decisions.device))
                 stack.enter_context(attributes_kept(self.model))
-            for mode in (torch.random.fork_rng(devices=[]), torch.no_grad(), WholeFunctions(self._whole), self):
+            for mode in (torch.random.fork_rng(devices=[]), torch.no_grad(), functions or nullcontext(), self):
                 stack.enter_context(mode)
             torch.manual_seed(0)  # constants that are drawn are the same in every run
             result = hollow.call(self.model)
+        self.state.trace.whole |= functions is not None and functions.met
         for tensor in tensors_of(result).values():
             channels = self.state.channels(tensor)
             if channels is not None:
@@ -214,6 +215,10 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                     self.state.renamed(args[0], tensor)
         return result
 
+    def functions(self) -> WholeFunctions | None:
+        """What sees the functions that are taken whole, if any are to be expected."""
+        return WholeFunctions(self._whole)
+
     def _whole(self, whole: WholeCall) -> Any:
         """A function that is taken whole, if an activation is given to it."""
         if not self.state.is_traced(whole.input):
@@ -232,7 +237,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         for tensor, state in zip(call.out, states, strict=True):
             self.state.set(tensor, state)
             if not isinstance(state, Weight):
-                outputs.append((_shape(tensor, state), state))
+                outputs.append((tuple(tensor.shape), state))
         if call.name not in SAME:  # a reshape copies or not, as the strides are
             self.happened(Event(call.name, call.where, tuple(inputs), tuple(outputs), numbers, call.layer))
 
@@ -263,13 +268,6 @@ def _line_of(frame: FrameType) -> str | None:
     """The line of code that a frame runs, in any library but torch."""
     file = frame.f_code.co_filename
     return None if file.startswith((f"{_TORCH}/", *_OURS)) else f"{file}:{frame.f_lineno}"
-
-
-def _shape(tensor: Tensor, state: TensorChannels | None) -> tuple[int, ...]:
-    """A tensor's shape; what has no channels and was expanded has as many numbers as before, whatever the width."""
-    if state is None or state.axis is not None:
-        return tuple(tensor.shape)
-    return tuple(size if stride else 1 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
 
 
 @functools.cache

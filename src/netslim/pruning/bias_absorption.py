@@ -259,8 +259,9 @@ def _past_all(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> li
         if not output.is_floating_point() or not output.numel():
             continue
         unit = torch.finfo(output.dtype).eps * float(output.abs().max())
-        apart = (output - found[name]).abs().movedim(min(1, output.dim() - 1), 0) if output.dim() else output[None]
-        if loose := int((apart.flatten(1).amax(1) > _ROUNDING * unit).sum()):
+        apart = (output - found[name]).abs()
+        rows = apart.movedim(1, 0).flatten(1) if output.dim() > 1 else apart.reshape(1, -1)
+        if loose := int((rows.amax(1) > _ROUNDING * unit).sum()):
             left.append(NotAbsorbed(name=name, channels=loose, reason="have no BatchNorm or bias before them"))
     return left
 

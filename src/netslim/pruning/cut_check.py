@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from netslim.core.errors import UsageError
@@ -16,6 +15,7 @@ from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.replay import Supposition
 from netslim.core.protocols import PrunePlan
 from netslim.dependency.groups import selection_of
+from netslim.dependency.meta import duplicate
 from netslim.dependency.slicing import rebuilt
 from netslim.pruning.plan_data import inputs_of
 from netslim.pruning.resolve_plan import ResolvedPlan
@@ -72,14 +72,13 @@ def _apart(
     except (TypeError, torch.OutOfMemoryError):  # Apple's GPUs have no float64, and others no room for it
         return None
     small = cut(bearer, resolved)
-    for part in resolved.parts:
-        silence_(bearer, part.group, part.gone)
+    silence_(bearer, resolved.parts)
     try:
-        decisions, expected = _expected(bearer, inputs)
+        decisions, expected = _expected(bearer, inputs) if resolved.decides else (None, outputs_of(bearer, inputs))
     except Exception:  # a network may raise anything on inputs and types that it was not made for
         return None
     try:
-        if decisions.steering:
+        if decisions is not None:
             return compare_decided(decisions, expected, small, inputs)
         return compare(expected, outputs_of(small, inputs))
     except Exception as error:
@@ -91,18 +90,15 @@ def _apart(
 
 def _expected(bearer: nn.Module, inputs: Inputs) -> tuple[Decisions, dict[str, torch.Tensor]]:
     """What the masked network decides and gives; where it would find nothing, it finds one thing, if it can."""
-    decisions, expected = recorded_outputs(bearer, inputs)
-    if not decisions.steering:
-        return decisions, expected
     try:
         return recorded_outputs(bearer, inputs, Supposition(found=True))
     except Exception:  # what follows may not fit together then
-        return decisions, expected
+        return recorded_outputs(bearer, inputs)
 
 
 def _perturbed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy whose scales, shifts and statistics are random: zeros would hide what is wrong behind them."""
-    bearer = copy.deepcopy(model).to(dtype).eval()
+    bearer = duplicate(model, {id(tensor): _converted(tensor, dtype) for tensor in _tensors(model)}).eval()
     generator = torch.Generator().manual_seed(0)
     for module in bearer.modules():
         if isinstance(module, _NormBase):
@@ -113,11 +109,20 @@ def _perturbed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     return bearer
 
 
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [tensor for tensor in [*model.parameters(), *model.buffers()] if tensor.is_floating_point()]
+
+
+def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    values = tensor.detach().to(dtype, copy=True)
+    return nn.Parameter(values, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else values
+
+
 def _inputs(model: nn.Module, plan: PrunePlan, dtype: torch.dtype) -> Inputs:
     generator = torch.Generator().manual_seed(0)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
-    def drawn(spec: TensorSpec) -> torch.Tensor:
+    def drawn(spec: TensorSpec) -> Tensor:
         own = replace(spec, dtype=dtype) if spec.dtype.is_floating_point else spec
         return own.random(generator).to(device)
 

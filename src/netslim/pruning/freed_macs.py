@@ -1,37 +1,34 @@
 """What the removal of a channel frees, as weights of the scales that are to become zero for it."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs
+from netslim.core.networks.scale_norms import scale_norms
 from netslim.dependency.groups import BoundGroup, groups_of, title
 from netslim.dependency.meta import products_of
 from netslim.pruning.budget.cost_model import CostModel
 
 
-def freed_macs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Tensor]:
-    """Per BatchNorm, a weight for each of its scales in proportion to the MACs that go with its channel.
+def freed_macs(model: nn.Module, example: Any) -> dict[str, Tensor]:
+    """Per layer of `scale_norms`, a weight for each of its scales in proportion to the MACs that go with its channel.
 
-    The mean over all scales of all BatchNorms is 1. A channel with several scales shares its MACs among them. A scale
+    The mean over all scales is 1. A channel with several scales shares its MACs among them. A scale
     whose channel can't be removed, or was not chosen by a selection, frees nothing: its weight is 0.
 
     Args:
         model: any network with channel groups; left unchanged.
-        input_shape: (1, C, H, W) of its inputs.
+        example: an input (N, ...), or several as for `plan`; shapes and types alone are used.
 
     Raises:
         UsageError: none of its channels can be removed.
     """
-    inputs = Inputs.of(torch.zeros(*input_shape))
+    inputs = Inputs.of(example)
     groups = groups_of(model, inputs).groups
-    freed = {
-        name: torch.zeros(module.num_features)
-        for name, module in model.named_modules()
-        if isinstance(module, nn.BatchNorm2d) and module.affine
-    }
+    freed = {name: torch.zeros(norm.num_features) for name, norm in scale_norms(model).items()}
     costs = CostModel(model, groups, products_of(model, inputs))
     for own, macs in zip(groups, costs.macs_per_channel(), strict=True):
         entries = _entries(own)
@@ -42,7 +39,8 @@ def freed_macs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Tensor
     mean = float(torch.cat([*freed.values()]).mean()) if freed else 0.0
     if not mean:
         raise UsageError(
-            f"no channel of {title(model)} can be removed, so none frees MACs: type `penalty_weights='equal'`"
+            f"no channel of {title(model)} can be removed, so none frees MACs: leave the weights equal "
+            f"(`penalty_weights='equal'`)"
         )
     return {name: macs / mean for name, macs in freed.items()}
 

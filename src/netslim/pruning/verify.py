@@ -1,8 +1,7 @@
 """The proof of a pruning: the unpruned network with the removed channels silenced, against the rebuilt one."""
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -16,9 +15,9 @@ from netslim.core.networks.example import Inputs, tensors_of
 from netslim.core.networks.modes import attributes_kept, evaluation_mode
 from netslim.core.networks.replay import Supposition, recording, replaying
 from netslim.core.networks.wrappers import plain
-from netslim.core.protocols import ChannelGroup, PrunePlan, plan_of
+from netslim.core.protocols import PrunePlan, plan_of
 from netslim.dependency.groups import scales_of
-from netslim.pruning.resolve_plan import resolve
+from netslim.pruning.resolve_plan import Part, resolve
 
 TOLERANCE = 1e-5
 M = TypeVar("M", bound=nn.Module)
@@ -97,35 +96,32 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     """
     inputs, model, small = Inputs.of(images), plain(model), plain(small)
     plan = plan_of(small)
-    reference = model if plan is None else masked(model, plan)
-    decisions, expected = recorded_outputs(reference, inputs)
+    resolved = None if plan is None else resolve(model, plan)
+    reference = model if resolved is None else _silenced(model, resolved.parts)
     found = outputs_of(small, inputs)
-    outputs = compare_decided(decisions, expected, small, inputs) if decisions.steering else compare(expected, found)
+    if resolved is not None and resolved.decides:
+        outputs = compare_decided(*recorded_outputs(reference, inputs), small, inputs)
+    else:
+        outputs = compare(outputs_of(reference, inputs), found)
     depends = _depends_on_input(small, inputs, found) or not _depends_on_input(model, inputs)
     return Agreement(outputs=outputs, depends_on_input=depends)
 
 
-def outputs_of(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
+def outputs_of(network: nn.Module, inputs: Inputs, *, watched: bool = False) -> dict[str, Tensor]:
     """The tensors that a network gives in eval mode, by where they are; what it draws at random is always the same."""
     devices = [tensor.device for tensor in inputs.tensors if tensor.is_cuda][:1]
-    with evaluation_mode(network), attributes_kept(network), _without_gradients(), torch.random.fork_rng(devices):
+    no_gradients = torch.no_grad() if watched else torch.inference_mode()  # in which operations pass undivided
+    with evaluation_mode(network), attributes_kept(network), no_gradients, torch.random.fork_rng(devices):
         torch.manual_seed(0)
         return tensors_of(inputs.call(network))
-
-
-@contextmanager
-def _without_gradients() -> Iterator[None]:
-    """Without gradients, but not in inference mode, in which operations reach what watches them undivided."""
-    with torch.inference_mode(False), torch.no_grad():
-        yield
 
 
 def recorded_outputs(
     network: nn.Module, inputs: Inputs, supposed: Supposition | None = None
 ) -> tuple[Decisions, dict[str, Tensor]]:
     """What a network decides by values, and what it gives."""
-    with recording(inputs.tensors, supposed) as decisions:
-        return decisions, outputs_of(network, inputs)
+    with torch.inference_mode(False), recording(inputs.tensors, supposed) as decisions:
+        return decisions, outputs_of(network, inputs, watched=True)
 
 
 def compare_decided(
@@ -135,8 +131,8 @@ def compare_decided(
 
     Raises UsageError if it decides where the other does not, or gives something else altogether.
     """
-    with replaying(inputs.tensors, decisions) as replayer:
-        found = outputs_of(small, inputs)
+    with torch.inference_mode(False), replaying(inputs.tensors, decisions) as replayer:
+        found = outputs_of(small, inputs, watched=True)
     grounds = [_compare(name, *pair) for name, pair in replayer.pairs.items()]
     return (*compare(expected, found), *grounds)
 
@@ -153,7 +149,7 @@ def _compare(name: str, expected: Tensor, found: Tensor) -> OutputAgreement:
     if not expected.numel():
         return OutputAgreement(name=name, difference=0.0, scale=0.0)
     wide = torch.complex128 if expected.is_complex() else torch.float64
-    first, second = expected.to(wide), found.to(wide)
+    first, second = expected.cpu().to(wide), found.cpu().to(wide)
     apart = torch.where((first == second) | (first.isnan() & second.isnan()), 0, (first - second).abs())
     difference = float(apart.abs().nan_to_num(nan=torch.inf).max())
     return OutputAgreement(name=name, difference=difference, scale=float(first.abs().nan_to_num(0, 0, 0).max()))
@@ -190,29 +186,42 @@ def masked(model: M, plan: PrunePlan, *, shift: bool = False) -> M:
             does not depend on the input.
     """
     model = cast(M, plain(model))
+    return _silenced(model, resolve(model, plan).parts, shift=shift)
+
+
+def _silenced(model: M, parts: Sequence[Part], *, shift: bool = False) -> M:
     copied = copy.deepcopy(model)
-    for part in resolve(model, plan).parts:
-        silence_(copied, part.group, part.gone, shift=shift)
+    silence_(copied, parts, shift=shift)
     return copied
 
 
 @torch.no_grad()
-def silence_(model: nn.Module, group: ChannelGroup, gone: list[int], *, shift: bool = False) -> None:
-    """Makes channels of a group give zero, or with `shift` what does not depend on the input."""
-    if not group.slices:
-        for norm in scales_of(model, group):
-            norm.weight[gone] = 0
-            if not shift:
-                norm.bias[gone] = 0
-    scales = {f"{name}.weight" for name in group.scales}
+def silence_(model: nn.Module, parts: Sequence[Part], *, shift: bool = False) -> None:
+    """Makes the channels that go give zero, or with `shift` what does not depend on the input."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for part in group.slices:
-        tensor = tensors[part.tensor]
+    for part in parts:
+        if part.group.slices:
+            _silence_slices_(model, tensors, part, shift=shift)
+        else:
+            _silence_scales_(model, part, shift=shift)
+
+
+def _silence_scales_(model: nn.Module, part: Part, *, shift: bool) -> None:
+    for norm in scales_of(model, part.group):
+        norm.weight[part.gone] = 0
+        if not shift:
+            norm.bias[part.gone] = 0
+
+
+def _silence_slices_(model: nn.Module, tensors: Mapping[str, Tensor], part: Part, *, shift: bool) -> None:
+    gone, scales = part.gone, {f"{name}.weight" for name in part.group.scales}
+    for cut in part.group.slices if gone else ():
+        tensor = tensors[cut.tensor]
         matrix = sum(size > 1 for size in tensor.shape) > 1 and tensor.shape[0] > 1  # (1, C, H, W) is added, or a gate
-        factor = part.tensor in scales or matrix
-        factor &= not _reads_what_it_gives(model, part.tensor)
-        if part.gives and gone and (factor or not shift):
-            tensor.index_fill_(part.dim, part.positions[gone].flatten().to(tensor.device), 0)
+        factor = cut.tensor in scales or matrix
+        factor &= not _reads_what_it_gives(model, cut.tensor)
+        if cut.gives and (factor or not shift):
+            tensor.index_fill_(cut.dim, cut.positions[gone].flatten().to(tensor.device), 0)
 
 
 def _reads_what_it_gives(model: nn.Module, tensor: str) -> bool:

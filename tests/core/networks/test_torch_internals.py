@@ -18,7 +18,9 @@ from netslim.core.networks.torch_internals import (
     PlainDispatchMode,
     PlainSGD,
     become_,
+    calls_hooks,
     frames_until,
+    grad_scale_in,
     has_bf16,
     module_in,
     overflow_in,
@@ -117,6 +119,32 @@ def test_a_fused_optimizer_is_told_of_an_overflow(kind: Any, given: dict[str, An
             optimizer.zero_grad()
             assert overflow_in(optimizer) is None
     assert [None if value is None else float(value) for value in found] == [0.0, 1.0, None]
+
+
+@pytest.mark.parametrize("unscaled", [True, False])
+def test_a_fused_optimizer_is_told_of_gradients_that_are_still_scaled(unscaled: bool) -> None:
+    weight, found = nn.Parameter(torch.ones(2)), []
+    optimizer, scaler = torch.optim.SGD([weight], lr=0.1, fused=True), torch.amp.GradScaler("cpu", init_scale=8.0)
+    optimizer.register_step_pre_hook(lambda optimizer, *_: found.append(grad_scale_in(optimizer)))
+    scaler.scale(weight.sum()).backward()
+    if unscaled:
+        scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    optimizer.step()
+    assert [None if value is None else float(value) for value in found] == [None if unscaled else 8.0, None]
+
+
+def test_an_optimizer_that_never_was_set_up_calls_no_hooks() -> None:
+    class Holding(torch.optim.Optimizer):
+        def __init__(self, inner: torch.optim.Optimizer) -> None:
+            self.inner = inner
+
+        def step(self, closure: Any = None) -> Any:
+            return self.inner.step(closure)
+
+    inner = torch.optim.SGD([nn.Parameter(torch.ones(2))], lr=0.1)
+    assert calls_hooks(inner)
+    assert not calls_hooks(Holding(inner))
 
 
 def test_the_arguments_of_synced_batch_norm() -> None:

@@ -18,12 +18,13 @@ from netslim.core.errors import InterruptedRunError, UsageError
 from netslim.core.protocols import Budget, Cost, PrunePlan
 from netslim.models import create_model
 from netslim.network import load, save
+from netslim.own_loop.rounds import final_channels
 from netslim.pruning import plan_from_dict
 from netslim.pruning.budget.request import requested
 from netslim.report.progress import TrainingProgress
 from netslim.stages.prune import run as prune
 from netslim.stages.prune.config import PruneConfig
-from netslim.stages.prune.rounds import Course, final_channels
+from netslim.stages.prune.rounds import Course
 
 LAST, PRUNED = "checkpoint.pth.tar", "pruned.pth.tar"
 

@@ -211,8 +211,10 @@ def test_refusals(given: dict[str, Any], error: str) -> None:
 @pytest.mark.parametrize("kind", SHRINKING)
 def test_refusals_of_step_sizes(kind: str) -> None:
     norm = scaled(nn.BatchNorm1d(3))
+    penalty = netslim.penalty(norm, kind, strength=1.0)
+    penalty.before_step_()
     with pytest.raises(UsageError) as error:
-        netslim.penalty(norm, kind, strength=1.0).after_step_()
+        penalty.after_step_()
     assert str(error.value) == (
         "this penalty shrinks the scales by the size of the optimizer's step: give penalty(..., optimizer=...) or "
         "after_step_(step_size), which is lr / (1 - momentum) with SGD"

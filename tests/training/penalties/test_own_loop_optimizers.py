@@ -55,6 +55,7 @@ def test_each_scale_shrinks_by_the_step_of_its_own_group() -> None:
     groups = [{"params": model[0].parameters()}, {"params": model[1].parameters(), "lr": 0.2, "momentum": 0.0}]
     optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.5)  # and the third is not trained by it
     penalty = netslim.penalty(model, "proximal", strength=0.5, optimizer=optimizer)
+    penalty.before_step_()
     optimizer.step()
     penalty.after_step_()
     for layer, size in zip(model, (0.1 / (1 - 0.5), 0.2, 0.0), strict=True):
@@ -68,6 +69,7 @@ def test_groups_with_the_same_step_have_the_bits_of_one_group() -> None:
         groups = [{"params": layer.parameters()} for layer in model] if split else [{"params": model.parameters()}]
         optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9)
         penalty = netslim.penalty(model, "polarization", strength=0.01, optimizer=optimizer)
+        penalty.before_step_()
         optimizer.step()
         penalty.after_step_()
         ends.append([layer.weight for layer in model])
@@ -77,6 +79,7 @@ def test_groups_with_the_same_step_have_the_bits_of_one_group() -> None:
 def test_any_other_optimizer_with_a_step_size_that_is_given() -> None:
     norm = scaled(nn.BatchNorm1d(3))
     optimizer, penalty = torch.optim.RMSprop(norm.parameters(), lr=0.1), netslim.penalty(norm, "proximal", strength=1.0)
+    penalty.before_step_()
     optimizer.step()
     penalty.after_step_(0.1)
     torch.testing.assert_close(norm.weight.detach(), thresholded(VALUES, 0.1))
@@ -91,10 +94,13 @@ def test_without_a_step_nothing_shrinks() -> None:
     norm = scaled(nn.BatchNorm1d(3))
     optimizer = sgd(norm)
     penalty = netslim.penalty(norm, "proximal", strength=1.0, optimizer=optimizer)
+    penalty.before_step_()
     penalty.after_step_()
     assert torch.equal(norm.weight.detach(), VALUES)
+    penalty.before_step_()
     optimizer.step()
     penalty.after_step_()
     once = norm.weight.detach().clone()
+    penalty.before_step_()
     penalty.after_step_()
     assert torch.equal(norm.weight.detach(), once)

@@ -75,6 +75,28 @@ def overflow_in(optimizer: torch.optim.Optimizer) -> Tensor | None:
     return found
 
 
+def grad_scale_in(optimizer: torch.optim.Optimizer) -> Tensor | None:
+    """During the step of a fused optimizer: what its gradients are still multiplied with, or None.
+
+    Given to it by `GradScaler.step` like `found_inf`, unless the gradients were unscaled before. Under another name,
+    what is added to gradients that are still scaled would be too little by that scale.
+    """
+    found: Tensor | None = getattr(optimizer, "grad_scale", None)
+    return found
+
+
+# Optimizers
+
+
+def calls_hooks(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer's step calls the hooks that are registered on it.
+
+    torch wraps the method of each class when its `Optimizer.__init__` runs, and marks it `hooked` (since 2.0). A class
+    that never calls that, as some that hold another optimizer, takes hooks and calls none of them.
+    """
+    return bool(getattr(type(optimizer).step, "hooked", False))
+
+
 # Several processes
 
 

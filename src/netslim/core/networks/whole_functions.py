@@ -65,11 +65,16 @@ class WholeCall:
 
 
 class WholeFunctions(TorchFunctionMode):
-    """Hands calls of such functions to `act`, which gives what they give; NotImplemented lets them run as they are."""
+    """Hands calls of such functions to `act`, which gives what they give; NotImplemented lets them run as they are.
+
+    Attributes:
+        met: whether there were any.
+    """
 
     def __init__(self, act: Callable[[WholeCall], Any]) -> None:
         super().__init__()
         self._act = act
+        self.met = False
 
     def __torch_function__(
         self,
@@ -80,12 +85,15 @@ class WholeFunctions(TorchFunctionMode):
     ) -> Any:
         """Called by torch for every function."""
         if func is torch.Tensor.type and args[0].is_meta:
+            self.met = True
             return _type(args[0], *args[1:], **(kwargs or {}))
         if func is torch.Tensor.tolist and args[0].is_meta:
             return numbers_in(args[0])
         call = _whole(func, args, kwargs or {})
-        if call is not None and (result := self._act(call)) is not NotImplemented:
-            return result
+        if call is not None:
+            self.met = True
+            if (result := self._act(call)) is not NotImplemented:
+                return result
         return func(*args, **(kwargs or {}))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,23 +29,41 @@ def silence(call: Call, operands: Sequence[Tensor], silents: Sequence[Tensor]) -
 
 def _vanishes(call: Call, operands: Sequence[Tensor], zero: Sequence[bool]) -> bool:
     """Whether the operation gives zero if these operands are zero, whatever the others are."""
-    samples = {
-        id(operand): _sample(operand.dtype, place, is_zero)
-        for place, (operand, is_zero) in enumerate(zip(operands, zero, strict=True))
-    }
-    args, kwargs = tree_map(lambda leaf: samples.get(id(leaf), leaf), (call.args, call.kwargs))
+    samples = {id(each): _Sample(each.dtype, place, zero[place]) for place, each in enumerate(operands)}
+    args, kwargs = _with_samples(call.args, samples), _with_samples([*call.kwargs.items()], samples)
+    return _gives_zero(call.func, args, kwargs)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """What is put in an operand's place."""
+
+    dtype: torch.dtype
+    place: int
+    is_zero: bool
+
+    def values(self) -> Tensor:
+        values = torch.zeros_like(_SAMPLES) if self.is_zero else _shuffled(self.place)
+        return values > 0 if self.dtype == torch.bool else values.to(self.dtype)
+
+
+def _with_samples(tree: Any, samples: Mapping[int, _Sample]) -> Any:
+    """What an operation was given, with samples in the places of tensors."""
+    if isinstance(tree, list | tuple):
+        return tuple(_with_samples(part, samples) for part in tree)
+    return samples.get(id(tree), tree)
+
+
+@functools.lru_cache(1024)  # networks repeat themselves, and run several times
+def _gives_zero(func: Any, args: tuple[Any, ...], kwargs: tuple[tuple[str, Any], ...]) -> bool:
+    args, named = tree_map(lambda leaf: leaf.values() if isinstance(leaf, _Sample) else leaf, (args, dict(kwargs)))
     try:
-        result: Any = call.func(*args, **kwargs)
+        result: Any = func(*args, **named)
     except Exception:  # it does not take such samples
         return False
     first = result[0] if isinstance(result, tuple | list) else result
     undefined = first.isnan()  # 0 / 0, where the network itself has no value
     return bool(((first == 0) | undefined).all() and not undefined.all())
-
-
-def _sample(dtype: torch.dtype, place: int, is_zero: bool) -> Tensor:
-    values = torch.zeros_like(_SAMPLES) if is_zero else _shuffled(place)
-    return values > 0 if dtype == torch.bool else values.to(dtype)
 
 
 @functools.cache

@@ -21,12 +21,12 @@ from netslim.core.runlog import RunDirectory
 from netslim.core.runs.seeding import derive_seed
 from netslim.data import ImageDataset, Split, evaluation_batches, split_validation
 from netslim.network import restore
+from netslim.own_loop.repair import repair_
 from netslim.stages.analyze.config import TrialConfig
 from netslim.stages.shared.calibration_data import calibration_batches, training_images
 from netslim.stages.shared.config import SEED, VAL_SHARE
 from netslim.stages.shared.datasets import check_fits, open_dataset, required_dataset
 from netslim.stages.shared.devices import pick_device
-from netslim.stages.shared.repair import repair_
 from netslim.training.evaluate import Evaluation, evaluate
 from netslim.training.signals import Interrupt
 
@@ -80,8 +80,8 @@ class Trial:
         row = {"top1": found.top1, "loss": found.loss}
         if not self.config.recalibrate:
             return row
-        repaired, images = copy.deepcopy(network), self._calibration
-        repair_(repaired, self.model, self.example(2), absorb=True, images=images, dataset=self.dataset.name)
+        repaired = copy.deepcopy(network)
+        repair_(repaired, self.model, self._calibration, example=self.example(2))
         found = self.accuracy(repaired)
         return {**row, "top1_recalibrated": found.top1, "loss_recalibrated": found.loss}
 

@@ -7,7 +7,6 @@ of 100 channels down to 30 in three rounds, it would take 44 % of what is left, 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from netslim.core.protocols import Cost, PrunePlan
 from netslim.core.runlog import RunDirectory
 from netslim.cost import measure
 from netslim.network import restore
+from netslim.own_loop.rounds import final_channels, of_all_rounds, percent_to_leave
 from netslim.pruning import plan_from_dict
 from netslim.pruning.budget.request import Request
 from netslim.pruning.plan_data import read_plan
@@ -82,12 +82,7 @@ class Course:
             return same
         final = max(1.0, final_channels(first.dense, self.request.value))
         goal = round(first.dense * math.pow(final / first.dense, number / self.steps))
-        return max(0.0, (last.reached - goal - 0.5) / last.reached)  # in the middle of those that give this count
-
-
-def final_channels(total: float, percent: float) -> float:
-    """Channels that are left of `total` after a single pruning."""
-    return total - int(total * percent) - 1 if percent else total
+        return percent_to_leave(goal, last.reached)
 
 
 def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tuple[PruneConfig, PrunePlan]:
@@ -127,10 +122,7 @@ def as_asked(decided: PrunePlan, config: PruneConfig, first: PrunePlan) -> Prune
     request = budget_of(config)
     if request.kind != "percent" or first.budget is None or decided.budget is None:
         return decided
-    total = first.budget.dense
-    target = final_channels(total, request.value)
-    budget = dataclasses.replace(decided.budget, asked=request.asked, target=target, dense=total)
-    return dataclasses.replace(decided, percent=request.value, budget=budget)
+    return of_all_rounds(decided, request.value, first.budget.dense)
 
 
 def _course(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Course:

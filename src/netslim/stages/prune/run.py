@@ -14,6 +14,7 @@ from netslim.core.protocols import PrunableModel, PrunePlan
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.data import ImageDataset, evaluation_batches
 from netslim.network import describe, restore
+from netslim.own_loop.repair import Repair, repair_
 from netslim.pruning import apply, masked, verify
 from netslim.report.console import say
 from netslim.report.tables import percent, print_table
@@ -27,7 +28,6 @@ from netslim.stages.shared.config import SEED
 from netslim.stages.shared.datasets import check_fits, dataset_name, open_dataset
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_input
-from netslim.stages.shared.repair import Repair, repair_
 from netslim.training.evaluate import evaluate
 
 PRUNED, PLAN, TEXT = "pruned.pth.tar", "plan.json", "prune.txt"
@@ -78,9 +78,8 @@ def _prune(
         raise NetslimError(
             f"the rebuilt network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
         )
-    repair = repair_(
-        small, model, example, absorb=config.absorb, images=images, dataset=dataset.name if dataset else ""
-    )
+    repair = repair_(small, model, images, example=example, absorb=config.absorb)
+    repair = dataclasses.replace(repair, dataset=dataset.name if dataset else "")
     accuracy = _accuracies(config, dataset, model, small, decided)
     _print(decided, accuracy, agreement.max_difference, repair)
     warn_of(decided, agreement, accuracy, dataset.num_classes if dataset else None)

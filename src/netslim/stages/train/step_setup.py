@@ -177,7 +177,7 @@ def _penalty(config: TrainConfig, model: PrunableModel, dataset: ImageDataset) -
         return no_penalty(model)
     shape = (1, dataset.in_channels, *dataset.image_size)
     options = PenaltyOptions(
-        weights=freed_macs(model, shape) if config.penalty_weights == "macs" else None,
+        weights=freed_macs(model, torch.zeros(shape)) if config.penalty_weights == "macs" else None,
         warmup=config.penalty_warmup,
         schedule=config.penalty_schedule,
         own={option.name: getattr(config, option.name) for option in PENALTY_KIND.options().get(config.penalty, ())},
