@@ -17,6 +17,7 @@ BatchNorm scores too little.
 
 import argparse
 import copy
+import functools
 import gc
 import random
 import re
@@ -198,7 +199,7 @@ def backbones() -> Iterator[Entry]:
         if found < BACKBONES and qualifies(name):
             found += 1
             build = lambda name=name: timm.create_model(name, features_only=True)  # noqa: E731
-            yield Entry("features", "timm", name, build, images(input_side(name)))
+            yield Entry("features", "timm", name, build, lambda name=name: images(input_side(name))())
 
 
 def qualifies(name: str) -> bool:
@@ -213,8 +214,18 @@ def qualifies(name: str) -> bool:
     return bool(norms(network)) and 0.6 * total < sum(s for m, s in sizes if isinstance(m, nn.Conv2d)) < LARGEST
 
 
+@functools.cache
 def input_side(name: str) -> int:
-    return 256 if re.search("halo|bot|lambda|bat_", name) else 64
+    """The least of a few sides at which it runs."""
+    network = timm.create_model(name, features_only=True).eval()
+    for side in (64, 224, 256):
+        try:
+            with torch.no_grad():
+                network(torch.zeros(1, 3, side, side))
+        except Exception:  # noqa: S112  (it was built for another size)
+            continue
+        return side
+    return int(timm.get_pretrained_cfg(name).input_size[-1])
 
 
 def measured(entry: Entry, percents: list[float]) -> Iterator[Row]:

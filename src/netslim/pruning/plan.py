@@ -68,7 +68,8 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     Args:
         model: any network, left unchanged. One that was pruned before gets a plan relative to the unpruned network.
         example: an input (N, ...) of any type, a tuple of several, or a dictionary of inputs by name; shapes and types
-            alone are used, and the cost is counted at them for one of the batch.
+            alone are used, and the cost is counted at them for one of the batch. Where values decide what the network
+            does (detectors: `([image, image],)`, or `(images, targets)` for their losses), its values are used as well.
         percent: share of the channels that goes, 0 <= percent < 1: the floor(channels x percent) + 1 lowest, which is
             the original's count (none at percent 0).
         target_params, target_macs: what should remain, as a share of the unpruned network's (0.5) or as a number (1.2e6
