@@ -171,6 +171,52 @@ def test_numbers_read_at_the_end_do_no_harm() -> None:
     assert sum(widths(small)) < 14
 
 
+def test_ways_by_how_much_was_found_are_cut_alike() -> None:
+    class Counting(Branches):
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.stem(x)
+            found = len(
+                torch.where(x.flatten(1).amax(1) > 2.5)[0]
+            )  # a plain number: Python does not say who asks for it
+            if found == 0:
+                y = self.a(y) + y
+            elif found == 1:
+                y = self.b(y)
+            else:
+                y = self.c(y)
+            out: Tensor = self.last(y)
+            return out
+
+    model = lively(Counting())
+    decided = plan(model, IMAGES / 9, percent=0.5)
+    small, reference = netslim.apply(model, decided), masked(model, decided)
+    for images in (IMAGES / 9, torch.stack([IMAGES[0] * 9, IMAGES[1] / 9]), IMAGES * 9):
+        assert torch.allclose(small(images), reference(images), atol=1e-5)
+
+
+def test_channels_that_nothing_reads_on_the_paths_found_stay() -> None:
+    def counted(self: Body, x: Tensor) -> Tensor:
+        y = self.first(x)
+        out: Tensor = self.last(self.second(y))
+        if len(torch.where((x > 0).flatten())[0]) == 100:  # one count of 384
+            return out + y.mean()
+        return out
+
+    class Unread(Body):
+        def __init__(self) -> None:
+            super().__init__(counted)
+            self.aside = block(3, 8)
+
+        def forward(self, x: Tensor) -> object:
+            y = self.aside(x)
+            return super().forward(x) if y.shape[1] == 8 else y
+
+    _, decided = pruned(Unread())
+    assert [part.reason for part in decided.left_alone if part.name == "aside.0"] == [
+        "is read on no path that was found"
+    ]
+
+
 def test_a_layer_on_no_path_that_was_found_is_refused() -> None:
     def rare(self: Body, x: Tensor) -> Tensor:
         y = self.first(x)

@@ -21,7 +21,14 @@ from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.derivation import Derivation
 from netslim.dependency.meta import skeleton
 from netslim.dependency.meta_ops import MetaOps
-from netslim.dependency.paths import check_all_took_part, decisions_on, follow_paths, with_few_values, with_values
+from netslim.dependency.paths import (
+    check_all_took_part,
+    decisions_on,
+    follow_paths,
+    keep_unread,
+    with_few_values,
+    with_values,
+)
 from netslim.dependency.trace import Place, Run, Trace
 from netslim.dependency.tracer import DependsOnValuesError, Question, Tracer
 from netslim.dependency.training_code import asks_for_mode
@@ -133,6 +140,7 @@ def _traced_by_values(
         else:
             runs += follow_paths(model, values, Run(True, inputs), follow)
     check_all_took_part(model, trace)
+    keep_unread(model, trace)
     return trace, tuple(runs), counts, notes
 
 

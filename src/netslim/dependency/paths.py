@@ -1,7 +1,7 @@
 """The paths on which a network runs whose values decide what it does: each is a run with values, followed on shapes.
 
 One path is what it does on the inputs given. Of every truth value that Python asks for, the other answer is another;
-and where masks choose something, that they choose nothing, or where they choose nothing, that they choose one thing.
+and that masks choose nothing, one thing where they chose nothing, or everything.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from netslim.core.errors import UsageError
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.replay import Supposition, recording
+from netslim.core.networks.torch_internals import tree_leaves
 from netslim.dependency.trace import Run, Trace
 from netslim.dependency.tracer import Question
 
@@ -70,7 +71,10 @@ def follow_paths(model: nn.Module, inputs: Inputs, run: Run, follow: Follow) -> 
     first = decisions_on(model, inputs, training=run.training)
     known = set[tuple[str, bool]]()
     ahead = [(first, Supposition())]
-    ahead += [(other, s) for other, s in _otherwise(model, inputs, run.training, _masks(first))]
+    if any(own.name != "nms" and not isinstance(own.answer, bool | int | float) for own in first.steering):
+        ahead += _otherwise(model, inputs, run.training, (Supposition(found="nothing"), Supposition(found="one")))
+        ahead += _otherwise(model, inputs, run.training, [Supposition(found="everything")])
+    ahead = [*{_counts(decisions): (decisions, supposed) for decisions, supposed in reversed(ahead)}.values()][::-1]
     for _ in range(_MOST):
         if not ahead:
             return
@@ -88,17 +92,12 @@ def follow_paths(model: nn.Module, inputs: Inputs, run: Run, follow: Follow) -> 
     )
 
 
-def _masks(decisions: Decisions) -> list[Supposition]:
-    """That masks choose nothing, if some chose anything, and that they choose something, if some chose nothing."""
-    chosen = [own.answer for own in decisions.steering if own.name != "nms" and not isinstance(own.answer, bool)]
-    counts = [len(part[0] if isinstance(part, list | tuple) else part) for part in chosen if _counts(part)]
-    return [Supposition(found=found) for found in (True, False) if any((count == 0) == found for count in counts)]
-
-
-def _counts(answer: object) -> bool:
-    if isinstance(answer, torch.Tensor):
-        return answer.dim() > 0
-    return isinstance(answer, list | tuple) and len(answer) > 0
+def _counts(decisions: Decisions) -> tuple[object, ...]:
+    """How much each decision chose, and what Python read: where these are the same, so is the path."""
+    return tuple(
+        (own.name, *(leaf.shape if isinstance(leaf, torch.Tensor) else leaf for leaf in tree_leaves(own.answer)))
+        for own in decisions.steering
+    )
 
 
 def _otherwise(
@@ -122,3 +121,14 @@ def check_all_took_part(model: nn.Module, trace: Trace) -> None:
             f"{type(model).__name__} decides by values what it does, and on no path that was found `{idle[0]}` takes "
             f"part ({len(idle)} parameters in all): give an example on which it does"
         )
+
+
+def keep_unread(model: nn.Module, trace: Trace) -> None:
+    """Channels that no weight reads stay: on a path that was not found one may."""
+    matrices = {name for name, parameter in model.named_parameters() if parameter.dim() > 1}
+    reading = [trace.dims[place] for place in trace.dims if place not in trace.silenced and place[0] in matrices]
+    read = trace.sets.roots(torch.cat([torch.empty(0, dtype=torch.int64), *reading]))
+    for place in trace.silenced & trace.dims.keys():
+        labels = trace.dims[place]
+        unread = ~torch.isin(trace.sets.roots(labels), read)
+        trace.sets.freeze(labels[unread], "is read on no path that was found")

@@ -91,7 +91,7 @@ def _apart(
 def _expected(bearer: nn.Module, inputs: Inputs) -> tuple[Decisions, dict[str, torch.Tensor]]:
     """What the masked network decides and gives; where it would find nothing, it finds one thing, if it can."""
     try:
-        return recorded_outputs(bearer, inputs, Supposition(found=True))
+        return recorded_outputs(bearer, inputs, Supposition(found="one"))
     except Exception:  # what follows may not fit together then
         return recorded_outputs(bearer, inputs)
 

@@ -1,5 +1,7 @@
 """Two networks that are equal but for rounding decide alike if one follows the other; what differs more is seen."""
 
+from typing import Literal
+
 import pytest
 import torch
 import torchvision
@@ -67,8 +69,13 @@ def test_values_written_into_a_constant_make_it_one_no_more() -> None:
     assert [(own.name, own.steers) for own in decisions.taken] == [("gt", False), ("_local_scalar_dense", True)]
 
 
-@pytest.mark.parametrize(("found", "threshold", "count"), [(False, 0.5, 0), (True, 2.0, 1), (True, 0.5, 3)])
-def test_masks_that_are_supposed_to_choose(found: bool, threshold: float, count: int) -> None:
+@pytest.mark.parametrize(
+    ("found", "threshold", "count"),
+    [("nothing", 0.5, 0), ("one", 2.0, 1), ("one", 0.5, 3), ("everything", 0.5, 4)],
+)
+def test_masks_that_are_supposed_to_choose(
+    found: Literal["nothing", "one", "everything"], threshold: float, count: int
+) -> None:
     with recording([SCORES], Supposition(found=found)) as decisions:
         mask = SCORES.ge(threshold)
         assert len(SCORES[mask]) == len(mask.nonzero()) == count

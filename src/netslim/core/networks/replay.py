@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -32,16 +32,19 @@ _STEPS = {
 }
 
 
+_SMALL = 1024  # elements of a mask
+
+
 @dataclass(frozen=True)
 class Supposition:
     """What is supposed of values, to see a network on another path.
 
     Attributes:
-        found: masks choose their first element where they would choose none (True), or none at all (False).
+        found: masks choose nothing, their first element where they would choose none, or everything if they are small.
         answers: by the number of a decision, what Python reads instead of the truth value that was computed.
     """
 
-    found: bool | None = None
+    found: Literal["nothing", "one", "everything"] | None = None
     answers: Mapping[int, bool] = field(default_factory=dict)
 
     def change_(self, name: str, args: tuple[Any, ...]) -> None:
@@ -50,10 +53,12 @@ class Supposition:
         for mask in masks:
             if self.found is None or not is_mask(mask) or not mask.numel():
                 continue
-            if not self.found:
+            if self.found == "nothing":
                 mask.zero_()
-            elif not mask.any():
+            elif self.found == "one" and not mask.any():
                 mask[(0,) * mask.dim()] = True
+            elif self.found == "everything" and mask.numel() <= _SMALL:
+                mask.fill_(True)
 
 
 class _Following(PlainDispatchMode):  # type: ignore[no-untyped-call]
