@@ -151,6 +151,17 @@ def test_channels_that_are_chosen_by_values_stay() -> None:
     assert widths(small)[1] == 6
 
 
+def test_costs_are_those_of_the_example() -> None:
+    def twice(self: Body, x: Tensor) -> Tensor:
+        y = self.second(self.first(x))
+        rows = torch.where(x.flatten(1).amax(1) > -9)[0]
+        found: Tensor = self.last(y[rows]).sum()
+        return found
+
+    decided = plan(lively(Body(twice)), IMAGES, percent=0.3)
+    assert decided.before.macs == 64 * (27 * 8 + 72 * 6 + 12)
+
+
 def test_what_follows_a_number_that_is_read_stays() -> None:
     def scaled(self: Body, x: Tensor) -> Tensor:
         y = self.first(x)
@@ -228,6 +239,17 @@ def test_a_layer_on_no_path_that_was_found_is_refused() -> None:
     model = lively(Body(rare))
     with pytest.raises(UsageError, match=r"on no path that was found `second\.0\.weight` takes part"):
         plan(model, IMAGES, percent=0.3)
+
+
+def test_too_many_paths_are_refused() -> None:
+    def many(self: Body, x: Tensor) -> Tensor:
+        y = self.last(self.second(self.first(x)))
+        exec("\n".join(f"if y[0, 0, 0, {i % 8}] > {i}: y = y + 1" for i in range(30)), {}, {"y": y})  # noqa: S102
+        out: Tensor = y
+        return out
+
+    with pytest.raises(UsageError, match="Body decides by values on more than 24 paths: too many to follow"):
+        plan(lively(Body(many)), IMAGES, percent=0.3)
 
 
 def test_a_loop_that_goes_on_by_values() -> None:

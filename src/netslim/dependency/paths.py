@@ -16,7 +16,7 @@ from torch import nn
 from netslim.core.errors import UsageError
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
-from netslim.core.networks.replay import Supposition, recording
+from netslim.core.networks.replay import FOUND, Supposition, recording
 from netslim.core.networks.torch_internals import tree_leaves
 from netslim.dependency.trace import Run, Trace
 from netslim.dependency.tracer import Question
@@ -72,12 +72,17 @@ def follow_paths(model: nn.Module, inputs: Inputs, run: Run, follow: Follow) -> 
     known = set[tuple[str, bool]]()
     ahead = [(first, Supposition())]
     if any(own.name != "nms" and not isinstance(own.answer, bool | int | float) for own in first.steering):
-        ahead += _otherwise(model, inputs, run.training, (Supposition(found="nothing"), Supposition(found="one")))
-        ahead += _otherwise(model, inputs, run.training, [Supposition(found="everything")])
-    ahead = [*{_counts(decisions): (decisions, supposed) for decisions, supposed in reversed(ahead)}.values()][::-1]
-    for _ in range(_MOST):
-        if not ahead:
-            return
+        suppositions = [Supposition(found=found) for found in FOUND]
+        ahead += _otherwise(model, inputs, run.training, suppositions)
+    different = dict[tuple[object, ...], tuple[Decisions, Supposition]]()
+    for decisions, supposed in ahead:
+        different.setdefault(_counts(decisions), (decisions, supposed))
+    ahead = [*different.values()]
+    followed = 0
+    while ahead:
+        followed += 1
+        if followed > _MOST:
+            raise UsageError(f"{type(model).__name__} decides by values on more than {_MOST} paths: too many to follow")
         decisions, supposed = ahead.pop(0)
         path = replace(run, decisions=decisions)
         questions = follow(path)
@@ -87,9 +92,6 @@ def follow_paths(model: nn.Module, inputs: Inputs, run: Run, follow: Follow) -> 
         flips = {(q.where, not q.answer): q.number for q in new if (q.where, not q.answer) not in known}
         turned = [replace(supposed, answers={**supposed.answers, n: a}) for (_, a), n in flips.items()]
         ahead += _otherwise(model, inputs, run.training, turned)
-    raise UsageError(
-        f"{type(model).__name__} decides by values on more than {_MOST} paths, which is too many to follow"
-    )
 
 
 def _counts(decisions: Decisions) -> tuple[object, ...]:

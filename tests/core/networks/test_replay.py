@@ -1,14 +1,12 @@
 """Two networks that are equal but for rounding decide alike if one follows the other; what differs more is seen."""
 
-from typing import Literal
-
 import pytest
 import torch
 import torchvision
 from torch import Tensor
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.replay import Supposition, recording, replaying
+from netslim.core.networks.replay import Found, Supposition, recording, replaying
 
 SCORES = torch.tensor([0.5, 0.9, 0.9, 0.1])
 BOXES = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4], [9, 9, 12, 12], [0, 0, 1, 1]])
@@ -73,9 +71,7 @@ def test_values_written_into_a_constant_make_it_one_no_more() -> None:
     ("found", "threshold", "count"),
     [("nothing", 0.5, 0), ("one", 2.0, 1), ("one", 0.5, 3), ("everything", 0.5, 4)],
 )
-def test_masks_that_are_supposed_to_choose(
-    found: Literal["nothing", "one", "everything"], threshold: float, count: int
-) -> None:
+def test_masks_that_are_supposed_to_choose(found: Found, threshold: float, count: int) -> None:
     with recording([SCORES], Supposition(found=found)) as decisions:
         mask = SCORES.ge(threshold)
         assert len(SCORES[mask]) == len(mask.nonzero()) == count

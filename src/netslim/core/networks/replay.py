@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -32,6 +32,8 @@ _STEPS = {
 }
 
 
+Found = Literal["nothing", "one", "everything"]
+FOUND: tuple[Found, ...] = get_args(Found)
 _SMALL = 1024  # elements of a mask
 
 
@@ -44,7 +46,7 @@ class Supposition:
         answers: by the number of a decision, what Python reads instead of the truth value that was computed.
     """
 
-    found: Literal["nothing", "one", "everything"] | None = None
+    found: Found | None = None
     answers: Mapping[int, bool] = field(default_factory=dict)
 
     def change_(self, name: str, args: tuple[Any, ...]) -> None:
