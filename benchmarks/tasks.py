@@ -155,6 +155,8 @@ def detectors() -> Iterator[Entry]:
             network = bare(DETECTION, name, **classes)
             if "ssd300" not in name:  # whose anchors need its size
                 network.transform.min_size, network.transform.max_size = (96,), 96
+            if "rcnn" in name:  # fewer boxes to look at, for speed
+                network.rpn._pre_nms_top_n = network.rpn._post_nms_top_n = {"training": 50, "testing": 50}
             return network
 
         yield Entry("detection", "torchvision", name, build, two_images, lambda name=name: targets(name), criterion)
