@@ -90,12 +90,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/tasks.csv"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    chosen = [entry for entry in networks() if arguments.models.search(entry.key)]
+    known = networks()
+    chosen = [entry for entry in known if arguments.models.search(entry.key)]
     if arguments.list:
         print(*(f"{entry.task} {entry.key}" for entry in chosen), sep="\n")
         return
     rows = {key(row): row for row in rows_of_these_versions(arguments.out)}
-    order = {entry.key: number for number, entry in enumerate(networks())}
+    order = {entry.key: number for number, entry in enumerate(known)}
     for entry in chosen:
         wanted = [p for p in arguments.percents if arguments.again or not passed(rows.get((entry.key, f"{p:g}")))]
         for row in measured(entry, wanted):
