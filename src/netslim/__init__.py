@@ -11,6 +11,7 @@ The public API on one page; everything is imported at its first use:
 - `penalty(model, "l1", strength=...)`: what makes channels removable, in a training loop of your own.
 - `for_inference(model, example)`: the same function as a network made for speed.
 - `export(model, example, path, target="onnx")`: a file for ONNX Runtime (or another target), shown to compute the same.
+- `UserData(train, val, test)`: data sets of your own, for `netslim train --dataset FILE.py:NAME`.
 - `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
 """
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netslim.core.protocols import PrunePlan as PrunePlan
     from netslim.cost import measure as measure
+    from netslim.data.own.user_data import UserData as UserData
     from netslim.deploy import export as export
     from netslim.deploy import for_inference as for_inference
     from netslim.models import create_model as create_model
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "PrunePlan": ("netslim.core.protocols", "PrunePlan"),
+    "UserData": ("netslim.data.own.user_data", "UserData"),
     "absorb_": ("netslim.pruning.bias_absorption", "absorb_"),
     "apply": ("netslim.pruning", "apply"),
     "create_model": ("netslim.models", "create_model"),

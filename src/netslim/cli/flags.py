@@ -35,7 +35,7 @@ def words_of(name: str, value: object) -> list[str]:
     info = _settings().get(name)
     if isinstance(value, bool):
         return [_switch(name, info, on=value) if info else flag_of(name)]
-    return [flag_of(name), str(value)]
+    return [flag_of(name), *(map(str, value) if isinstance(value, list) else [str(value)])]
 
 
 def _flag(found: re.Match[str]) -> str:
