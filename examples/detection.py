@@ -39,7 +39,7 @@ class Boxes(Dataset[tuple[Tensor, Tensor]]):
         cells = torch.randperm(GRID * GRID, generator=generator)[: 1 + index % 3]
         sides = torch.randint(4, CELL + 1, (len(cells), 2), generator=generator)
         corners = torch.stack([cells // GRID, cells % GRID], 1) * CELL
-        image = 0.2 * torch.randn(1, SIZE, SIZE, generator=generator)
+        image = 0.7 * torch.randn(1, SIZE, SIZE, generator=generator)
         for (top, left), (height, width) in zip(corners.tolist(), sides.tolist(), strict=True):
             image[:, top : top + height, left : left + width] += 1
         return image, torch.cat([corners, sides], 1).float()

@@ -26,7 +26,7 @@ def corners(seed: int = 1) -> netslim.UserData:
     def part(images: int) -> TensorDataset:
         labels = (torch.rand(images, 4, generator=generator) < 0.25).float()
         bright = nn.functional.interpolate(labels.view(-1, 1, 2, 2), scale_factor=8.0)
-        return TensorDataset(bright + 0.5 * torch.randn(images, 3, 16, 16, generator=generator), labels)
+        return TensorDataset(bright + 1.5 * torch.randn(images, 3, 16, 16, generator=generator), labels)
 
     generator = torch.Generator().manual_seed(seed)
     return netslim.UserData(

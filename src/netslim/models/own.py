@@ -32,12 +32,21 @@ def own_network(own: UserObject, arguments: Mapping[str, Any], offered: Mapping[
     try:
         as_model(Architecture, {"name": own.reference, "arguments": given})
     except ValueError as error:
-        raise ArgumentError("arch_args", own.reference, f"a file can't record these: {error}") from error
-    network = own.value if isinstance(own.value, nn.Module) else own.call(**given)
+        said = ", ".join(f"{name}={value}" for name, value in given.items())
+        wanted = "numbers, texts, true, false, null, and lists and dicts of them"
+        raise ArgumentError("arch_args", said, f"a file records {wanted} ({error})") from error
+    network = own.value if isinstance(own.value, nn.Module) else _called(own, given)
     if not isinstance(network, nn.Module):
         raise own.wrong(network, "a network (torch.nn.Module)")
     setattr(network, _ATTRIBUTE, ArchSpec(name=own.reference, arguments=given, sha256=own.sha256))
     return network
+
+
+def _called(own: UserObject, given: Mapping[str, Any]) -> Any:
+    if not callable(own.value):
+        raise own.wrong(own.value, "a network (torch.nn.Module), or a function or class that makes one")
+    own.check_arguments("arch_args", given)
+    return own.call(**given)
 
 
 def arch_of(model: nn.Module) -> ArchSpec | None:

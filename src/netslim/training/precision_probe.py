@@ -69,9 +69,9 @@ def _some(time_step: Callable[..., float], images: Tensor, labels: Any) -> tuple
     """A part of the batch where all of it would take seconds."""
     if images.device.type != "cpu":
         return images, labels
-    seconds = time_step(images[:PROBE_IMAGES], rows(labels, slice(PROBE_IMAGES)))
+    seconds = time_step(images[:PROBE_IMAGES], rows(labels, slice(PROBE_IMAGES), len(images)))
     count = max(PROBE_IMAGES, int(PROBE_IMAGES * PROBE_SECONDS / seconds))
-    return images[:count], rows(labels, slice(count))
+    return images[:count], rows(labels, slice(count), len(images))
 
 
 def _time_step(

@@ -1,8 +1,9 @@
 """One training step: forward, loss, backward, penalty, optimizer."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -129,9 +130,7 @@ class TrainStep:
     def _take(self, images: Tensor, labels: Tensor, total: int) -> StepResult:
         self.optimizer.zero_grad(set_to_none=True)
         sizes = self.replica.world.shares(total, self.accumulate)
-        ends = itertools.accumulate(sizes)
-        pieces = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
-        pairs = [(images[piece], rows(labels, piece)) for piece in pieces] if len(sizes) > 1 else [(images, labels)]
+        pairs = [(images, labels)] if len(sizes) == 1 else list(_parts(images, labels, sizes))
         parts = [self._backward(*pair, total, last=number == len(pairs)) for number, pair in enumerate(pairs, 1)]
         self.scaler.unscale_(self.optimizer)
         if self.clip_grad_norm is not None:
@@ -165,6 +164,12 @@ class TrainStep:
             # The gradients are averaged over the processes; their sum is that of the mean over the whole batch.
             torch.autograd.backward(self.scaler.scale(loss / (total / self.replica.world.size)))
         return StepResult(loss=loss.detach(), correct=correct)
+
+
+def _parts(images: Tensor, labels: Any, sizes: Sequence[int]) -> Iterator[tuple[Tensor, Any]]:
+    for size, end in zip(sizes, itertools.accumulate(sizes), strict=True):
+        part = slice(end - size, end)
+        yield images[part], rows(labels, part, len(images))
 
 
 def compiled_for(model: nn.Module, images: int, *, accumulate: int = 1) -> dict[int, Network]:

@@ -24,13 +24,12 @@ def in_single(tree: Any) -> Any:
     return mapped(tree, lambda tensor: tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor)
 
 
-def rows(tree: Any, part: slice) -> Any:
-    """Some samples of a batch: of tensors their rows, of a list of what is not all tensors its items."""
+def rows(tree: Any, part: slice, images: int) -> Any:
+    """Some samples of a batch of so many: of tensors their rows, of a list with an item per image its items."""
     if isinstance(tree, Mapping):
-        return {key: rows(value, part) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        batched = all(isinstance(item, Tensor) for item in tree)
-        return type(tree)(rows(item, part) for item in tree) if batched else tree[part]
+        return {key: rows(value, part, images) for key, value in tree.items()}
+    if isinstance(tree, list | tuple) and len(tree) != images:
+        return [rows(item, part, images) for item in tree]
     return tree[part]
 
 

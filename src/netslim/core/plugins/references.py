@@ -63,6 +63,19 @@ class UserObject:
             return {}
         return {name: value for name, value in offered.items() if name in parameters}
 
+    def check_arguments(self, field: str, given: Mapping[str, Any]) -> None:
+        """Raises ArgumentError, naming `field`, if it has no parameters for these arguments, or needs others."""
+        try:
+            signature = inspect.signature(self.value)
+        except (TypeError, ValueError):
+            return
+        try:
+            signature.bind(**given)
+        except TypeError as error:
+            takes = ", ".join(signature.parameters) or "nothing"
+            said = ", ".join(f"{name}={value}" for name, value in given.items())
+            raise ArgumentError(field, said or "none", f"{self.reference}: {error} (it takes {takes})") from error
+
     def wrong(self, found: Any, wanted: str) -> ArgumentError:
         """The error for one that gives something else than it should."""
         return ArgumentError(self.field, self.reference, f"it gives {_kind(found)}, not {wanted}")
@@ -71,7 +84,7 @@ class UserObject:
 def is_reference(text: str) -> bool:
     """Whether a text names code of the user's own, rather than something that is registered."""
     where, colon, name = text.rpartition(":")
-    return bool(colon and where and name) or text.endswith(".py")
+    return bool(colon and where and name) or text.endswith((".py", ".py:"))
 
 
 def file_of(text: str | None) -> Path | None:
@@ -91,7 +104,7 @@ def load_reference(field: str, text: str) -> UserObject:
     """
     where, _, name = text.rpartition(":")
     if not where or not all(part.isidentifier() for part in name.split(".")):
-        raise ArgumentError(field, text, f"name what is in it: {setting(field, f'{text}:NAME')}")
+        raise ArgumentError(field, text, "name what is in it: " + setting(field, text.rstrip(":") + ":NAME"))
     module = _from_file(field, text, Path(where)) if where.endswith(".py") else _from_package(field, text, where)
     value: Any = module
     for part in name.split("."):
@@ -195,7 +208,8 @@ def _no_such_name(holder: Any, where: str, name: str) -> str:
 
 def _explained(error: Exception) -> str:
     """`nets.py:12: ValueError: ...`, where the user's own code is in the traceback."""
-    message = " ".join(str(error).split())
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    message = " ".join(text.split())
     said = f"{type(error).__name__}: {message}" if message else type(error).__name__
     place = _place(error)
     return f"{place}: {said}" if place else said
@@ -219,4 +233,5 @@ def _short(file: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
+    name = type(value).__name__
+    return "nothing" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -109,8 +109,8 @@ def _prune(
         "seconds": time.perf_counter() - start,
     }
     checkpoint.optimizer = carried_optimizer(config, checkpoint, model, small)
-    if task is not None and config.metric is not None:
-        checkpoint.task = task_facts(config)
+    if task is not None:
+        checkpoint.task = task_facts(task, accuracy[task.key()])
     _write(config, directory, checkpoint, small, result)
     say(f"wrote {config.save / PRUNED}, {config.save / PLAN}, {config.save / TEXT}")
     return result
@@ -198,7 +198,7 @@ def _write(
     checkpoint.dataset = parent.dataset
     checkpoint.optimizer = parent.optimizer
     checkpoint.best_prec1 = result.get("top1", 0.0)
-    checkpoint.task = parent.task and parent.task.model_copy(update={"best": result.get("metric", 0.0)})
+    checkpoint.task = parent.task
     checkpoint.training = {"selected_on": "test"}
     if "optimizer" in parent.training:
         checkpoint.training["optimizer"] = parent.training["optimizer"]

@@ -25,11 +25,16 @@ from netslim.training.tasks.task import Task
 MODES = ("max", "min")
 
 
-def task_facts(config: TaskConfig) -> TaskFacts | None:
-    """What a checkpoint records of the task, so that the network is judged by the same again; None: the usual one."""
-    names = {"loss": config.loss or USUAL_TASK.loss, "metric": config.metric or USUAL_TASK.metric}
-    facts = TaskFacts.model_validate({**names, "metric_mode": config.metric_mode})
-    return None if facts == USUAL_TASK else facts
+def task_facts(task: Task, best: float) -> TaskFacts | None:
+    """What a checkpoint records, so that the network is judged by the same again; None: the usual.
+
+    Args:
+        task: loss and metric.
+        best: the metric of the network.
+    """
+    if task.is_top1:
+        return None
+    return TaskFacts.model_validate({"loss": task.loss, "metric": task.metric, "metric_mode": task.mode, "best": best})
 
 
 def check_task(config: TaskConfig) -> None:
@@ -123,6 +128,7 @@ def _judged(objective: Objective, name: str, mode: str | None) -> Task:
         label=label,
         running=running,
         higher_is_better=higher if mode is None else mode == "max",
+        mode=mode,
         is_share=is_share,
     )
 

@@ -30,7 +30,7 @@ from netslim.stages.train.initial_model import start_model, take_up_momentum_
 from netslim.stages.train.messages import BY_OBJECTIVE, arguments, judged, processes, summary
 from netslim.stages.train.optimizer_setup import is_own
 from netslim.stages.train.splits import splits_of
-from netslim.stages.train.step_setup import build_step, check_step, graphs_for, open_teacher, recorder_for
+from netslim.stages.train.step_setup import build_step, check_step, check_world, graphs_for, open_teacher, recorder_for
 from netslim.training.evaluate import Evaluation
 from netslim.training.lone_images import least_share
 from netslim.training.loop import StopRequested, Training, TrainState
@@ -107,7 +107,7 @@ class Phase:
         self.files = files
         self.world = world
         self.device = device
-        _check_world(config, world)
+        check_world(config, world)
         self.dataset = world.one_after_the_first(lambda: open_any(config.dataset, config))
         self.splits = splits_of(self.dataset, config, device)
         self.facts = dataset_facts(self.dataset, config)
@@ -274,8 +274,7 @@ class Phase:
         checkpoint = describe(self.model)
         checkpoint.epoch = state.epoch
         checkpoint.best_prec1 = state.best if self.task.is_top1 else 0.0
-        facts = task_facts(self.config)
-        checkpoint.task = facts and facts.model_copy(update={"best": state.best})
+        checkpoint.task = task_facts(self.task, state.best)
         checkpoint.dataset = self.facts
         checkpoint.training = {
             "selected_on": self.config.select_on,
@@ -298,11 +297,3 @@ class Phase:
         self.step.scaler.load_state_dict(facts.scaler)
         self.state = state_of(checkpoint, facts)
         say(f"going on with {path}: epoch {self.state.epoch + 1}, batch {self.state.batch + 1}")
-
-
-def _check_world(config: TrainConfig, world: World) -> None:
-    if config.batch_size < world.size * config.accumulate:
-        raise UsageError(
-            f"`batch_size={config.batch_size}` has no image for each of {world.size} processes in each of "
-            f"{config.accumulate} parts: type `batch_size={world.size * config.accumulate}` or more"
-        )

@@ -200,3 +200,12 @@ def _refuse_options_of_others(config: TrainConfig) -> None:
         if owner != config.penalty:
             names = [option.name for option in own]
             config.refuse(names, f"penalty {config.penalty} has none: type {setting('penalty', owner)} with it")
+
+
+def check_world(config: TrainConfig, world: World) -> None:
+    """Raises UsageError if a batch has too few images for the processes."""
+    if config.batch_size < world.size * config.accumulate:
+        raise UsageError(
+            f"`batch_size={config.batch_size}` has no image for each of {world.size} processes in each of "
+            f"{config.accumulate} parts: type `batch_size={world.size * config.accumulate}` or more"
+        )

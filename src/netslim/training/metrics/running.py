@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from netslim.core.networks.trees import mapped
+from netslim.core.networks.trees import described, mapped
 from netslim.core.processes.distributed import World
 from netslim.training.metrics.metric import Metric, Score
 
@@ -31,8 +31,7 @@ class MeanOverImages:
 
     def update(self, outputs: Any, targets: Any, images: int) -> None:
         """See `Running`. The sum stays on the device: nothing waits."""
-        value = self._score(outputs, targets)
-        self._sum = self._sum + (value.detach() if isinstance(value, Tensor) else value) * images
+        self._sum = self._sum + _one_number(self._score(outputs, targets)) * images
         self._images += images
 
     def result(self, world: World) -> float:
@@ -53,7 +52,16 @@ class Gathered:
 
     def result(self, world: World) -> float:  # noqa: ARG002
         """See `Running`."""
-        return float(self._metric.compute())
+        return float(_one_number(self._metric.compute()))
+
+
+def _one_number(value: Any) -> Any:
+    """A number, or a tensor of one that stays where it is. Raises TypeError for anything else."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return value.detach().reshape(())
+    if isinstance(value, Tensor) or not hasattr(value, "__float__"):
+        raise TypeError(f"it gives {described(value)}, not one number")
+    return float(value)
 
 
 def _to_cpu(tensor: Tensor) -> Tensor:

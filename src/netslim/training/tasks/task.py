@@ -47,6 +47,7 @@ class Task:
         label: how it is called in lines and tables.
         running: starts to measure it; None: top-1, counted beside the cross-entropy, as in the original.
         higher_is_better: which of two networks is better.
+        mode: "max" or "min" where the user said which is better.
         is_share: whether the metric lies between 0 and 1 and is shown in percent.
     """
 
@@ -56,6 +57,7 @@ class Task:
     label: str = "top-1"
     running: Callable[[], Running] | None = None
     higher_is_better: bool = True
+    mode: str | None = None
     is_share: bool = True
 
     @property
