@@ -14,6 +14,7 @@ from netslim.stages.transfer.config import DEFAULT_STRATEGY
 
 NAMES = [
     "PrunePlan",
+    "UserData",
     "absorb_",
     "apply",
     "create_model",

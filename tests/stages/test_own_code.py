@@ -133,8 +133,8 @@ def test_code_that_has_changed_is_said_and_its_weights_must_fit(run_own: Run) ->
     done = run_own("info", model, *NET)
     assert done.code == 0
     assert done.err == (
-        f"netslim: note: mine.py:net has changed since {model} was written: its weights fit, or this ends with what does "
-        f"not\n"
+        f"netslim: note: mine.py:net has changed since {model} was written: its weights fit, or this ends with what "
+        f"does not\n"
     )
     done = run_own("info", model, *NET, "--arch-args", "width=7")
     assert done.code == 1

@@ -23,6 +23,13 @@ class UserData:
     A data set has `len(...)` and gives (image, label) by index: the image is a float tensor (C, H, W) that is
     normalised already, and a label whatever the loss takes. All images of a batch have one size.
 
+    >>> import torch, netslim
+    >>> def noise(seed=1):
+    ...     parts = (torch.utils.data.TensorDataset(torch.randn(9, 3, 8, 8), torch.arange(9) % 3) for _ in range(3))
+    ...     return netslim.UserData(*parts, class_names=("a", "b", "c"), class_weights=(1, 1, 2))
+    >>> len(noise().train), noise().val[4][1]
+    (9, tensor(1))
+
     Attributes:
         train: what is trained on, with its augmentation.
         val: what chooses the model; None: a part of `train`, held out at random.
