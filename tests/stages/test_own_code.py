@@ -151,3 +151,34 @@ def test_code_that_has_changed_is_said_and_its_weights_must_fit(run_own: Run) ->
     assert (
         "which runs only if you name it: pruning without accuracies (type --dataset mine.py:data for them)" in done.out
     )
+
+
+def test_rounds_train_in_between_and_run_nothing_that_a_file_alone_names(run_own: Run) -> None:
+    own = ("--loss", "mine.py:loss", "--metric", "mine.py:error_rate")
+    assert run_own(*TRAIN, *own, "--epochs", 1, "--save", "a").code == 0
+    rounds = ("prune", "a/model_best.pth.tar", *NET, "--percent", 0.4, "--steps", 2, *PLAIN[:2], *PLAIN[6:])
+    named = (*DATA, *own)
+    for number, name in enumerate(("dataset", "loss", "metric")):
+        done = run_own(*rounds, *named[: 2 * number], "--save", "p")
+        value = named[2 * number + 1]
+        asked = f"a/model_best.pth.tar was trained with {name} {value}: type --{name} {value}\n"
+        assert (done.code, done.err) == (2, f"netslim: error: {asked}")
+    done = run_own(*rounds, *named, "--save", "p")
+    assert done.code == 0, done.err
+    assert "test error_rate" in done.out
+    assert recorded("p/round1/trained")["config"]["loss"] == "mine.py:loss"
+
+
+def test_own_networks_and_registered_ones_are_measured_side_by_side(run_own: Run) -> None:
+    assert run_own(*TRAIN, "--epochs", 1, "--save", "a").code == 0
+    netslim.save("registered.pth.tar", netslim.create_model("resnet", depth=11, num_classes=3, in_channels=1))
+    short = ("--seconds", 0.02, "--batch-sizes", 1, "--engines", "eager", "--no-memory")
+    done = run_own("bench", "a/model_best.pth.tar", "registered.pth.tar", *NET, *short)
+    assert done.code == 0, done.err
+
+
+def test_a_penalty_by_macs_and_a_teacher_of_own_code(run_own: Run) -> None:
+    assert run_own(*TRAIN, "--epochs", 1, "--save", "a").code == 0
+    sparse = ("-sr", "--penalty", "proximal", "--penalty-weights", "macs", "--teacher", "a/model_best.pth.tar")
+    done = run_own(*TRAIN, *sparse, "--accumulate", 2, "--save", "b")
+    assert done.code == 0, done.err

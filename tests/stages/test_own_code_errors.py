@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from own_code import TRAIN, Run
+from own_code import NET, TRAIN, Run
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ from own_code import TRAIN, Run
             "loss mine.py:vector: it gives a tensor (8,), not a scalar tensor: return its mea",
         ),
         ("--loss mine.py:detached", 1, "loss mine.py:detached: its value does not depend on the network in a way that"),
-        ("--loss mine.py:not_a_number", 1, "the loss of the first batch is nan: outputs (8, 3) float32, before any tr"),
+        ("--loss mine.py:not_a_number", 1, "the loss of the first batch is nan, of outputs (8, 3) float32"),
         (
             "--loss mse",
             1,
@@ -74,3 +74,16 @@ def test_errors_are_one_line_and_leave_no_result(run_own: Run, given: str, code:
     assert len(lines) == 1
     assert lines[0].startswith(f"netslim: error: {said}"), lines[0]
     assert not Path("run/model_best.pth.tar").exists()
+
+
+@pytest.mark.parametrize("verb", [("evaluate",), ("prune", "--save", "p"), ("sweep", "--save", "s")])
+def test_data_that_a_files_network_is_not_for(run_own: Run, verb: tuple[str, ...]) -> None:
+    assert run_own(*TRAIN, "--epochs", 1, "--save", "run").code == 0
+    for data, said in (
+        ("mine.py:many", "the labels are class numbers from "),
+        ("mine.py:broken", "mine.py:broken, sample 5: mine.py:32: ValueError: no such picture"),
+    ):
+        done = run_own(verb[0], "run/model_best.pth.tar", *verb[1:], *NET, "--dataset", data, "--device", "cpu")
+        assert done.code == 1
+        assert done.err.startswith(f"netslim: error: {said}")
+        assert len(done.err.splitlines()) == 1

@@ -44,7 +44,7 @@ def test_a_network_that_can_not_take_the_images() -> None:
         ),
         (lambda o, t: 0.5, "loss l.py:f: it gives a float, not a scalar tensor: return its mean"),
         (lambda o, t: F.cross_entropy(o.detach(), t), "loss l.py:f: its value does not depend on the network in a way"),
-        (lambda o, t: o.sum() * math.nan, "the loss of the first batch is nan: outputs (3, 2) float32, before any"),
+        (lambda o, t: o.sum() * math.nan, "the loss of the first batch is nan, of outputs (3, 2) float32"),
         (
             lambda o, t: F.cross_entropy(o, t + 5),
             "loss l.py:f can't take outputs (3, 2) float32 and labels (3,) int64: ",

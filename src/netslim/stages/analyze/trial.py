@@ -28,7 +28,7 @@ from netslim.stages.shared.datasets import check_fits, open_any, required_datase
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.networks import open_network
 from netslim.stages.shared.repair import repair_
-from netslim.stages.shared.tasks import check_criterion, check_task, task_of
+from netslim.stages.shared.tasks import check_criterion, check_task, task_of, try_out
 from netslim.training.signals import Interrupt
 from netslim.training.tasks.task import Task
 
@@ -138,6 +138,7 @@ def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int |
     dataset = open_any(name, config, checkpoint.dataset)
     check_fits(model, dataset, str(config.model))
     task = task_of(config, dataset, checkpoint, config.model, device=device)
+    try_out(task, model, dataset, device)
     for criterion in config.criterion.split(","):
         check_criterion(criterion, task)
     images: AnySplit

@@ -14,7 +14,7 @@ from netslim.stages.evaluate.config import EvaluateConfig
 from netslim.stages.shared.datasets import check_fits, open_any, required_dataset
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.networks import open_network
-from netslim.stages.shared.tasks import check_task, task_of
+from netslim.stages.shared.tasks import check_task, task_of, try_out
 from netslim.training.evaluate import Evaluation
 from netslim.training.tasks.task import Found, Task
 
@@ -37,6 +37,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     dataset = open_any(name, config, checkpoint.dataset)
     check_fits(model, dataset, str(config.model))
     task = task_of(config, dataset, checkpoint, config.model, device=device)
+    try_out(task, model, dataset, device)
     split = dataset.test if config.split == "test" else dataset.train
     batches = evaluation_batches(split, dataset, batch_size=config.test_batch_size, device=device)
     found = task.evaluate(model, batches)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint
-from netslim.core.errors import UsageError
+from netslim.core.errors import UsageError, setting
+from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import Cost, PrunePlan
 from netslim.core.runlog import RunDirectory
 from netslim.cost import measure
@@ -109,6 +110,7 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
     name = config.dataset or dataset_name(checkpoint)
     if name is None:
         raise UsageError(f"`steps={config.steps}` trains, and {config.model} names no data set: type `dataset=NAME`")
+    _check_named(config, checkpoint, name)
     course, model = _course(config, checkpoint, name), config.model
     plans: list[PrunePlan] = []
     directory.begin()
@@ -164,6 +166,15 @@ def _train(config: TrainConfig) -> Path:
 
     run(config)
     return config.save / CHECKPOINT
+
+
+def _check_named(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> None:
+    """Raises UsageError for code of the user's own that the file alone names: no file makes code run."""
+    task = checkpoint.task
+    found = {"dataset": dataset, "loss": task.loss if task else "", "metric": task.metric if task else ""}
+    for name, value in found.items():
+        if is_reference(value) and getattr(config, name) is None:
+            raise UsageError(f"{config.model} was trained with {name} {value}: type {setting(name, value)}")
 
 
 def _task_of(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import arguments_of, name_of, open_network
 from netslim.stages.shared.own_code import own_code
 from netslim.stages.shared.repair import Repair, repair_
-from netslim.stages.shared.tasks import check_task, task_facts, task_of
+from netslim.stages.shared.tasks import check_task, task_facts, task_of, try_out
 from netslim.training.tasks.task import Task
 
 PRUNED, PLAN, TEXT = "pruned.pth.tar", "plan.json", "prune.txt"
@@ -69,10 +69,7 @@ def _prune(
     model = open_network(checkpoint, config.model, config.arch, config.arch_args).to(device).eval()
     _check_depth(model, config)
     dataset = _dataset(config, checkpoint)
-    task = None
-    if dataset:
-        check_fits(model, dataset, str(config.model))
-        task = task_of(config, dataset, checkpoint, config.model, device=device)
+    task = _task(config, checkpoint, model, dataset) if dataset else None
     images = _repair_images(config, dataset)
     shape = {"image_size": dataset.image_size, "in_channels": dataset.in_channels} if dataset else None
     facts = checkpoint.dataset or shape
@@ -138,6 +135,15 @@ def _dataset(config: PruneConfig, checkpoint: Checkpoint) -> AnyDataset | None:
         )
         return None
     return open_any(name, config, checkpoint.dataset)
+
+
+def _task(config: PruneConfig, checkpoint: Checkpoint, model: nn.Module, dataset: AnyDataset) -> Task:
+    """What the network is judged by, on images that are found to fit it."""
+    check_fits(model, dataset, str(config.model))
+    device = next(model.parameters()).device
+    task = task_of(config, dataset, checkpoint, config.model, device=device)
+    try_out(task, model, dataset, device)
+    return task
 
 
 def _repair_images(config: PruneConfig, dataset: AnyDataset | None) -> list[Tensor]:

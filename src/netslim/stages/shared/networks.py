@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +77,15 @@ def load_network(path: Path, *, arch: str | None, arch_args: list[str]) -> nn.Mo
     return open_network(read(path), path, arch, arch_args).eval()
 
 
-def loader(arch: str | None, arch_args: list[str]) -> Any:
-    """What opens a file, for other processes, too."""
-    return functools.partial(load_network, arch=arch, arch_args=arch_args)
+def loader(arch: str | None, arch_args: list[str]) -> Callable[[Path], nn.Module]:
+    """What opens any of several files, in other processes, too: those of registered networks need no code."""
+    return functools.partial(_load_any, arch=arch, arch_args=arch_args)
+
+
+def _load_any(path: Path, *, arch: str | None, arch_args: list[str]) -> nn.Module:
+    checkpoint = read(path)
+    registered = checkpoint.arch is not None and not is_reference(checkpoint.arch.name)
+    return open_network(checkpoint, path, None if registered else arch, arch_args).eval()
 
 
 def name_of(model: nn.Module) -> str:

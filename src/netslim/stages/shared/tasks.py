@@ -11,7 +11,7 @@ from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import ArgumentError, UsageError, setting
 from netslim.core.plugins.references import is_reference, load_reference
 from netslim.core.schemas import USUAL_TASK, TaskFacts
-from netslim.data import AnyDataset, UserDataset
+from netslim.data import AnyDataset, UserDataset, evaluation_batches
 from netslim.pruning.criteria import CRITERIA
 from netslim.stages.shared.config import TaskConfig
 from netslim.training.losses import LOSSES, Loss
@@ -20,9 +20,11 @@ from netslim.training.metrics import METRICS, MetricSpec
 from netslim.training.metrics.own import own_metric
 from netslim.training.metrics.running import Gathered, MeanOverImages, Running
 from netslim.training.tasks.objective import Checked, Classification, MeanLoss, Objective
+from netslim.training.tasks.rehearsal import rehearse
 from netslim.training.tasks.task import Task
 
 MODES = ("max", "min")
+FEW = 8  # samples that show whether everything goes together
 
 
 def task_facts(task: Task, best: float) -> TaskFacts | None:
@@ -82,6 +84,12 @@ def task_of(
     if isinstance(found, nn.Module):
         found = found.to(device)
     return dataclasses.replace(_judged(Checked(MeanLoss(found, loss), loss), metric, mode), loss=loss)
+
+
+def try_out(task: Task, model: nn.Module, dataset: AnyDataset, device: torch.device) -> None:
+    """Runs the network on a few samples of the user's own data. Raises UserCodeError if they don't go together."""
+    if isinstance(dataset, UserDataset):
+        rehearse(task, model, next(evaluation_batches(dataset.test, dataset, batch_size=FEW, device=device)))
 
 
 def check_criterion(name: str, task: Task | None) -> None:

@@ -29,7 +29,7 @@ def rehearse(task: Task, model: nn.Module, batch: tuple[Any, Any]) -> None:
         _check_classes(task, outputs, targets)
         loss = float(task.objective(outputs, targets, len(images))[0].detach())
     if not math.isfinite(loss):
-        raise UserCodeError(f"the loss of the first batch is {loss}: outputs {described(outputs)}, before any training")
+        raise UserCodeError(f"the loss of the first batch is {loss}, of outputs {described(outputs)}")
     if task.running is not None:
         running = task.running()
         with torch.no_grad(), fitting_metric(task, outputs, targets):
