@@ -29,7 +29,7 @@ class NetworkConfig(StageConfig):
 
     arch: str | None = Setting(None, f"the file's network, where it is {plugins.OWN}, or MODULE:NAME", group="Network")
     arch_args: list[str] = Setting(
-        [], "what that code is called with, as key=value; default: as the file says", group="Network"
+        [], "what that code is called with, as key=value; default: as the file says", group="Network", added=True
     )
 
 

@@ -22,9 +22,12 @@ class TrainConfig(TaskConfig):
         f"architecture, where no file names it: {plugins.architectures()}, or {plugins.OWN}",
         group="Network",
     )
-    loss: str = Setting("cross_entropy", plugins.or_own(plugins.LOSSES), group="Task")
+    loss: str = Setting("cross_entropy", plugins.or_own(plugins.LOSSES), group="Task", added=True)
     metric: str = Setting(
-        "accuracy", f"what chooses the model and is reported: {plugins.or_own(plugins.METRICS)}", group="Task"
+        "accuracy",
+        f"what chooses the model and is reported: {plugins.or_own(plugins.METRICS)}",
+        group="Task",
+        added=True,
     )
     depth: int | None = Setting(
         None,
@@ -76,7 +79,7 @@ class TrainConfig(TaskConfig):
     test_batch_size: int = Setting(256, "images per evaluation batch", group="Run", ge=1, le=1_000_000, free=True)
     lr: float = Setting(0.1, "base learning rate", group="Optimisation", gt=0)
     schedule: str = Setting("step", f"{plugins.either(SCHEDULES)}; step is x0.1 at 50 % and 75 %", group="Optimisation")
-    optimizer: str = Setting("sgd", plugins.or_own(plugins.OPTIMIZERS), group="Optimisation")
+    optimizer: str = Setting("sgd", plugins.or_own(plugins.OPTIMIZERS), group="Optimisation", added=True)
     momentum: float = Setting(0.9, "SGD momentum", group="Optimisation", ge=0, lt=1)
     nesterov: bool = Setting(False, "Nesterov momentum", group="Optimisation")
     weight_decay: float = Setting(1e-4, "weight decay", group="Optimisation", ge=0, aliases=["--wd"])
