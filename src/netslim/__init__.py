@@ -14,6 +14,7 @@ The public API on one page; everything is imported at its first use:
 - `iterative(model, example, schedule)`: pruning in rounds, between which your own loop trains.
 - `for_inference(model, example)`: the same function as a network made for speed.
 - `export(model, example, path, target="onnx")`: a file for ONNX Runtime (or another target), shown to compute the same.
+- `UserData(train, val, test)`: data sets of your own, for `netslim train --dataset FILE.py:NAME`.
 - `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
 """
 
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netslim.core.protocols import PrunePlan as PrunePlan
     from netslim.cost import measure as measure
+    from netslim.data.own.user_data import UserData as UserData
     from netslim.deploy import export as export
     from netslim.deploy import for_inference as for_inference
     from netslim.models import create_model as create_model
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "PrunePlan": ("netslim.core.protocols", "PrunePlan"),
+    "UserData": ("netslim.data.own.user_data", "UserData"),
     "absorb_": ("netslim.pruning.bias_absorption", "absorb_"),
     "apply": ("netslim.pruning", "apply"),
     "carry": ("netslim.pruning", "carry"),
