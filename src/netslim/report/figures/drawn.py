@@ -10,7 +10,7 @@ class Drawn:
     """What rows call the metric, and how axes show it.
 
     Attributes:
-        key: in the rows; that of repaired networks ends in `_recalibrated`.
+        key: in the rows; those of repaired networks end in `_recalibrated` and `_reconstructed`.
         label: of the axis.
         is_share: whether it lies between 0 and 1 and is drawn in percent.
     """
@@ -21,8 +21,13 @@ class Drawn:
 
     @property
     def recalibrated(self) -> str:
-        """The key of repaired networks."""
+        """The key of networks with statistics of their own."""
         return f"{self.key}_recalibrated"
+
+    @property
+    def reconstructed(self) -> str:
+        """The key of networks whose layers were fitted."""
+        return f"{self.key}_reconstructed"
 
     @property
     def axis(self) -> str:

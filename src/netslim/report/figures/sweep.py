@@ -17,7 +17,7 @@ def draw_sweep(rows: Rows, target: Path, *, title: str, latency: str | None, met
 
     Args:
         rows: the unpruned network first; `criterion`, `macs`, `params`, `top1` (0 to 1), and where they were measured
-            `top1_recalibrated` and `latency_ms`.
+            `top1_recalibrated`, `top1_reconstructed` and `latency_ms`.
         target: the PNG file.
         title: one line above the picture.
         latency: how it was measured, or None.
@@ -35,7 +35,8 @@ def draw_sweep(rows: Rows, target: Path, *, title: str, latency: str | None, met
     criteria = dict.fromkeys(str(row["criterion"]) for row in rows[1:])
     for colour, criterion in zip(series_colours(len(criteria)), criteria, strict=True):
         pruned = [row for row in rows[1:] if row["criterion"] == criterion]
-        own = [{**dense, metric.recalibrated: dense[metric.key]}, *sorted(pruned, key=lambda row: -row["macs"])]
+        whole = {**dense, metric.recalibrated: dense[metric.key], metric.reconstructed: dense[metric.key]}
+        own = [whole, *sorted(pruned, key=lambda row: -row["macs"])]
         label = criterion if len(criteria) > 1 else None
         _draw_accuracies(accuracy, dense, own, colour, label, metric)
         _draw_sizes(sizes, dense, own, colour, label)
@@ -49,6 +50,7 @@ def _draw_accuracies(
 ) -> None:
     before = f"{criterion}, " if criterion else ""
     for key, style, words in (
+        (metric.reconstructed, "-.", "layers fitted"),
         (metric.recalibrated, "-", "BatchNorm recalibrated"),
         (metric.key, "--", "right after pruning"),
     ):

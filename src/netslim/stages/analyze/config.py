@@ -28,6 +28,9 @@ class TrialConfig(TaskConfig):
         group="Repair",
         ge=0,
     )
+    reconstruct: int = Setting(
+        0, "training images that layers are fitted on, for one more accuracy (512 do); 0: none", group="Repair", ge=0
+    )
     test_batch_size: int = Setting(256, "images per evaluation batch", group="Run", ge=1, le=1_000_000, free=True)
 
 

@@ -121,7 +121,8 @@ def _drop(trial: Trial, dense: Row, found: Row) -> float:
 
 def _counting(trial: Trial) -> str:
     """The metric that counts: the last one measured."""
-    return trial.task.key("recalibrated" if trial.config.recalibrate else "")
+    repaired = "recalibrated" if trial.config.recalibrate else ""
+    return trial.task.key("reconstructed" if trial.config.reconstruct else repaired)
 
 
 def _finish(config: SensitivityConfig, directory: RunDirectory, trial: Trial, rows: list[Row]) -> Row:

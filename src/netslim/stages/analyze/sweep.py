@@ -168,7 +168,7 @@ def _table(rows: list[Row], task: Task) -> tuple[list[str], list[list[str]]]:
     """Columns and cells; every size also as a share of the unpruned network's."""
     first = rows[0]
     columns = ["criterion", "budget", "channels removed", "parameters", "MACs", "latency (ms)", task.label]
-    columns += ["recalibrated"]
+    columns += ["recalibrated", "reconstructed"]
     cells = []
     for row in rows:
         sizes = [f"{row[name]:,} ({percent(row[name] / first[name], 1)})" for name in ("params", "macs")]
@@ -179,5 +179,5 @@ def _table(rows: list[Row], task: Task) -> tuple[list[str], list[list[str]]]:
 
 def _measured(row: Row, task: Task) -> list[str]:
     latency = f"{row['latency_ms']:.2f}" if "latency_ms" in row else ""
-    recalibrated = row.get(task.key("recalibrated"))
-    return [latency, task.shown(row[task.key()]), "" if recalibrated is None else task.shown(recalibrated)]
+    found = [row.get(task.key(which)) for which in ("", "recalibrated", "reconstructed")]
+    return [latency, *("" if value is None else task.shown(value) for value in found)]

@@ -23,7 +23,7 @@ from netslim.data.own.user_data import LoadedSplit
 from netslim.own_loop.repair import repair_
 from netslim.report.figures.drawn import Drawn
 from netslim.stages.analyze.config import TrialConfig
-from netslim.stages.shared.calibration_data import calibration_batches, training_images
+from netslim.stages.shared.calibration_data import calibration_batches, some_training_images, training_images
 from netslim.stages.shared.config import SEED, VAL_SHARE
 from netslim.stages.shared.datasets import check_fits, open_any, required_dataset
 from netslim.stages.shared.devices import pick_device
@@ -81,14 +81,18 @@ class Trial:
     def accuracies(self, network: nn.Module) -> Row:
         """Right after pruning (the original's rule), and repaired as `netslim prune` does; `network` stays as it is.
 
-        Repaired: constants absorbed, and BatchNorm statistics estimated anew on training images.
+        Repaired: constants absorbed, and BatchNorm statistics estimated anew on training images, or layers fitted.
         """
-        row = self.judged(network)
-        if not self.config.recalibrate:
-            return row
-        repaired = copy.deepcopy(network)
-        repair_(repaired, self.model, self._calibration, example=self.example(2))
-        return {**row, **self.judged(repaired, "recalibrated")}
+        row, example = self.judged(network), self.example(2)
+        if self.config.recalibrate:
+            repaired = copy.deepcopy(network)
+            repair_(repaired, self.model, self._calibration, example=example)
+            row |= self.judged(repaired, "recalibrated")
+        if self.config.reconstruct:
+            repaired = copy.deepcopy(network)
+            repair_(repaired, self.model, self._fitted_on, example=example, reconstruct=True)
+            row |= self.judged(repaired, "reconstructed")
+        return row
 
     def labelled(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Training images and labels, for criteria that ask for them."""
@@ -99,6 +103,10 @@ class Trial:
     @cached_property
     def _calibration(self) -> list[Tensor]:
         return training_images(self.dataset, self.config.recalibrate, SEED)
+
+    @cached_property
+    def _fitted_on(self) -> list[Tensor]:
+        return some_training_images(self.dataset, self.config.reconstruct, SEED)
 
 
 def check_split(split: str) -> None:

@@ -63,6 +63,12 @@ class PruneConfig(TaskConfig):
         group="Repair",
         ge=0,
     )
+    reconstruct: int = Setting(
+        0,
+        "training images that the layers that are left are fitted on, in place of statistics alone (512 do); 0: none",
+        group="Repair",
+        ge=0,
+    )
     carry_momentum: bool = Setting(
         True, "keep the momentum of what stays, if the file has any, for the fine-tuning", group="Repair"
     )

@@ -24,7 +24,7 @@ from netslim.stages.prune.momentum import carried_optimizer
 from netslim.stages.prune.planning import check_budget, decide, say_budget
 from netslim.stages.prune.rounds import as_asked, check_rounds, last_round
 from netslim.stages.prune.warning_signs import warn_of
-from netslim.stages.shared.calibration_data import training_images
+from netslim.stages.shared.calibration_data import some_training_images, training_images
 from netslim.stages.shared.config import SEED
 from netslim.stages.shared.datasets import check_fits, dataset_name, open_any
 from netslim.stages.shared.devices import pick_device
@@ -82,7 +82,7 @@ def _prune(
         raise NetslimError(
             f"the rebuilt network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
         )
-    repair = repair_(small, model, images, example=example, absorb=config.absorb)
+    repair = repair_(small, model, images, example=example, absorb=config.absorb, reconstruct=config.reconstruct > 0)
     repair = dataclasses.replace(repair, dataset=dataset.name if dataset else "")
     accuracy = _accuracies(config, dataset, task, model, small, decided)
     _print(decided, accuracy, task, agreement.max_difference, repair)
@@ -146,9 +146,14 @@ def _task(config: PruneConfig, checkpoint: Checkpoint, model: nn.Module, dataset
 
 
 def _repair_images(config: PruneConfig, dataset: AnyDataset | None) -> list[Tensor]:
-    """The batches of training images that statistics are to come from. Raises UsageError if they are not there."""
-    if dataset is None and config.recalibrate:
-        raise UsageError(f"`recalibrate={config.recalibrate}` needs training images; type `dataset=NAME`")
+    """The batches of training images that a repair is to look at. Raises UsageError if they are not there."""
+    for name in ("recalibrate", "reconstruct"):
+        if dataset is None and getattr(config, name):
+            raise UsageError(f"`{name}={getattr(config, name)}` needs training images; type `dataset=NAME`")
+    if config.reconstruct and config.recalibrate:
+        raise UsageError(f"`recalibrate={config.recalibrate}` and `reconstruct={config.reconstruct}`: one of the two")
+    if dataset and config.reconstruct:
+        return some_training_images(dataset, config.reconstruct, SEED)
     count = BATCHES if config.recalibrate is None else config.recalibrate
     return training_images(dataset, count, SEED) if dataset and count else []
 

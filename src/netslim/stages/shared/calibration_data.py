@@ -27,6 +27,12 @@ def training_images(dataset: AnyDataset, count: int, seed: int) -> list[Tensor]:
     return [images for images, _ in _batches(dataset, count, seed)]
 
 
+def some_training_images(dataset: AnyDataset, images: int, seed: int) -> list[Tensor]:
+    """Batches with as many images of `training_images`, or all whole batches of the data set."""
+    batches = training_images(dataset, -(-images // BATCH_SIZE), seed)
+    return [batch[: images - BATCH_SIZE * number] for number, batch in enumerate(batches)]
+
+
 def calibration_batches(dataset: AnyDataset, count: int, seed: int) -> Iterator[tuple[Tensor, Any]]:
     """Up to `count` batches of 128 normalised training images and labels, unaltered, in an order that the seed gives.
 
