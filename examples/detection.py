@@ -1,110 +1,108 @@
-"""Detection: torchvision's SSDLite with its losses and its post-processing, whole, at half of its MACs.
+r"""Detection: a small one-stage detector for bright boxes, with a loss and a metric of its own.
 
-python examples/detection.py [--steps N] [--onnx FILE]
+    netslim train --arch examples/detection.py:Detector --dataset examples/detection.py:boxes \
+        --loss examples/detection.py:detection_loss --metric examples/detection.py:F1 --optimizer adamw --lr 0.005 \
+        -sr --s 0.0001 --batch-size 16 --epochs 20 --save runs/detection/sparse
+    netslim prune runs/detection/sparse/checkpoint.pth.tar --arch examples/detection.py:Detector \
+        --dataset examples/detection.py:boxes --loss examples/detection.py:detection_loss \
+        --metric examples/detection.py:F1 --target-macs 0.5 --save runs/detection/pruned
+    netslim train --refine runs/detection/pruned/pruned.pth.tar --arch examples/detection.py:Detector \
+        --dataset examples/detection.py:boxes --loss examples/detection.py:detection_loss \
+        --metric examples/detection.py:F1 --optimizer adamw --lr 0.002 --batch-size 16 --epochs 10 \
+        --save runs/detection/small
 """
 
-import argparse
-from collections.abc import Sequence
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.detection import ssdlite320_mobilenet_v3_large
-from torchvision.ops import box_iou
+from torch.utils.data import Dataset
 
 import netslim
-from netslim.cost import measure_latency
 
-SIDE = 128
-Targets = list[dict[str, Tensor]]
-
-
-def drawn(count: int, seed: int) -> tuple[list[Tensor], Targets]:
-    """Noisy images (3, 128, 128) of up to three discs (1) and squares (2), with their boxes."""
-    generator = torch.Generator().manual_seed(seed)
-    y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
-    images, targets = [], []
-    for _ in range(count):
-        image, boxes, labels = torch.rand(3, SIDE, SIDE, generator=generator) * 0.4, [], []
-        for _ in range(1 + int(torch.randint(3, (), generator=generator))):
-            cx, cy = (int(torch.randint(24, SIDE - 24, (), generator=generator)) for _ in range(2))
-            radius, kind = (int(torch.randint(*ends, (), generator=generator)) for ends in ((10, 24), (1, 3)))
-            away = ((x - cx) ** 2 + (y - cy) ** 2).sqrt() if kind == 1 else torch.maximum(abs(x - cx), abs(y - cy))
-            image[:, away < radius] = torch.rand(3, 1, generator=generator) * 0.6 + 0.4
-            boxes.append([cx - radius, cy - radius, cx + radius, cy + radius])
-            labels.append(kind)
-        images.append(image)
-        targets.append({"boxes": torch.tensor(boxes).float(), "labels": torch.tensor(labels)})
-    return images, targets
+SIZE, CELL = 32, 8  # pixels of an image, and of a cell of the detector's grid
+GRID = SIZE // CELL
 
 
-class Dense(nn.Module):
-    """The part of the detector whose work does not depend on values: logits and offsets of every place."""
+class Boxes(Dataset[tuple[Tensor, Tensor]]):
+    """Grey images (1, 32, 32), and their boxes (boxes, 4): top, left, height, width in pixels. Up to three each."""
 
-    def __init__(self, detector: nn.Module) -> None:
+    def __init__(self, images: int, seed: int) -> None:
+        self.seed, self.images = seed, images
+
+    def __len__(self) -> int:
+        return self.images
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(1000 * self.seed + index)
+        cells = torch.randperm(GRID * GRID, generator=generator)[: 1 + index % 3]
+        sides = torch.randint(4, CELL + 1, (len(cells), 2), generator=generator)
+        corners = torch.stack([cells // GRID, cells % GRID], 1) * CELL
+        image = 0.7 * torch.randn(1, SIZE, SIZE, generator=generator)
+        for (top, left), (height, width) in zip(corners.tolist(), sides.tolist(), strict=True):
+            image[:, top : top + height, left : left + width] += 1
+        return image, torch.cat([corners, sides], 1).float()
+
+
+def boxes(seed: int = 1) -> netslim.UserData:
+    """Images have different numbers of boxes, so that a batch keeps a list of them."""
+
+    def collate(samples: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
+        return torch.stack([image for image, _ in samples]), [found for _, found in samples]
+
+    return netslim.UserData(Boxes(180, seed), Boxes(30, seed + 1), Boxes(60, seed + 2), collate=collate)
+
+
+class Detector(nn.Module):
+    """Per cell of the grid whether a box begins there, and its sides: (N, 1, 32, 32) -> {"box": ..., "sides": ...}."""
+
+    def __init__(self, width: int = 12) -> None:
         super().__init__()
-        self.backbone, self.head = detector.backbone, detector.head
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((1, width), (width, 2 * width), (2 * width, 2 * width)):
+            layers += [nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        self.backbone = nn.Sequential(*layers)
+        self.box, self.sides = nn.Conv2d(2 * width, 1, 1), nn.Conv2d(2 * width, 2, 1)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Shape: (N, 3, 128, 128) -> (N, places, 4) and (N, places, classes)."""
-        outputs: dict[str, Tensor] = self.head([*self.backbone(images).values()])
-        return outputs
+        """Logits (N, GRID, GRID), and heights and widths in cells (N, 2, GRID, GRID)."""
+        features = self.backbone(images)
+        return {"box": self.box(features)[:, 0], "sides": self.sides(features).sigmoid()}
 
 
-def train(model: nn.Module, steps: int, rate: float, strength: float = 0.0) -> None:
-    """torchvision's detectors give their losses in training; the penalty's lines go around the optimizer's step."""
-    optimizer = torch.optim.Adam(model.parameters(), rate)
-    penalty = netslim.penalty(model, "l1", strength=strength) if strength else None
-    for step in range(steps):
-        loss = sum(model.train()(*drawn(8, seed=step)).values())
-        optimizer.zero_grad()
-        loss.backward()
-        if penalty:
-            penalty.before_step_()
-        optimizer.step()
-        if penalty:
-            penalty.after_step_()
+def on_grid(labels: list[Tensor], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Boxes as the detector gives them: 1 where one begins, and its sides there."""
+    there, sides = torch.zeros(len(labels), GRID, GRID).to(like), torch.zeros(len(labels), 2, GRID, GRID).to(like)
+    for number, found in enumerate(labels):
+        rows, columns = (found[:, :2] / CELL).long().unbind(1)
+        there[number, rows, columns] = 1
+        sides[number][:, rows, columns] = found[:, 2:].T / CELL
+    return there, sides
 
 
-@torch.no_grad()
-def f1(model: nn.Module) -> float:
-    """Of the boxes with a score above 0.4 on new images: right class, and an overlap of more than a half."""
-    images, targets = drawn(32, seed=1_000_000)
-    right = found = wanted = 0
-    for own, target in zip(model.eval()(images), targets, strict=True):
-        sure = own["scores"] > 0.4
-        boxes, labels = own["boxes"][sure], own["labels"][sure]
-        hits = (box_iou(boxes, target["boxes"]) > 0.5) & (labels[:, None] == target["labels"])
-        right += int(hits.any(0).sum())
-        found, wanted = found + len(boxes), wanted + len(target["boxes"])
-    return 2 * right / max(found + wanted, 1)
+def detection_loss(outputs: dict[str, Tensor], labels: list[Tensor]) -> Tensor:
+    """Whether there is a box, and where there is one, its sides."""
+    there, sides = on_grid(labels, outputs["box"])
+    wrong = ((outputs["sides"] - sides).abs().sum(1) * there).sum() / there.sum().clamp(min=1)
+    return F.binary_cross_entropy_with_logits(outputs["box"], there) + wrong
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains with a penalty, prunes, fine-tunes, exports, and prints what it did to the metric and to the time."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=400, help="of training, and of fine-tuning")
-    parser.add_argument("--onnx", default="detection.onnx")
-    options = parser.parse_args(arguments)
-    torch.manual_seed(0)
-    model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3)
-    model.transform.min_size, model.transform.max_size = (SIDE,), SIDE
-    train(model, options.steps, rate=1e-3, strength=1e-4)
-    print(f"F1 before {f1(model):.3f}")
+class F1:
+    """Of boxes that are found in the right cell with sides that are right to a pixel and a half."""
 
-    plan = netslim.plan(model, drawn(2, seed=0), target_macs=0.5)  # images and targets: losses are followed, too
-    small = netslim.apply(model, plan)
-    print(f"F1 right after {f1(small):.3f}, MACs {plan.before.macs:,} -> {plan.after.macs:,}")
-    train(small, options.steps, rate=5e-4)
-    print(f"F1 fine-tuned {f1(small):.3f}")
+    higher_is_better = True
 
-    images = drawn(2, seed=0)[0]
-    # ONNX: up to where boxes are chosen; how many there are depends on values, which torch's exporter does not take
-    written = netslim.export(Dense(small), torch.stack(images), options.onnx)
-    print(f"{written.path}: within {written.difference:.0e} of what the network gives before boxes are chosen")
-    with torch.inference_mode():
-        times = measure_latency({"before": lambda: model.eval()(images), "after": lambda: small.eval()(images)})
-    print(", ".join(f"{name} {1e3 * time.median:.1f} ms" for name, time in times.items()))
+    def __init__(self) -> None:
+        self.right, self.said, self.true = 0, 0, 0
 
+    def update(self, outputs: dict[str, Tensor], labels: list[Tensor]) -> None:
+        """Takes a batch in."""
+        there, sides = on_grid(labels, outputs["box"])
+        said, close = outputs["box"] > 0, ((outputs["sides"] - sides).abs() <= 1.5 / CELL).all(1)
+        self.right += int((said & (there > 0) & close).sum())
+        self.said, self.true = self.said + int(said.sum()), self.true + int(there.sum())
 
-if __name__ == "__main__":
-    main()
+    def compute(self) -> Any:
+        """0 to 1."""
+        return 2 * self.right / max(1, self.said + self.true)

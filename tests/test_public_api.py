@@ -14,6 +14,7 @@ from netslim.stages.transfer.config import DEFAULT_STRATEGY
 
 NAMES = [
     "PrunePlan",
+    "UserData",
     "absorb_",
     "apply",
     "carry",
@@ -29,6 +30,7 @@ NAMES = [
     "penalty",
     "plan",
     "recalibrate_",
+    "reconstruct_",
     "repair_",
     "save",
     "transfer",

@@ -1,4 +1,4 @@
-"""Every example runs at toy length: trains, prunes to half of the MACs, fine-tunes, and writes its file."""
+"""Every example of a task runs at toy length: trains, prunes to half of the MACs, fine-tunes, and writes its file."""
 
 import importlib
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parent.parent / "examples" / "tasks"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 HEAVY = {"detection", "segmentation", "video", "yolo"}
 

@@ -9,10 +9,12 @@ The public API on one page; everything is imported at its first use:
 - `verify(model, small, images)`: the masked original against the rebuilt network.
 - `penalty(model, "l1", strength=...)`: what makes channels removable, in a training loop of your own.
 - `repair_(small, model, batches)`: puts right what a pruning did; `absorb_` and `recalibrate_` are its parts.
+- `reconstruct_(small, model, batches)`: layers fitted to the large network's, without labels or training.
 - `carry(optimizer, model, small)`, `carry_`: an optimizer with the state of what stays.
 - `iterative(model, example, schedule)`: pruning in rounds, between which your own loop trains.
 - `for_inference(model, example)`: the same function as a network made for speed.
 - `export(model, example, path, target="onnx")`: a file for ONNX Runtime (or another target), shown to compute the same.
+- `UserData(train, val, test)`: data sets of your own, for `netslim train --dataset FILE.py:NAME`.
 - `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
 """
 
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netslim.core.protocols import PrunePlan as PrunePlan
     from netslim.cost import measure as measure
+    from netslim.data.own.user_data import UserData as UserData
     from netslim.deploy import export as export
     from netslim.deploy import for_inference as for_inference
     from netslim.models import create_model as create_model
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from netslim.pruning import plan as plan
     from netslim.pruning import verify as verify
     from netslim.pruning.bias_absorption import absorb_ as absorb_
+    from netslim.reconstruction import reconstruct_ as reconstruct_
     from netslim.training.bn_statistics import recalibrate_ as recalibrate_
     from netslim.training.evaluate import evaluate as evaluate
     from netslim.transfers import load_source as load_source
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "PrunePlan": ("netslim.core.protocols", "PrunePlan"),
+    "UserData": ("netslim.data.own.user_data", "UserData"),
     "absorb_": ("netslim.pruning.bias_absorption", "absorb_"),
     "apply": ("netslim.pruning", "apply"),
     "carry": ("netslim.pruning", "carry"),
@@ -58,6 +63,7 @@ _HOMES = {
     "penalty": ("netslim.own_loop", "penalty"),
     "plan": ("netslim.pruning", "plan"),
     "recalibrate_": ("netslim.training.bn_statistics", "recalibrate_"),
+    "reconstruct_": ("netslim.reconstruction", "reconstruct_"),
     "repair_": ("netslim.own_loop", "repair_"),
     "save": ("netslim.network", "save"),
     "transfer": ("netslim.transfers", "transfer"),

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError, first_of
 from netslim.core.networks.wrappers import plain, unwrapped
+from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import is_folder, read_folder
 from netslim.models import build, check_known, recognise
+from netslim.models.own import arch_of
 from netslim.pruning import plan_from_dict
 from netslim.pruning.apply import rebuild
 
@@ -89,16 +91,11 @@ def describe(model: nn.Module) -> Checkpoint:
     described = Checkpoint(state_dict=model.state_dict(), arch=arch, plan=plan.to_dict() if plan else None)
     if arch is None:
         described.extra = {"network": type(model).__name__}
-    elif isinstance(model, PrunableModel):
+    elif isinstance(model, PrunableModel) and not is_reference(arch.name):
         check_known(arch.name)
         narrow = "cfg" in arch.arguments or (plan is not None and not plan.traced)  # the original has no narrow streams
         described.cfg = [*model.cfg] if narrow else None
     return described
-
-
-def arch_of(model: nn.Module) -> ArchSpec | None:
-    """The architecture that a network says it is of, or None."""
-    return getattr(model, "arch", None) if isinstance(model, PrunableModel) else None
 
 
 @overload
@@ -129,6 +126,11 @@ def restore(checkpoint: Checkpoint, path: Path, model: nn.Module | None = None) 
 def _unpruned(checkpoint: Checkpoint, path: Path) -> nn.Module:
     state = checkpoint.state_dict
     arch = checkpoint.arch or recognise(state)
+    if arch is not None and is_reference(arch.name):
+        raise CheckpointError(
+            f"{path} holds a network of {arch.name}, which no file can make run: pass one with "
+            f"netslim.load(path, model={arch.name.rpartition(':')[2]}({_written(arch.arguments)}))"
+        )
     if arch is not None:
         _check_size(arch)
         return build(arch)
@@ -141,6 +143,10 @@ def _unpruned(checkpoint: Checkpoint, path: Path) -> nn.Module:
     raise CheckpointError(
         f"{path}: these weights fit no architecture that netslim knows (first keys: {', '.join(list(state)[:4])})"
     )
+
+
+def _written(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
 
 
 def _check_size(arch: ArchSpec) -> None:

@@ -59,7 +59,7 @@ def test_a_long_help_has_sections(netslim: Netslim, verb: str, some: set[str]) -
 
 
 def test_a_short_help_has_none(netslim: Netslim) -> None:
-    assert "Data:" not in netslim("evaluate", "--help").out
+    assert "Network:" not in netslim("info", "--help").out
 
 
 def test_help_of_a_verb_loads_no_torch() -> None:

@@ -20,6 +20,7 @@ from netslim.core.errors import setting
         ("`scale_decay=False`", "--no-scale-decay"),
         ("`save=True`: no path", "--save True: no path"),
         ("`lr=None`", "--lr None"),
+        ("type `arch_args=['width=16', \"act='a'\"]`", "type --arch-args width=16 act='a'"),
         ("`batches=3`, `forward` and `a b` are no settings", "`batches=3`, `forward` and `a b` are no settings"),
     ],
 )

@@ -38,6 +38,9 @@ from netslim.pruning import plan_from_dict
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criterion import Evidence
 from netslim.stages.shared import plugins
+from netslim.training.losses import LOSSES
+from netslim.training.metrics import METRICS
+from netslim.training.optimizers import OPTIMIZERS
 from netslim.training.penalties import PENALTIES, no_penalty
 from netslim.transfers import STRATEGIES
 
@@ -80,6 +83,9 @@ REGISTRIES: dict[str, tuple[Registry[Any], Kind]] = {
     "criterion": (CRITERIA, plugins.CRITERIA),
     "data set": (DATASETS, plugins.DATASETS),
     "library": (LIBRARIES, plugins.LIBRARIES),
+    "loss": (LOSSES, plugins.LOSSES),
+    "metric": (METRICS, plugins.METRICS),
+    "optimizer": (OPTIMIZERS, plugins.OPTIMIZERS),
     "penalty": (PENALTIES, plugins.PENALTIES),
     "target": (EXPORT_TARGETS, plugins.TARGETS),
     "transfer strategy": (STRATEGIES, plugins.STRATEGIES),

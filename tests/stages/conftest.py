@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from own_code import MINE, Ended, Run
 from PIL import Image
 from started_process import Started, command_line
 
 import netslim
+from netslim.cli.app import main
 from netslim.stages.prune import run as prune
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.train import run as train
@@ -82,6 +84,21 @@ def start(tmp_path: Path) -> Callable[..., Started]:
         return Started(process, log)
 
     return run
+
+
+@pytest.fixture
+def run_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run_own("train", ...)` is the command, in a folder with `mine.py`."""
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+
+    def netslim(*arguments: object) -> Ended:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        return Ended(int(ended.value.code or 0), *capsys.readouterr())
+
+    return netslim
 
 
 @pytest.fixture(scope="module")

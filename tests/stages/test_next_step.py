@@ -10,6 +10,7 @@ import torch
 from netslim.core.checkpoint import Checkpoint, write_checkpoint
 from netslim.core.config import StageConfig
 from netslim.core.protocols import ArchSpec
+from netslim.core.schemas import TaskFacts
 from netslim.stages.next_step import NextStep, next_step
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.train.config import TrainConfig
@@ -76,3 +77,23 @@ def test_nothing_follows_the_small_network_or_a_step_without_a_file(file: Path) 
     assert next_step("train", refined, {"file": str(file)}) is None
     assert next_step("train", TrainConfig(save=file.parent), {}) is None
     assert next_step("train", TrainConfig(save=file.parent / "moved"), {"file": str(file)}) is None
+
+
+def test_code_of_the_users_own_and_an_unusual_training_are_said_again(file: Path) -> None:
+    checkpoint = Checkpoint(
+        state_dict={"w": torch.zeros(1)},
+        arch=ArchSpec(name="nets.py:small", arguments={"depth": 3}),
+        dataset={"name": "data.py:load"},
+        task=TaskFacts(loss="mse", metric="m.py:f", metric_mode="min"),
+        training={"optimizer": "adamw"},
+    )
+    write_checkpoint(file, checkpoint)
+    task = {"arch": "nets.py:small", "loss": "mse", "metric": "m.py:f", "metric_mode": "min", "dataset": "data.py:load"}
+    sparse = TrainConfig(arch="../nets.py:small", workers=2, sparsity_regularization=True, save=file.parent)
+    prune = step_after("train", sparse, file)
+    given = {"model": file, "percent": 0.4, "save": "./pruned_model", "workers": 2}
+    assert prune.settings == {**task, **given, "arch": "../nets.py:small", "dataset": "digits"}
+    train = step_after("prune", PruneConfig(model=file, save=file.parent), file)
+    rate = {"optimizer": "adamw", "lr": 0.001}
+    assert train.settings == {**task, **rate, "refine": file, "save": "./final_model"}
+    assert train.network == {}

@@ -19,6 +19,7 @@ from netslim.training.loop import StopRequested
 from netslim.training.optimizer import export_state, import_state
 from netslim.training.precision import EXACT, Precision
 from netslim.training.step import compiled_for
+from netslim.training.tasks.objective import Classification
 
 WEIGHTS = {"bn": torch.tensor([0.3, 1.7, 0.0, 2.1])}
 TRAININGS: dict[str, dict[str, Any]] = {
@@ -27,7 +28,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "proximal": {"kind": "proximal", "schedule": "onecycle"},
     "proximal-falling": {"kind": "proximal", "penalty": {"schedule": "linear", "warmup": 1.5, "weights": WEIGHTS}},
     "polarization": {"kind": "polarization", "penalty": {"schedule": "cosine"}, "sgd": {"scale_decay": False}},
-    "accumulated": {"accumulate": 3, "clip_grad_norm": 0.3, "label_smoothing": 0.1},
+    "accumulated": {"accumulate": 3, "clip_grad_norm": 0.3, "objective": Classification(0.1)},
     "nesterov": {"sgd": {"nesterov": True}, "schedule": "cosine"},
     "no-momentum": {"sgd": {"momentum": 0.0}},
     "bf16": {"precision": Precision("bf16", channels_last=True)},

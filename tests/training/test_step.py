@@ -10,6 +10,7 @@ from netslim.training.optimizer import build_sgd
 from netslim.training.penalties.l1 import L1Penalty
 from netslim.training.precision import Precision
 from netslim.training.step import TrainStep
+from netslim.training.tasks.objective import Classification
 
 S = 0.05
 
@@ -127,7 +128,7 @@ def test_clipping_bounds_the_step(make_tiny: Callable[[], nn.Module], batch: tup
 def test_label_smoothing_is_torchs(make_tiny: Callable[[], nn.Module], batch: tuple[Tensor, Tensor]) -> None:
     model = make_tiny().eval()
     expected = F.cross_entropy(model(batch[0]), batch[1], reduction="sum", label_smoothing=0.2)
-    assert float(make_step(model, label_smoothing=0.2)(*batch).loss) == pytest.approx(
+    assert float(make_step(model, objective=Classification(0.2))(*batch).loss) == pytest.approx(
         float(expected.detach()), rel=1e-5
     )
 

@@ -35,7 +35,7 @@ def words_of(name: str, value: object) -> list[str]:
     info = _settings().get(name)
     if isinstance(value, bool):
         return [_switch(name, info, on=value) if info else flag_of(name)]
-    return [flag_of(name), str(value)]
+    return [flag_of(name), *(map(str, value) if isinstance(value, list) else [str(value)])]
 
 
 def _flag(found: re.Match[str]) -> str:
@@ -49,7 +49,16 @@ def _flag(found: re.Match[str]) -> str:
         return _switch(name, info, on=value == "True")
     if value is None:
         return flag_of(name)
-    return f"{flag_of(name)} {ast.literal_eval(value) if re.fullmatch(_QUOTED, value) else value}"
+    return f"{flag_of(name)} {_bare(value)}"
+
+
+def _bare(value: str) -> str:
+    """A value as it is typed: a text without its quotes, a list of texts word by word."""
+    if re.fullmatch(_QUOTED, value):
+        return str(ast.literal_eval(value))
+    if re.fullmatch(rf"\[({_QUOTED})(, ({_QUOTED}))*\]", value):
+        return " ".join(ast.literal_eval(value))
+    return value
 
 
 def _switch(name: str, info: "FieldInfo", *, on: bool) -> str:

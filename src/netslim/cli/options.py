@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -20,6 +21,11 @@ ENDS = ("Run", "Options")  # the last of these
 
 class Sections(typer.core.TyperCommand):
     """A command whose help has the settings under headings, if they are many."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """`--arch-args a=1 b=2` is `--arch-args a=1 --arch-args b=2`."""
+        lists = {flag for each in self.params if getattr(each, "multiple", False) for flag in each.opts}
+        return super().parse_args(ctx, _repeated(args, lists))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """The arguments, then the options of each section."""
@@ -65,7 +71,9 @@ def command(
     def run(**given: Any) -> None:
         config_file, assignments = given.pop("config"), given.pop("set_")
         json_file, debug = given.pop("json_file"), given.pop("debug")
-        flags = {name: value for name, value in given.items() if value is not None}
+        flags = {
+            name: value for name, value in given.items() if value is not None and (value != [] or name in positional)
+        }
 
         def build() -> StageConfig:
             values = merge(config_file, assignments or [], flags)
@@ -90,6 +98,22 @@ def command(
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = config_class.__doc__
     return run
+
+
+def _repeated(args: Sequence[str], lists: set[str]) -> list[str]:
+    """Repeats a flag before every further `key=value` that follows it."""
+    found: list[str] = []
+    flag = ""
+    for before, word in pairwise(["", *args]):
+        if word.startswith("-"):
+            flag = word if word in lists else ""
+        elif flag and before != flag:
+            if "=" not in word:
+                flag = ""
+            else:
+                found.append(flag)
+        found.append(word)
+    return found
 
 
 def _parameter(name: str, info: FieldInfo, positional: bool) -> inspect.Parameter:
@@ -122,6 +146,6 @@ def _plain_type(annotation: Any) -> type:
 
 
 def _shown(default: Any) -> str:
-    if default is None or default is False:
+    if default is None or default is False or default == []:
         return ""
     return f" [default: {'yes' if default is True else default}]"

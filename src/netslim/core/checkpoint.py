@@ -14,7 +14,7 @@ from torch import Tensor
 from netslim.core.archive import read_archive, write_archive
 from netslim.core.errors import CheckpointError
 from netslim.core.protocols import ArchSpec
-from netslim.core.schemas import OwnPart, TopLevel, as_model
+from netslim.core.schemas import Architecture, OwnPart, TaskFacts, TopLevel, as_model
 
 FORMAT = 1
 
@@ -32,6 +32,7 @@ class Checkpoint:
         best_prec1: best top-1 accuracy so far as a fraction, on the split named in `training["selected_on"]`.
         optimizer: the optimizer's state in torch's format, numbered as the original's optimizer numbers its parameters.
         dataset: name, class names, normalisation and image shape.
+        task: loss and metric, where they are not cross-entropy and top-1.
         training: what resumption needs, and which split chose the model.
         provenance: run id, stage, parent's hash, versions, configuration.
         extra: further top-level keys (the transfer's `source`, `source_model`, `dataset`, `depth`).
@@ -45,6 +46,7 @@ class Checkpoint:
     best_prec1: float = 0.0
     optimizer: dict[str, Any] | None = None
     dataset: dict[str, Any] | None = None
+    task: TaskFacts | None = None
     training: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +72,7 @@ def checkpoint_data(checkpoint: Checkpoint) -> dict[str, Any]:
         data["optimizer"] = checkpoint.optimizer
     if checkpoint.cfg is not None:
         data["cfg"] = list(checkpoint.cfg)
-    data["netslim"] = {
+    own = {
         "format": FORMAT,
         "arch": checkpoint.arch.to_dict() if checkpoint.arch else None,
         "plan": checkpoint.plan,
@@ -78,6 +80,7 @@ def checkpoint_data(checkpoint: Checkpoint) -> dict[str, Any]:
         "training": checkpoint.training,
         "provenance": checkpoint.provenance,
     }
+    data["netslim"] = own | ({"task": checkpoint.task.model_dump()} if checkpoint.task else {})
     return data
 
 
@@ -97,17 +100,23 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} was written by a newer netslim (format {own.format}, known: {FORMAT})")
     return Checkpoint(
         state_dict=_state_dict(data, path),
-        arch=ArchSpec(name=own.arch.name, arguments=own.arch.arguments) if own.arch else None,
+        arch=arch_spec(own.arch),
         plan=own.plan,
         cfg=list(top.cfg) if top.cfg is not None else None,
         epoch=top.epoch,
         best_prec1=top.best_prec1,
         optimizer=data.get("optimizer"),
         dataset=own.dataset.model_dump(exclude_unset=True) if own.dataset else None,
+        task=own.task,
         training=own.training or {},
         provenance=own.provenance or {},
         extra={key: value for key, value in data.items() if key not in _OWN_KEYS},
     )
+
+
+def arch_spec(found: Architecture | None) -> ArchSpec | None:
+    """What a file says of how its network is built."""
+    return ArchSpec(name=found.name, arguments=found.arguments, sha256=found.sha256) if found else None
 
 
 def _number(value: Any) -> Any:

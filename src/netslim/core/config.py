@@ -17,6 +17,7 @@ def Setting(  # noqa: N802
     *,
     group: str = "",
     free: bool = False,
+    added: bool = False,
     aliases: Sequence[str] = (),
     reads: bool | str = False,
     writes: bool | Sequence[str] = False,
@@ -29,6 +30,7 @@ def Setting(  # noqa: N802
         help: one line that says what it is.
         group: heading that it stands under in a long help.
         free: the setting does not change the result (progress, paths), so that a run may go on with another value.
+        added: it came later: a run that was recorded without it had its default.
         aliases: further names where settings are typed (`-sr`).
         reads: it names a file (or several) that is read: no output may lie on it; "own": unless it lies in the folder
             of the run itself.
@@ -37,6 +39,7 @@ def Setting(  # noqa: N802
     """
     extra: dict[str, Any] = {
         "free": free,
+        "option": added,
         "aliases": list(aliases),
         "group": group,
         "reads": bool(reads),
@@ -142,7 +145,7 @@ class StageConfig(BaseModel):
 
     @classmethod
     def option_defaults(cls) -> dict[str, Any]:
-        """The settings that plug-ins brought along: a run that was recorded before one came had its default."""
+        """The settings that plug-ins brought, or that came later: a run that was recorded before had the default."""
         return {name: info.default for name, info in cls.model_fields.items() if _extra(info).get("option")}
 
 

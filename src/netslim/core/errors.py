@@ -28,6 +28,10 @@ class DataError(NetslimError):
     """A data set is missing, damaged or not what its hash says."""
 
 
+class UserCodeError(NetslimError):
+    """Code of the user's own, which the command line named, raised something; the message has its file and line."""
+
+
 class DivergedError(NetslimError):
     """The loss became NaN or infinite."""
 

@@ -85,14 +85,25 @@ class LeftAlone:
 
 @dataclass(frozen=True, kw_only=True)
 class ArchSpec:
-    """What `create_model` needs to build a network: a registered name and its arguments (JSON values only)."""
+    """What builds a network: a name and its arguments (JSON values only).
+
+    Attributes:
+        name: registered, for `create_model`; or the reference to code of the user's own (`nets.py:small`).
+        arguments: by name.
+        sha256: of the file that the user's code was in.
+    """
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON or a checkpoint."""
-        return {"name": self.name, "arguments": dict(self.arguments)}
+        return {
+            "name": self.name,
+            "arguments": dict(self.arguments),
+            **({"sha256": self.sha256} if self.sha256 else {}),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

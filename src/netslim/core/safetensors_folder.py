@@ -12,10 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from netslim.core.checkpoint import Checkpoint
+from netslim.core.checkpoint import Checkpoint, arch_spec
 from netslim.core.errors import CheckpointError
 from netslim.core.files import atomic_write, check_readable, file_hash, write_json
-from netslim.core.protocols import ArchSpec
 from netslim.core.schemas import Architecture, DatasetFacts, FileModel, as_model, read_json
 
 WEIGHTS, CONFIG, HASHES = "model.safetensors", "config.json", "sha256"
@@ -88,7 +87,7 @@ def read_folder(path: Path) -> Checkpoint:
         raise CheckpointError(f"{weights} is damaged or no safetensors file: {error}") from error
     return Checkpoint(
         state_dict=state,
-        arch=ArchSpec(name=facts.arch.name, arguments=facts.arch.arguments) if facts.arch else None,
+        arch=arch_spec(facts.arch),
         plan=facts.plan,
         cfg=list(facts.cfg) if facts.cfg is not None else None,
         dataset=facts.dataset.model_dump(exclude_unset=True) if facts.dataset else None,

@@ -39,6 +39,7 @@ class Architecture(FileModel):
 
     name: str
     arguments: dict[str, Scalar | list[Scalar] | dict[str, Scalar]] = Field(default_factory=dict)
+    sha256: str | None = None
 
     @pydantic.field_validator("arguments")
     @classmethod
@@ -70,6 +71,24 @@ class DatasetFacts(FileModel):
         return self
 
 
+class TaskFacts(FileModel):
+    """What a network was trained and judged by, where that is not cross-entropy and top-1.
+
+    Attributes:
+        loss, metric: registered names, or references to code of the user's own.
+        metric_mode: "max" or "min" where the user said so.
+        best: the metric of the chosen epoch.
+    """
+
+    loss: str
+    metric: str
+    metric_mode: Literal["max", "min"] | None = None
+    best: Finite = 0.0
+
+
+USUAL_TASK = TaskFacts(loss="cross_entropy", metric="accuracy")
+
+
 class OwnPart(FileModel):
     """What stands under `netslim` in a checkpoint."""
 
@@ -77,6 +96,7 @@ class OwnPart(FileModel):
     arch: Architecture | None = None
     plan: dict[str, Any] | None = None
     dataset: DatasetFacts | None = None
+    task: TaskFacts | None = None
     training: dict[str, Any] | None = None
     provenance: dict[str, Any] | None = None
 
@@ -118,6 +138,10 @@ class RunResult(FileModel):
     selected_on: str = ""
     chosen_by: str = ""
     best_top1: Finite = 0.0
+    metric_name: str = ""
+    best_metric: Finite = 0.0
+    test_metric: Finite = 0.0
+    shown: dict[Literal["label", "best", "test"], str] | None = None
     best_epoch: Count = 0
     test_top1: Finite = 0.0
     params: Count = 0

@@ -48,7 +48,36 @@ def draw(count: int, augmentation: Augmentation, *, seed: int, epoch: int) -> Dr
     return Draws(order=order, top=top, left=left, flip=flip & augmentation.flip)
 
 
-class TrainBatches:
+class BatchCounts:
+    """How many batches an epoch has, and how many images each.
+
+    Args:
+        images: of an epoch.
+        batch_size: images per batch; the last batch of an epoch holds what is left.
+        least: a last batch of fewer images than this is one with the batch before it.
+
+    Raises:
+        UsageError: for a batch size below 1.
+    """
+
+    def __init__(self, images: int, batch_size: int, least: int = 1) -> None:
+        _check_batch_size(batch_size)
+        self._images = images
+        self._batch_size = batch_size
+        self._least = least
+
+    def __len__(self) -> int:
+        """Batches per epoch, a smaller last one included."""
+        whole, left = divmod(self._images, self._batch_size)
+        return whole + (left >= self._least or not whole) if left else whole
+
+    def count(self, number: int) -> int:
+        """Images of batch `number` of an epoch, those of other processes included."""
+        left = self._images - number * self._batch_size
+        return left if number == len(self) - 1 else self._batch_size
+
+
+class TrainBatches(BatchCounts):
     """The training images in a new order and with new augmentation every epoch.
 
     Args:
@@ -75,24 +104,12 @@ class TrainBatches:
         share: Share | None = None,
         least: int = 1,
     ) -> None:
-        _check_batch_size(batch_size)
-        self._least = least
+        super().__init__(len(split), batch_size, least)
         self._split = split.on(device)
         self._augmentation = dataset.augmentation
         self._normalise = Normalise(dataset, device)
-        self._batch_size = batch_size
         self._seed = seed
         self._share = share or _all
-
-    def __len__(self) -> int:
-        """Batches per epoch, a smaller last one included."""
-        whole, left = divmod(len(self._split), self._batch_size)
-        return whole + (left >= self._least or not whole) if left else whole
-
-    def count(self, number: int) -> int:
-        """Images of batch `number` of an epoch, those of other processes included."""
-        left = len(self._split) - number * self._batch_size
-        return left if number == len(self) - 1 else self._batch_size
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from batch number `start` on: float32 (B, C, H, W) and int64 (B,)."""

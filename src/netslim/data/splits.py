@@ -32,6 +32,11 @@ def split_validation(split: Split, share: float, seed: int) -> tuple[Split, Spli
     return split.part(keep), split.part(held_out)
 
 
+def held_out(count: int, share: float, seed: int) -> Tensor:
+    """Which of `count` samples are held out, whatever their labels: bool (count,). At least one stays, and one goes."""
+    return _held_out(torch.zeros(count, dtype=torch.long), share, seed)
+
+
 def _held_out(labels: Tensor, share: float, seed: int) -> Tensor:
     """Which images are held out: bool, shape (N,)."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "held out"))

@@ -1,7 +1,8 @@
-"""What is saved of a pruned network's accuracy without training: constants absorbed, statistics measured anew."""
+"""What is saved of a pruned network's accuracy without training: constants, and statistics or layers."""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from netslim.core.networks.example import Inputs
 from netslim.core.networks.wrappers import unwrapped
 from netslim.cost import count_params
 from netslim.pruning import Absorption, absorb_
+from netslim.reconstruction import Reconstruction, reconstruct_
 from netslim.training.bn_statistics import recalibrate_
 
 SHOWN = 5
@@ -27,11 +29,13 @@ class Repair:
 
     Attributes:
         absorption: of the removed channels' constants, or None.
-        images: number of training images that BatchNorm statistics come from.
+        reconstruction: of the layers that are left, or None.
+        images: number of training images that BatchNorm statistics come from, or that layers were fitted on.
         dataset: the name of their data set, if it is known.
     """
 
     absorption: Absorption | None = None
+    reconstruction: Reconstruction | None = None
     images: int = 0
     dataset: str = ""
 
@@ -39,7 +43,7 @@ class Repair:
     def title(self) -> str:
         """What the accuracy after it is of."""
         parts = ["absorbed"] if self.absorption else []
-        parts += ["recalibrated"] if self.images else []
+        parts += ["reconstructed" if self.reconstruction else "recalibrated"] if self.images else []
         return " and ".join(parts) or "rebuilt"
 
     def lines(self) -> list[str]:
@@ -47,8 +51,10 @@ class Repair:
         found = []
         if self.absorption is not None:
             found += _absorbed(self.absorption)
-        if self.images:
-            source = f" of {self.dataset}" if self.dataset else ""
+        source = f" of {self.dataset}" if self.dataset else ""
+        if self.reconstruction is not None:
+            found.append(f"{self.reconstruction}{source and f' (training images{source})'}")
+        elif self.images:
             found.append(f"BatchNorm statistics from {self.images:,} training images{source}")
         return found
 
@@ -57,7 +63,10 @@ class Repair:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for `run.json`."""
-        done: dict[str, Any] = {"recalibrated_on": self.images}
+        fitted = self.reconstruction
+        done: dict[str, Any] = {"recalibrated_on": 0 if fitted else self.images}
+        if fitted is not None:
+            done["reconstructed"] = dataclasses.asdict(fitted)
         if self.absorption is not None:
             found = self.absorption
             done["absorbed"] = {
@@ -71,12 +80,19 @@ class Repair:
 
 
 def repair_(
-    small: nn.Module, model: nn.Module, batches: Iterable[Any], *, example: Any = None, absorb: bool = True
+    small: nn.Module,
+    model: nn.Module,
+    batches: Iterable[Any],
+    *,
+    example: Any = None,
+    absorb: bool = True,
+    reconstruct: bool = False,
 ) -> Repair:
     """Puts right what a pruning did to a network that is still to be fine-tuned; where it removed nothing, nothing.
 
     What the removed channels' shifts contributed goes into the biases and means that follow (`netslim.absorb_`), then
-    the BatchNorm statistics are measured on `batches` (`netslim.recalibrate_`).
+    the BatchNorm statistics are measured on `batches` (`netslim.recalibrate_`), or instead of this the layers that are
+    left are fitted to the large network's (`netslim.reconstruct_`), which saves more and takes longer.
 
     Args:
         small: what `apply(model, plan)` returned, before any training; changed in place.
@@ -86,6 +102,7 @@ def repair_(
             takes. All of them count: `itertools.islice(loader, 50)` for less. Empty: the statistics stay as they are.
         example: an input for absorption, as for `plan`. None: the first batch.
         absorb: whether constants are absorbed.
+        reconstruct: whether layers are fitted; all batches are held in memory then, and some hundreds of images do.
 
     Returns:
         What was done; printable.
@@ -116,6 +133,9 @@ def repair_(
             raise UsageError("constants are absorbed at an input: give `example` or a batch, or `absorb=False`")
         absorption = absorb_(bare, model, shown)
     counted = _Counted(chain([first], inputs) if first else ())
+    if reconstruct:
+        fitted = reconstruct_(bare, model, counted)
+        return Repair(absorption=absorption, reconstruction=fitted, images=fitted.images)
     if first:
         recalibrate_(bare, counted)
     return Repair(absorption=absorption, images=counted.images)

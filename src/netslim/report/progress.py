@@ -1,6 +1,7 @@
 """How a training goes: a bar on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -19,13 +20,30 @@ class TrainingProgress:
         log_interval: batches between plain lines.
         selected_on: the split that `top1` of an epoch is measured on.
         sparse: whether the penalty is worth a column.
+        label: of the metric.
+        shown: how its values are written.
+        workers: whether other processes load the images.
     """
 
-    def __init__(self, *, epochs: int, log_interval: int, selected_on: str, sparse: bool) -> None:
+    def __init__(
+        self,
+        *,
+        epochs: int,
+        log_interval: int,
+        selected_on: str,
+        sparse: bool,
+        label: str = "top-1",
+        shown: Callable[[float], str] = percent,
+        workers: bool = False,
+    ) -> None:
         self._epochs = epochs
         self._log_interval = log_interval
         self._selected_on = selected_on
         self._sparse = sparse
+        self._label = label
+        self._shown = shown
+        more = "more `workers`" if workers else "more cores"
+        self._helps = f"a larger `batch_size`, a smaller `image_size` or {more} help"
         self._bar: Progress | None = None
         self._task = TaskID(0)
         if console().is_terminal:
@@ -60,26 +78,27 @@ class TrainingProgress:
         sparse += f"  zero {percent(row['zero_scales'], 1)}" if self._sparse and row.get("zero_scales") else ""
         line = (
             f"epoch {row['epoch'] + 1}/{self._epochs}  lr {row['lr']:.4g}  loss {row['loss']:.4f}{sparse}  "
-            f"train top-1 {percent(row['train_top1'])}  {self._selected_on} top-1 {percent(row['top1'])} "
-            f"(best {percent(row['best_top1'])})  {row['images_per_second']:.0f} images/s{_waiting(row)}"
+            f"{self._judged(row)}  {row['images_per_second']:.0f} images/s{self._waiting(row)}"
         )
         if self._bar:
             self._bar.console.print(spelled(line), soft_wrap=True)
         else:
             say(line)
 
+    def _waiting(self, row: dict[str, Any]) -> str:
+        """What to do where training waits for its images."""
+        if row["waiting"] < WAITING:
+            return ""
+        return f"  {percent(row['waiting'], 0)} waiting for images: {self._helps}"
+
+    def _judged(self, row: dict[str, Any]) -> str:
+        """The metric on the split that chooses the model; top-1 is known of the training images, too."""
+        train = f"train top-1 {percent(row['train_top1'])}  " if "train_top1" in row else ""
+        value, best = (row["top1"], row["best_top1"]) if train else (row["metric"], row["best_metric"])
+        return f"{train}{self._selected_on} {self._label} {self._shown(value)} (best {self._shown(best)})"
+
 
 def _line(numbers: dict[str, float]) -> str:
+    top1 = f"  top-1 {percent(numbers['top1'], 1)}" if "top1" in numbers else ""
     left = time.strftime("%H:%M:%S", time.gmtime(numbers["seconds_left"]))
-    return (
-        f"loss {numbers['loss']:.4f}  top-1 {percent(numbers['top1'], 1)}  "
-        f"{numbers['images_per_second']:.0f} images/s  {left} left"
-    )
-
-
-def _waiting(row: dict[str, Any]) -> str:
-    """What to do where training waits for its images."""
-    if row["waiting"] < WAITING:
-        return ""
-    helps = "a larger `batch_size`, a smaller `image_size` or more cores help"
-    return f"  {percent(row['waiting'], 0)} waiting for images: {helps}"
+    return f"loss {numbers['loss']:.4f}{top1}  {numbers['images_per_second']:.0f} images/s  {left} left"

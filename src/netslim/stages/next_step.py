@@ -7,6 +7,8 @@ from typing import Any
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint
 from netslim.core.config import StageConfig
+from netslim.core.plugins.references import is_reference
+from netslim.core.schemas import USUAL_TASK
 from netslim.stages.shared.config import DataConfig
 from netslim.stages.shared.datasets import dataset_name
 
@@ -17,7 +19,11 @@ PERCENT = 0.4  # the guide's, too
 
 # What a next step does in the same way unless it is told otherwise, where it is not as by default.
 _OF_TRAINING = ("batch_size", "accumulate", "precision")
-_KEPT = {"train": (*DataConfig.model_fields, "test_batch_size", *_OF_TRAINING), "prune": (*DataConfig.model_fields,)}
+_KEPT = {
+    "train": (*DataConfig.model_fields, "workers", "test_batch_size", *_OF_TRAINING),
+    "prune": (*DataConfig.model_fields, "workers"),
+}
+ADAPTIVE_RATE = 0.001  # what is usual for optimizers other than SGD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +94,7 @@ def _kept(verb: str, config: Any, checkpoint: Checkpoint) -> dict[str, Any]:
     fields = type(config).model_fields
     given = {name: getattr(config, name) for name in _KEPT[verb] if name in fields}
     kept = {name: value for name, value in given.items() if value != fields[name].default}
+    kept = {**_said_again(verb, config, checkpoint), **kept}
     facts = checkpoint.dataset or {}
     if verb == "train" and facts.get("resized"):
         kept["image_size"] = facts["image_size"][0]
@@ -97,10 +104,27 @@ def _kept(verb: str, config: Any, checkpoint: Checkpoint) -> dict[str, Any]:
     return {"dataset": name or "NAME", **kept}
 
 
+def _said_again(verb: str, config: Any, checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the file alone can't bring about: code of the user's own, and a training that is not the usual one."""
+    found: dict[str, Any] = {}
+    if checkpoint.arch is not None and is_reference(checkpoint.arch.name):
+        found["arch"] = getattr(config, "arch", None) or checkpoint.arch.name
+    task, optimizer = checkpoint.task, checkpoint.training.get("optimizer")
+    if task is not None:
+        names = {"loss": task.loss, "metric": task.metric, "metric_mode": task.metric_mode}
+        usual = USUAL_TASK.model_dump()
+        found |= {name: value for name, value in names.items() if value != usual[name]}
+    if verb == "train" and optimizer is not None:
+        found |= {"optimizer": optimizer, "lr": ADAPTIVE_RATE}
+    return found
+
+
 def _network(checkpoint: Checkpoint) -> dict[str, Any]:
     if checkpoint.arch is None:
         return {}
     arguments = checkpoint.arch.arguments
+    if is_reference(checkpoint.arch.name):
+        return {}
     return {"arch": checkpoint.arch.name} | {name: arguments[name] for name in ("depth", "stem") if name in arguments}
 
 

@@ -28,6 +28,11 @@ class Evaluation:
     correct: int
     images: int
 
+    @property
+    def value(self) -> float:
+        """Of the metric: top-1."""
+        return self.top1
+
 
 def evaluate(
     model: nn.Module,

@@ -15,6 +15,7 @@ from netslim.training.evaluate import Evaluation
 from netslim.training.penalties.strength import Progress
 from netslim.training.schedule import rate_factor
 from netslim.training.step import TrainStep
+from netslim.training.tasks.task import CLASSIFICATION, Found, Task
 
 CHECK_EVERY = 50  # steps between looks at the loss where a look makes the device wait
 
@@ -39,7 +40,7 @@ class Reporter(Protocol):
     """Who shows how the training goes."""
 
     def batch(self, epoch: int, done: int, total: int, numbers: dict[str, float]) -> None:
-        """After a batch: `loss`, `top1` (running means of the epoch), `images_per_second`, `seconds_left`."""
+        """After a batch: `loss`, `top1` if it is the metric (running means), `images_per_second`, `seconds_left`."""
         ...
 
     def epoch(self, row: dict[str, Any]) -> None:
@@ -55,7 +56,7 @@ class TrainState:
         epoch: finished epochs.
         batch: finished batches of the current epoch.
         loss_sum, correct, images: running sums of the current epoch.
-        best: top-1 of the chosen epoch, `best_epoch` (counted from 1), and `objective` its loss plus penalty.
+        best: metric of the chosen epoch, `best_epoch` (counted from 1), and `objective` its loss plus penalty.
         rng: torch's generator state in the middle of an epoch, or None at its start.
     """
 
@@ -77,22 +78,23 @@ class Training:
     Attributes:
         step: takes one step on a batch.
         batches: the training split.
-        evaluate: accuracy on the split that chooses the model.
+        evaluate: loss and metric on the split that chooses the model.
         epochs: number of epochs in all.
         lr: base learning rate.
         schedule: name of the schedule.
         seed: everything random is keyed on it.
-        by_objective: choose the epoch with the lowest loss plus penalty (at full strength) instead of highest top-1:
+        by_objective: choose the epoch with the lowest loss plus penalty (at full strength) instead of best metric:
             under a penalty the most accurate epoch is often the first one, in which nothing is sparse yet.
         stop: asked after every batch; True ends the training after its state was saved.
         save: called with the state; `best` says whether the model is the best so far.
         reporter: shows progress.
+        task: says which metric is better.
         state: where the training stands.
     """
 
     step: TrainStep
     batches: Batches
-    evaluate: Callable[[], Evaluation]
+    evaluate: Callable[[], Evaluation | Found]
     epochs: int
     lr: float
     schedule: str
@@ -101,6 +103,7 @@ class Training:
     stop: Callable[[], bool]
     save: Callable[[TrainState, dict[str, Any] | None, bool], None]
     reporter: Reporter
+    task: Task = CLASSIFICATION
     state: TrainState = field(default_factory=TrainState)
     _pending: list[tuple[Tensor, Tensor, int]] = field(default_factory=list, init=False)
     _waited: float = field(default=0.0, init=False)  # seconds of the current epoch
@@ -160,7 +163,7 @@ class Training:
         epoch = self.state.epoch
         rate = rate_factor(self.schedule, epoch, self.epochs, within)
         for group in self.step.optimizer.param_groups:
-            group["lr"] = self.lr * rate
+            group["lr"] = group.get("initial_lr", self.lr) * rate
         self.step.penalty.advance(Progress(done=epoch + within, epochs=self.epochs, rate=rate))
 
     def _seed_batch(self) -> None:
@@ -195,20 +198,20 @@ class Training:
         left = (total - state.batch + total * (self.epochs - state.epoch - 1)) * batch_size
         numbers = {
             "loss": state.loss_sum / state.images,
-            "top1": state.correct / state.images,
+            **({"top1": state.correct / state.images} if self.task.is_top1 else {}),
             "images_per_second": speed,
             "seconds_left": left / speed,
         }
         self.reporter.batch(state.epoch + 1, state.batch, total, numbers)
 
-    def _finish_epoch(self, found: Evaluation, seconds: float, pace: dict[str, float]) -> None:
+    def _finish_epoch(self, found: Evaluation | Found, seconds: float, pace: dict[str, float]) -> None:
         state = self.state
         penalty = self.step.penalty.value()
         objective = found.loss + penalty
-        better = objective < state.objective if self.by_objective else found.top1 > state.best
+        better = objective < state.objective if self.by_objective else self.task.better(found.value, state.best)
         best = better or not state.best_epoch
         if best:
-            state.best, state.best_epoch, state.objective = found.top1, state.epoch + 1, objective
+            state.best, state.best_epoch, state.objective = found.value, state.epoch + 1, objective
         row = {
             "epoch": state.epoch,
             "lr": self.step.optimizer.param_groups[0]["lr"],
@@ -217,10 +220,7 @@ class Training:
             "penalty_strength": self.step.penalty.strength * self.step.penalty.factor,
             "near_zero_scales": self.step.penalty.near_zero(),
             "zero_scales": self.step.penalty.zeros(),
-            "train_top1": state.correct / state.images,
-            "top1": found.top1,
-            "eval_loss": found.loss,
-            "best_top1": state.best,
+            **self._judged(found),
             **pace,
             "seconds": seconds,
         }
@@ -229,6 +229,19 @@ class Training:
         state.loss_sum, state.rng = 0.0, None
         self.save(state, row, best)
         self.reporter.epoch(row)
+
+    def _judged(self, found: Evaluation | Found) -> dict[str, Any]:
+        """The columns of loss and metric on the split that chooses the model."""
+        state = self.state
+        if not self.task.is_top1:
+            value = {"metric_name": self.task.metric, "metric": found.value}
+            return {**value, "eval_loss": found.loss, "best_metric": state.best}
+        return {
+            "train_top1": state.correct / state.images,
+            "top1": found.value,
+            "eval_loss": found.loss,
+            "best_top1": state.best,
+        }
 
     def _check_finite(self, loss: float) -> None:
         if math.isfinite(loss):

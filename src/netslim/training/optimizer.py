@@ -30,11 +30,22 @@ def build_sgd(
     The momentum starts as zeros instead of at the first step: torch's fused step leaves it uninitialised if that step
     is skipped because a gradient overflowed in fp16.
     """
-    groups = [{"params": list(model.parameters())}] if scale_decay else _without_scale_decay(model)
-    optimizer = PlainSGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
+    optimizer = PlainSGD(
+        parameter_groups(model, scale_decay),
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        nesterov=nesterov,
+        fused=True,
+    )
     for parameter in model.parameters() if momentum else ():
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
+
+
+def parameter_groups(model: nn.Module, scale_decay: bool) -> list[dict[str, Any]]:
+    """All parameters; without `scale_decay` the scales that a penalty acts on are a second group without decay."""
+    return [{"params": list(model.parameters())}] if scale_decay else _without_scale_decay(model)
 
 
 def step_size(optimizer: torch.optim.Optimizer) -> float | Tensor:

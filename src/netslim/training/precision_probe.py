@@ -1,19 +1,23 @@
 """The precision of a training chosen by a short probe: a few steps of the real model, timed."""
 
 import copy
+import functools
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import unknown_name
 from netslim.core.networks.torch_internals import has_bf16
+from netslim.core.networks.trees import rows
 from netslim.training.cuda_graphs import WARM_UP, Graphs, Recorder
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import no_penalty
 from netslim.training.precision import DTYPES, EXACT, Precision
 from netslim.training.step import TrainStep
+from netslim.training.tasks.objective import Classification, Objective
 
 PROBE_STEPS = 3  # the first one warms up, and is never the fastest
 PROBE_IMAGES, PROBE_SECONDS = 8, 0.2  # on a CPU: at least so many images, or as many as a step of this time takes
@@ -24,8 +28,11 @@ def choose_precision(
     name: str,
     model: nn.Module,
     images: Tensor,
-    labels: Tensor,
+    labels: Any,
     recorder: Callable[[], Recorder] | None = None,
+    *,
+    objective: Objective | None = None,
+    any_layout: bool = True,
 ) -> Precision:
     """The fastest layout for a precision given by name, or for the faster precision of all for `auto`.
 
@@ -35,41 +42,45 @@ def choose_precision(
         images, labels: a batch as in training, on the training device.
         recorder: makes what will record the steps, if something will. To launch a step's kernels can take longer than
             to run them, and then all precisions look alike; so steps are timed as they will be taken.
+        objective: the loss, where it is not cross-entropy.
+        any_layout: whether the network works in channels-last, too: one that is not netslim's may call `view`.
 
     Raises:
         UsageError: unknown name.
     """
     if name == "fp32":
-        return EXACT
+        return EXACT if any_layout else Precision(name)
     if name not in ("auto", *DTYPES):
         raise unknown_name("precision", name, ["auto", *DTYPES])
     names = [name] if name != "auto" else ["fp32", *(["bf16"] if has_bf16(images.device) else [])]
-    batch = _some(model, images, labels)
-    seconds = {
-        p: _time_step(p, model, *batch, recorder=recorder) for p in (Precision(n, channels_last=True) for n in names)
-    }
-    other_layout = Precision(min(seconds, key=seconds.__getitem__).name)
-    seconds[other_layout] = _time_step(other_layout, model, *batch, recorder=recorder)
+    exact = EXACT if any_layout else Precision("fp32")
+    timed = functools.partial(_time_step, model=model, recorder=recorder, objective=objective or Classification())
+    batch = _some(lambda *few: timed(exact, *few, steps=1, recorder=None), images, labels)
+    seconds = {p: timed(p, *batch) for p in (Precision(n, channels_last=any_layout) for n in names)}
+    if any_layout:
+        other_layout = Precision(min(seconds, key=seconds.__getitem__).name)
+        seconds[other_layout] = timed(other_layout, *batch)
     fastest = min(seconds, key=seconds.__getitem__)
-    exact = seconds.get(EXACT)
-    return EXACT if exact is not None and seconds[fastest] > WORTHWHILE * exact else fastest
+    slowest = seconds.get(exact)
+    return exact if slowest is not None and seconds[fastest] > WORTHWHILE * slowest else fastest
 
 
-def _some(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _some(time_step: Callable[..., float], images: Tensor, labels: Any) -> tuple[Tensor, Any]:
     """A part of the batch where all of it would take seconds."""
     if images.device.type != "cpu":
         return images, labels
-    seconds = _time_step(EXACT, model, images[:PROBE_IMAGES], labels[:PROBE_IMAGES], steps=1)
+    seconds = time_step(images[:PROBE_IMAGES], rows(labels, slice(PROBE_IMAGES), len(images)))
     count = max(PROBE_IMAGES, int(PROBE_IMAGES * PROBE_SECONDS / seconds))
-    return images[:count], labels[:count]
+    return images[:count], rows(labels, slice(count), len(images))
 
 
 def _time_step(
     precision: Precision,
-    model: nn.Module,
     images: Tensor,
-    labels: Tensor,
+    labels: Any,
     *,
+    model: nn.Module,
+    objective: Objective,
     steps: int = PROBE_STEPS,
     recorder: Callable[[], Recorder] | None = None,
 ) -> float:
@@ -81,7 +92,8 @@ def _time_step(
     if recorder is not None and precision.dtype != torch.float16:
         graphs = Graphs(recorder(), lambda _: None)
         steps += WARM_UP + 1
-    step = TrainStep(trial, optimizer, precision=precision, penalty=no_penalty(trial), graphs=graphs)
+    penalty = no_penalty(trial)
+    step = TrainStep(trial, optimizer, precision=precision, penalty=penalty, objective=objective, graphs=graphs)
     best = float("inf")
     for _ in range(steps):
         start = time.perf_counter()

@@ -1,20 +1,23 @@
 """One training step: forward, loss, backward, penalty, optimizer."""
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netslim.core.networks.trees import rows
 from netslim.core.processes.distributed import ALONE, World
 from netslim.training.cuda_graphs import Graphs, Pair, Work, unchanged
 from netslim.training.device_scalars import Dials
 from netslim.training.distillation import Teacher
-from netslim.training.optimizer import step_size
+from netslim.training.optimizer import step_size, step_sizes
 from netslim.training.penalties import Penalty
 from netslim.training.precision import Precision
 from netslim.training.processes.ddp import Replica
+from netslim.training.tasks.objective import Classification, Objective
 
 Network = Callable[[Tensor], Tensor]  # images (N, C, H, W) -> logits (N, classes)
 
@@ -29,7 +32,7 @@ class StepResult:
 
 @dataclass(eq=False)
 class TrainStep:
-    """A step of SGD on cross-entropy plus the penalty on the scales. It is complete when it is constructed.
+    """A step on the loss plus the penalty on the scales. It is complete when it is constructed.
 
     Args:
         model: in train mode when called.
@@ -37,7 +40,7 @@ class TrainStep:
             may be replaced (see `netslim.training.optimizer.import_state`), not the tensors.
         precision: dtype of the computation and memory layout.
         penalty: on the scales; acts on the real gradients right before the optimizer's step, or after it.
-        label_smoothing: of the cross-entropy (Szegedy et al. 2016).
+        objective: the loss; cross-entropy if it is left out.
         clip_grad_norm: largest norm of all gradients together, or None.
         accumulate: a batch is worked off in this many parts, to save memory.
         teacher: whose logits count in the loss, or None; it is put into this precision's memory layout.
@@ -56,7 +59,7 @@ class TrainStep:
     _: KW_ONLY
     precision: Precision
     penalty: Penalty
-    label_smoothing: float = 0.0
+    objective: Objective = field(default_factory=Classification)
     clip_grad_norm: float | None = None
     accumulate: int = 1
     teacher: Teacher | None = None
@@ -87,7 +90,7 @@ class TrainStep:
         with unchanged(self.state()):
             try:
                 self.model.train()
-                self._take(images, labels, len(labels))
+                self._take(images, labels, len(images))
             finally:
                 self.model.train(training)
 
@@ -98,14 +101,14 @@ class TrainStep:
         return parameters, [*self.model.buffers()], [each for each in momentum if each is not None]
 
     def __call__(self, images: Tensor, labels: Tensor, total: int | None = None) -> StepResult:
-        """Takes a step on images (N, C, H, W) and labels (N,).
+        """Takes a step on images (N, C, H, W) and labels (N,), or whatever labels the loss takes.
 
         Args:
             images: this process's part of the batch, see `netslim.core.processes.distributed.World.shares`.
             labels: its classes.
             total: images of the whole batch, over all processes; None: these are all.
         """
-        total = len(labels) if total is None else total
+        total = len(images) if total is None else total
         if self.graphs is None:
             return self._take(images, labels, total)
         loss, correct = self.graphs.run(self._work(total), images, labels)
@@ -127,7 +130,7 @@ class TrainStep:
     def _take(self, images: Tensor, labels: Tensor, total: int) -> StepResult:
         self.optimizer.zero_grad(set_to_none=True)
         sizes = self.replica.world.shares(total, self.accumulate)
-        pairs = list(zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True))
+        pairs = [(images, labels)] if len(sizes) == 1 else list(_parts(images, labels, sizes))
         parts = [self._backward(*pair, total, last=number == len(pairs)) for number, pair in enumerate(pairs, 1)]
         self.scaler.unscale_(self.optimizer)
         if self.clip_grad_norm is not None:
@@ -142,7 +145,12 @@ class TrainStep:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.penalty.shrinks and self.scaler.get_scale() >= before:  # else a gradient overflowed: no step was taken
-            self.penalty.after_step_(step_size(self.optimizer))
+            self.penalty.after_step_(self._step_sizes())
+
+    def _step_sizes(self) -> float | Tensor | list[Tensor]:
+        if isinstance(self.optimizer, torch.optim.SGD):
+            return step_size(self.optimizer)
+        return step_sizes(self.optimizer, self.penalty.scales)
 
     def _backward(self, images: Tensor, labels: Tensor, total: int, *, last: bool) -> StepResult:
         with self.replica.part(last=last):
@@ -150,12 +158,18 @@ class TrainStep:
                 arranged = self.precision.arrange(images)
                 logits = self.compiled.get(len(images), self.replica)(arranged)
                 said = self.teacher.logits(arranged) if self.teacher else None
-            loss = F.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=self.label_smoothing)
+            loss, correct = self.objective(logits, labels, len(images))
             if self.teacher and said is not None:
                 loss = self.teacher.mixed(loss, logits.float(), said)
             # The gradients are averaged over the processes; their sum is that of the mean over the whole batch.
             torch.autograd.backward(self.scaler.scale(loss / (total / self.replica.world.size)))
-        return StepResult(loss=loss.detach(), correct=(logits.detach().argmax(1) == labels).sum())
+        return StepResult(loss=loss.detach(), correct=correct)
+
+
+def _parts(images: Tensor, labels: Any, sizes: Sequence[int]) -> Iterator[tuple[Tensor, Any]]:
+    for size, end in zip(sizes, itertools.accumulate(sizes), strict=True):
+        part = slice(end - size, end)
+        yield images[part], rows(labels, part, len(images))
 
 
 def compiled_for(model: nn.Module, images: int, *, accumulate: int = 1) -> dict[int, Network]:

@@ -7,7 +7,9 @@ from netslim.stages.listing.config import ALL, KINDS, ListConfig
 
 
 def test_every_kind_of_plug_in_can_be_listed() -> None:
-    assert ALL == ("models", "criteria", "datasets", "penalties", "sources", "strategies", "targets", "schedules")
+    tasks = ("losses", "metrics", "optimizers")
+    others = ("penalties", "sources", "strategies", "targets", "schedules")
+    assert ("models", "criteria", "datasets", *tasks, *others) == ALL
     assert all(kind.names() for kind in KINDS.values())
     assert ListConfig().kind is None
 

@@ -26,3 +26,8 @@ def test_a_number_that_trains_nothing_is_refused(name: str, value: float, bound:
     with pytest.raises(UsageError) as caught:
         TrainConfig.build({name: value})
     assert str(caught.value) == f"`{name}={value}`: input should be {bound}"
+
+
+def test_a_run_that_was_recorded_before_there_were_tasks_had_the_usual_one() -> None:
+    usual = {"arch_args": [], "loss": "cross_entropy", "metric": "accuracy", "optimizer": "sgd"}
+    assert usual.items() <= TrainConfig.option_defaults().items()

@@ -13,7 +13,7 @@ from netslim.core.checkpoint import read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, UsageError
 from netslim.models import create_model
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.step_setup import check_step, decays_scales
+from netslim.stages.train.step_setup import check_step
 
 Train = Callable[..., dict[str, Any]]
 
@@ -55,20 +55,6 @@ def test_the_files_of_a_run_without_decay_on_scales_open_in_the_original_scripts
     optimizer = torch.optim.SGD(weights, lr=9.0, momentum=0.9)
     optimizer.load_state_dict(data["optimizer"])
     assert optimizer.param_groups[0]["weight_decay"] == 1e-4
-
-
-@pytest.mark.parametrize(
-    ("given", "decays"),
-    [
-        ({}, True),
-        ({"sparsity_regularization": True}, True),
-        ({"sparsity_regularization": True, "penalty": "proximal"}, False),
-        ({"sparsity_regularization": True, "penalty": "polarization", "scale_decay": True}, True),
-        ({"scale_decay": False}, False),
-    ],
-)
-def test_decay_of_scales_is_the_originals_unless_the_penalty_is_not(given: dict[str, Any], decays: bool) -> None:
-    assert decays_scales(TrainConfig(**given)) == decays
 
 
 @pytest.mark.parametrize(

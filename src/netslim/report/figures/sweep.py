@@ -6,20 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from netslim.report.figures.drawn import TOP1, Drawn
 from netslim.report.figures.style import FAINT_INK, open_axes, series_colours, write_figure
 
 Rows = Sequence[Mapping[str, Any]]
 
 
-def draw_sweep(rows: Rows, target: Path, *, title: str, latency: str | None) -> None:
-    """Writes a PNG: top-1 over the MACs that are left, and beside it parameters and latency over the same MACs.
+def draw_sweep(rows: Rows, target: Path, *, title: str, latency: str | None, metric: Drawn = TOP1) -> None:
+    """Writes a PNG: the metric over the MACs that are left, and beside it parameters and latency over the same MACs.
 
     Args:
         rows: the unpruned network first; `criterion`, `macs`, `params`, `top1` (0 to 1), and where they were measured
-            `top1_recalibrated` and `latency_ms`.
+            `top1_recalibrated`, `top1_reconstructed` and `latency_ms`.
         target: the PNG file.
         title: one line above the picture.
         latency: how it was measured, or None.
+        metric: which one.
 
     Raises:
         NetslimError: the file can't be written.
@@ -33,33 +35,38 @@ def draw_sweep(rows: Rows, target: Path, *, title: str, latency: str | None) -> 
     criteria = dict.fromkeys(str(row["criterion"]) for row in rows[1:])
     for colour, criterion in zip(series_colours(len(criteria)), criteria, strict=True):
         pruned = [row for row in rows[1:] if row["criterion"] == criterion]
-        own = [{**dense, "top1_recalibrated": dense["top1"]}, *sorted(pruned, key=lambda row: -row["macs"])]
+        whole = {**dense, metric.recalibrated: dense[metric.key], metric.reconstructed: dense[metric.key]}
+        own = [whole, *sorted(pruned, key=lambda row: -row["macs"])]
         label = criterion if len(criteria) > 1 else None
-        _draw_accuracies(accuracy, dense, own, colour, label)
+        _draw_accuracies(accuracy, dense, own, colour, label, metric)
         _draw_sizes(sizes, dense, own, colour, label)
-    _finish_accuracies(accuracy, dense)
+    _finish_accuracies(accuracy, dense, metric)
     _finish_sizes(sizes, latency)
     write_figure(figure, target, dpi=130)
 
 
-def _draw_accuracies(axes: Any, dense: Mapping[str, Any], own: Rows, colour: str, criterion: str | None) -> None:
+def _draw_accuracies(
+    axes: Any, dense: Mapping[str, Any], own: Rows, colour: str, criterion: str | None, metric: Drawn
+) -> None:
     before = f"{criterion}, " if criterion else ""
     for key, style, words in (
-        ("top1_recalibrated", "-", "BatchNorm recalibrated"),
-        ("top1", "--", "right after pruning"),
+        (metric.reconstructed, "-.", "layers fitted"),
+        (metric.recalibrated, "-", "BatchNorm recalibrated"),
+        (metric.key, "--", "right after pruning"),
     ):
         found = [row for row in own if key in row]
         if len(found) > 1:
             macs = [_share(row, dense, "macs") for row in found]
-            top1 = [100 * row[key] for row in found]
-            axes.plot(macs, top1, style, color=colour, marker="o", markersize=4, label=f"{before}{words}")
+            heights = [metric.height(row, key) for row in found]
+            axes.plot(macs, heights, style, color=colour, marker="o", markersize=4, label=f"{before}{words}")
 
 
-def _finish_accuracies(axes: Any, dense: Mapping[str, Any]) -> None:
-    axes.axhline(100 * dense["top1"], color=FAINT_INK, linewidth=1, linestyle=":", label="unpruned")
-    axes.set_ylabel("top-1 (%)")
-    axes.set_ylim(0, 102)
-    _over_macs(axes, "accuracy without training")
+def _finish_accuracies(axes: Any, dense: Mapping[str, Any], metric: Drawn) -> None:
+    axes.axhline(metric.height(dense), color=FAINT_INK, linewidth=1, linestyle=":", label="unpruned")
+    axes.set_ylabel(metric.axis)
+    if metric.is_share:
+        axes.set_ylim(0, 102)
+    _over_macs(axes, "accuracy without training" if metric == TOP1 else f"{metric.label} without training")
 
 
 def _draw_sizes(axes: Any, dense: Mapping[str, Any], own: Rows, colour: str, criterion: str | None) -> None:

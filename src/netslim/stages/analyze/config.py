@@ -4,16 +4,18 @@ from pathlib import Path
 
 from netslim.core.config import RUN_FILES, Setting
 from netslim.stages.shared import plugins
-from netslim.stages.shared.config import DataConfig
+from netslim.stages.shared.config import TaskConfig
 
 _CRITERIA = plugins.either(plugins.CRITERIA.names())
 
 
-class TrialConfig(DataConfig):
+class TrialConfig(TaskConfig):
     """Prunings of a network that are tried without training."""
 
     model: Path = Setting(..., "checkpoint of the network", reads=True)
-    dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file", group="Data")
+    dataset: str | None = Setting(
+        None, f"data set for the accuracy; default: the one in the file; or {plugins.OWN}", group="Data"
+    )
     criterion: str = Setting("bn_scale", f"how channels are scored: {_CRITERIA}", group="Channels")
     min_channels: int = Setting(1, "channels that every layer keeps at least", group="Budget", ge=1)
     residual: str | None = Setting(
@@ -25,6 +27,9 @@ class TrialConfig(DataConfig):
         "batches of 128 training images for BatchNorm statistics, for a second accuracy; 0: none",
         group="Repair",
         ge=0,
+    )
+    reconstruct: int = Setting(
+        0, "training images that layers are fitted on, for one more accuracy (512 do); 0: none", group="Repair", ge=0
     )
     test_batch_size: int = Setting(256, "images per evaluation batch", group="Run", ge=1, le=1_000_000, free=True)
 

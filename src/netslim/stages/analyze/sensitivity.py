@@ -18,7 +18,8 @@ from netslim.report.csv_files import write_csv
 from netslim.report.figures.sensitivity import draw_sensitivity
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SensitivityConfig
-from netslim.stages.analyze.trial import Row, Series, Trial, check_split, numbers, open_trial, series
+from netslim.stages.analyze.trial import Row, Series, Trial, check_split, drawn, numbers, open_trial, series
+from netslim.training.tasks.task import Task
 
 CSV, PNG = "sensitivity.csv", "sensitivity.png"
 
@@ -51,7 +52,8 @@ def _layers(config: SensitivityConfig, shares: list[float], directory: RunDirect
     whole = _plan(trial, 0.0)
     plans = {share: _plan(trial, share) for share in shares}
     directory.begin()
-    say(f"top-1 on {trial.described}; layers: {len(whole.groups)}, shares of each: {len(shares)}, nothing is trained")
+    layers = f"layers: {len(whole.groups)}, shares of each: {len(shares)}"
+    say(f"{trial.task.label} on {trial.described}; {layers}, nothing is trained")
     dense = measured.row("unpruned", lambda: _unpruned(trial))
     rows = [dense]
     for index, group in enumerate(whole.groups):
@@ -90,8 +92,8 @@ def _alone(whole: PrunePlan, decided: PrunePlan, index: int) -> PrunePlan:
 
 
 def _unpruned(trial: Trial) -> Row:
-    found, cost = trial.accuracy(trial.model), measure(trial.model, trial.example(1))
-    return {"layer": "", "share": 0.0, "params": cost.params, "macs": cost.macs, "top1": found.top1, "loss": found.loss}
+    judged, cost = trial.judged(trial.model), measure(trial.model, trial.example(1))
+    return {"layer": "", "share": 0.0, "params": cost.params, "macs": cost.macs, **judged}
 
 
 def _row(trial: Trial, dense: Row, share: float, group: GroupPlan, alone: PrunePlan) -> Row:
@@ -106,30 +108,40 @@ def _row(trial: Trial, dense: Row, share: float, group: GroupPlan, alone: PruneP
         "params": cost.params,
         "macs": cost.macs,
         **found,
-        "drop": dense["top1"] - found[_top1(trial)],
+        "drop": _drop(trial, dense, found),
         "macs_freed": dense["macs"] - cost.macs,
     }
 
 
-def _top1(trial: Trial) -> str:
-    """The accuracy that counts: the last one measured."""
-    return "top1_recalibrated" if trial.config.recalibrate else "top1"
+def _drop(trial: Trial, dense: Row, found: Row) -> float:
+    """How much worse the metric is."""
+    drop = float(dense[trial.task.key()] - found[_counting(trial)])
+    return drop if trial.task.higher_is_better else -drop
+
+
+def _counting(trial: Trial) -> str:
+    """The metric that counts: the last one measured."""
+    repaired = "recalibrated" if trial.config.recalibrate else ""
+    return trial.task.key("reconstructed" if trial.config.reconstruct else repaired)
 
 
 def _finish(config: SensitivityConfig, directory: RunDirectory, trial: Trial, rows: list[Row]) -> Row:
     rows = [{**row, "judged_on": trial.described} for row in rows]
     write_csv(config.save / CSV, rows)
-    draw_sensitivity(rows, config.save / PNG, title=f"{config.model.name}: top-1 on {trial.described}")
-    say(f"unpruned: top-1 {percent(rows[0]['top1'])}, {rows[0]['macs']:,} MACs; the cheapest layers first:")
-    print_table(*_table(rows, _top1(trial)))
+    task = trial.task
+    title = f"{config.model.name}: {task.label} on {trial.described}"
+    draw_sensitivity(rows, config.save / PNG, title=title, metric=drawn(task))
+    unpruned = task.shown(rows[0][task.key()])
+    say(f"unpruned: {task.label} {unpruned}, {rows[0]['macs']:,} MACs; the cheapest layers first:")
+    print_table(*_table(rows, task, _counting(trial)))
     result = {"file": str(config.save / CSV), "judged_on": trial.described, "rows": rows}
     directory.finish(result)
     say(f"wrote {config.save / CSV}, {config.save / PNG}")
     return result
 
 
-def _table(rows: list[Row], top1: str) -> tuple[list[str], list[list[str]]]:
-    """A line per layer, sorted by points of top-1 lost per percent of the network's MACs freed, over all shares."""
+def _table(rows: list[Row], task: Task, key: str) -> tuple[list[str], list[list[str]]]:
+    """A line per layer, sorted by points of the metric lost per percent of the MACs freed, over all shares."""
     dense = rows[0]
     layers: dict[str, list[Row]] = {}
     for row in rows[1:]:
@@ -139,14 +151,14 @@ def _table(rows: list[Row], top1: str) -> tuple[list[str], list[list[str]]]:
     columns = [
         "layer",
         "channels",
-        *(f"top-1 at -{100 * share:g} %" for share in shares),
+        *(f"{task.label} at -{100 * share:g} %" for share in shares),
         "MACs freed",
         "points per % MACs",
     ]
     cells = []
     for layer in sorted(layers, key=lambda layer: price[layer]):
         own = {row["share"]: row for row in layers[layer]}
-        accuracies = [percent(own[share][top1]) if share in own else "" for share in shares]
+        accuracies = [task.shown(own[share][key]) if share in own else "" for share in shares]
         freed = percent(max(row["macs_freed"] for row in own.values()) / dense["macs"])
         channels = str(next(iter(own.values()))["channels"])
         cells.append([layer, channels, *accuracies, freed, f"{price[layer]:.3f}"])
@@ -154,6 +166,6 @@ def _table(rows: list[Row], top1: str) -> tuple[list[str], list[list[str]]]:
 
 
 def _price(own: list[Row], dense: Row) -> float:
-    """Points of top-1 per percent of the MACs."""
+    """Points of the metric per percent of the MACs."""
     freed = sum(row["macs_freed"] for row in own) / dense["macs"]
     return sum(row["drop"] for row in own) / freed if freed else math.inf

@@ -21,7 +21,8 @@ from netslim.report.csv_files import write_csv
 from netslim.report.figures.sweep import draw_sweep
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SweepConfig
-from netslim.stages.analyze.trial import Row, Series, Trial, check_split, numbers, open_trial, series
+from netslim.stages.analyze.trial import Row, Series, Trial, check_split, drawn, numbers, open_trial, series
+from netslim.training.tasks.task import Task
 
 CSV, PNG = "sweep.csv", "sweep.png"
 PERCENTS = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"
@@ -75,7 +76,7 @@ def _budgets(config: SweepConfig) -> Iterator[Candidate]:
 def _sweep(config: SweepConfig, budgets: list[Candidate], directory: RunDirectory, measured: Series) -> dict[str, Any]:
     trial = open_trial(config, measured.check_stop)
     directory.begin()
-    say(f"top-1 on {trial.described}; budgets: {len(budgets)}, nothing is trained")
+    say(f"{trial.task.label} on {trial.described}; budgets: {len(budgets)}, nothing is trained")
     networks: dict[str, nn.Module] = {"unpruned": trial.model}
     rows = {"unpruned": measured.row("unpruned", lambda: _unpruned(trial))}
     for budget in budgets:
@@ -96,15 +97,14 @@ def _sweep(config: SweepConfig, budgets: list[Candidate], directory: RunDirector
 
 def _unpruned(trial: Trial) -> Row:
     """The network as it is, in the columns of the others. Its statistics are those that its training left."""
-    found, cost = trial.accuracy(trial.model), measure(trial.model, trial.example(1))
+    cost = measure(trial.model, trial.example(1))
     return {
         "criterion": "",
         "budget": "unpruned",
         "percent": 0.0,
         "params": cost.params,
         "macs": cost.macs,
-        "top1": found.top1,
-        "loss": found.loss,
+        **trial.judged(trial.model),
     }
 
 
@@ -155,27 +155,29 @@ def _finish(config: SweepConfig, directory: RunDirectory, trial: Trial, rows: li
     rows = [{**row, "judged_on": trial.described} for row in rows]
     write_csv(config.save / CSV, rows)
     where = f"batch {config.latency_batch}, {trial.device.type}" if config.latency_batch else None
-    draw_sweep(rows, config.save / PNG, title=f"{config.model.name}: top-1 on {trial.described}", latency=where)
-    print_table(*_table(rows))
+    title = f"{config.model.name}: {trial.task.label} on {trial.described}"
+    draw_sweep(rows, config.save / PNG, title=title, latency=where, metric=drawn(trial.task))
+    print_table(*_table(rows, trial.task))
     result = {"file": str(config.save / CSV), "judged_on": trial.described, "rows": rows}
     directory.finish(result)
     say(f"wrote {config.save / CSV}, {config.save / PNG}")
     return result
 
 
-def _table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+def _table(rows: list[Row], task: Task) -> tuple[list[str], list[list[str]]]:
     """Columns and cells; every size also as a share of the unpruned network's."""
     first = rows[0]
-    columns = ["criterion", "budget", "channels removed", "parameters", "MACs", "latency (ms)", "top-1", "recalibrated"]
+    columns = ["criterion", "budget", "channels removed", "parameters", "MACs", "latency (ms)", task.label]
+    columns += ["recalibrated", "reconstructed"]
     cells = []
     for row in rows:
         sizes = [f"{row[name]:,} ({percent(row[name] / first[name], 1)})" for name in ("params", "macs")]
-        cells.append([row["criterion"], row["budget"], percent(row["percent"], 1), *sizes, *_measured(row)])
+        cells.append([row["criterion"], row["budget"], percent(row["percent"], 1), *sizes, *_measured(row, task)])
     used = [index for index in range(len(columns)) if any(cell[index] for cell in cells)]
     return [columns[index] for index in used], [[cell[index] for index in used] for cell in cells]
 
 
-def _measured(row: Row) -> list[str]:
+def _measured(row: Row, task: Task) -> list[str]:
     latency = f"{row['latency_ms']:.2f}" if "latency_ms" in row else ""
-    settled = percent(row["top1_recalibrated"]) if "top1_recalibrated" in row else ""
-    return [latency, percent(row["top1"]), settled]
+    found = [row.get(task.key(which)) for which in ("", "recalibrated", "reconstructed")]
+    return [latency, *("" if value is None else task.shown(value) for value in found)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,19 +16,21 @@ from torch import Tensor, nn
 from netslim.core.checkpoint import Checkpoint, read_checkpoint
 from netslim.core.errors import ArgumentError, InterruptedRunError, setting
 from netslim.core.processes.signals import Stopped
-from netslim.core.protocols import PrunableModel
 from netslim.core.runlog import RunDirectory
 from netslim.core.runs.seeding import derive_seed
-from netslim.data import ImageDataset, Split, evaluation_batches, split_validation
-from netslim.network import restore
+from netslim.data import AnyDataset, AnySplit, Split, UserDataset, choosing_parts, evaluation_batches
+from netslim.data.own.user_data import LoadedSplit
 from netslim.own_loop.repair import repair_
+from netslim.report.figures.drawn import Drawn
 from netslim.stages.analyze.config import TrialConfig
-from netslim.stages.shared.calibration_data import calibration_batches, training_images
+from netslim.stages.shared.calibration_data import calibration_batches, some_training_images, training_images
 from netslim.stages.shared.config import SEED, VAL_SHARE
-from netslim.stages.shared.datasets import check_fits, open_dataset, required_dataset
+from netslim.stages.shared.datasets import check_fits, open_any, required_dataset
 from netslim.stages.shared.devices import pick_device
-from netslim.training.evaluate import Evaluation, evaluate
+from netslim.stages.shared.networks import open_network
+from netslim.stages.shared.tasks import check_criterion, check_task, task_of, try_out
 from netslim.training.signals import Interrupt
+from netslim.training.tasks.task import Task
 
 Row = dict[str, Any]
 BATCHES = 20  # of training images, for criteria that look at them
@@ -42,14 +44,16 @@ class Trial:
         model: in eval mode, on its device.
         dataset: its training part lacks the images below, unless they are test images.
         images: what accuracies are measured on.
+        task: loss and metric.
         described: which images these are, for tables.
         config: the settings.
         check_stop: asked between batches; raises when the run was interrupted.
     """
 
-    model: PrunableModel
-    dataset: ImageDataset
-    images: Split
+    model: nn.Module
+    dataset: AnyDataset
+    images: AnySplit
+    task: Task
     described: str
     config: TrialConfig
     check_stop: Callable[[], None]
@@ -62,28 +66,33 @@ class Trial:
     def example(self, batch: int) -> Tensor:
         """Random images of the data set's shape, the same every time."""
         generator = torch.Generator().manual_seed(0)
-        return torch.randn(batch, *self.images.images.shape[1:], generator=generator).to(self.device)
+        return torch.randn(batch, self.dataset.in_channels, *self.dataset.image_size, generator=generator).to(
+            self.device
+        )
 
-    def accuracy(self, network: nn.Module) -> Evaluation:
-        """What the network does on the images."""
+    def judged(self, network: nn.Module, which: str = "") -> Row:
+        """What the network does on the images: loss and metric."""
         batches = evaluation_batches(
             self.images, self.dataset, batch_size=self.config.test_batch_size, device=self.device
         )
-        return evaluate(network, batches, between=self.check_stop)
+        found = self.task.evaluate(network, batches, between=self.check_stop)
+        return {self.task.key(which): found.value, f"loss_{which}" if which else "loss": found.loss}
 
     def accuracies(self, network: nn.Module) -> Row:
         """Right after pruning (the original's rule), and repaired as `netslim prune` does; `network` stays as it is.
 
-        Repaired: constants absorbed, and BatchNorm statistics estimated anew on training images.
+        Repaired: constants absorbed, and BatchNorm statistics estimated anew on training images, or layers fitted.
         """
-        found = self.accuracy(network)
-        row = {"top1": found.top1, "loss": found.loss}
-        if not self.config.recalibrate:
-            return row
-        repaired = copy.deepcopy(network)
-        repair_(repaired, self.model, self._calibration, example=self.example(2))
-        found = self.accuracy(repaired)
-        return {**row, "top1_recalibrated": found.top1, "loss_recalibrated": found.loss}
+        row, example = self.judged(network), self.example(2)
+        if self.config.recalibrate:
+            repaired = copy.deepcopy(network)
+            repair_(repaired, self.model, self._calibration, example=example)
+            row |= self.judged(repaired, "recalibrated")
+        if self.config.reconstruct:
+            repaired = copy.deepcopy(network)
+            repair_(repaired, self.model, self._fitted_on, example=example, reconstruct=True)
+            row |= self.judged(repaired, "reconstructed")
+        return row
 
     def labelled(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Training images and labels, for criteria that ask for them."""
@@ -94,6 +103,10 @@ class Trial:
     @cached_property
     def _calibration(self) -> list[Tensor]:
         return training_images(self.dataset, self.config.recalibrate, SEED)
+
+    @cached_property
+    def _fitted_on(self) -> list[Tensor]:
+        return some_training_images(self.dataset, self.config.reconstruct, SEED)
 
 
 def check_split(split: str) -> None:
@@ -125,12 +138,18 @@ def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int |
         CheckpointError: the file, or a network for other images or classes.
         DataError: the data set.
     """
+    check_task(config)
     device = pick_device(config.device)
     checkpoint = read_checkpoint(config.model)
-    model = restore(checkpoint, config.model).to(device).eval()
+    model = open_network(checkpoint, config.model, config.arch, config.arch_args).to(device).eval()
     name = required_dataset(config.dataset, checkpoint, config.model)
-    dataset = open_dataset(name, config, checkpoint.dataset)
+    dataset = open_any(name, config, checkpoint.dataset)
     check_fits(model, dataset, str(config.model))
+    task = task_of(config, dataset, checkpoint, config.model, device=device)
+    try_out(task, model, dataset, device)
+    for criterion in config.criterion.split(","):
+        check_criterion(criterion, task)
+    images: AnySplit
     if config.split == "test":
         images, described = dataset.test, "test images"
     else:
@@ -141,26 +160,36 @@ def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int |
         model=model,
         dataset=dataset,
         images=images,
+        task=task,
         described=f"{len(images):,} {described}",
         config=config,
         check_stop=check_stop,
     )
 
 
-def _held_out(checkpoint: Checkpoint, dataset: ImageDataset) -> tuple[ImageDataset, Split, str]:
+def _held_out(checkpoint: Checkpoint, dataset: AnyDataset) -> tuple[AnyDataset, AnySplit, str]:
     """The data set without the images that choose, those images, and which they are."""
     recorded = checkpoint.provenance.get("config", {})
     known = recorded.get("select_on") == "val" and recorded.get("dataset") == dataset.name
     share, seed = recorded.get("val_share", VAL_SHARE), recorded.get("seed", SEED)
-    train, images = split_validation(dataset.train, share if known else VAL_SHARE, seed if known else SEED)
+    train, images = choosing_parts(dataset, share if known else VAL_SHARE, seed if known else SEED)
     described = "training images that its training held out" if known else "training images, perhaps seen in training"
-    return dataclasses.replace(dataset, train=train), images, described
+    if isinstance(dataset, UserDataset):
+        if dataset.val is not None:
+            return dataset, images, "val images"
+        return dataclasses.replace(dataset, train=cast(LoadedSplit, train)), images, described
+    return dataclasses.replace(dataset, train=cast(Split, train)), images, described
 
 
-def _drawn(images: Split, count: int) -> Split:
+def _drawn(images: AnySplit, count: int) -> AnySplit:
     generator = torch.Generator().manual_seed(derive_seed("trial", count))
     chosen = torch.randperm(len(images), generator=generator)[:count].sort().values
     return images.part(chosen)
+
+
+def drawn(task: Task) -> Drawn:
+    """How pictures show the metric."""
+    return Drawn(key=task.key(), label=task.label, is_share=task.is_share)
 
 
 class Series:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from netslim.core.config import Setting, StageConfig
+from netslim.core.config import Setting
 from netslim.stages.shared import plugins
+from netslim.stages.shared.config import NetworkConfig
 
 
-class BenchConfig(StageConfig):
+class BenchConfig(NetworkConfig):
     """Speed and memory of networks side by side."""
 
     files: list[Path] = Setting(

@@ -10,19 +10,19 @@ from torch import Tensor
 from netslim.core.errors import ArgumentError, UsageError
 from netslim.core.files import check_writable
 from netslim.core.processes.allocator import keep_freed_memory
-from netslim.core.protocols import PrunableModel
 from netslim.core.runs.environment import commit, hardware, versions
 from netslim.cost import Latency, measure_latency
 from netslim.deploy.inference import Form
 from netslim.deploy.opening import Opened, check_engines, open_file
 from netslim.deploy.peak_memory import peak_memory
-from netslim.network import load, read
+from netslim.network import read
 from netslim.report.console import say
 from netslim.report.csv_files import write_csv
 from netslim.report.figures.speed import draw_speed
 from netslim.report.tables import print_table
 from netslim.stages.bench.config import BenchConfig
 from netslim.stages.shared.example_input import example_input
+from netslim.stages.shared.networks import loader
 
 TABLE, PICTURE = "bench.csv", "bench.png"
 PER_FORM = 0.2  # of the time of a measurement, for each form that a checkpoint's network is tried in
@@ -42,7 +42,7 @@ def run(config: BenchConfig) -> dict[str, Any]:
     for name in (TABLE, PICTURE):
         check_writable(config.save / name)
     keep_freed_memory()  # else large batches time the clearing of pages
-    files = [open_file(path, load, config.trust) for path in config.files]
+    files = [open_file(path, loader(config.arch, config.arch_args), config.trust) for path in config.files]
     shape = _shape(config, files)
     rows = []
     for engine in engines:
@@ -71,7 +71,13 @@ def _measure(
         row = _row(file, engine, images, threads, times[str(number)], forms[number])
         if config.memory:
             row["memory_bytes"] = peak_memory(
-                file.path, load, engine, tuple(images.shape), forms[number], threads, config.trust
+                file.path,
+                loader(config.arch, config.arch_args),
+                engine,
+                tuple(images.shape),
+                forms[number],
+                threads,
+                config.trust,
             )
         rows.append({"number": number, **row})
     return rows
@@ -139,9 +145,10 @@ def _shape(config: BenchConfig, files: Sequence[Opened]) -> tuple[int, ...]:
         if side and shape[1:] != (side, side):
             raise ArgumentError("image_size", side, f"a file is for inputs of shape {shape}; leave `image_size` out")
         return shape
-    facts = {"image_size": (side, side)} if side else read(files[0].path).dataset
     model = files[0].model
-    if not isinstance(model, PrunableModel):
+    recorded = read(files[0].path).dataset if model is not None else None
+    facts = {**(recorded or {}), "image_size": (side, side)} if side else recorded
+    if model is None:
         raise UsageError(f"{files[0].path} does not say the shape of its input: type `image_size=N`")
     return tuple(example_input(model, facts).shape[1:])
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from netslim.core.apart import Use
-from netslim.core.config import Setting, StageConfig
+from netslim.core.config import Setting
 from netslim.stages.shared import plugins
+from netslim.stages.shared.config import NetworkConfig
 
 
-class ExportConfig(StageConfig):
+class ExportConfig(NetworkConfig):
     """A network made for inference, in a file."""
 
     model: Path = Setting(..., "checkpoint of the network", reads=True)

@@ -3,21 +3,23 @@
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import ArgumentError, either
 from netslim.core.files import file_hash
-from netslim.core.protocols import PrunableModel
 from netslim.core.runs.environment import versions
 from netslim.core.safetensors_folder import WEIGHTS
 from netslim.deploy import TARGETS, Exported, export
 from netslim.deploy.artifact import check_path
 from netslim.deploy.inference import SELECTIONS, Search
-from netslim.network import describe, load, read, restore
+from netslim.network import describe, read
 from netslim.report.console import say
 from netslim.report.tables import print_table, size
 from netslim.stages.export.config import ExportConfig
 from netslim.stages.export.output import output_of
 from netslim.stages.shared.example_input import example_input
+from netslim.stages.shared.networks import loader, open_network
 
 
 def run(config: ExportConfig) -> dict[str, Any]:
@@ -35,9 +37,9 @@ def run(config: ExportConfig) -> dict[str, Any]:
     output = output_of(config.model, config.target, config.output)
     check_path(output, config.target)
     checkpoint = read(config.model)
-    model = restore(checkpoint, config.model).eval()
+    model = open_network(checkpoint, config.model, config.arch, config.arch_args).eval()
     side = config.image_size
-    shape = {"image_size": (side, side)} if side else checkpoint.dataset
+    shape = {**(checkpoint.dataset or {}), "image_size": (side, side)} if side else checkpoint.dataset
     example = example_input(model, shape, batch=max(2, config.batch_size))
     found = export(
         model,
@@ -45,7 +47,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
         output,
         config.target,
         facts=_facts(model, checkpoint, config.model),
-        reopen=load,
+        reopen=loader(config.arch, config.arch_args),
         search=Search(
             selection=config.selection,
             multiple=config.pad,
@@ -68,7 +70,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
     }
 
 
-def _facts(model: PrunableModel, checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
+def _facts(model: nn.Module, checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
     """What the file says of itself."""
     described, holder = describe(model), path / WEIGHTS if path.is_dir() else path
     return {

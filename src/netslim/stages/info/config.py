@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from netslim.core.config import Setting, StageConfig
+from netslim.core.config import Setting
+from netslim.stages.shared.config import NetworkConfig
 
 
-class InfoConfig(StageConfig):
+class InfoConfig(NetworkConfig):
     """What a checkpoint holds."""
 
     model: Path = Setting(..., "checkpoint", reads=True)

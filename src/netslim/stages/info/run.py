@@ -2,47 +2,59 @@
 
 from typing import Any
 
-from netslim.core.checkpoint import read_checkpoint
+from netslim.core.checkpoint import Checkpoint, read_checkpoint
 from netslim.core.files import file_hash
+from netslim.core.protocols import PrunableModel, plan_of
 from netslim.cost import measure
-from netslim.network import restore
+from netslim.models.own import arch_of
 from netslim.report.console import say
 from netslim.report.tables import percent, print_table
 from netslim.stages.info.config import InfoConfig
 from netslim.stages.shared.datasets import dataset_name
 from netslim.stages.shared.example_input import example_input
+from netslim.stages.shared.networks import arguments_of, name_of, open_network
 
 
 def run(config: InfoConfig) -> dict[str, Any]:
     """Reads a file, rebuilds its network and says what it is. Raises CheckpointError."""
     checkpoint = read_checkpoint(config.model)
-    model = restore(checkpoint, config.model)
+    model = open_network(checkpoint, config.model, config.arch, config.arch_args)
+    plan = plan_of(model)
     example = example_input(model, checkpoint.dataset)
     cost = measure(model, example)
-    arguments = ", ".join(f"{name}={value}" for name, value in model.arch.arguments.items())
+    arguments = ", ".join(f"{name}={value}" for name, value in arguments_of(model).items())
     facts = {
         "file": str(config.model),
         "bytes": config.model.stat().st_size,
         "sha256": file_hash(config.model),
-        "architecture": f"{model.arch.name}({arguments})",
+        "architecture": f"{name_of(model)}({arguments})",
         "params": cost.params,
         "macs": cost.macs,
         "input": "x".join(str(side) for side in example.shape[1:]),
         "epoch": checkpoint.epoch,
-        "best_prec1": checkpoint.best_prec1,
+        **_best(checkpoint),
         "selected_on": checkpoint.training.get("selected_on", "unknown (not recorded in the file)"),
         "dataset": dataset_name(checkpoint) or "unknown",
         "stage": checkpoint.provenance.get("stage", "none recorded: a file of other scripts"),
     }
     print_table(["what", "value"], [(name, f"{v:,}" if isinstance(v, int) else v) for name, v in facts.items()])
-    if model.plan:
-        kept = model.plan.kept / model.plan.total
-        say(f"pruned: {model.plan.kept:,} of {model.plan.total:,} channels kept ({percent(kept, 1)})")
-        print_table(["layer", "kept"], [(g.name, f"{len(g.keep)}/{g.total}") for g in model.plan.groups])
+    if plan:
+        kept = plan.kept / plan.total
+        say(f"pruned: {plan.kept:,} of {plan.total:,} channels kept ({percent(kept, 1)})")
+        print_table(["layer", "kept"], [(g.name, f"{len(g.keep)}/{g.total}") for g in plan.groups])
+    arch = arch_of(model)
     return {
         **facts,
-        "arch": model.arch.to_dict(),
-        "cfg": model.cfg,
-        "plan": model.plan.to_dict() if model.plan else None,
+        "arch": arch.to_dict() if arch else None,
+        "cfg": model.cfg if isinstance(model, PrunableModel) else None,
+        "plan": plan.to_dict() if plan else None,
         "provenance": checkpoint.provenance,
     }
+
+
+def _best(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the network was chosen by."""
+    task = checkpoint.task
+    if task is None:
+        return {"best_prec1": checkpoint.best_prec1}
+    return {"loss": task.loss, "metric": task.metric, "best_metric": task.best}

@@ -6,6 +6,9 @@ from netslim.stages.shared import plugins
 KINDS = {
     "criteria": plugins.CRITERIA,
     "datasets": plugins.DATASETS,
+    "losses": plugins.LOSSES,
+    "metrics": plugins.METRICS,
+    "optimizers": plugins.OPTIMIZERS,
     "penalties": plugins.PENALTIES,
     "sources": plugins.LIBRARIES,
     "strategies": plugins.STRATEGIES,

@@ -4,15 +4,17 @@ from pathlib import Path
 
 from netslim.core.config import RUN_FILES, Setting
 from netslim.stages.shared import plugins
-from netslim.stages.shared.config import DataConfig
+from netslim.stages.shared.config import TaskConfig
 from netslim.training.schedule import SCHEDULES
 
 
-class PruneConfig(DataConfig):
+class PruneConfig(TaskConfig):
     """Removal of the channels with the smallest scales."""
 
     model: Path = Setting(..., "checkpoint of the network to prune", reads=True)
-    dataset: str | None = Setting(None, "data set for the accuracy; default: the one in the file", group="Data")
+    dataset: str | None = Setting(
+        None, f"data set for the accuracy; default: the one in the file; or {plugins.OWN}", group="Data"
+    )
     depth: int | None = Setting(None, "expected depth; default: whatever the file holds", group="Channels")
     percent: float | None = Setting(
         None,
@@ -58,6 +60,12 @@ class PruneConfig(DataConfig):
     recalibrate: int | None = Setting(
         None,
         "batches of 128 training images for BatchNorm statistics; default: 20 if there are any; 0: none",
+        group="Repair",
+        ge=0,
+    )
+    reconstruct: int = Setting(
+        0,
+        "training images that the layers that are left are fitted on, in place of statistics alone (512 do); 0: none",
         group="Repair",
         ge=0,
     )

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from netslim.core.errors import first_of
-from netslim.core.protocols import PrunableModel, PrunePlan
-from netslim.data import ImageDataset
+from netslim.core.protocols import PrunePlan
+from netslim.data import AnyDataset
 from netslim.pruning import plan
 from netslim.pruning.budget.request import Request, asked_for, requested
 from netslim.pruning.plan import check_counts
@@ -14,6 +14,8 @@ from netslim.report.console import say
 from netslim.report.tables import percent
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.shared.calibration_data import calibration_batches
+from netslim.stages.shared.tasks import check_criterion
+from netslim.training.tasks.task import Task
 
 PERCENT = 0.5  # where no budget is given: the original's
 _BATCHES = 20  # of 128 training images, for criteria that look at them
@@ -33,8 +35,11 @@ def budget_of(config: PruneConfig) -> Request:
     return requested(_percent(config), targets)
 
 
-def decide(config: PruneConfig, model: PrunableModel, example: Tensor, dataset: ImageDataset | None) -> PrunePlan:
+def decide(
+    config: PruneConfig, model: nn.Module, example: Tensor, dataset: AnyDataset | None, task: Task | None = None
+) -> PrunePlan:
     """The plan that the settings ask for. Raises UsageError as `netslim.plan` does."""
+    check_criterion(config.criterion, task)
     return plan(
         model,
         example,
@@ -58,7 +63,7 @@ def decide(config: PruneConfig, model: PrunableModel, example: Tensor, dataset: 
 class _Labelled:
     """Training images and labels that are loaded when a criterion asks for them."""
 
-    def __init__(self, dataset: ImageDataset, seed: int, device: str) -> None:
+    def __init__(self, dataset: AnyDataset, seed: int, device: str) -> None:
         self._dataset = dataset
         self._seed = seed
         self._device = device

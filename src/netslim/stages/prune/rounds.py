@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint
-from netslim.core.errors import UsageError
+from netslim.core.errors import UsageError, setting
+from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import Cost, PrunePlan
 from netslim.core.runlog import RunDirectory
 from netslim.cost import measure
-from netslim.network import restore
 from netslim.own_loop.rounds import final_channels, of_all_rounds, percent_to_leave
 from netslim.pruning import plan_from_dict
 from netslim.pruning.budget.request import Request
@@ -26,9 +26,10 @@ from netslim.pruning.plan_data import read_plan
 from netslim.report.console import say
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.planning import budget_of
-from netslim.stages.shared.config import DataConfig
-from netslim.stages.shared.datasets import dataset_name, open_dataset
+from netslim.stages.shared.config import TaskConfig
+from netslim.stages.shared.datasets import dataset_name, open_any
 from netslim.stages.shared.example_input import example_input
+from netslim.stages.shared.networks import open_network
 from netslim.stages.train.config import TrainConfig
 from netslim.training.schedule import rate_factor
 
@@ -104,6 +105,7 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
     name = config.dataset or dataset_name(checkpoint)
     if name is None:
         raise UsageError(f"`steps={config.steps}` trains, and {config.model} names no data set: type `dataset=NAME`")
+    _check_named(config, checkpoint, name)
     course, model = _course(config, checkpoint, name), config.model
     plans: list[PrunePlan] = []
     directory.begin()
@@ -138,8 +140,8 @@ def _course(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Course
 
 
 def _cost(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Cost:
-    model = restore(checkpoint, config.model)
-    facts = checkpoint.dataset or {"image_size": open_dataset(dataset, config).image_size}
+    model = open_network(checkpoint, config.model, config.arch, config.arch_args)
+    facts = checkpoint.dataset or {"image_size": open_any(dataset, config).image_size}
     return measure(model, example_input(model, facts, batch=1))
 
 
@@ -158,8 +160,23 @@ def _train(config: TrainConfig) -> Path:
     return config.save / CHECKPOINT
 
 
+def _check_named(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> None:
+    """Raises UsageError for code of the user's own that the file alone names: no file makes code run."""
+    task = checkpoint.task
+    found = {"dataset": dataset, "loss": task.loss if task else "", "metric": task.metric if task else ""}
+    for name, value in found.items():
+        if is_reference(value) and getattr(config, name) is None:
+            raise UsageError(f"{config.model} was trained with {name} {value}: type {setting(name, value)}")
+
+
+def _task_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Loss and metric that the file's network was trained by."""
+    return checkpoint.task.model_dump(exclude={"best"}, exclude_none=True) if checkpoint.task else {}
+
+
 def _training(config: PruneConfig, dataset: str, checkpoint: Checkpoint, file: Path, save: Path) -> TrainConfig:
     facts = checkpoint.dataset or {}
     size = config.image_size or (facts["image_size"][0] if facts.get("resized") else None)
-    given = config.model_dump(include={*BETWEEN, *DataConfig.model_fields, "seed", "test_batch_size"})
+    same = {*BETWEEN, *TaskConfig.model_fields, "seed", "test_batch_size"}
+    given = {**_task_of(checkpoint), **config.model_dump(include=same, exclude_none=True)}
     return TrainConfig.build({**given, "dataset": dataset, "image_size": size, "refine": file, "save": save})

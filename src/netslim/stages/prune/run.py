@@ -5,15 +5,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError, UsageError, setting
 from netslim.core.files import atomic_write, write_json
-from netslim.core.protocols import PrunableModel, PrunePlan
+from netslim.core.plugins.references import is_reference
+from netslim.core.protocols import PrunableModel, PrunePlan, plan_of
 from netslim.core.runlog import RunDirectory, RunStatus
-from netslim.data import ImageDataset, evaluation_batches
-from netslim.network import describe, restore
+from netslim.data import AnyDataset, evaluation_batches
+from netslim.network import describe
 from netslim.own_loop.repair import Repair, repair_
 from netslim.pruning import apply, masked, verify
 from netslim.report.console import say
@@ -23,12 +24,15 @@ from netslim.stages.prune.momentum import carried_optimizer
 from netslim.stages.prune.planning import check_budget, decide, say_budget
 from netslim.stages.prune.rounds import as_asked, check_rounds, last_round
 from netslim.stages.prune.warning_signs import warn_of
-from netslim.stages.shared.calibration_data import training_images
+from netslim.stages.shared.calibration_data import some_training_images, training_images
 from netslim.stages.shared.config import SEED
-from netslim.stages.shared.datasets import check_fits, dataset_name, open_dataset
+from netslim.stages.shared.datasets import check_fits, dataset_name, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_input
-from netslim.training.evaluate import evaluate
+from netslim.stages.shared.networks import arguments_of, name_of, open_network
+from netslim.stages.shared.own_code import own_code
+from netslim.stages.shared.tasks import check_task, task_facts, task_of, try_out
+from netslim.training.tasks.task import Task
 
 PRUNED, PLAN, TEXT = "pruned.pth.tar", "plan.json", "prune.txt"
 BATCHES = 20  # of training images, for BatchNorm statistics
@@ -44,9 +48,9 @@ def run(config: PruneConfig) -> dict[str, Any]:
     """
     check_budget(config)
     check_rounds(config)
-    with RunDirectory(
-        config.save, "prune", config, parents={"model": config.model}, writes=(PRUNED, PLAN, TEXT)
-    ) as directory:
+    check_task(config)
+    parents = {"model": config.model, **own_code(config)}
+    with RunDirectory(config.save, "prune", config, parents=parents, writes=(PRUNED, PLAN, TEXT)) as directory:
         if directory.status is RunStatus.FINISHED:
             say(f"{config.save / PRUNED} is finished ({_summary(directory.result)}); nothing to do")
             return directory.result
@@ -62,15 +66,15 @@ def _prune(
     start = time.perf_counter()
     device = pick_device(config.device)
     checkpoint = read_checkpoint(config.model)
-    model = restore(checkpoint, config.model).to(device).eval()
+    model = open_network(checkpoint, config.model, config.arch, config.arch_args).to(device).eval()
     _check_depth(model, config)
     dataset = _dataset(config, checkpoint)
-    if dataset:
-        check_fits(model, dataset, str(config.model))
+    task = _task(config, checkpoint, model, dataset) if dataset else None
     images = _repair_images(config, dataset)
-    facts = checkpoint.dataset or ({"image_size": dataset.image_size} if dataset else None)
+    shape = {"image_size": dataset.image_size, "in_channels": dataset.in_channels} if dataset else None
+    facts = checkpoint.dataset or shape
     example = example_input(model, facts).to(device)
-    decided = stated(decide(config, model, example, dataset))
+    decided = stated(decide(config, model, example, dataset, task))
     directory.begin()  # not before: a budget that can't be met leaves the folder free
     small = apply(model, decided)
     agreement = verify(model, small, example)
@@ -78,10 +82,10 @@ def _prune(
         raise NetslimError(
             f"the rebuilt network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
         )
-    repair = repair_(small, model, images, example=example, absorb=config.absorb)
+    repair = repair_(small, model, images, example=example, absorb=config.absorb, reconstruct=config.reconstruct > 0)
     repair = dataclasses.replace(repair, dataset=dataset.name if dataset else "")
-    accuracy = _accuracies(config, dataset, model, small, decided)
-    _print(decided, accuracy, agreement.max_difference, repair)
+    accuracy = _accuracies(config, dataset, task, model, small, decided)
+    _print(decided, accuracy, task, agreement.max_difference, repair)
     warn_of(decided, agreement, accuracy, dataset.num_classes if dataset else None)
     result = {
         "file": str(config.save / PRUNED),
@@ -101,54 +105,83 @@ def _prune(
         "seconds": time.perf_counter() - start,
     }
     checkpoint.optimizer = carried_optimizer(config, checkpoint, model, small)
+    if task is not None:
+        checkpoint.task = task_facts(task, accuracy[task.key()])
     _write(config, directory, checkpoint, small, result)
     say(f"wrote {config.save / PRUNED}, {config.save / PLAN}, {config.save / TEXT}")
     return result
 
 
-def _check_depth(model: PrunableModel, config: PruneConfig) -> None:
+def _check_depth(model: nn.Module, config: PruneConfig) -> None:
     """A network that has its depth in its name (torchvision/resnet50) fits any: resprune.py always asks for one."""
-    found = model.arch.arguments.get("depth")
+    found = arguments_of(model).get("depth")
     if config.depth is not None and found not in (None, config.depth):
         raise CheckpointError(
-            f"{config.model} holds a {model.arch.name} of depth {found}, not {config.depth}; "
+            f"{config.model} holds a {name_of(model)} of depth {found}, not {config.depth}; "
             f"type {setting('depth', found)}"
         )
 
 
-def _dataset(config: PruneConfig, checkpoint: Checkpoint) -> ImageDataset | None:
+def _dataset(config: PruneConfig, checkpoint: Checkpoint) -> AnyDataset | None:
     name = config.dataset or dataset_name(checkpoint)
     if name is None:
         say(f"{config.model} names no data set: pruning without accuracies (type `dataset=NAME` for them)")
         return None
-    return open_dataset(name, config, checkpoint.dataset)
+    if is_reference(name) and config.dataset is None:
+        say(
+            f"{config.model} was trained on {name}, which runs only if you name it: pruning without accuracies (type "
+            f"{setting('dataset', name)} for them)"
+        )
+        return None
+    return open_any(name, config, checkpoint.dataset)
 
 
-def _repair_images(config: PruneConfig, dataset: ImageDataset | None) -> list[Tensor]:
-    """The batches of training images that statistics are to come from. Raises UsageError if they are not there."""
-    if dataset is None and config.recalibrate:
-        raise UsageError(f"`recalibrate={config.recalibrate}` needs training images; type `dataset=NAME`")
+def _task(config: PruneConfig, checkpoint: Checkpoint, model: nn.Module, dataset: AnyDataset) -> Task:
+    """What the network is judged by, on images that are found to fit it."""
+    check_fits(model, dataset, str(config.model))
+    device = next(model.parameters()).device
+    task = task_of(config, dataset, checkpoint, config.model, device=device)
+    try_out(task, model, dataset, device)
+    return task
+
+
+def _repair_images(config: PruneConfig, dataset: AnyDataset | None) -> list[Tensor]:
+    """The batches of training images that a repair is to look at. Raises UsageError if they are not there."""
+    for name in ("recalibrate", "reconstruct"):
+        if dataset is None and getattr(config, name):
+            raise UsageError(f"`{name}={getattr(config, name)}` needs training images; type `dataset=NAME`")
+    if config.reconstruct and config.recalibrate:
+        raise UsageError(f"`recalibrate={config.recalibrate}` and `reconstruct={config.reconstruct}`: one of the two")
+    if dataset and config.reconstruct:
+        return some_training_images(dataset, config.reconstruct, SEED)
     count = BATCHES if config.recalibrate is None else config.recalibrate
     return training_images(dataset, count, SEED) if dataset and count else []
 
 
 def _accuracies(
-    config: PruneConfig, dataset: ImageDataset | None, model: PrunableModel, small: PrunableModel, decided: PrunePlan
+    config: PruneConfig,
+    dataset: AnyDataset | None,
+    task: Task | None,
+    model: nn.Module,
+    small: nn.Module,
+    decided: PrunePlan,
 ) -> dict[str, float]:
-    """Top-1 on the test set of the network as it was, masked (the original's rule), and as it is written."""
-    if dataset is None:
+    """The metric on the test set of the network as it was, masked (the original's rule), and as it is written."""
+    if dataset is None or task is None:
         return {}
     device = next(model.parameters()).device
-    networks = {"top1_before": model, "top1_masked": masked(model, decided), "top1": small}
+    networks = {"before": model, "masked": masked(model, decided), "": small}
     return {
-        name: evaluate(
+        task.key(name): task.evaluate(
             network, evaluation_batches(dataset.test, dataset, batch_size=config.test_batch_size, device=device)
-        ).top1
+        ).value
         for name, network in networks.items()
     }
 
 
-def _print(decided: PrunePlan, accuracy: dict[str, float], difference: float, repair: Repair) -> None:
+def _print(
+    decided: PrunePlan, accuracy: dict[str, float], task: Task | None, difference: float, repair: Repair
+) -> None:
     rows = [(group.name, f"{len(group.keep)}/{group.total}") for group in decided.groups]
     print_table(["layer", "kept"], rows)
     say_budget(decided)
@@ -159,32 +192,41 @@ def _print(decided: PrunePlan, accuracy: dict[str, float], difference: float, re
     say(f"largest difference of a logit, masked to rebuilt: {difference:.1e}")
     for line in repair.lines():
         say(line)
-    if accuracy:
-        say(
-            f"test top-1 {percent(accuracy['top1_before'])} before, {percent(accuracy['top1_masked'])} masked, "
-            f"{percent(accuracy['top1'])} {repair.title} (no fine-tuning yet)"
-        )
+    if task is not None:
+        whole, gone, now = (task.shown(accuracy[task.key(name)]) for name in ("before", "masked", ""))
+        say(f"test {task.label} {whole} before, {gone} masked, {now} {repair.title} (no fine-tuning yet)")
 
 
 def _write(
     config: PruneConfig,
     directory: RunDirectory,
     parent: Checkpoint,
-    small: PrunableModel,
+    small: nn.Module,
     result: dict[str, Any],
 ) -> None:
     checkpoint = describe(small)
     checkpoint.dataset = parent.dataset
     checkpoint.optimizer = parent.optimizer
     checkpoint.best_prec1 = result.get("top1", 0.0)
+    checkpoint.task = parent.task
     checkpoint.training = {"selected_on": "test"}
+    if "optimizer" in parent.training:
+        checkpoint.training["optimizer"] = parent.training["optimizer"]
     checkpoint.provenance = directory.provenance(config)
     write_json(config.save / PLAN, checkpoint.plan)
     accuracy = f"\nTest accuracy: \n{result['top1_masked']}" if "top1_masked" in result else ""
-    text = f"Configuration: \n{small.cfg}\nNumber of parameters: \n{result['params']}{accuracy}\n"
+    text = f"Configuration: \n{_widths(small)}\nNumber of parameters: \n{result['params']}{accuracy}\n"
     atomic_write(config.save / TEXT, text.encode())
     write_checkpoint(config.save / PRUNED, checkpoint)
     directory.finish(result)
+
+
+def _widths(small: nn.Module) -> list[int | str]:
+    """The original's list; of a network that declares none, the channels that each group keeps."""
+    plan = plan_of(small)
+    return (
+        [*small.cfg] if isinstance(small, PrunableModel) else [len(part.keep) for part in plan.groups] if plan else []
+    )
 
 
 def _summary(result: dict[str, Any]) -> str:

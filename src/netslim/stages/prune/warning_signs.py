@@ -17,7 +17,7 @@ def warn_of(plan: PrunePlan, agreement: Agreement, accuracy: Mapping[str, float]
     Args:
         plan: what was removed.
         agreement: of the pruned network with the masked one.
-        accuracy: `top1_before` and `top1` on the test set, if it was measured.
+        accuracy: `top1_before` and `top1` on the test set, if that is the metric and was measured.
         classes: their number, if it is known.
     """
     floor = max(1, plan.min_channels)
@@ -29,7 +29,7 @@ def warn_of(plan: PrunePlan, agreement: Agreement, accuracy: Mapping[str, float]
     if not agreement.depends_on_input:
         _warn("the pruned network gives the same outputs whatever its input is: remove less, or train with the penalty")
     chance = 1 / classes if classes else 0.0
-    if accuracy and accuracy["top1"] <= 1.5 * chance < accuracy["top1_before"]:
+    if "top1" in accuracy and accuracy["top1"] <= 1.5 * chance < accuracy["top1_before"]:
         _warn(f"right after pruning the accuracy is that of chance ({chance:.1%}): fine-tune, or remove less")
 
 

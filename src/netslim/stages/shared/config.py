@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from netslim.core.config import Setting, StageConfig
+from netslim.stages.shared import plugins
 
 SEED = 1  # of what is drawn, where nobody says another
 VAL_SHARE = 0.1  # of the training set is held out
@@ -21,3 +22,23 @@ class DataConfig(StageConfig):
         False, "accept local data files whose hash is not the official one", group="Data", free=True
     )
     device: str = Setting("auto", "auto, cpu, cuda or cuda:N", group="Run")
+
+
+class NetworkConfig(StageConfig):
+    """How a file's network is built, where it is code of the user's own: no file makes code run."""
+
+    arch: str | None = Setting(None, f"the file's network, where it is {plugins.OWN}, or MODULE:NAME", group="Network")
+    arch_args: list[str] = Setting(
+        [], "what that code is called with, as key=value; default: as the file says", group="Network", added=True
+    )
+
+
+class TaskConfig(DataConfig, NetworkConfig):
+    """What a network is judged by."""
+
+    loss: str | None = Setting(None, f"{plugins.or_own(plugins.LOSSES)}; default: the file's", group="Task")
+    metric: str | None = Setting(None, f"{plugins.or_own(plugins.METRICS)}; default: the file's", group="Task")
+    metric_mode: str | None = Setting(
+        None, "max or min, whichever is better; default: as the metric says, else max", group="Task"
+    )
+    workers: int = Setting(0, "processes that load a data set of your own", group="Data", ge=0, le=1024, free=True)

@@ -5,11 +5,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from netslim.core.checkpoint import Checkpoint
-from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.protocols import PrunableModel
-from netslim.data import ImageDataset, load_dataset
-from netslim.stages.shared.config import DataConfig
+from netslim.core.errors import CheckpointError, UsageError, setting
+from netslim.core.plugins.references import is_reference, load_reference
+from netslim.data import AnyDataset, ImageDataset, UserDataset, load_dataset, open_user_data
+from netslim.stages.shared.config import SEED, DataConfig, TaskConfig
+from netslim.stages.shared.networks import arguments_of, name_of
 
 
 def dataset_name(checkpoint: Checkpoint) -> str | None:
@@ -31,6 +34,21 @@ def data_directory(config: DataConfig) -> Path:
     return config.data_dir or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
 
 
+def open_any(name: str, config: TaskConfig, facts: dict[str, Any] | None = None) -> AnyDataset:
+    """The data set that a configuration names, registered or of the user's own; see `open_dataset`.
+
+    Raises:
+        UsageError: the user's own that a file alone names.
+    """
+    if not is_reference(name):
+        return open_dataset(name, config, facts)
+    if name != getattr(config, "dataset", None):
+        raise UsageError(f"the file names the data set {name}: type {setting('dataset', name)} to run it")
+    folder = data_directory(config) if config.data_dir or os.environ.get("NETSLIM_DATA_DIR") else None
+    offered = {"data_dir": folder, "image_size": config.image_size, "seed": getattr(config, "seed", SEED)}
+    return open_user_data(load_reference("dataset", name), offered, config.workers)
+
+
 def open_dataset(name: str, config: DataConfig, facts: dict[str, Any] | None = None) -> ImageDataset:
     """The data set that a configuration names; with `facts` from a checkpoint, normalised as the network learnt it."""
     size = config.image_size or (facts["image_size"][0] if facts and facts.get("resized") else None)
@@ -40,8 +58,16 @@ def open_dataset(name: str, config: DataConfig, facts: dict[str, Any] | None = N
     return dataset
 
 
-def dataset_facts(dataset: ImageDataset, config: DataConfig) -> dict[str, Any]:
+def dataset_facts(dataset: AnyDataset, config: DataConfig) -> dict[str, Any]:
     """What a checkpoint says of the data set, so that the network can be used without it."""
+    if isinstance(dataset, UserDataset):
+        return {
+            "name": dataset.name,
+            "class_names": list(dataset.class_names),
+            "in_channels": dataset.in_channels,
+            "image_size": list(dataset.image_size),
+            "sha256": dataset.sha256,
+        }
     return {
         "name": dataset.name,
         "class_names": list(dataset.class_names),
@@ -53,11 +79,11 @@ def dataset_facts(dataset: ImageDataset, config: DataConfig) -> dict[str, Any]:
     }
 
 
-def check_fits(model: PrunableModel, dataset: ImageDataset, origin: str) -> None:
+def check_fits(model: nn.Module, dataset: AnyDataset, origin: str) -> None:
     """Raises CheckpointError if the network takes other images or has other classes than the data set."""
     for name, there in (("num_classes", dataset.num_classes), ("in_channels", dataset.in_channels)):
-        here = model.arch.arguments.get(name)
-        if here is not None and here != there:
+        here = arguments_of(model).get(name)
+        if None not in (here, there) and here != there:
             raise CheckpointError(
-                f"{origin} holds a {model.arch.name} with {name} {here}; the data set {dataset.name} has {there}"
+                f"{origin} holds a {name_of(model)} with {name} {here}; the data set {dataset.name} has {there}"
             )

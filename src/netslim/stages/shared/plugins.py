@@ -8,6 +8,9 @@ ARCHITECTURES = Kind("ARCHITECTURES", "netslim.models")
 CRITERIA = Kind("CRITERIA", "netslim.pruning.criteria")
 DATASETS = Kind("DATASETS", "netslim.data")
 LIBRARIES = Kind("LIBRARIES", "netslim.models.libraries")
+LOSSES = Kind("LOSSES", "netslim.training.losses")
+METRICS = Kind("METRICS", "netslim.training.metrics")
+OPTIMIZERS = Kind("OPTIMIZERS", "netslim.training.optimizers")
 PENALTIES = Kind("PENALTIES", "netslim.training.penalties")
 STRATEGIES = Kind("STRATEGIES", "netslim.transfers.strategies")
 TARGETS = Kind("TARGETS", "netslim.deploy.targets")
@@ -17,6 +20,14 @@ def either(names: Iterable[str]) -> str:
     """`a, b or c`."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
+
+
+OWN = "code of your own: FILE.py:NAME"
+
+
+def or_own(kind: Kind) -> str:
+    """The names, and that it can be the user's own."""
+    return either([*kind.names(), OWN])
 
 
 def summarised(kind: Kind) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from netslim.core.config import RUN_FILES, Setting, with_options
 from netslim.stages.shared import plugins
-from netslim.stages.shared.config import SEED, VAL_SHARE, DataConfig
+from netslim.stages.shared.config import SEED, VAL_SHARE, TaskConfig
 from netslim.training.schedule import SCHEDULES
 
 _PENALTIES = plugins.PENALTIES.declared()
@@ -13,11 +13,22 @@ _DEPTHS = {name: record["depths"] for name, record in plugins.ARCHITECTURES.decl
 
 
 @with_options(plugins.PENALTIES.options(), "penalty")
-class TrainConfig(DataConfig):
+class TrainConfig(TaskConfig):
     """One phase of training: from scratch, from a file's weights, or of a pruned network."""
 
-    dataset: str = Setting("digits", f"data set to train on: {plugins.either(plugins.DATASETS.names())}", group="Data")
-    arch: str = Setting("resnet", f"architecture, where no file names it: {plugins.architectures()}", group="Network")
+    dataset: str = Setting("digits", f"data set to train on: {plugins.or_own(plugins.DATASETS)}", group="Data")
+    arch: str = Setting(
+        "resnet",
+        f"architecture, where no file names it: {plugins.architectures()}, or {plugins.OWN}",
+        group="Network",
+    )
+    loss: str = Setting("cross_entropy", plugins.or_own(plugins.LOSSES), group="Task", added=True)
+    metric: str = Setting(
+        "accuracy",
+        f"what chooses the model and is reported: {plugins.or_own(plugins.METRICS)}",
+        group="Task",
+        added=True,
+    )
     depth: int | None = Setting(
         None,
         f"depth; default: the file's, else the family's: {'; '.join(map(' '.join, _DEPTHS.items()))}",
@@ -68,6 +79,7 @@ class TrainConfig(DataConfig):
     test_batch_size: int = Setting(256, "images per evaluation batch", group="Run", ge=1, le=1_000_000, free=True)
     lr: float = Setting(0.1, "base learning rate", group="Optimisation", gt=0)
     schedule: str = Setting("step", f"{plugins.either(SCHEDULES)}; step is x0.1 at 50 % and 75 %", group="Optimisation")
+    optimizer: str = Setting("sgd", plugins.or_own(plugins.OPTIMIZERS), group="Optimisation", added=True)
     momentum: float = Setting(0.9, "SGD momentum", group="Optimisation", ge=0, lt=1)
     nesterov: bool = Setting(False, "Nesterov momentum", group="Optimisation")
     weight_decay: float = Setting(1e-4, "weight decay", group="Optimisation", ge=0, aliases=["--wd"])

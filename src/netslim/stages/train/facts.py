@@ -10,6 +10,7 @@ from torch import Tensor
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import CheckpointError, NetslimError
 from netslim.core.schemas import Count, FileModel, Finite, as_model
+from netslim.training.loop import TrainState
 from netslim.training.precision import DTYPES, Precision
 
 
@@ -40,6 +41,34 @@ def training_facts(checkpoint: Checkpoint, path: Path) -> TrainingFacts:
         return as_model(TrainingFacts, checkpoint.training)
     except ValueError as error:
         raise CheckpointError(f"{path} does not say where its training stood: {error}") from error
+
+
+def recorded(state: TrainState) -> dict[str, Any]:
+    """What a checkpoint keeps of a training's state beside epoch and best metric."""
+    return {
+        "best_epoch": state.best_epoch,
+        "objective": state.objective,
+        "batch": state.batch,
+        "loss_sum": state.loss_sum,
+        "correct": state.correct,
+        "images": state.images,
+        "rng": state.rng,
+    }
+
+
+def state_of(checkpoint: Checkpoint, facts: TrainingFacts) -> TrainState:
+    """The state that a checkpoint keeps."""
+    return TrainState(
+        epoch=checkpoint.epoch,
+        batch=facts.batch,
+        loss_sum=facts.loss_sum,
+        correct=facts.correct,
+        images=facts.images,
+        best=checkpoint.task.best if checkpoint.task else checkpoint.best_prec1,
+        best_epoch=facts.best_epoch,
+        objective=facts.objective,
+        rng=facts.rng,
+    )
 
 
 def precision_of(recorded: Any, folder: Path) -> Precision:

@@ -7,6 +7,7 @@ from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoin
 from netslim.core.errors import CheckpointError
 from netslim.core.processes.distributed import World
 from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.stages.shared.own_code import own_code
 from netslim.stages.train.config import TrainConfig
 
 PARENTS = ("resume", "refine", "teacher")  # settings that name a file which a run starts from
@@ -99,7 +100,7 @@ class TrainFiles:
 
     def _open(self) -> tuple[RunStatus, dict[str, Any]]:
         config = self._config
-        parents = {name: path for name in PARENTS if (path := getattr(config, name)) is not None}
+        parents = {name: path for name in PARENTS if (path := getattr(config, name)) is not None} | own_code(config)
         self._directory = RunDirectory(config.save, "train", config, parents=parents, writes=(CHECKPOINT, BEST))
         return self._directory.status, self._directory.result
 

@@ -1,22 +1,26 @@
 """The network that a phase of training begins with."""
 
 import torch
+from torch import nn
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.errors import ArgumentError, CheckpointError, setting
-from netslim.core.protocols import PrunableModel
+from netslim.core.errors import ArgumentError, CheckpointError, UsageError, setting
+from netslim.core.plugins.references import is_reference, load_reference
+from netslim.core.protocols import PrunableModel, plan_of
 from netslim.core.runs.seeding import seed_torch
-from netslim.data import ImageDataset
+from netslim.data import AnyDataset
 from netslim.models import build, create_model
-from netslim.network import load
+from netslim.models.own import arch_of, own_network
 from netslim.pruning import apply
 from netslim.report.console import say
-from netslim.stages.shared.architectures import fresh_model, is_library
+from netslim.stages.shared.architectures import is_library
+from netslim.stages.shared.networks import arguments_of, load_network, name_of, new_network
 from netslim.stages.train.config import TrainConfig
 from netslim.training.optimizer import momentum_of, set_momentum_
+from netslim.training.optimizers.state import is_sgds, restored_
 
 
-def start_model(config: TrainConfig, dataset: ImageDataset) -> PrunableModel:
+def start_model(config: TrainConfig, dataset: AnyDataset) -> nn.Module:
     """The network in the file of `refine` or `resume`, or a fresh one.
 
     Raises:
@@ -24,22 +28,27 @@ def start_model(config: TrainConfig, dataset: ImageDataset) -> PrunableModel:
         CheckpointError: the file, or a network that is not what the command asks for.
     """
     if config.refine:
-        model = load(config.refine)
-        if model.plan is None and "cfg" not in model.arch.arguments:
+        model = load_network(config.refine, arch=config.arch, arch_args=config.arch_args)
+        if plan_of(model) is None and "cfg" not in arguments_of(model):
             raise ArgumentError("refine", config.refine, "the network in it is not pruned; type `resume` for it")
         if config.reinitialize:
             reinitialize_(model, config.seed)
     elif config.resume:
-        model = load(config.resume)
+        model = load_network(config.resume, arch=config.arch, arch_args=config.arch_args)
     else:
         seed_torch(config.seed, "init")
+        if dataset.num_classes is None and not is_reference(config.arch):
+            raise UsageError(
+                f"{dataset.name} does not say num_classes, the outputs of {config.arch}: return it there, or type "
+                f"`arch='FILE.py:NAME'`"
+            )
         shape = {"num_classes": dataset.num_classes, "in_channels": dataset.in_channels}
-        return fresh_model(config.arch, config.depth, config.stem, **shape)
+        return new_network(config.arch, config.arch_args, config.depth, config.stem, **shape)
     _check(model, config, dataset)
     return model
 
 
-def reinitialize_(model: PrunableModel, seed: int) -> None:
+def reinitialize_(model: nn.Module, seed: int) -> None:
     """Gives a pruned network the weights of a new one of its shape; what its selections choose stays.
 
     They are those that `create_model` draws for this seed with these widths. Where no list of widths can be given (a
@@ -50,8 +59,13 @@ def reinitialize_(model: PrunableModel, seed: int) -> None:
     model.load_state_dict({**_fresh_of_shape(model).state_dict(), **chosen})
 
 
-def _fresh_of_shape(model: PrunableModel) -> PrunableModel:
-    plan, arch = model.plan, model.arch
+def _fresh_of_shape(model: nn.Module) -> nn.Module:
+    plan, arch = plan_of(model), arch_of(model)
+    if arch is not None and is_reference(arch.name):  # it was named on the command line, or it would not be here
+        unpruned = own_network(load_reference("arch", arch.name), arch.arguments)
+        return unpruned if plan is None else apply(unpruned, plan)
+    if arch is None or not isinstance(model, PrunableModel):
+        raise UsageError("`reinitialize=True` needs a network that netslim can build")
     if plan is None:
         return build(arch)
     if plan.traced or is_library(arch.name):
@@ -59,8 +73,8 @@ def _fresh_of_shape(model: PrunableModel) -> PrunableModel:
     return create_model(arch.name, **{**arch.arguments, "cfg": [*model.cfg]})
 
 
-def _check(model: PrunableModel, config: TrainConfig, dataset: ImageDataset) -> None:
-    origin, name, found = config.refine or config.resume, model.arch.name, model.arch.arguments
+def _check(model: nn.Module, config: TrainConfig, dataset: AnyDataset) -> None:
+    origin, name, found = config.refine or config.resume, name_of(model), arguments_of(model)
     for argument, wanted, hint in (
         ("depth", config.depth, f"type {setting('depth', found.get('depth'))}"),
         ("stem", config.stem, f"type {setting('stem', found.get('stem'))}"),
@@ -69,18 +83,30 @@ def _check(model: PrunableModel, config: TrainConfig, dataset: ImageDataset) -> 
     ):
         if wanted is None or found.get(argument) == wanted:
             continue
+        if argument not in found and is_reference(name):  # only its author knows what it takes
+            continue
         if argument not in found:
             here = f" (main.py: type {setting('arch', name)})" if argument == "depth" else ""
             raise CheckpointError(f"{origin} holds a {name}, which has no {argument}: leave `{argument}` out{here}")
         raise CheckpointError(f"{origin} holds a {name} with {argument} {found[argument]}, not {wanted}; {hint}")
 
 
-def take_up_momentum_(config: TrainConfig, model: PrunableModel, optimizer: torch.optim.Optimizer) -> None:
+def take_up_momentum_(config: TrainConfig, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Gives the optimizer the momentum that pruning carried over into the file of `refine`, if it did."""
-    if config.refine is None or config.reinitialize or not config.momentum:
+    if config.refine is None or config.reinitialize:
         return
-    exported = read_checkpoint(config.refine).optimizer
-    momentum = momentum_of(exported, model) if exported else {}
-    if momentum:
+    checkpoint = read_checkpoint(config.refine)
+    exported, there = checkpoint.optimizer or {}, checkpoint.training.get("optimizer", "sgd")
+    if not exported.get("state"):
+        return
+    if there != config.optimizer:
+        say(f"the state of optimizer {there} in {config.refine} is not for {config.optimizer}, which starts anew")
+        return
+    if is_sgds(exported):
+        momentum = momentum_of(exported, model) if config.momentum else {}
+        if not momentum:
+            return
         set_momentum_(optimizer, model, momentum)
-        say(f"going on with the momentum that {config.refine} holds of the channels that stayed")
+    else:
+        restored_(optimizer, model, exported)
+    say(f"going on with the momentum that {config.refine} holds of the channels that stayed")

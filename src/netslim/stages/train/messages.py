@@ -2,12 +2,16 @@
 
 from typing import Any
 
-from netslim.core.processes.distributed import World
-from netslim.core.protocols import PrunableModel
-from netslim.report.tables import percent, size
-from netslim.stages.train.config import TrainConfig
+from torch import nn
 
-BY_ACCURACY, BY_OBJECTIVE = "top-1", "loss + penalty"
+from netslim.core.processes.distributed import World
+from netslim.core.protocols import plan_of
+from netslim.report.tables import percent, size
+from netslim.stages.shared.networks import arguments_of
+from netslim.stages.train.config import TrainConfig
+from netslim.training.tasks.task import Task
+
+BY_OBJECTIVE = "loss + penalty"
 
 
 def processes(config: TrainConfig, world: World) -> str:
@@ -17,18 +21,34 @@ def processes(config: TrainConfig, world: World) -> str:
     return f"; {world.size} processes, BatchNorm over {'all' if config.sync_bn else 'each'}"
 
 
-def arguments(model: PrunableModel) -> str:
+def arguments(model: nn.Module) -> str:
     """What the first line says of the network."""
     cost = f"{size(sum(p.numel() for p in model.parameters()))} parameters"
-    depth = model.arch.arguments.get("depth")
-    return f"({f'depth {depth}, ' if depth is not None else ''}{cost}{', pruned' if model.plan else ''})"
+    depth = arguments_of(model).get("depth")
+    return f"({f'depth {depth}, ' if depth is not None else ''}{cost}{', pruned' if plan_of(model) else ''})"
+
+
+def judged(task: Task, best: float, epoch: int, test: float) -> dict[str, Any]:
+    """What `run.json` says of the metric: of the chosen epoch, and on the test images."""
+    if task.is_top1:
+        return {"best_top1": best, "best_epoch": epoch, "test_top1": test}
+    return {
+        "metric_name": task.metric,
+        "best_metric": best,
+        "best_epoch": epoch,
+        "test_metric": test,
+        "shown": {"label": task.label, "best": task.shown(best), "test": task.shown(test)},
+    }
 
 
 def summary(result: dict[str, Any]) -> str:
     """What the last line says of a finished run."""
-    text = f"best {result['selected_on']} top-1 {percent(result['best_top1'])} in epoch {result['best_epoch']}"
+    shown = result.get("shown")
+    if shown is None:
+        shown = {"label": "top-1", "best": percent(result["best_top1"]), "test": percent(result["test_top1"])}
+    text = f"best {result['selected_on']} {shown['label']} {shown['best']} in epoch {result['best_epoch']}"
     if result["chosen_by"] == BY_OBJECTIVE:
         text = text.removeprefix("best ") + f" (lowest {BY_OBJECTIVE})"
     if result["selected_on"] == "test":
         return text + ", chosen on the test set"
-    return f"{text}, test top-1 {percent(result['test_top1'])}"
+    return f"{text}, test {shown['label']} {shown['test']}"

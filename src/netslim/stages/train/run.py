@@ -6,36 +6,41 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError, InterruptedRunError, LostProcessError, UsageError
+from netslim.core.plugins.references import is_reference, load_reference
 from netslim.core.processes.allocator import keep_freed_memory
-from netslim.core.processes.distributed import World, join
+from netslim.core.processes.distributed import ALONE, World, join
 from netslim.core.runlog import RunStatus
 from netslim.cost import measure
-from netslim.data import Split, TrainBatches, evaluation_batches
-from netslim.network import describe, restore
+from netslim.data import AnySplit, evaluation_batches, train_batches
+from netslim.network import describe
 from netslim.report.console import say
 from netslim.report.progress import TrainingProgress
-from netslim.stages.shared.architectures import fresh_model
-from netslim.stages.shared.datasets import dataset_facts, open_dataset
+from netslim.stages.shared.datasets import dataset_facts, open_any
 from netslim.stages.shared.devices import pick_device
+from netslim.stages.shared.networks import name_of, new_network, open_network
+from netslim.stages.shared.tasks import check_task, task_facts, task_of
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.facts import precision_of, training_facts
+from netslim.stages.train.facts import precision_of, recorded, state_of, training_facts
 from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
 from netslim.stages.train.initial_model import start_model, take_up_momentum_
-from netslim.stages.train.messages import BY_ACCURACY, BY_OBJECTIVE, arguments, processes, summary
+from netslim.stages.train.messages import BY_OBJECTIVE, arguments, judged, processes, summary
+from netslim.stages.train.optimizer_setup import is_own
 from netslim.stages.train.splits import splits_of
-from netslim.stages.train.step_setup import build_step, check_step, graphs_for, open_teacher, recorder_for
-from netslim.training.evaluate import Evaluation, evaluate
+from netslim.stages.train.step_setup import build_step, check_step, check_world, graphs_for, open_teacher, recorder_for
+from netslim.training.evaluate import Evaluation
 from netslim.training.lone_images import least_share
 from netslim.training.loop import StopRequested, Training, TrainState
-from netslim.training.optimizer import export_state, import_state
+from netslim.training.optimizers.state import restored_, saved
 from netslim.training.precision import Precision
 from netslim.training.precision_probe import choose_precision
 from netslim.training.schedule import rate_factor
 from netslim.training.signals import Interrupt
+from netslim.training.tasks.rehearsal import rehearse
+from netslim.training.tasks.task import Found
 
 
 def run(config: TrainConfig) -> dict[str, Any]:
@@ -79,9 +84,12 @@ def check(config: TrainConfig) -> None:
     if config.nesterov and not config.momentum:
         raise UsageError("`nesterov=True` needs momentum: type `momentum=0.9`, or leave `nesterov` out")
     rate_factor(config.schedule, 0, 1, 0.0)
-    if not (config.resume or config.refine):
+    check_task(config)
+    if is_reference(config.arch):
+        load_reference("arch", config.arch)
+    elif not (config.resume or config.refine):
         with torch.device("meta"):  # takes no memory; a wrong depth must not be found after a download
-            fresh_model(config.arch, config.depth, config.stem)
+            new_network(config.arch, config.arch_args, config.depth, config.stem)
 
 
 class Phase:
@@ -99,16 +107,17 @@ class Phase:
         self.files = files
         self.world = world
         self.device = device
-        _check_world(config, world)
-        self.dataset = world.one_after_the_first(lambda: open_dataset(config.dataset, config))
+        check_world(config, world)
+        self.dataset = world.one_after_the_first(lambda: open_any(config.dataset, config))
         self.splits = splits_of(self.dataset, config, device)
         self.facts = dataset_facts(self.dataset, config)
         teacher = open_teacher(config, self.dataset, self.device)
         previous = files.previous()
-        model = restore(previous, config.save / CHECKPOINT) if previous else start_model(config, self.dataset)
+        model = self._opened(previous, CHECKPOINT) if previous else start_model(config, self.dataset)
         self.model = model.to(self.device)
+        self.task = task_of(config, self.dataset, label_smoothing=config.label_smoothing, device=device)
         self.world = world = dataclasses.replace(world, least=self._least())
-        self.batches = TrainBatches(
+        self.batches = train_batches(
             self.splits.train,
             self.dataset,
             batch_size=config.batch_size,
@@ -117,11 +126,16 @@ class Phase:
             share=functools.partial(world.share, parts=config.accumulate),
             least=world.least * world.size,
         )
+        if is_own(config):
+            rehearse(self.task, self.model, self._first_batch())
         self.precision = self._precision()
         self.precision.arrange_(self.model)
         self.graphs = graphs_for(config, self.precision, device, world)
         given = self.model, self.precision, self.dataset, teacher
-        self.step = build_step(config, *given, world=world, graphs=self.graphs, first_batch=self._first_batch)
+        objective = self.task.objective
+        self.step = build_step(
+            config, *given, objective=objective, world=world, graphs=self.graphs, first_batch=self._first_batch
+        )
         self.state = TrainState(epoch=config.start_epoch)
         if previous:
             self._restore_state(previous)
@@ -132,14 +146,14 @@ class Phase:
     def chosen_by(self) -> str:
         """What makes an epoch the best. The scripts, which choose on the test set, keep the original's rule."""
         sparse = self.config.sparsity_regularization and self.config.select_on == "val"
-        return BY_OBJECTIVE if sparse else BY_ACCURACY
+        return BY_OBJECTIVE if sparse else self.task.label
 
     def run(self) -> dict[str, Any]:
         """Trains to the end and records the result."""
         self.files.begin(self.state.epoch)
         config = self.config
         say(
-            f"training {self.model.arch.name} {arguments(self.model)} on {self.dataset.name}: "
+            f"training {name_of(self.model)} {arguments(self.model)} on {self.dataset.name}: "
             f"{len(self.splits.train):,} images, {config.select_on} set of {len(self.splits.select):,} chooses the "
             f"model; {self.precision} on {self.device}{', steps recorded' if self.graphs else ''}"
             f"{processes(config, self.world)}"
@@ -152,6 +166,9 @@ class Phase:
                     log_interval=config.log_interval,
                     selected_on=config.select_on,
                     sparse=config.sparsity_regularization,
+                    label=self.task.label,
+                    shown=self.task.shown,
+                    workers=is_reference(config.dataset),
                 )
             )
             try:
@@ -178,35 +195,36 @@ class Phase:
             stop=lambda: self.world.largest(interrupt.signal or 0) > 0,  # all stop after the same batch
             save=self._save,
             reporter=reporter,
+            task=self.task,
             state=self.state,
         )
         return training
 
-    def _evaluate(self, split: Split, training: Training | None = None) -> Evaluation:
+    def _evaluate(self, split: AnySplit, training: Training | None = None) -> Evaluation | Found:
+        world = ALONE if self.task.sees_everything else self.world
         self.world.copy_first_(self.model.buffers())
         batches = evaluation_batches(
             split,
             self.dataset,
             batch_size=self.config.test_batch_size,
             device=self.device,
-            share=self.world.share,
+            share=world.share,
         )
         if training is None:
-            return evaluate(self.model, batches, world=self.world)
-        return evaluate(self.model, batches, between=training.check_stop, world=self.world, graphs=self.graphs)
+            return self.task.evaluate(self.model, batches, world=world)
+        between = training.check_stop
+        return self.task.evaluate(self.model, batches, between=between, world=world, graphs=self.graphs)
 
     def _finish(self) -> dict[str, Any]:
-        self.model = restore(self.files.best(), self.config.save / BEST).to(self.device)
+        self.model = self._opened(self.files.best(), BEST).to(self.device)
         on_test = self.config.select_on == "test"
-        test_top1 = self.state.best if on_test else self._evaluate(self.splits.test).top1
-        cost = measure(self.model, torch.zeros(1, *self.splits.test.images.shape[1:], device=self.device))
+        test = self.state.best if on_test else self._evaluate(self.splits.test).value
+        cost = measure(self.model, self._image().to(self.device))
         result = {
             "file": str(self.config.save / BEST),
             "selected_on": self.config.select_on,
             "chosen_by": self.chosen_by,
-            "best_top1": self.state.best,
-            "best_epoch": self.state.best_epoch,
-            "test_top1": test_top1,
+            **judged(self.task, self.state.best, self.state.best_epoch, test),
             "epochs": self.state.epoch,
             "params": cost.params,
             "macs": cost.macs,
@@ -219,22 +237,34 @@ class Phase:
 
     def _least(self) -> int:
         """Images that every process needs of every part of a batch."""
-        example = torch.empty(1, *self.splits.train.images.shape[1:])
         sizes = self.config.batch_size, len(self.splits.train)
-        return least_share(self.model, example, self.world, sizes, self.config.accumulate)
+        return least_share(self.model, self._image(), self.world, sizes, self.config.accumulate)
+
+    def _image(self) -> Tensor:
+        return torch.zeros(1, self.dataset.in_channels, *self.dataset.image_size)
+
+    def _opened(self, checkpoint: Checkpoint, name: str) -> nn.Module:
+        return open_network(checkpoint, self.config.save / name, self.config.arch, self.config.arch_args)
 
     def _precision(self) -> Precision:
         """Chosen once per run: a continued run must not choose another one."""
 
         def choose() -> tuple[str, bool]:
             recorder = recorder_for(self.config, self.device, self.world)
-            found = choose_precision(self.config.precision, self.model, *self._first_batch(), recorder)
+            found = choose_precision(
+                self.config.precision,
+                self.model,
+                *self._first_batch(),
+                recorder,
+                objective=self.task.objective,
+                any_layout=not is_reference(name_of(self.model)),
+            )
             return found.name, found.channels_last
 
         recorded = self.files.remember("precision", choose, default=("fp32", False))
         return precision_of(recorded, self.config.save)
 
-    def _first_batch(self) -> tuple[Tensor, Tensor]:
+    def _first_batch(self) -> tuple[Tensor, Any]:
         return next(iter(self.batches.epoch(0)))
 
     def _save(self, state: TrainState, row: dict[str, Any] | None, best: bool) -> None:
@@ -243,48 +273,27 @@ class Phase:
     def _checkpoint(self, state: TrainState, momentum: bool) -> Checkpoint:
         checkpoint = describe(self.model)
         checkpoint.epoch = state.epoch
-        checkpoint.best_prec1 = state.best
+        checkpoint.best_prec1 = state.best if self.task.is_top1 else 0.0
+        checkpoint.task = task_facts(self.task, state.best)
         checkpoint.dataset = self.facts
         checkpoint.training = {
             "selected_on": self.config.select_on,
             "chosen_by": self.chosen_by,
             "precision": str(self.precision),
-            "best_epoch": state.best_epoch,
-            "objective": state.objective,
-            "batch": state.batch,
-            "loss_sum": state.loss_sum,
-            "correct": state.correct,
-            "images": state.images,
-            "rng": state.rng,
+            **recorded(state),
             "scaler": self.step.scaler.state_dict(),
         }
-        checkpoint.optimizer = export_state(self.step.optimizer, self.model, momentum=momentum)
+        if self.config.optimizer != "sgd":
+            checkpoint.training["optimizer"] = self.config.optimizer
+        checkpoint.optimizer = saved(self.step.optimizer, self.model, momentum=momentum)
         return checkpoint
 
     def _restore_state(self, checkpoint: Checkpoint) -> None:
         path = self.config.save / CHECKPOINT
         if checkpoint.optimizer is None:
             raise CheckpointError(f"{path} has no optimizer state; give another `save`")
-        saved = training_facts(checkpoint, path)
-        import_state(self.step.optimizer, self.model, checkpoint.optimizer)
-        self.step.scaler.load_state_dict(saved.scaler)
-        self.state = TrainState(
-            epoch=checkpoint.epoch,
-            batch=saved.batch,
-            loss_sum=saved.loss_sum,
-            correct=saved.correct,
-            images=saved.images,
-            best=checkpoint.best_prec1,
-            best_epoch=saved.best_epoch,
-            objective=saved.objective,
-            rng=saved.rng,
-        )
+        facts = training_facts(checkpoint, path)
+        restored_(self.step.optimizer, self.model, checkpoint.optimizer)
+        self.step.scaler.load_state_dict(facts.scaler)
+        self.state = state_of(checkpoint, facts)
         say(f"going on with {path}: epoch {self.state.epoch + 1}, batch {self.state.batch + 1}")
-
-
-def _check_world(config: TrainConfig, world: World) -> None:
-    if config.batch_size < world.size * config.accumulate:
-        raise UsageError(
-            f"`batch_size={config.batch_size}` has no image for each of {world.size} processes in each of "
-            f"{config.accumulate} parts: type `batch_size={world.size * config.accumulate}` or more"
-        )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from netslim.data import ImageDataset, Split, split_validation
+from netslim.data import AnyDataset, AnySplit, choosing_parts
 from netslim.stages.train.config import TrainConfig
 
 
@@ -12,14 +12,14 @@ from netslim.stages.train.config import TrainConfig
 class Splits:
     """What is trained on, what chooses the model, and what is only looked at once at the end."""
 
-    train: Split
-    select: Split
-    test: Split
+    train: AnySplit
+    select: AnySplit
+    test: AnySplit
 
 
-def splits_of(dataset: ImageDataset, config: TrainConfig, device: torch.device) -> Splits:
+def splits_of(dataset: AnyDataset, config: TrainConfig, device: torch.device) -> Splits:
     """The splits; what every epoch is judged on is on the device."""
     if config.select_on == "test":
         return Splits(train=dataset.train, select=dataset.test.on(device), test=dataset.test)
-    train, val = split_validation(dataset.train, config.val_share, config.seed)
+    train, val = choosing_parts(dataset, config.val_share, config.seed)
     return Splits(train=train, select=val.on(device), test=dataset.test)

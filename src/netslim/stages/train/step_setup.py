@@ -10,21 +10,21 @@ from torch import Tensor, nn
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError, UsageError, either, setting, unknown_name
 from netslim.core.processes.distributed import ALONE, World
-from netslim.core.protocols import PrunableModel
-from netslim.data import ImageDataset
-from netslim.network import restore
+from netslim.data import AnyDataset
 from netslim.pruning.freed_macs import freed_macs
 from netslim.report.console import say
 from netslim.stages.shared.datasets import dataset_name
+from netslim.stages.shared.networks import open_network
 from netslim.stages.shared.plugins import PENALTIES as PENALTY_KIND
 from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.optimizer_setup import build_optimizer, check_optimizer, is_own
 from netslim.training.cuda_graphs import CudaRecorder, Graphs, Recorder
 from netslim.training.distillation import Teacher
-from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import PENALTIES, Penalty, PenaltyOptions, no_penalty
 from netslim.training.penalties.strength import check_schedule
 from netslim.training.precision import Precision
 from netslim.training.step import TrainStep, compiled_for
+from netslim.training.tasks.objective import Classification, Objective
 
 WEIGHTS = ("equal", "macs")
 CAPTURES = ("auto", "off", "graphs", "compile")
@@ -46,19 +46,23 @@ def check_step(config: TrainConfig) -> None:
         own = [option.name for options in PENALTY_KIND.options().values() for option in options]
         config.refuse([*OF_PENALTY, *own], "there is no penalty: type `sparsity_regularization=True` with it")
     _refuse_options_of_others(config)
+    check_optimizer(config)
+    if config.teacher is not None and (config.loss, config.metric) != ("cross_entropy", "accuracy"):
+        raise UsageError("a `teacher` speaks of classes: it goes with `loss='cross_entropy'` and `metric='accuracy'`")
     if config.teacher is None:
         config.refuse(OF_TEACHER, "there is no teacher: type `teacher=FILE` with it")
     elif config.teacher.resolve().parent == config.save.resolve():
         raise UsageError(f"{setting('teacher', config.teacher)} is a file that this run writes; give another `save`")
 
 
-def build_step(
+def build_step(  # noqa: PLR0913 - all that was worked out
     config: TrainConfig,
-    model: PrunableModel,
+    model: nn.Module,
     precision: Precision,
-    dataset: ImageDataset,
+    dataset: AnyDataset,
     teacher: Teacher | None = None,
     *,
+    objective: Objective | None = None,
     world: World = ALONE,
     graphs: Graphs | None = None,
     first_batch: Callable[[], tuple[Tensor, Tensor]] | None = None,
@@ -71,26 +75,21 @@ def build_step(
         precision: of the training.
         dataset: what it is trained on.
         teacher: see `open_teacher`.
+        objective: the loss; cross-entropy if it is left out.
         world: the processes that train.
         graphs: see `graphs_for`.
         first_batch: makes a batch as in training, for the compiler, which looks at its shape; None: nothing is
             compiled. If the network can't be compiled, this is said in one line.
     """
-    optimizer = build_sgd(
-        model,
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.nesterov,
-        scale_decay=decays_scales(config),
-    )
+    penalty = _penalty(config, model, dataset)
+    optimizer = build_optimizer(config, model, penalty)
     make = functools.partial(
         TrainStep,
         model,
         optimizer,
         precision=precision,
-        penalty=_penalty(config, model, dataset),
-        label_smoothing=config.label_smoothing,
+        penalty=penalty,
+        objective=objective or Classification(config.label_smoothing),
         clip_grad_norm=config.clip_grad_norm,
         accumulate=config.accumulate,
         teacher=teacher,
@@ -108,11 +107,12 @@ def graphs_for(config: TrainConfig, precision: Precision, device: torch.device, 
 
     What is asked for and can't be is said in one line; so is what fails later.
     """
-    if config.capture == "off" or (config.capture == "auto" and device.type == "cpu"):
+    if config.capture == "off" or (config.capture == "auto" and (device.type == "cpu" or is_own(config))):
         return None
     fp16 = precision.dtype == torch.float16
     looks = "in fp16 the host looks at every step's gradients; type `precision='bf16'`" if fp16 else ""
-    if reason := _unrecordable(device, world) or looks:
+    own = "code of your own may look at values, and only SGD's state can be recorded" if is_own(config) else ""
+    if reason := _unrecordable(device, world) or looks or own:
         say(f"graphs are off: {reason}")
         return None
     return Graphs(CudaRecorder(device), say)
@@ -120,19 +120,12 @@ def graphs_for(config: TrainConfig, precision: Precision, device: torch.device, 
 
 def recorder_for(config: TrainConfig, device: torch.device, world: World) -> Callable[[], Recorder] | None:
     """What makes a recorder for a run whose steps will be recorded, or None."""
-    if config.capture == "off" or _unrecordable(device, world):
+    if config.capture == "off" or is_own(config) or _unrecordable(device, world):
         return None
     return lambda: CudaRecorder(device)
 
 
-def decays_scales(config: TrainConfig) -> bool:
-    """Whether weight decay is on BatchNorm scales, too: as in the original, unless the penalty is another one."""
-    if config.scale_decay is not None:
-        return config.scale_decay
-    return not config.sparsity_regularization or PENALTIES.get(config.penalty).decays_scales
-
-
-def open_teacher(config: TrainConfig, dataset: ImageDataset, device: torch.device) -> Teacher | None:
+def open_teacher(config: TrainConfig, dataset: AnyDataset, device: torch.device) -> Teacher | None:
     """The network in the file of `teacher`, or None.
 
     Raises:
@@ -142,12 +135,12 @@ def open_teacher(config: TrainConfig, dataset: ImageDataset, device: torch.devic
         return None
     checkpoint = read_checkpoint(config.teacher)
     names = (checkpoint.dataset or {}).get("class_names")
-    if names is not None and tuple(names) != tuple(dataset.class_names):
+    if names and tuple(names) != tuple(dataset.class_names):
         raise CheckpointError(
             f"{setting('teacher', config.teacher)}: its network was trained on the classes of "
             f"{dataset_name(checkpoint)}, not those of {dataset.name}; give one that was trained on {dataset.name}"
         )
-    model = restore(checkpoint, config.teacher).to(device).eval()
+    model = open_network(checkpoint, config.teacher, config.arch, config.arch_args).to(device).eval()
     _check_teacher(model, config.teacher, dataset, device)
     return Teacher(model, weight=config.teacher_weight, temperature=config.temperature)
 
@@ -172,7 +165,7 @@ def _compiled(
     return step
 
 
-def _penalty(config: TrainConfig, model: PrunableModel, dataset: ImageDataset) -> Penalty:
+def _penalty(config: TrainConfig, model: nn.Module, dataset: AnyDataset) -> Penalty:
     if not config.sparsity_regularization:
         return no_penalty(model)
     shape = (1, dataset.in_channels, *dataset.image_size)
@@ -185,7 +178,7 @@ def _penalty(config: TrainConfig, model: PrunableModel, dataset: ImageDataset) -
     return PENALTIES.get(config.penalty).build(model, config.s, options)
 
 
-def _check_teacher(model: nn.Module, path: Path, dataset: ImageDataset, device: torch.device) -> None:
+def _check_teacher(model: nn.Module, path: Path, dataset: AnyDataset, device: torch.device) -> None:
     images = torch.zeros(1, dataset.in_channels, *dataset.image_size, device=device)
     try:
         with torch.no_grad():
@@ -195,7 +188,7 @@ def _check_teacher(model: nn.Module, path: Path, dataset: ImageDataset, device: 
         raise CheckpointError(
             f"{setting('teacher', path)}: its network can't take the images of {dataset.name} ({shape}): {reason}"
         ) from error
-    if classes != dataset.num_classes:
+    if dataset.num_classes is not None and classes != dataset.num_classes:
         raise CheckpointError(
             f"{setting('teacher', path)}: its network knows {classes} classes, {dataset.name} has "
             f"{dataset.num_classes}; give one that was trained on {dataset.name}"
@@ -207,3 +200,12 @@ def _refuse_options_of_others(config: TrainConfig) -> None:
         if owner != config.penalty:
             names = [option.name for option in own]
             config.refuse(names, f"penalty {config.penalty} has none: type {setting('penalty', owner)} with it")
+
+
+def check_world(config: TrainConfig, world: World) -> None:
+    """Raises UsageError if a batch has too few images for the processes."""
+    if config.batch_size < world.size * config.accumulate:
+        raise UsageError(
+            f"`batch_size={config.batch_size}` has no image for each of {world.size} processes in each of "
+            f"{config.accumulate} parts: type `batch_size={world.size * config.accumulate}` or more"
+        )

@@ -1,6 +1,6 @@
 """Keypoints: a U-Net points at the three corners of a triangle.
 
-python examples/keypoints.py [--steps N] [--onnx FILE]
+python examples/tasks/keypoints.py [--steps N] [--onnx FILE]
 """
 
 import argparse

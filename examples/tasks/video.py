@@ -1,6 +1,6 @@
 """Video: torchvision's r3d_18 tells which way a square moves.
 
-python examples/video.py [--steps N] [--onnx FILE]
+python examples/tasks/video.py [--steps N] [--onnx FILE]
 """
 
 import argparse

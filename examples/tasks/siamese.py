@@ -1,6 +1,6 @@
 """A Siamese network: one network looks at two images, and says whether they show the same kind of shape.
 
-python examples/siamese.py [--steps N] [--onnx FILE]
+python examples/tasks/siamese.py [--steps N] [--onnx FILE]
 """
 
 import argparse

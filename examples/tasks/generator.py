@@ -1,6 +1,6 @@
 """A generator: transposed convolutions draw a shape from six numbers.
 
-python examples/generator.py [--steps N] [--onnx FILE]
+python examples/tasks/generator.py [--steps N] [--onnx FILE]
 """
 
 import argparse

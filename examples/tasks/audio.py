@@ -1,6 +1,6 @@
 """One-dimensional audio: convolutions over a waveform, and a GRU that reads what they give.
 
-python examples/audio.py [--steps N] [--onnx FILE]
+python examples/tasks/audio.py [--steps N] [--onnx FILE]
 """
 
 import argparse

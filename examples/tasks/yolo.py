@@ -1,6 +1,6 @@
 """A YOLO-like detector (C2f, SPPF, decoupled head) written here, pruned as it is: no block is rewritten for it.
 
-python examples/yolo.py [--steps N] [--onnx FILE]
+python examples/tasks/yolo.py [--steps N] [--onnx FILE]
 """
 
 import argparse

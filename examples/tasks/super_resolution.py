@@ -1,6 +1,6 @@
 """Super-resolution without BatchNorm: channels are scored by their filters' size.
 
-python examples/super_resolution.py [--steps N] [--onnx FILE]
+python examples/tasks/super_resolution.py [--steps N] [--onnx FILE]
 """
 
 import argparse

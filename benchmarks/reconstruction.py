@@ -1,0 +1,156 @@
+"""What is left of a public network's accuracy right after a pruning, without labels or training -> results/reconstruction.csv.
+
+    python benchmarks/reconstruction.py --weights resnet20-12fca82f.th --images cifar10-jpeg
+
+The network is a CIFAR ResNet of He et al. 2016 with shortcuts of option A, in a file of akamaster's pytorch_resnet_cifar10. Its
+BatchNorm statistics are measured on the images first. Channels go by `taylor` (512 images with labels) or `l2_norm` (none), and
+the small network is judged on all test images: as it was cut; repaired (constants absorbed, statistics measured); and with its
+layers fitted to the large one's on the same 512 images. A row per network, criterion, share of channels and seed, which draws
+the images; the same command goes on where it was cut off.
+"""
+
+import argparse
+import copy
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision import datasets
+from torchvision.transforms import v2
+
+import netslim
+from table import rows_of_these_versions, write_rows
+
+CUTS = (("taylor", 0.2), ("taylor", 0.3), ("taylor", 0.4), ("l2_norm", 0.2), ("l2_norm", 0.4))
+SEEDS = (1, 2, 3)
+IMAGES = 512
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what the public networks were trained with
+Row = dict[str, Any]
+Batches = list[tuple[Tensor, Tensor]]
+
+
+class Block(nn.Module):
+    """Two convolutions around a shortcut without weights."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.padding = (outputs - inputs) // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.padding:
+            x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.padding, self.padding))
+        return F.relu(y + x)
+
+
+class ResNet(nn.Module):
+    """ResNet-20, 32, 44, 56 or 110 by the number of blocks per stage."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+        widths = [16, 16, 32, 64]
+        for stage in (1, 2, 3):
+            first = Block(widths[stage - 1], widths[stage], 1 if stage == 1 else 2)
+            rest = [Block(widths[stage], widths[stage], 1) for _ in range(blocks - 1)]
+            setattr(self, f"layer{stage}", nn.Sequential(first, *rest))
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.linear(x.mean((2, 3)))
+
+
+def public_network(path: Path) -> ResNet:
+    """The network in a file; its depth is in the names."""
+    state = {name.removeprefix("module."): tensor for name, tensor in _state(path).items()}
+    model = ResNet(1 + max(int(name.split(".")[1]) for name in state if name.startswith("layer1.")))
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    return found
+
+
+def batches_of(folder: Path, count: int | None, seed: int) -> Batches:
+    """Normalised images and their classes; some at random, or all."""
+    transform = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
+    images = datasets.ImageFolder(folder, transform)
+    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count].tolist()
+    pairs = [images[number] for number in chosen]
+    stacked, labels = torch.stack([image for image, _ in pairs]), torch.tensor([label for _, label in pairs])
+    return [*zip(stacked.split(128), labels.split(128), strict=True)]
+
+
+def top1(model: nn.Module, test: Batches) -> float:
+    """Share of the test images that are recognised."""
+    return round(netslim.evaluate(model, test).top1, 4)
+
+
+def measured(
+    name: str, model: nn.Module, criterion: str, share: float, seed: int, train: Batches, test: Batches
+) -> Row:
+    """One row."""
+    example = train[0][0][:1]
+    plan = netslim.plan(
+        model, example, percent=share, criterion=criterion, batches=train if criterion == "taylor" else None
+    )
+    cut = netslim.apply(model, plan)
+    repaired, fitted = copy.deepcopy(cut), copy.deepcopy(cut)
+    netslim.repair_(repaired, model, train)
+    start = time.perf_counter()
+    done = netslim.repair_(fitted, model, train, reconstruct=True)
+    seconds = time.perf_counter() - start
+    assert done.reconstruction is not None
+    return {
+        "network": name,
+        "data": "cifar10-jpeg",
+        "criterion": criterion,
+        "share": share,
+        "seed": seed,
+        "images": sum(len(images) for images, _ in train),
+        "macs": round(plan.after.macs / plan.before.macs, 4),
+        "params": round(plan.after.params / plan.before.params, 4),
+        "top1_dense": top1(model, test),
+        "top1_cut": top1(cut, test),
+        "top1_repaired": top1(repaired, test),
+        "top1_reconstructed": top1(fitted, test),
+        "outputs_lack_before": done.reconstruction.before,
+        "outputs_lack_after": done.reconstruction.after,
+        "seconds": seconds,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, nargs="+", required=True)
+    parser.add_argument("--images", type=Path, default=Path("cifar10-jpeg"))
+    parser.add_argument("--out", type=Path, default=Path("results/reconstruction.csv"))
+    arguments = parser.parse_args()
+    rows: list[Row] = rows_of_these_versions(arguments.out)
+    done = {(row["network"], row["criterion"], float(row["share"]), int(row["seed"])) for row in rows}
+    test = batches_of(arguments.images / "test", None, 0)
+    for seed in SEEDS:
+        train = batches_of(arguments.images / "train", IMAGES, seed)
+        for path in arguments.weights:
+            name, model = path.stem.partition("-")[0], public_network(path)
+            netslim.recalibrate_(model, train)
+            for criterion, share in CUTS:
+                if (name, criterion, share, seed) not in done:
+                    rows.append(measured(name, model, criterion, share, seed, train, test))
+                    write_rows(arguments.out, rows, show=False)
+                    print({key: rows[-1][key] for key in list(rows[-1])[:15]}, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Batches of a user's own data sets, loaded by torch's DataLoader.
+
+What a sample draws at random (its augmentation) is keyed on (seed, epoch, index), as that of netslim's own data sets:
+it depends neither on the number of workers nor on where a run was resumed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from netslim.core.errors import UserCodeError
+from netslim.core.networks.trees import on_device
+from netslim.core.plugins.references import user_code
+from netslim.core.runs.seeding import derive_seed
+from netslim.data.own.user_data import LoadedSplit, UserDataset
+from netslim.data.resident import BatchCounts, Share
+
+Batch = tuple[Any, Any]
+
+
+class LoadedBatches(BatchCounts):
+    """The training samples in a new order every epoch; the counterpart of `TrainBatches`, with the same arguments."""
+
+    def __init__(
+        self,
+        split: LoadedSplit,
+        dataset: UserDataset,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        share: Share | None = None,
+        least: int = 1,
+    ) -> None:
+        super().__init__(len(split), batch_size, least)
+        self._split = split
+        self._dataset = dataset
+        self._seed = seed
+        self._device = device
+        self._share = share
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from batch number `start` on, on the device."""
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, epoch, "draws"))
+        order = torch.randperm(len(self._split), generator=generator)
+        wanted = [order[i * self._batch_size :][: self.count(i)] for i in range(start, len(self))]
+        return _loaded(self._split, self._dataset, wanted, self._share, (self._seed, epoch), self._device)
+
+
+def loaded_in_order(
+    split: LoadedSplit,
+    dataset: UserDataset,
+    *,
+    batch_size: int,
+    device: torch.device | str,
+    share: Share | None = None,
+) -> Iterator[Batch]:
+    """The samples in order, on the device; what they draw at random is the same every time."""
+    wanted = torch.split(torch.arange(len(split)), batch_size)
+    return _loaded(split, dataset, wanted, share, ("in order",), device)
+
+
+class _Keyed:
+    """A split whose samples draw their random numbers from a key and their index. Runs in the workers."""
+
+    def __init__(self, split: LoadedSplit, key: tuple[int | str, ...], name: str) -> None:
+        self._split = split
+        self._key = key
+        self._name = name
+
+    def __getitem__(self, position: int) -> Any:
+        index = int(self._split.indices[position])
+        with user_code(f"{self._name}, sample {index}"), _drawing(derive_seed(*self._key, index)):
+            return self._split.dataset[index]
+
+
+@contextmanager
+def _drawing(seed: int) -> Iterator[None]:
+    """Inside, the three global generators that transforms draw from start from a seed; after, they are as before."""
+    before, old, older = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    torch.default_generator.manual_seed(seed)  # of the CPU alone
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
+        np.random.set_state(old)
+        random.setstate(older)
+
+
+def _loaded(
+    split: LoadedSplit,
+    dataset: UserDataset,
+    wanted: Sequence[Tensor],
+    share: Share | None,
+    key: tuple[int | str, ...],
+    device: torch.device | str,
+) -> Iterator[Batch]:
+    rows = [mine for chosen in wanted if (mine := (share(chosen) if share else chosen).tolist())]
+    forked = dataset.workers > 0 and "fork" in multiprocessing.get_all_start_methods()
+    loader: DataLoader[Any] = DataLoader(
+        _Keyed(split, key, dataset.name),  # type: ignore[arg-type]
+        batch_sampler=rows,
+        num_workers=dataset.workers,
+        collate_fn=dataset.collate,
+        worker_init_fn=_quiet if dataset.workers else None,
+        generator=torch.Generator().manual_seed(0),
+        pin_memory=torch.device(device).type == "cuda",
+        multiprocessing_context="fork" if forked else None,  # the user's module has a name in this process alone
+    )
+    for batch in _one_line_errors(iter(loader), dataset.name):
+        if not isinstance(batch, tuple | list) or len(batch) != 2 or not isinstance(batch[0], Tensor):
+            raise UserCodeError(f"{dataset.name}: collate gives a {type(batch).__name__}, not (images, labels)")
+        yield on_device(batch[0], device), on_device(batch[1], device)
+
+
+def _one_line_errors(batches: Iterator[Any], name: str) -> Iterator[Any]:
+    """torch wraps what a worker raises in its whole traceback; a user wants the last line."""
+    while True:
+        try:
+            with user_code(f"{name}, a batch"):  # what torch's collation says of samples that don't go together
+                batch = next(batches, None)
+        except UserCodeError as error:
+            lines = str(error).strip().splitlines()
+            raise UserCodeError(lines[-1].partition("UserCodeError: ")[2] or lines[-1]) from error
+        if batch is None:
+            return
+        yield batch
+
+
+def _quiet(_: int) -> None:
+    """In a worker: Ctrl-C is the main process's to answer, which ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

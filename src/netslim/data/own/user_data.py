@@ -1,0 +1,193 @@
+"""Data sets of the user's own: any torch data sets of (image, label), from a function that the user names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from netslim.core.errors import ArgumentError, DataError, one_of
+from netslim.core.plugins.references import UserObject, user_code
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class UserData:
+    """What a function of the user's own returns for `--dataset`; a dictionary or tuple of the same will do.
+
+    A data set has `len(...)` and gives (image, label) by index: the image is a float tensor (C, H, W) that is
+    normalised already, and a label whatever the loss takes. All images of a batch have one size.
+
+    >>> import torch, netslim
+    >>> def noise(seed=1):
+    ...     parts = (torch.utils.data.TensorDataset(torch.randn(9, 3, 8, 8), torch.arange(9) % 3) for _ in range(3))
+    ...     return netslim.UserData(*parts, class_names=("a", "b", "c"), class_weights=(1, 1, 2))
+    >>> len(noise().train), noise().val[4][1]
+    (9, tensor(1))
+
+    Attributes:
+        train: what is trained on, with its augmentation.
+        val: what chooses the model; None: a part of `train`, held out at random.
+        test: what is only measured.
+        num_classes: what netslim's own architectures need to know; their outputs.
+        class_names: in the order of the labels.
+        class_weights: a factor per class: of cross_entropy, and of the positives of bce_with_logits.
+        collate: makes a batch of a list of (image, label); None: torch's.
+    """
+
+    train: Any
+    val: Any
+    test: Any
+    num_classes: int | None = None
+    class_names: Sequence[str] | None = None
+    class_weights: Any = None
+    collate: Callable[[list[Any]], Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedSplit:
+    """A part of a user's data set, of which single samples are asked.
+
+    Attributes:
+        dataset: gives (image, label) by index.
+        indices: which of its samples, int64 (N,).
+    """
+
+    dataset: Any
+    indices: Tensor
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def part(self, chosen: Tensor | slice) -> LoadedSplit:
+        """Some of the samples: by index, by a bool mask, or a slice of them."""
+        return LoadedSplit(self.dataset, self.indices[chosen])
+
+    def on(self, device: torch.device | str) -> LoadedSplit:  # noqa: ARG002
+        """The same: batches are made on the host."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UserDataset:
+    """A data set of the user's own, opened; the counterpart of `ImageDataset`.
+
+    Attributes:
+        name: the reference to the function.
+        train, val, test: its parts; `val` is None where some of `train` are to be held out.
+        image_shape: of the first image (C, H, W).
+        label: of the first sample.
+        num_classes, class_names, class_weights, collate: see `UserData`.
+        workers: processes that load samples.
+        sha256: of the file that the function is in.
+    """
+
+    name: str
+    train: LoadedSplit
+    val: LoadedSplit | None
+    test: LoadedSplit
+    image_shape: tuple[int, int, int]
+    label: Any
+    num_classes: int | None
+    class_names: tuple[str, ...]
+    class_weights: Tensor | None
+    collate: Callable[[list[Any]], Any] | None
+    workers: int = 0
+    sha256: str | None = None
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of an image."""
+        return self.image_shape[0]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the first image."""
+        return self.image_shape[1:]
+
+    @property
+    def has_class_numbers(self) -> bool:
+        """Whether a label is one whole number: which class the image is of."""
+        if isinstance(self.label, Tensor):
+            return self.label.ndim == 0 and not (self.label.is_floating_point() or self.label.dtype == torch.bool)
+        return isinstance(self.label, int) and not isinstance(self.label, bool)
+
+
+def open_user_data(own: UserObject, offered: Mapping[str, Any], workers: int = 0) -> UserDataset:
+    """The data set that the user's function gives.
+
+    Args:
+        own: the function, or the `UserData` itself.
+        offered: what it is called with, as far as it has parameters for it: `data_dir`, `image_size`, `seed`.
+        workers: processes that load samples.
+
+    Raises:
+        ArgumentError: it gives something else.
+        DataError: a part has no length, is empty, or gives no (image, label).
+        UserCodeError: the user's code raises something.
+    """
+    if offered.get("image_size") is not None and "image_size" not in own.taken(offered):
+        raise ArgumentError("image_size", offered["image_size"], f"{own.reference} has no parameter image_size")
+    given = own.call_with(offered) if callable(own.value) else own.value
+    data = _user_data(own, given)
+    parts = {name: _split(own, name, getattr(data, name)) for name in PARTS}
+    train, test = parts["train"], parts["test"]
+    if train is None or test is None:
+        raise own.wrong(given, "the parts train and test (val may be None: some of train are held out)")
+    image, label = _first_sample(own, train)
+    names = data.class_names or getattr(data.train, "classes", None) or ()
+    weights = None if data.class_weights is None else torch.as_tensor(data.class_weights, dtype=torch.float32)
+    return UserDataset(
+        name=own.reference,
+        train=train,
+        val=parts["val"],
+        test=test,
+        image_shape=(image.shape[0], image.shape[1], image.shape[2]),
+        label=label,
+        num_classes=data.num_classes or len(names) or (len(weights) if weights is not None else None),
+        class_names=tuple(map(str, names)),
+        class_weights=weights,
+        collate=data.collate,
+        workers=workers,
+        sha256=own.sha256,
+    )
+
+
+def _user_data(own: UserObject, given: Any) -> UserData:
+    if isinstance(given, UserData):
+        return given
+    if isinstance(given, tuple) and len(given) == len(PARTS):
+        return UserData(*given)
+    known = [field.name for field in dataclasses.fields(UserData)]
+    if isinstance(given, Mapping) and {"train", "test"} <= given.keys() <= set(known):
+        return UserData(**{"val": None, **given})
+    raise own.wrong(given, f"netslim.UserData, (train, val, test), or a dict of some of {one_of(known)}")
+
+
+def _split(own: UserObject, name: str, dataset: Any) -> LoadedSplit | None:
+    if dataset is None:
+        return None
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        raise DataError(f"{own.reference}: {name} is a {type(dataset).__name__}, which has no length and samples")
+    with user_code(f"{own.reference}, len({name})"):
+        count = len(dataset)
+    if not count:
+        raise DataError(f"{own.reference}: {name} has no samples")
+    return LoadedSplit(dataset, torch.arange(count))
+
+
+def _first_sample(own: UserObject, split: LoadedSplit) -> tuple[Tensor, Any]:
+    with user_code(f"{own.reference}, train[0]"):
+        sample = split.dataset[0]
+    if not isinstance(sample, tuple | list) or len(sample) != 2:
+        raise DataError(f"{own.reference}: train[0] is a {type(sample).__name__}, not (image, label)")
+    image, label = sample
+    if not (isinstance(image, Tensor) and image.is_floating_point() and image.ndim == 3):
+        found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else f"a {type(image).__name__}"
+        raise DataError(f"{own.reference}: the image of train[0] is {found}, not a float tensor (C, H, W)")
+    return image, label

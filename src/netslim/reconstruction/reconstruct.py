@@ -1,0 +1,114 @@
+"""Layer by layer, the weights for which a small network gives again what the large one gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from netslim.core.errors import DataError, UsageError
+from netslim.core.networks.example import Inputs
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.wrappers import plain
+from netslim.core.protocols import plan_of
+from netslim.pruning.cut_check import cut
+from netslim.pruning.resolve_plan import resolve
+from netslim.reconstruction.layer_problem import HELD_OUT
+from netslim.reconstruction.side_by_side import LayerFit, SideBySide
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What was done.
+
+    Attributes:
+        layers: in the order of their work.
+        images: number of images.
+        left: layers that keep their weights, as no plain linear maps of weights of their own.
+        before, after: root mean square of what the outputs lack, as a share of what they should be, on images held out.
+    """
+
+    layers: tuple[LayerFit, ...]
+    images: int
+    left: tuple[str, ...]
+    before: float
+    after: float
+
+    def __str__(self) -> str:
+        changed = sum(layer.after < layer.before for layer in self.layers)
+        kept = f", {len(self.left)} left as they are" if self.left else ""
+        return (
+            f"{changed} of {len(self.layers)} layers fitted on {self.images:,} images{kept}: the outputs lack "
+            f"{self.before:.1%} -> {self.after:.1%} of their size"
+        )
+
+
+def reconstruct_(small: nn.Module, model: nn.Module, batches: Iterable[Any], *, seed: int = 0) -> Reconstruction:
+    """Fits a pruned network's layers to the unpruned one's, one after the other, without labels or training.
+
+    Both networks run side by side. Before each layer of the small one works, its weights and bias (or the mean of the
+    BatchNorm behind it) become those for which its own inputs give what the large network's layer gives at the channels
+    that are left: least squares in double precision, held back towards the weights that it has (a ridge, whose strength
+    is chosen on every fourth image, held out). Where its output is only added to something, the sum counts, so that a
+    branch makes up for what the shortcut lost. A layer for which nothing is better on the images held out keeps its
+    weights, and so does the network as a whole. (He et al. 2017, "Channel Pruning for Accelerating Very Deep Neural
+    Networks", section 3.2.)
+
+    Args:
+        small: what `apply(model, plan)` returned, before any training; changed in place.
+        model: the network before pruning, left unchanged.
+        batches: normalised images (N, C, H, W) on the networks' device, alone or with labels, as a loader gives them:
+            of a pair the first is the input, a dictionary holds inputs by name. Some hundreds of images will do. They
+            are held in memory, with what both networks make of them at one layer.
+        seed: of which places of an image count, where there are more than enough.
+
+    Raises:
+        DataError: there are fewer than four images, or what the networks make of them is not finite.
+        UsageError: `small` was not pruned from `model`, or was trained since.
+
+    >>> import torch, netslim
+    >>> _ = torch.manual_seed(0)
+    >>> layers = torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Flatten()
+    >>> model = torch.nn.Sequential(*layers, torch.nn.Linear(288, 10)).eval()
+    >>> images = torch.randn(512, 3, 8, 8)
+    >>> small = netslim.apply(model, netslim.plan(model, images[:1], percent=0.2, criterion="l2_norm"))
+    >>> done = netslim.reconstruct_(small, model, images.split(128))
+    >>> done.after < 0.8 * done.before
+    True
+    """
+    model, small = plain(model), plain(small)
+    plan = plan_of(small)
+    if plan is None:
+        raise UsageError("the small network was not pruned: give what netslim.apply(model, plan) returned")
+    inputs = [Inputs.of(batch[0] if isinstance(batch, list | tuple) else batch) for batch in batches]
+    images = sum(each.batch for each in inputs)
+    if images < HELD_OUT:
+        raise DataError(f"{images} images are too few to fit layers to: give at least {HELD_OUT}, better hundreds")
+    resolved = resolve(model, plan)
+    _check_untrained(small, cut(model, resolved))
+    own = {name: tensor.clone() for name, tensor in small.state_dict().items()}
+    work = SideBySide(small, model, resolved.keeps, inputs, seed)
+    try:
+        with evaluation_mode(model), evaluation_mode(small):
+            before, after = work.run()
+    except BaseException:
+        small.load_state_dict(own)
+        raise
+    if not after < before:
+        small.load_state_dict(own)
+        work.fits = [LayerFit(fit.name, fit.before, fit.before) for fit in work.fits]
+        after = before
+    return Reconstruction(tuple(work.fits), images, tuple(work.left), before, after)
+
+
+def _check_untrained(small: nn.Module, expected: nn.Module) -> None:
+    wanted = dict(expected.named_parameters())
+    for name, own in small.named_parameters():
+        if own.dim() > 1 and not torch.equal(own, wanted[name]):
+            raise UsageError(
+                f"'{name}' of the small network is not what pruning left of the large one's: reconstruct right after "
+                f"netslim.apply, before any training"
+            )

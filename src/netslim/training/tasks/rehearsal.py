@@ -1,0 +1,60 @@
+"""Whether network, data, loss and metric go together, found out on one batch before anything is written."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netslim.core.errors import UserCodeError
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.trees import described, in_single
+from netslim.core.plugins.references import user_code
+from netslim.core.processes.distributed import ALONE
+from netslim.training.tasks.objective import Checked, Classification
+from netslim.training.tasks.task import Task
+
+
+def rehearse(task: Task, model: nn.Module, batch: tuple[Any, Any]) -> None:
+    """Runs the network in eval mode on a batch, with loss and metric; the network is left as it was.
+
+    Raises:
+        UserCodeError: something raises, the labels don't fit the outputs, the loss is no scalar, no number or has no
+            gradient, or the metric is no number.
+    """
+    images, targets = batch
+    with evaluation_mode(model), torch.enable_grad():
+        with user_code(f"the network can't take images {described(images)}"):
+            outputs = in_single(model(images))
+        _check_classes(task, outputs, targets)
+        loss = float(task.objective(outputs, targets, len(images))[0].detach())
+    if not math.isfinite(loss):
+        raise UserCodeError(f"the loss of the first batch is {loss}, of outputs {described(outputs)}")
+    if task.running is not None:
+        running = task.running()
+        with torch.no_grad(), fitting_metric(task, outputs, targets):
+            running.update(outputs, targets, len(images))
+            float(running.result(ALONE))
+
+
+def fitting_metric(task: Task, outputs: Any, targets: Any) -> Any:
+    """See `netslim.training.tasks.objective.fitting`."""
+    return user_code(f"metric {task.metric}, outputs {described(outputs)} and labels {described(targets)}")
+
+
+def _check_classes(task: Task, outputs: Any, targets: Any) -> None:
+    """Class numbers must be outputs of the network; on a GPU torch would end the process for one that is none."""
+    inner = task.objective.inner if isinstance(task.objective, Checked) else task.objective
+    if not isinstance(inner, Classification):
+        return
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or not isinstance(targets, Tensor) or targets.ndim != 1:
+        raise UserCodeError(
+            f"cross_entropy wants logits (N, classes) and class numbers (N,); these are outputs {described(outputs)} "
+            f"and labels {described(targets)}: type `loss` and `metric` for them"
+        )
+    least, most, classes = int(targets.min()), int(targets.max()), outputs.shape[1]
+    if least < 0 or most >= classes:
+        raise UserCodeError(
+            f"the labels are class numbers from {least} to {most}, and the network has {classes} outputs: "
+            f"0 to {classes - 1} are possible"
+        )

@@ -1,0 +1,87 @@
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+import netslim
+from netslim.core.errors import ArgumentError, DataError
+from netslim.core.plugins.references import UserObject
+from netslim.data import open_user_data
+
+
+def own(value: Any) -> UserObject:
+    return UserObject(field="dataset", reference="data.py:load", value=value)
+
+
+def images(count: int, label: torch.Tensor | None = None) -> TensorDataset:
+    return TensorDataset(torch.zeros(count, 2, 8, 6), torch.zeros(count).long() if label is None else label)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        netslim.UserData(images(4), images(2), images(3)),
+        {"train": images(4), "val": images(2), "test": images(3)},
+        (images(4), images(2), images(3)),
+    ],
+    ids=["UserData", "dict", "tuple"],
+)
+def test_a_record_a_dictionary_or_a_tuple(given: Any) -> None:
+    found = open_user_data(own(lambda: given), {})
+    assert found.val is not None
+    assert [len(part) for part in (found.train, found.val, found.test)] == [4, 2, 3]
+    assert (found.in_channels, found.image_size, found.num_classes, found.has_class_numbers) == (2, (8, 6), None, True)
+    assert open_user_data(own(given), {}).image_shape == (2, 8, 6) if callable(given) else True
+
+
+def test_the_function_gets_what_it_has_parameters_for() -> None:
+    seen: dict[str, Any] = {}
+
+    def load(data_dir: Any, seed: int = 0) -> Any:
+        seen.update(data_dir=data_dir, seed=seed)
+        return images(4), None, images(3)
+
+    assert open_user_data(own(load), {"data_dir": "d", "seed": 7, "image_size": None}).val is None
+    assert seen == {"data_dir": "d", "seed": 7}
+    with pytest.raises(ArgumentError, match=r"`image_size=32`: data.py:load has no parameter image_size"):
+        open_user_data(own(load), {"data_dir": None, "image_size": 32})
+
+
+def test_classes_are_known_from_names_weights_or_the_data_set_itself() -> None:
+    part = images(4)
+    part.classes = ["a", "b"]
+    assert open_user_data(own(lambda: (part, None, part)), {}).class_names == ("a", "b")
+    weighted = netslim.UserData(images(4), None, images(4), class_weights=[1, 2, 3])
+    found = open_user_data(own(lambda: weighted), {})
+    assert (found.num_classes, found.class_weights) == (3, pytest.approx(torch.tensor([1.0, 2.0, 3.0])))
+
+
+@pytest.mark.parametrize(
+    "label", [torch.zeros(4), torch.zeros(4, 2).long(), torch.zeros(4).bool()], ids=["float", "row", "bool"]
+)
+def test_labels_that_are_no_class_numbers(label: torch.Tensor) -> None:
+    part = images(4, label)
+    assert not open_user_data(own(lambda: (part, None, part)), {}).has_class_numbers
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "`dataset='data.py:load'`: it gives nothing, not netslim.UserData, (train, val, test), or a dict of"),
+        ({"train": images(3)}, "`dataset='data.py:load'`: it gives a dict, not netslim.UserData"),
+        ((None, None, images(3)), "`dataset='data.py:load'`: it gives a tuple, not the parts train and test"),
+        (([], None, images(3)), "data.py:load: train has no samples"),
+        ((3, None, images(3)), "data.py:load: train is a int, which has no length and samples"),
+        (([torch.zeros(1, 8, 8)], None, [1]), "data.py:load: train[0] is a Tensor, not (image, label)"),
+        (([("x", 1)], None, [1]), "data.py:load: the image of train[0] is a str, not a float tensor (C, H, W)"),
+        (
+            ([(torch.zeros(8, 8), 1)], None, [1]),
+            "data.py:load: the image of train[0] is torch.float32 (8, 8), not a float tensor (C, H, W)",
+        ),
+    ],
+)
+def test_what_is_no_data_set(given: Any, said: str) -> None:
+    with pytest.raises((ArgumentError, DataError)) as caught:
+        open_user_data(own(lambda: given), {})
+    assert str(caught.value).startswith(said)

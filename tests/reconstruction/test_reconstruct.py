@@ -1,0 +1,147 @@
+"""A small network whose removed channels say nothing of their own gives again what the large one gave."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from netslim.core.errors import DataError, UsageError
+from netslim.own_loop import repair_
+from netslim.pruning import apply, plan
+from netslim.reconstruction import reconstruct_
+from netslim.reconstruction.side_by_side import SideBySide
+from reconstruction import networks
+from reconstruction.networks import IMAGES
+
+
+def pruned(model: nn.Module, images: Tensor, norms: tuple[str, ...] = ("bn1",)) -> nn.Module:
+    """Without the copies."""
+    return apply(model, plan(model, images[:1], percent=0.49, criterion="bn_scale", only=norms))
+
+
+def difference(small: nn.Module, model: nn.Module, images: Tensor) -> float:
+    with torch.no_grad():
+        wanted = model(images)
+        return float((small(images) - wanted).norm() / (wanted - wanted.mean(0)).norm())
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (networks.Plain, ("conv1", "bn1")),
+        (networks.Residual, ("conv3", "bn3")),
+        (networks.Transposed, ("conv1", "bn1")),
+        (networks.Depthwise, ("conv1", "bn1", "deep", "bn3")),
+        (networks.Sequences, ("conv1", "bn1")),
+        (networks.TwiceUsed, ("conv1", "bn1")),
+    ],
+)
+def test_copies_are_made_up_for(kind: type[nn.Module], names: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    model = networks.with_copies(kind(), names)
+    images = networks.images_for(kind)
+    small = pruned(model, images, tuple(name for name in names if name.startswith("bn")))
+    before = difference(small, model, images)
+    done = reconstruct_(small, model, images.split(16))
+    assert before > 0.02
+    assert difference(small, model, images) < 0.02 * before
+    assert done.after < 0.02 * done.before
+    assert done.images == 64
+
+
+def test_a_branch_makes_up_for_what_the_shortcut_lost() -> None:
+    """Of the stream's channels one goes; the others' part of it is in the sum, not in what the branch gives alone."""
+    torch.manual_seed(0)
+    model = networks.with_copies(networks.Residual(), ("bn1",))
+    small = apply(model, plan(model, IMAGES[:1], percent=0.3, only=("bn2",)))
+    assert small.conv4.out_channels == small.conv2.out_channels < 6  # type: ignore[union-attr]
+    done = reconstruct_(small, model, IMAGES.split(16))
+    assert done.after < done.before
+    assert {fit.name for fit in done.layers if fit.after < fit.before} >= {"conv4", "fc"}
+
+
+def test_the_result_is_the_same_every_time_and_modes_survive() -> None:
+    torch.manual_seed(0)
+    model = networks.with_copies(networks.Residual(), ("conv3", "bn3"))
+    found = []
+    for _ in range(2):
+        small = pruned(model, IMAGES, ("bn3",)).train()
+        reconstruct_(small, model, [(batch, None) for batch in IMAGES.split(16)])
+        assert small.bn1.training
+        assert not small._forward_hooks
+        found.append(torch.cat([tensor.flatten().double() for tensor in small.state_dict().values()]))
+    assert torch.equal(*found)
+
+
+def test_layers_that_lack_nothing_keep_their_weights() -> None:
+    torch.manual_seed(0)
+    model = networks.with_copies(networks.Plain())
+    small = pruned(model, IMAGES)
+    done = reconstruct_(small, model, [IMAGES])
+    assert torch.equal(small.conv1.weight, model.conv1.weight[:4])  # type: ignore[union-attr,index]
+    assert done.layers[0].name == "conv1"
+    assert done.layers[0].before == done.layers[0].after
+
+
+def test_a_weight_of_two_layers_and_one_that_is_computed_are_left() -> None:
+    class Odd(networks.Plain):
+        def __init__(self) -> None:
+            super().__init__()
+            self.twin = nn.Conv2d(8, 6, 3, padding=1, bias=False)
+            self.twin.weight = self.conv2.weight
+            self.scaled = Scaled(6, 6, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.relu(self.bn1(self.conv1(x)))
+            return self.fc(self.scaled(torch.relu(self.conv2(x) + 0.5 * self.twin(x))).mean((2, 3)))
+
+    class Scaled(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(2 * x)
+
+    torch.manual_seed(0)
+    model = networks.with_copies(Odd())
+    done = reconstruct_(pruned(model, IMAGES), model, IMAGES.split(16))
+    assert done.left == ("twin", "conv2", "scaled")
+    assert str(done).startswith("1 of 2 layers fitted on 64 images, 3 left as they are: the outputs lack ")
+
+
+def test_a_network_that_would_be_worse_keeps_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers that each give more of the original's can give less together: here they are made to."""
+    torch.manual_seed(0)
+    model = networks.with_copies(networks.Plain())
+    small = pruned(model, IMAGES)
+    own = {name: tensor.clone() for name, tensor in small.state_dict().items()}
+    missed = iter([0.1, 0.2])
+    monkeypatch.setattr(SideBySide, "_missed", lambda *_: next(missed))
+    done = reconstruct_(small, model, IMAGES.split(16))
+    assert done.before == done.after == 0.1
+    assert all(fit.after == fit.before for fit in done.layers)
+    assert all(torch.equal(tensor, own[name]) for name, tensor in small.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        (lambda small, model: (small, model, []), DataError, "0 images are too few to fit layers to: give at least 4"),
+        (lambda small, model: (model, model, [IMAGES]), UsageError, "the small network was not pruned: give what"),
+        (lambda small, model: (small, model, [IMAGES / 0]), DataError, "what the networks make of these images is not"),
+    ],
+)
+def test_what_can_not_be_done_is_said(change: object, error: type[Exception], text: str) -> None:
+    torch.manual_seed(0)
+    model = networks.with_copies(networks.Plain())
+    small = pruned(model, IMAGES)
+    own = {name: tensor.clone() for name, tensor in small.state_dict().items()}
+    with pytest.raises(error, match=text):
+        reconstruct_(*change(small, model))  # type: ignore[operator]
+    assert all(torch.equal(tensor, own[name]) for name, tensor in small.state_dict().items())
+
+
+def test_a_network_that_was_trained_since_is_refused_and_one_that_was_repaired_is_not() -> None:
+    torch.manual_seed(0)
+    model = networks.with_copies(networks.Plain())
+    small = pruned(model, IMAGES)
+    repair_(small, model, [IMAGES])
+    reconstruct_(small, model, [IMAGES])
+    with pytest.raises(UsageError, match=r"'conv2.weight' of the small network is not what pruning left of the large"):
+        reconstruct_(small, model, [IMAGES])

@@ -1,0 +1,92 @@
+"""A file of a user's own code, and the command line in this process, in a folder that has it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+MINE = """
+import math
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+
+def data(classes=3, images=24, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    def part():
+        labels = torch.randint(classes, (images,), generator=g)
+        return TensorDataset(torch.randn(images, 1, 8, 8, generator=g) + labels.view(-1, 1, 1, 1), labels)
+    return part(), part(), part()
+
+
+def many():
+    return data(classes=9)
+
+
+def later():
+    parts = data()
+    parts[0].tensors[1][-1] = 7
+    return parts
+
+
+class Broken:
+    def __len__(self):
+        return 16
+
+    def __getitem__(self, index):
+        if index == 5:
+            raise ValueError("no such picture")
+        return torch.zeros(1, 8, 8), index % 3
+
+
+def broken():
+    return Broken(), None, Broken()
+
+
+def nothing():
+    pass
+
+
+def net(width=6, num_classes=3):
+    layers = [nn.Conv2d(1, width, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    layers += [nn.Conv2d(width, width, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width, num_classes))
+
+
+def loss(outputs, labels):
+    return nn.functional.cross_entropy(outputs, labels)
+
+
+def vector(outputs, labels):
+    return nn.functional.cross_entropy(outputs, labels, reduction="none")
+
+
+def detached(outputs, labels):
+    return loss(outputs.detach(), labels)
+
+
+def not_a_number(outputs, labels):
+    return outputs.sum() * math.nan
+
+
+def error_rate(outputs, labels):
+    return (outputs.argmax(1) != labels).float().mean()
+
+
+error_rate.higher_is_better = False
+
+
+def nan_metric(outputs, labels):
+    return math.nan
+"""
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+PLAIN = ("--batch-size", 8, "--epochs", 2, "--lr", 0.05, "--device", "cpu", "--precision", "fp32")
+NET, DATA = ("--arch", "mine.py:net"), ("--dataset", "mine.py:data")
+TRAIN = ("train", *NET, *DATA, *PLAIN)

@@ -1,0 +1,59 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import netslim
+from netslim.core.errors import CheckpointError, UsageError
+from netslim.network import describe, read
+from netslim.stages.shared.networks import arguments_of, loader, name_of, new_network, open_network
+
+NETS = """
+from torch import nn
+
+def small(width=4):
+    return nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.Conv2d(width, 2, 3))
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(NETS)
+    return "nets.py:small"
+
+
+def test_a_pruned_network_of_own_code_comes_back_with_its_arguments(nets: str) -> None:
+    model = new_network(nets, ["width=9"])
+    small = netslim.apply(model, netslim.plan(model, torch.zeros(2, 1, 8, 8), percent=0.5, criterion="l1_norm"))
+    netslim.save("small.pth.tar", small)
+    found = loader(nets, [])(Path("small.pth.tar"))
+    assert (name_of(found), arguments_of(found), found[0].out_channels) == (nets, {"width": 9}, small[0].out_channels)
+    images = torch.randn(2, 1, 8, 8)
+    assert torch.equal(found(images), small.eval()(images))
+    assert pickle.loads(pickle.dumps(loader(nets, [])))(Path("small.pth.tar"))(images).shape == (2, 2, 4, 4)  # noqa: S301
+
+
+def test_a_network_that_was_saved_from_python_is_opened_by_a_reference_too(nets: str) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3))
+    assert describe(model).arch is None
+    netslim.save("net.pth.tar", model)
+    found = open_network(read(Path("net.pth.tar")), Path("net.pth.tar"), nets, [])
+    assert torch.equal(found[0].weight, model[0].weight)
+
+
+def test_a_network_of_netslims_own_is_not_code_of_the_users(nets: str) -> None:
+    netslim.save("net.pth.tar", netslim.create_model("resnet", depth=11, num_classes=2))
+    checkpoint = read(Path("net.pth.tar"))
+    assert name_of(open_network(checkpoint, Path("net.pth.tar"), "resnet", [])) == "resnet"
+    with pytest.raises(CheckpointError, match="holds a resnet, which is not code of your own: leave `arch` out"):
+        open_network(checkpoint, Path("net.pth.tar"), nets, [])
+
+
+def test_settings_of_registered_networks_are_not_for_own_ones(nets: str) -> None:
+    with pytest.raises(UsageError, match=r"`stem='cifar'`: nets.py:small is code of your own: type `arch_args="):
+        new_network(nets, [], stem="cifar")
+    with pytest.raises(UsageError, match=r"only code of your own takes them: type `arch='FILE.py:NAME'`"):
+        new_network("resnet", ["depth=11"])
