@@ -41,6 +41,13 @@ def running(model: nn.Module, inputs: Inputs) -> Iterator[None]:
         ) from error
 
 
+def _plain(spec: TensorSpec) -> torch.Tensor:
+    """Its values, if they are known, or zeros."""
+    if spec.values is not None:
+        return spec.random(torch.Generator())
+    return torch.zeros(spec.shape, dtype=spec.dtype)
+
+
 def _with_batch(spec: Any) -> TensorSpec:
     return TensorSpec(torch.Size([1, *spec.shape]), spec.dtype, spec.high)
 
@@ -50,7 +57,7 @@ def _cause(model: nn.Module, inputs: Inputs) -> Exception | None:
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
     try:
         with evaluation_mode(model), torch.no_grad():
-            inputs.map(lambda spec: torch.zeros(spec.shape, device=like.device, dtype=spec.dtype)).call(model)
+            inputs.map(lambda spec: _plain(spec).to(like.device)).call(model)
     except Exception as error:
         return error
     return None
