@@ -119,6 +119,8 @@ def train(model: nn.Module, steps: int, rate: float, strength: float = 0.0) -> N
         if penalty:
             penalty.before_step_()
         optimizer.step()
+        if penalty:
+            penalty.after_step_()
 
 
 @torch.no_grad()
