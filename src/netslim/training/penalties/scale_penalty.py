@@ -10,6 +10,7 @@ from torch.utils.hooks import RemovableHandle
 from netslim.core.errors import UsageError
 from netslim.core.networks.scale_norms import ScaleNorm
 from netslim.core.networks.torch_internals import calls_hooks, grad_scale_in, overflow_in
+from netslim.core.real import is_number
 from netslim.training.optimizer import step_sizes
 from netslim.training.penalties.penalty import Penalty
 from netslim.training.penalties.report import ScaleReport, report_on
@@ -59,12 +60,18 @@ class ScalePenalty:
         each process adds the same. Scales without a gradient are left alone.
 
         Raises:
-            UsageError: it is the second time in one step, the network has got another penalty, or the optimizer calls
-                it already (`attach_`).
+            UsageError: it is the second time in one step, no scale has a gradient, the network has got another penalty,
+                or the optimizer calls it already (`attach_`).
         """
         self._check_use()
         if self._attached:
             raise UsageError("the optimizer's step takes this penalty along (attach_()): leave the two calls out")
+        scales = self._penalty.scales
+        if any(scale.requires_grad for scale in scales) and all(scale.grad is None for scale in scales):
+            raise UsageError(
+                "no scale has a gradient: before_step_() comes after loss.backward(), and before the gradients are "
+                "cleared; and the penalty is one on the network that is trained"
+            )
         self._order.before()
         self._penalty.before_step_()
         self._left = self._gradients() if self._optimizer and self._to_check else None
@@ -153,6 +160,11 @@ class ScalePenalty:
             rate: what the base learning rate is multiplied with here, for schedule `lr`. None: what torch's schedulers
                 have made of the optimizer's `initial_lr`, or 1.
         """
+        if not (is_number(done) and is_number(epochs) and 0 <= done <= epochs and epochs > 0):
+            raise UsageError(
+                f"advance(done={done!r}, epochs={epochs!r}): give the epochs that are done, with the share of the "
+                f"current one, of all epochs"
+            )
         if rate is None:
             group = self._optimizer.param_groups[0] if self._optimizer is not None else {}
             rate = float(group["lr"] / group["initial_lr"]) if group.get("initial_lr") else 1.0
@@ -180,6 +192,8 @@ class ScalePenalty:
 
     def _shrink_(self, step_size: float | Tensor | None) -> None:
         if step_size is not None:
+            if not isinstance(step_size, Tensor) and not (is_number(step_size) and step_size >= 0):
+                raise UsageError(f"after_step_({step_size!r}): give 0 or more, which is lr / (1 - momentum) with SGD")
             self._penalty.after_step_(step_size)
         elif self._optimizer is None:
             raise UsageError(
