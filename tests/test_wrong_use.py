@@ -79,6 +79,13 @@ def penalty(**settings: Any) -> Any:
     return netslim.penalty(network(), **{"strength": 1e-4, **settings})
 
 
+def gone_a_step(**settings: Any) -> None:
+    model = network()
+    penalty = netslim.penalty(model, strength=1e-4, **settings)
+    model(IMAGES).sum().backward()
+    penalty.before_step_()
+
+
 SHARE = r"give a share between 0 and 1 for each round, like \(0\.2, 0\.4\)$"
 NO_RUN = r"does not run on an input of .*: RuntimeError: "
 
@@ -215,6 +222,17 @@ WRONG: dict[str, tuple[Callable[[], Any], type[NetslimError], str]] = {
         r"^after_step_\(-0\.1\): give 0 or more, which is lr / \(1 -",
     ),
     "a step as text": (lambda: after_step("0.1"), UsageError, r"^after_step_\('0\.1'\): give"),
+    "no advance": (
+        lambda: gone_a_step(warmup=2),
+        UsageError,
+        r"call advance\(done=epochs so far, epochs=all\) before every",
+    ),
+    "an option as text": (
+        lambda: penalty(name="polarization", polarity="1"),
+        UsageError,
+        "^polarity '1': t: .*; give one like 1.2, >= 0$",
+    ),
+    "an option below 0": (lambda: penalty(name="polarization", polarity=-1), UsageError, "^polarity -1: "),
     "a report on meta": (
         lambda: netslim.penalty(on_meta(), strength=1).report(),
         UsageError,
@@ -253,6 +271,21 @@ def test_one_clear_error_for(case: str, tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_penalty_on_frozen_scales_says_that_it_changes_nothing() -> None:
     with pytest.warns(NetslimWarning, match=r"^all scales of Sequential are frozen \(requires_grad is False\)"):
         netslim.penalty(network().requires_grad_(False), strength=1)
+
+
+def test_a_penalty_that_stays_with_the_optimizer_of_before_says_so() -> None:
+    model, other = network(), network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    penalty = netslim.penalty(model, "proximal", strength=1e-2, optimizer=optimizer)
+    model(IMAGES).sum().backward()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(50):
+            penalty.before_step_()
+            torch.optim.SGD(other.parameters(), lr=0.1).step()
+            penalty.after_step_()
+    (said,) = caught
+    assert str(said.message).startswith("the penalty's optimizer has not stepped in the last 20 steps: after a pruning")
 
 
 def test_repairing_a_trained_network_or_against_another_one_warns() -> None:

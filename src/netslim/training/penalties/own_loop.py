@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 from netslim.core.errors import NetslimWarning, UsageError, unknown_name
 from netslim.core.networks.scale_norms import ScaleNorm, scale_norms
 from netslim.core.networks.wrappers import check_shapes_known, unwrapped
+from netslim.core.plugins.declarations import Option
 from netslim.core.real import is_number
 from netslim.training.optimizer import has_step_sizes
 from netslim.training.penalties.penalty import PENALTIES, Penalty, PenaltyOptions
 from netslim.training.penalties.scale_penalty import ScalePenalty
 from netslim.training.penalties.strength import PENALTY_SCHEDULES
+
+_SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
 def scale_penalty(
@@ -57,8 +61,26 @@ def check_settings(name: str, strength: float, options: Mapping[str, Any]) -> Pe
     warmup = options.get("warmup", 0.0)
     if not is_number(warmup) or not 0 <= warmup < math.inf:
         raise UsageError(f"warmup {warmup!r}: epochs in which the strength rises; give 0 or more")
+    for declared in spec.options:
+        _check_option(declared, options.get(declared.name, declared.default))
     given = {option: options[option] for option in shared if option in options}
     return PenaltyOptions(**given, own={option: options[option] for option in own if option in options})
+
+
+def _check_option(option: Option, value: object) -> None:
+    """Raises UsageError for a value that is of another type than the default, or out of bounds."""
+    bounds = option.limits
+    if isinstance(option.default, bool | str):
+        allowed = isinstance(value, type(option.default))
+    else:
+        allowed = isinstance(value, float | int) and all(
+            getattr(operator, name)(value, bound) for name, bound in bounds.items()
+        )
+    if not allowed:
+        limits = "".join(f" {_SIGNS[name]} {bound:g}" for name, bound in bounds.items())
+        raise UsageError(
+            f"{option.name} {value!r}: {option.help}; give one like {option.default!r}{limits and ',' + limits}"
+        )
 
 
 def _norms(model: nn.Module) -> dict[str, ScaleNorm]:

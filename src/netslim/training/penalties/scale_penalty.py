@@ -1,5 +1,6 @@
 """A penalty on both sides of the optimizer's step: any optimizer, mixed precision, accumulation, several processes."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.networks.scale_norms import ScaleNorm
 from netslim.core.networks.torch_internals import calls_hooks, grad_scale_in, overflow_in
 from netslim.core.real import is_number
@@ -18,6 +19,7 @@ from netslim.training.penalties.step_order import StepOrder
 from netslim.training.penalties.strength import Progress
 
 _OWNER = "_scale_penalty"  # attribute of each layer whose scales have a penalty: an object that only that penalty has
+_IDLE = 20  # steps
 _CHECKED = 3  # steps whose gradients are compared with what the penalty left; each time the host waits for the device
 
 
@@ -44,6 +46,8 @@ class ScalePenalty:
         self._to_check = _CHECKED
         self._below: Tensor | None = None
         self._attached = False
+        self._to_advance = bool(penalty.options.warmup) or penalty.options.schedule != "constant"
+        self._idle = 0
         self._hooks: list[RemovableHandle] = []
         self._key: object | None = object()
         for norm in norms.values():
@@ -72,6 +76,7 @@ class ScalePenalty:
                 "no scale has a gradient: before_step_() comes after loss.backward(), and before the gradients are "
                 "cleared; and the penalty is one on the network that is trained"
             )
+        self._check_advanced()
         self._order.before()
         self._penalty.before_step_()
         self._left = self._gradients() if self._optimizer and self._to_check else None
@@ -92,6 +97,7 @@ class ScalePenalty:
         """
         self._check_use()
         self._order.after()
+        self._check_steps()
         self._left = None
         if self._penalty.shrinks:
             self._shrink_(step_size)
@@ -168,6 +174,7 @@ class ScalePenalty:
         if rate is None:
             group = self._optimizer.param_groups[0] if self._optimizer is not None else {}
             rate = float(group["lr"] / group["initial_lr"]) if group.get("initial_lr") else 1.0
+        self._to_advance = False
         self._penalty.advance(Progress(done=done, epochs=epochs, rate=rate))
 
     def _check_use(self) -> None:
@@ -182,6 +189,26 @@ class ScalePenalty:
             raise UsageError(
                 "the optimizer does not train this network any more, as after carry_(): call remove() on this penalty, "
                 "and make one for the small network"
+            )
+
+    def _check_advanced(self) -> None:
+        if self._to_advance:
+            raise UsageError(
+                "a penalty with a warm-up or a schedule is told where the training stands: call "
+                "advance(done=epochs so far, epochs=all) before every step"
+            )
+
+    def _check_steps(self) -> None:
+        """Warns where the optimizer at hand does not step: a `GradScaler` leaves some steps out, but not many."""
+        if self._optimizer is None or not calls_hooks(self._optimizer):
+            return
+        self._idle = 0 if self._order.inside else self._idle + 1
+        if self._idle == _IDLE:
+            warnings.warn(
+                f"the penalty's optimizer has not stepped in the last {_IDLE} steps: after a pruning or with a new "
+                f"optimizer, call remove() on this penalty, and make one for the network and optimizer that train",
+                NetslimWarning,
+                stacklevel=3,
             )
 
     def _trains(self, optimizer: torch.optim.Optimizer) -> bool:
@@ -230,6 +257,7 @@ class ScalePenalty:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """When the optimizer begins a step; one that computes the gradients itself (a closure) is not there yet."""
         self._check_use()
+        self._check_advanced()
         self._order.done()  # a step that ended in an error is over
         self._order.before()
         closure = args[1] if len(args) > 1 else keywords.get("closure")
