@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.example import Inputs, tensors_of
+from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import PrunePlan, plan_of
+from netslim.cost import count_params
 from netslim.dependency.groups import scales_of
+from netslim.dependency.tracer import running
 from netslim.pruning.resolve_plan import Part, resolve
 
 TOLERANCE = 1e-5
@@ -94,8 +96,11 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     """
     inputs, model, small = Inputs.of(images), plain(model), plain(small)
     plan = plan_of(small)
+    if plan is None and count_params(small) > count_params(model):
+        raise UsageError("the second network is larger than the first: the order is verify(model, small, images)")
     reference = model if plan is None else masked(model, plan)
-    found = outputs_of(small, inputs)
+    with running(small, inputs.map(TensorSpec.of)):
+        found = outputs_of(small, inputs)
     outputs = compare(outputs_of(reference, inputs), found)
     depends = _depends_on_input(small, inputs, found) or not _depends_on_input(model, inputs)
     return Agreement(outputs=outputs, depends_on_input=depends)
@@ -110,7 +115,9 @@ def outputs_of(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
 
 
 def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[OutputAgreement, ...]:
-    """Output by output. Raises UsageError if they are not of the same names and shapes."""
+    """Output by output. Raises UsageError if they are not of the same names and shapes, or there are none."""
+    if not (expected or found):
+        raise UsageError("the networks give no tensor to compare: let `forward` return what the network computes")
     shapes = [{name: tuple(tensor.shape) for name, tensor in outputs.items()} for outputs in (expected, found)]
     if shapes[0] != shapes[1]:
         raise UsageError(f"the networks give different outputs: {shapes[0]} and {shapes[1]}")
