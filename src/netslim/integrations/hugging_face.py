@@ -10,7 +10,7 @@ from torch import nn
 
 from netslim.core.errors import UsageError
 from netslim.integrations.missing import MissingLibraryError
-from netslim.own_loop import penalty
+from netslim.own_loop.penalty import penalty
 from netslim.training.penalties import ScalePenalty, ScaleReport, check_settings
 
 try:

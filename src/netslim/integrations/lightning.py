@@ -16,8 +16,8 @@ from netslim.core.networks.scale_norms import scale_norms
 from netslim.core.networks.wrappers import unwrapped
 from netslim.core.protocols import plan_of
 from netslim.integrations.missing import MissingLibraryError
-from netslim.own_loop import Repair, penalty, repair_
-from netslim.own_loop.repair import inputs_in
+from netslim.own_loop.penalty import penalty
+from netslim.own_loop.repair import Repair, inputs_in, repair_
 from netslim.own_loop.rounds import check_schedule, prune_to
 from netslim.pruning import carry_, plan_from_dict, trains
 from netslim.pruning.apply import rebuild
