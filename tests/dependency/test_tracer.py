@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.example import Inputs
+from netslim.dependency.find_groups import find_groups
 from netslim.pruning import plan
 from pruning import structures
 from pruning.structures import SHAPE
@@ -24,9 +26,18 @@ def test_inputs_that_do_not_fit() -> None:
 
 
 def test_a_decision_on_values_names_its_line() -> None:
-    text = refusal(structures.Deciding())
+    with torch.device("meta"):  # there are no values
+        model = structures.Deciding()
+    text = refusal(model)
     line = structures.Deciding.forward.__code__.co_firstlineno + 2
     assert text == (
         f"structures.py:{line}: what Deciding does depends on the values that it computes (_local_scalar_dense), so "
         "its channel groups can't be derived; a forward that depends on shapes alone can be"
     )
+
+
+def test_a_decision_on_values_is_followed_on_both_ways() -> None:
+    found = find_groups(structures.Deciding(), Inputs.of(torch.zeros(SHAPE)))
+    runs = [run.decisions.taken[-1].answer for run in found.runs if run.decisions]
+    assert sorted(runs) == [False, True]
+    assert [group.name for group in found.groups] == ["body.1"]

@@ -27,6 +27,7 @@ class Derivation:
         trace, runs: what they were derived from.
         uses: what is multiplied in one run in evaluation.
         meta_ops: what worked out its shapes, and works out those of cut networks.
+        notes: what the user should know of them.
     """
 
     groups: tuple[ChannelGroup, ...]
@@ -35,6 +36,12 @@ class Derivation:
     runs: tuple[Run, ...]
     uses: MacCount
     meta_ops: MetaOps
+    notes: tuple[str, ...] = ()
+
+    @property
+    def decides(self) -> bool:
+        """Whether values decide what the network does."""
+        return any(run.decisions is not None for run in self.runs)
 
     def places(self, keeps: Sequence[Sequence[int]], numbers: Sequence[int] | None = None) -> dict[Place, Tensor]:
         """What stays in each dimension, given the channels that stay in each group, or in those of these numbers."""

@@ -181,7 +181,7 @@ def fault_of(
     try:
         for run in runs:
             cut.train(run.training)
-            prover.run(run.inputs)
+            prover.run(run.inputs, run.decisions)
     except Exception:  # the cut network stops with any error where sizes don't fit
         return original.events[min(prover.done, len(original.events) - 1)]
     return None if prover.done == len(original.events) else original.events[prover.done]

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import collection_paused
+from netslim.core.networks.running import DoesNotRunError, running
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.cost import MacCount, MacCounter
 from netslim.dependency.causes import freeze_cause
@@ -20,8 +21,16 @@ from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.derivation import Derivation
 from netslim.dependency.meta import skeleton
 from netslim.dependency.meta_ops import MetaOps
+from netslim.dependency.paths import (
+    check_all_took_part,
+    decisions_on,
+    follow_paths,
+    keep_unread,
+    with_few_values,
+    with_values,
+)
 from netslim.dependency.trace import Place, Run, Trace
-from netslim.dependency.tracer import DoesNotRunError, Tracer, running
+from netslim.dependency.tracer import DependsOnValuesError, Question, Tracer
 from netslim.dependency.training_code import asks_for_mode
 
 _BATCH = 2
@@ -41,12 +50,12 @@ def find_groups(model: nn.Module, inputs: Inputs) -> Derivation:
     given = inputs.map(partial(_spec, _dtype_of(model)))
     with torch.inference_mode(False):  # in it, operations reach the tracer undivided
         if not given.is_single or given.batch == _BATCH or not given.tensors[0].shape:
-            return _find_groups(model, given)
+            return _find_groups(model, inputs, given)
         try:
-            return _find_groups(model, given.map(_two))
+            return _find_groups(model, inputs, given.map(_two))
         except DoesNotRunError as error:
             try:
-                return _find_groups(model, given)
+                return _find_groups(model, inputs, given)
             except DoesNotRunError as again:
                 raise (again if again.hint else error) from None
 
@@ -66,19 +75,26 @@ def _two(spec: TensorSpec) -> TensorSpec:
     return replace(spec, shape=torch.Size([_BATCH, *spec.shape[1:]]))
 
 
-def _find_groups(model: nn.Module, inputs: Inputs) -> Derivation:
+def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs) -> Derivation:
     meta_ops = MetaOps()
-    trace, runs, uses = _traced(model, inputs, meta_ops)
+    try:
+        trace, runs, uses = _traced(model, inputs, meta_ops)
+        notes: tuple[str, ...] = ()
+    except DependsOnValuesError:
+        if any(parameter.is_meta for parameter in model.parameters()):
+            raise
+        inputs = with_few_values(inputs, given)
+        trace, runs, uses, notes = _traced_by_values(model, with_values(given, inputs), inputs, meta_ops)
     generator = torch.Generator().manual_seed(0)
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
-        found = Derivation(groups, _left_alone(trace), trace, runs, uses, meta_ops)
+        found = Derivation(groups, _left_alone(trace), trace, runs, uses, meta_ops, notes)
         keeps = _trial(groups, generator)
         fault = found.fault(model, found.places(keeps)) if groups else None
         if fault is None:
             return found
         freeze_cause(found, fault, model, keeps)
-    return Derivation((), _left_alone(trace), trace, runs, uses, meta_ops)
+    return Derivation((), _left_alone(trace), trace, runs, uses, meta_ops, notes)
 
 
 def _traced(model: nn.Module, inputs: Inputs, meta_ops: MetaOps) -> tuple[Trace, tuple[Run, ...], MacCount]:
@@ -93,6 +109,39 @@ def _traced(model: nn.Module, inputs: Inputs, meta_ops: MetaOps) -> tuple[Trace,
             Tracer(hollow.train(), trace, meta_ops).run(inputs)
             runs = (*runs, Run(True, inputs))
     return trace, runs, counter.count
+
+
+def _traced_by_values(
+    model: nn.Module, values: Inputs, inputs: Inputs, meta_ops: MetaOps
+) -> tuple[Trace, tuple[Run, ...], MacCount, tuple[str, ...]]:
+    """Runs a network that decides by values: on every path that is found, and so in training, if it runs there."""
+    hollow, trace = skeleton(model).eval(), Trace(sets=ChannelSets())
+    counters = [MacCounter(hollow)]
+    counts = counters[0].count
+    notes: tuple[str, ...] = ()
+
+    def follow(run: Run) -> list[Question]:
+        counter = counters.pop() if counters else None  # the first path is what the network does on the example
+        tracer = Tracer(hollow.train(run.training), trace, meta_ops, counter)
+        tracer.run(run.inputs, run.decisions)
+        return tracer.questions
+
+    with running(model, inputs):
+        runs = [*follow_paths(model, values, Run(False, inputs), follow)]
+    if asks_for_mode(model) or any(name not in trace.used for name, _ in hollow.named_parameters()):
+        try:
+            decisions_on(model, values, training=True)
+        except Exception as refusal:  # a network may raise anything
+            reason = f"{type(refusal).__name__}: {str(refusal).strip().splitlines()[0]}"
+            notes = (
+                f"only what {type(model).__name__} does in evaluation was followed, since it does not train on such an "
+                f"example ({reason})",
+            )
+        else:
+            runs += follow_paths(model, values, Run(True, inputs), follow)
+    check_all_took_part(model, trace)
+    keep_unread(model, trace)
+    return trace, tuple(runs), counts, notes
 
 
 def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:

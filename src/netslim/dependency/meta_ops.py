@@ -29,7 +29,7 @@ class MetaOps:
     def __call__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What an operation gives. BatchNorm keeps its input's shape, which takes torch a millisecond to find out."""
         if func.overloadpacket.__name__ in _NORMALISED:
-            values = _on_meta(args[0])
+            values = on_meta(args[0])
             like = values.new_empty(values.shape) if values.is_contiguous() else torch.empty_like(values)
             return like, values.new_empty(0), values.new_empty(0)
         if func.overloadpacket.__name__ in PACKING:
@@ -38,7 +38,7 @@ class MetaOps:
             kwargs = {**kwargs, "device": META} if func.overloadpacket.__name__ == "_to_copy" else kwargs
         tensors = tensors_in((args, kwargs))
         if not all(tensor.is_meta for tensor in tensors):
-            args, kwargs = tree_map(_on_meta, (args, kwargs))
+            args, kwargs = tree_map(on_meta, (args, kwargs))
         if not (_gives_new_tensors(func) and all(tensor.layout == torch.strided for tensor in tensors)):
             return func(*args, **kwargs)
         key = (func, torch.get_default_dtype(), _description(args), _description(kwargs))
@@ -100,5 +100,6 @@ def _description(tree: Any) -> object:
     return type(tree), tree
 
 
-def _on_meta(leaf: Any) -> Any:
+def on_meta(leaf: Any) -> Any:
+    """A tensor's shape; anything else as it is."""
     return leaf.to(META) if isinstance(leaf, Tensor) and not leaf.is_meta else leaf

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels
 
@@ -75,10 +76,14 @@ class Event:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run of a network on shapes: in which mode, and on `TensorSpec`s in the places of tensors."""
+    """One run of a network on shapes: in which mode, and on `TensorSpec`s in the places of tensors.
+
+    Where values decide what the network does, `decisions` are what it decided in a run with values.
+    """
 
     training: bool
     inputs: Inputs
+    decisions: Decisions | None = None
 
 
 @dataclass

@@ -9,27 +9,31 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import NetslimError, UsageError
-from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
-from netslim.core.networks.modes import evaluation_mode
-from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in
+from netslim.core.errors import UsageError
+from netslim.core.networks.decisions import Decision, Decisions, Readings, decided, is_steering, masks_of
+from netslim.core.networks.example import Inputs, tensors_of
+from netslim.core.networks.modes import attributes_kept
+from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in, tree_map
 from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
 from netslim.cost import MacCounter
 from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.constants import Constants
-from netslim.dependency.meta_ops import META, MetaOps, tensors_in
+from netslim.dependency.meta_ops import META, MetaOps, on_meta, tensors_in
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS, is_blank
-from netslim.dependency.rules.table import UNPREDICTABLE, rule_of
+from netslim.dependency.rules.table import rule_of
 from netslim.dependency.trace import Call, Event, Results, Trace, Weight
 
 _TORCH = str(Path(torch.__file__).parent)
@@ -38,12 +42,17 @@ _GENERATED = "<eval_with_key>"  # code that torch.fx wrote; every copy of a netw
 _ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
 
 
-class DoesNotRunError(UsageError):
-    """The network can't take such inputs; `hint` says what it could take, if that is known."""
+class DependsOnValuesError(UsageError):
+    """What the network does depends on values, and what it decided in a run with values was not given."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message + hint)
-        self.hint = hint
+
+@dataclass(frozen=True)
+class Question:
+    """What Python asked of a value: at which line, which decision of the run it was, and the answer."""
+
+    where: str
+    number: int
+    answer: bool
 
 
 class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
@@ -65,17 +74,31 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self._modules = {id(module): name for name, module in model.named_modules()}
         self._constants = Constants()
         self._entered: Any = None
+        self._answers: Iterator[tuple[int, Decision]] | None = None
+        self._readings: Readings | None = None
+        self._read_at = ""
+        self.questions: list[Question] = []
+        self.steered = False  # whether what the network computes decided anything
 
-    def run(self, inputs: Inputs) -> None:
-        """Runs the network on such inputs. Raises UsageError where it can't be followed."""
+    def run(self, inputs: Inputs, decisions: Decisions | None = None) -> None:
+        """Runs the network on such inputs, deciding as it did on values.
+
+        Raises UsageError where it can't be followed.
+        """
         sets, hollow = self.state.sets, inputs.map(_hollow)
         for tensor in hollow.tensors:
             label = sets.fresh(1, "reads the network's input")
             self.state.set(tensor, TensorChannels(None, label, torch.tensor([False])))
         self.state.training = self.model.training
         self._entered = inspect.currentframe()
-        functions = self.functions()
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), functions or nullcontext(), self:
+        self._read_at, functions = "", self.functions()
+        with ExitStack() as stack:
+            if decisions is not None:
+                self._answers = iter([(i, own) for i, own in enumerate(decisions.taken) if own.steers])
+                self._readings = stack.enter_context(Readings(decisions.device))
+                stack.enter_context(attributes_kept(self.model))
+            for mode in (torch.random.fork_rng(devices=[]), torch.no_grad(), functions or nullcontext(), self):
+                stack.enter_context(mode)
             torch.manual_seed(0)  # constants that are drawn are the same in every run
             result = hollow.call(self.model)
         self.state.trace.whole |= functions is not None and functions.met
@@ -88,34 +111,84 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Called by torch for every operation."""
-        kwargs = kwargs or {}
+        if self._readings is None:
+            return self._seen(func, args, kwargs or {})
+        device, self._readings.device = self._readings.device, None  # torch's own code has to see that these are shapes
+        try:
+            if _is_room(func, args) or ((kwargs or {}).get("device") and any(t.is_meta for t in tensors_in(args))):
+                kwargs = {**(kwargs or {}), "device": META}
+            return self._seen(func, args, kwargs or {})
+        finally:
+            self._readings.device = device
+
+    def _seen(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tensors = tensors_in((args, kwargs))
-        if not any(self.state.is_traced(tensor) for tensor in tensors):
-            return self._constant(func, args, kwargs, tensors)
+        traced = any(self.state.is_traced(tensor) for tensor in tensors)
         name = _ALIASES.get(func.overloadpacket.__name__, func.overloadpacket.__name__.removesuffix("_"))
         hollow = any(tensor.is_meta for tensor in tensors)
-        if name in UNPREDICTABLE and hollow:
-            raise UsageError(
-                f"{self._where()[0]}: what {type(self.model).__name__} does depends on the values that it computes "
-                f"({name}), so its channel groups can't be derived; a forward that depends on shapes alone can be"
-            )
-        result = self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)  # of buffers: they have values
+        steers = is_steering(name, args)
+        answer = self._answer(name) if steers and hollow else None
+        masks = masks_of(name, args)
+        if answer is not None:
+            args, kwargs, known = tree_map(on_meta, (args, kwargs, answer[1].answer))
+            result, args = decided(func, args, kwargs, known)
+        elif not traced:
+            return self._constant(func, args, kwargs, tensors)
+        else:
+            result = self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)  # of buffers: with values
         if self._counter is not None:
             self._counter.see(func, args, result)
         out = tensors_in(result)
-        if out:
+        if traced and (out or steers):
             where, layer = self._where()
-            self._follow(Call(name, func, args, kwargs, _given(func, args, kwargs), out, where, layer), tensors)
+            call = Call(name, func, args, kwargs, _given(func, args, kwargs), out, where, layer)
+            self._follow(call, tensors)
+            if answer is not None:
+                self._asked(call, answer[0], result, masks)
         return result
+
+    def _answer(self, name: str) -> tuple[int, Decision] | None:
+        """What was decided here in the run with values."""
+        if self._answers is None:
+            raise DependsOnValuesError(
+                f"{self._where()[0]}: what {type(self.model).__name__} does depends on the values that it computes "
+                f"({name}), so its channel groups can't be derived; a forward that depends on shapes alone can be"
+            )
+        number, decision = next(self._answers, (0, None))
+        if decision is None or decision.name != name:
+            raise UsageError(
+                f"{self._where()[0]}: what {type(self.model).__name__} does on shapes is not what it does on values "
+                f"({name})"
+            )
+        return number, decision
+
+    def _asked(self, call: Call, number: int, result: Any, masks: Sequence[Tensor]) -> None:
+        """Notes what Python asked of a value. What comes after a number that is no truth value can't be known."""
+        self.steered = True
+        for mask in masks:
+            if (carried := self.state.channels(mask)) is not None:
+                self.state.sets.freeze(carried.labels, f"chooses what {call} takes")
+        if isinstance(result, bool):
+            self.questions.append(
+                Question(next(filter(None, map(_line_of, frames_until(self._entered))), call.where), number, result)
+            )
+        elif not call.out:
+            self._read_at = self._read_at or call.where
 
     def _follow(self, call: Call, tensors: Sequence[Tensor]) -> None:
         """Notes what an operation does to the channels."""
         constants = [tensor for tensor in tensors if not self.state.is_traced(tensor)]
-        if call.name == "copy" and constants and constants[0] is call.args[0] and is_blank(self.state, constants[0]):
+        written = constants[0] if constants and constants[0] is call.args[0] else None
+        if written is not None and call.name in ("copy", "index_put") and is_blank(self.state, written):
             del constants[0]
         numbers = self._constants.numbers_of(call, constants)
         inputs = self.state.inputs_of(tensors)
-        self._note(call, inputs, numbers, self._ruled(call))
+        states = self._ruled(call)
+        if self._read_at:
+            for state in (*inputs, *states):
+                if isinstance(state, TensorChannels):
+                    self.state.sets.freeze(state.labels, f"may depend on the number that is read at {self._read_at}")
+        self._note(call, inputs, numbers, states)
 
     def _ruled(self, call: Call) -> Results:
         """What the operation's rule says; where it meets something that it was not made for, nothing can go."""
@@ -183,6 +256,20 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         return f"module '{module}'", module
 
 
+def _is_room(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a new tensor is made to be written to; a single number is not."""
+    if func.overloadpacket.__name__ not in (*ZEROS, *EMPTY):
+        return False
+    size = next((arg for arg in args if isinstance(arg, list | tuple)), ())
+    return math.prod(size) != 1
+
+
+def _line_of(frame: FrameType) -> str | None:
+    """The line of code that a frame runs, in any library but torch."""
+    file = frame.f_code.co_filename
+    return None if file.startswith((f"{_TORCH}/", *_OURS)) else f"{file}:{frame.f_lineno}"
+
+
 @functools.cache
 def _file_of_network(path: str) -> str | None:
     """The name of a file of code, None if it is torch's or what follows it."""
@@ -206,37 +293,3 @@ def _schema(func: Any) -> tuple[list[str], dict[str, Any]]:
 
 def _hollow(spec: Any) -> Tensor:
     return torch.empty(spec.shape, device=META, dtype=spec.dtype)
-
-
-@contextmanager
-def running(model: nn.Module, inputs: Inputs) -> Iterator[None]:
-    """Turns what a network raises about its input into a UsageError."""
-    try:
-        yield
-    except NetslimError:
-        raise
-    except Exception as error:  # a network may raise anything
-        size = " and ".join(" x ".join(str(side) for side in spec.shape[1:]) for spec in inputs.tensors)
-        cause = _cause(model, inputs) or error
-        text = str(cause).strip().split("\n")[0]
-        runs_with_batch = inputs.is_single and _cause(model, inputs.map(_with_batch)) is None
-        hint = "; it runs on an example with a batch dimension: give example[None]" if runs_with_batch else ""
-        raise DoesNotRunError(
-            f"{type(model).__name__} does not run on an input of {size}: {type(cause).__name__}: {text}",
-            hint,
-        ) from error
-
-
-def _with_batch(spec: Any) -> TensorSpec:
-    return TensorSpec(torch.Size([1, *spec.shape]), spec.dtype, spec.high)
-
-
-def _cause(model: nn.Module, inputs: Inputs) -> Exception | None:
-    """What the network itself says of such inputs: on shapes errors are terse."""
-    like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
-    try:
-        with evaluation_mode(model), torch.no_grad():
-            inputs.map(lambda spec: torch.zeros(spec.shape, device=like.device, dtype=spec.dtype)).call(model)
-    except Exception as error:
-        return error
-    return None

@@ -8,6 +8,8 @@ from torch import nn
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import PrunePlan, keep_plan_
 from netslim.pruning.cut_check import check_cut, cut
+from netslim.pruning.feature_info import update_feature_info_
+from netslim.pruning.plan_data import inputs_of
 from netslim.pruning.resolve_plan import ResolvedPlan, resolve
 
 M = TypeVar("M", bound=nn.Module)
@@ -56,5 +58,6 @@ def rebuild(model: M, plan: PrunePlan) -> M:
 
 
 def _with_plan_(small: M, resolved: ResolvedPlan, plan: PrunePlan) -> M:
+    update_feature_info_(small, inputs_of(plan))
     keep_plan_(small, replace(plan, groups=resolved.groups, resolved=resolved))
     return small

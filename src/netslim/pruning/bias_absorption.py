@@ -24,10 +24,10 @@ from torch.nn.modules.conv import _ConvNd
 from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.protocols import plan_of
 from netslim.dependency.trace import Place
-from netslim.dependency.tracer import running
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.verify import compare, masked, outputs_of
 

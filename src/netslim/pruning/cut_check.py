@@ -10,14 +10,16 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.replay import Supposition
 from netslim.core.protocols import PrunePlan
 from netslim.dependency.groups import selection_of
 from netslim.dependency.meta import duplicate
 from netslim.dependency.slicing import rebuilt
 from netslim.pruning.plan_data import inputs_of
 from netslim.pruning.resolve_plan import ResolvedPlan
-from netslim.pruning.verify import OutputAgreement, compare, outputs_of, silence_
+from netslim.pruning.verify import OutputAgreement, compare, compare_decided, outputs_of, recorded_outputs, silence_
 
 TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}  # of an output's size; float32 where float64 is not to be had
 _MOST = 250_000_000  # parameters that are copied in double precision
@@ -72,16 +74,26 @@ def _apart(
     small = cut(bearer, resolved)
     silence_(bearer, resolved.parts)
     try:
-        expected = outputs_of(bearer, inputs)
+        decisions, expected = _expected(bearer, inputs) if resolved.decides else (None, outputs_of(bearer, inputs))
     except Exception:  # a network may raise anything on inputs and types that it was not made for
         return None
     try:
+        if decisions is not None:
+            return compare_decided(decisions, expected, small, inputs)
         return compare(expected, outputs_of(small, inputs))
     except Exception as error:
         raise UsageError(
             f"{type(model).__name__} does not run without the planned channels: {type(error).__name__}: "
             f"{str(error).strip().splitlines()[0]}"
         ) from error
+
+
+def _expected(bearer: nn.Module, inputs: Inputs) -> tuple[Decisions, dict[str, torch.Tensor]]:
+    """What the masked network decides and gives; where it would find nothing, it finds one thing, if it can."""
+    try:
+        return recorded_outputs(bearer, inputs, Supposition(found="one"))
+    except Exception:  # what follows may not fit together then
+        return recorded_outputs(bearer, inputs)
 
 
 def _perturbed(model: nn.Module, dtype: torch.dtype) -> nn.Module:

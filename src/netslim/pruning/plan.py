@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import ArgumentError, NetslimWarning, UsageError
 from netslim.core.networks.example import Inputs, TensorSpec, inputs_to_dict
+from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import (
     Budget,
@@ -22,7 +23,6 @@ from netslim.core.protocols import (
 )
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.meta import cost_of, products_of
-from netslim.dependency.tracer import running
 from netslim.models import build
 from netslim.pruning.budget.cost_model import CostModel
 from netslim.pruning.budget.group_limits import limits_of
@@ -68,7 +68,8 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     Args:
         model: any network, left unchanged. One that was pruned before gets a plan relative to the unpruned network.
         example: an input (N, ...) of any type, a tuple of several, or a dictionary of inputs by name; shapes and types
-            alone are used, and the cost is counted at them for one of the batch.
+            alone are used, and the cost is counted at them for one of the batch. Where values decide what the network
+            does (detectors: `([image, image],)`, or `(images, targets)` for their losses), its values are used as well.
         percent: share of the channels that goes, 0 <= percent < 1: the floor(channels x percent) + 1 lowest, which is
             the original's count (none at percent 0).
         target_params, target_macs: what should remain, as a share of the unpruned network's (0.5) or as a number (1.2e6
@@ -127,7 +128,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         left_alone=groups.left_alone,
         round_to=round_to,
         inputs=_recorded(inputs, found),
-        notes=_notes(model, groups, criterion),
+        notes=(*_notes(model, groups, criterion), *(found.derivation.notes if found.derivation else ())),
     )
     draft = partial(_draft, model, found, costs, blank, groups, ranking, limits)
     decided = _decided(request, ranking, limits, per_layer, costs, before, draft, model, inputs, latency_batch)
@@ -185,7 +186,10 @@ def _recorded(inputs: Inputs, found: Grouping) -> dict[str, Any] | None:
 
 
 def _batch(inputs: Inputs, count: int) -> Inputs:
-    """Zeros like the inputs, `count` of them where the first side is the batch."""
+    """Zeros like the inputs, `count` of them where the first side is the batch, or of a list of images."""
+    if inputs.is_listed:
+        first, *others = inputs.args
+        return type(inputs)(([torch.zeros_like(first[i % len(first)]) for i in range(count)], *others), inputs.kwargs)
 
     def zeros(tensor: Tensor) -> Tensor:
         batched = tensor.dim() and len(tensor) == inputs.batch

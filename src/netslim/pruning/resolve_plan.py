@@ -49,6 +49,7 @@ class ResolvedPlan:
         groups: the same with nothing left of any group in a residual branch of which nothing is left of one.
         parts: its groups, but for those that went with their branch before.
         keeps: per dimension of a parameter or buffer that loses entries, the indices that stay.
+        decides: whether values decide what the network does.
     """
 
     model: weakref.ref[nn.Module]
@@ -57,6 +58,7 @@ class ResolvedPlan:
     groups: tuple[GroupPlan, ...]
     parts: tuple[Part, ...]
     keeps: Mapping[Place, Tensor]
+    decides: bool = False
 
     def is_of(self, model: nn.Module, plan: PrunePlan) -> bool:
         """Whether it says what this plan means on this network as it is now."""
@@ -92,7 +94,8 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
             raise UsageError(
                 f"{title(model)} would not run as planned: {fault.name} at {fault.where} would do something else"
             )
-    return ResolvedPlan(weakref.ref(model), _shapes(model), plan.groups, whole.groups, parts, keeps)
+    decides = found.derivation is not None and found.derivation.decides
+    return ResolvedPlan(weakref.ref(model), _shapes(model), plan.groups, whole.groups, parts, keeps, decides)
 
 
 def check_plan(plan: object) -> None:

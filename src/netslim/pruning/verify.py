@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
-from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.modes import attributes_kept, evaluation_mode
+from netslim.core.networks.replay import Supposition, recording, replaying
+from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import PrunePlan, plan_of
 from netslim.cost import count_params
 from netslim.dependency.groups import scales_of
-from netslim.dependency.tracer import running
 from netslim.pruning.resolve_plan import Part, resolve
 
 TOLERANCE = 1e-5
@@ -98,20 +100,46 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     plan = plan_of(small)
     if plan is None and count_params(small) > count_params(model):
         raise UsageError("the second network is larger than the first: the order is verify(model, small, images)")
-    reference = model if plan is None else masked(model, plan)
+    resolved = None if plan is None else resolve(model, plan)
+    reference = model if resolved is None else _silenced(model, resolved.parts)
     with running(small, inputs.map(TensorSpec.of)):
         found = outputs_of(small, inputs)
-    outputs = compare(outputs_of(reference, inputs), found)
+    if resolved is not None and resolved.decides:
+        outputs = compare_decided(*recorded_outputs(reference, inputs), small, inputs)
+    else:
+        outputs = compare(outputs_of(reference, inputs), found)
     depends = _depends_on_input(small, inputs, found) or not _depends_on_input(model, inputs)
     return Agreement(outputs=outputs, depends_on_input=depends)
 
 
-def outputs_of(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
+def outputs_of(network: nn.Module, inputs: Inputs, *, watched: bool = False) -> dict[str, Tensor]:
     """The tensors that a network gives in eval mode, by where they are; what it draws at random is always the same."""
     devices = [tensor.device for tensor in inputs.tensors if tensor.is_cuda][:1]
-    with evaluation_mode(network), torch.inference_mode(), torch.random.fork_rng(devices):
+    no_gradients = torch.no_grad() if watched else torch.inference_mode()  # in which operations pass undivided
+    with evaluation_mode(network), attributes_kept(network), no_gradients, torch.random.fork_rng(devices):
         torch.manual_seed(0)
         return tensors_of(inputs.call(network))
+
+
+def recorded_outputs(
+    network: nn.Module, inputs: Inputs, supposed: Supposition | None = None
+) -> tuple[Decisions, dict[str, Tensor]]:
+    """What a network decides by values, and what it gives."""
+    with torch.inference_mode(False), recording(inputs.tensors, supposed) as decisions:
+        return decisions, outputs_of(network, inputs, watched=True)
+
+
+def compare_decided(
+    decisions: Decisions, expected: Mapping[str, Tensor], small: nn.Module, inputs: Inputs
+) -> tuple[OutputAgreement, ...]:
+    """Output by output, and what decisions are taken on, of a network that decides as another did.
+
+    Raises UsageError if it decides where the other does not, or gives something else altogether.
+    """
+    with torch.inference_mode(False), replaying(inputs.tensors, decisions) as replayer:
+        found = outputs_of(small, inputs, watched=True)
+    grounds = [_compare(name, *pair) for name, pair in replayer.pairs.items()]
+    return (*compare(expected, found), *grounds)
 
 
 def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[OutputAgreement, ...]:
@@ -165,8 +193,12 @@ def masked(model: M, plan: PrunePlan, *, shift: bool = False) -> M:
             does not depend on the input.
     """
     model = cast(M, plain(model))
+    return _silenced(model, resolve(model, plan).parts, shift=shift)
+
+
+def _silenced(model: M, parts: Sequence[Part], *, shift: bool = False) -> M:
     copied = copy.deepcopy(model)
-    silence_(copied, resolve(model, plan).parts, shift=shift)
+    silence_(copied, parts, shift=shift)
     return copied
 
 

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from netslim.core.errors import DataError
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import evaluation_mode
-from netslim.dependency.tracer import running
+from netslim.core.networks.running import running
 
 
 def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:

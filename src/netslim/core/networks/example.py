@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 
+_FEW = 256  # numbers of a tensor that a plan records
+
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
@@ -47,9 +49,19 @@ class Inputs:
 
     @property
     def batch(self) -> int:
-        """The first side of the first tensor."""
+        """The first side of the first tensor; of a list of images (C, H, W), how many these are."""
+        if self.is_listed:
+            return len(self.args[0])
         shape = self.tensors[0].shape
         return int(shape[0]) if len(shape) else 1
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the first argument is a list of images, each of a size of its own, as detectors take it."""
+        images = self.args[0] if self.args else None
+        if not isinstance(images, list) or not all(isinstance(part, Tensor | TensorSpec) for part in images):
+            return False
+        return all(len(image.shape) == 3 for image in images)
 
     @property
     def is_single(self) -> bool:
@@ -75,11 +87,13 @@ class TensorSpec:
     Attributes:
         shape, dtype: of the tensor.
         high: what whole numbers lie below, as indices do.
+        values: all its numbers, where they matter and are few, as the corners of boxes.
     """
 
     shape: torch.Size
     dtype: torch.dtype
     high: int = 2
+    values: tuple[float, ...] | None = None
 
     @classmethod
     def of(cls, tensor: Tensor) -> TensorSpec:
@@ -89,14 +103,24 @@ class TensorSpec:
         return cls(tensor.shape, tensor.dtype, int(tensor.max()) + 1 if known else 2)
 
     def random(self, generator: torch.Generator) -> Tensor:
-        """A tensor like it, on the CPU: normally distributed, or any of the whole numbers."""
+        """A tensor like it, on the CPU: its values if known, else normally distributed, or any whole numbers."""
+        if self.values is not None:
+            return torch.tensor(self.values, dtype=torch.float64).to(self.dtype).view(self.shape)
         if self.dtype.is_floating_point or self.dtype.is_complex:
             return torch.randn(self.shape, generator=generator).to(self.dtype)
         return torch.randint(0, max(self.high, 1), self.shape, generator=generator).to(self.dtype)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
-        return {"shape": [*self.shape], "dtype": str(self.dtype).removeprefix("torch."), "high": self.high}
+        found = {"shape": [*self.shape], "dtype": str(self.dtype).removeprefix("torch."), "high": self.high}
+        return found if self.values is None else {**found, "values": [*self.values]}
+
+    def with_values(self, tensor: Any) -> TensorSpec:
+        """The same with the values of a tensor like it, if these are few."""
+        few = isinstance(tensor, Tensor) and not tensor.is_meta and tensor.numel() <= _FEW and not tensor.is_complex()
+        if not few or tensor.shape != self.shape or not bool(tensor.isfinite().all()):
+            return self
+        return dataclasses.replace(self, values=tuple(map(float, tensor.flatten().tolist())))
 
 
 def inputs_to_dict(inputs: Inputs) -> dict[str, Any]:
@@ -127,7 +151,11 @@ def _rich(data: Any) -> Any:
         dtype = getattr(torch, value["dtype"])
         if not isinstance(dtype, torch.dtype):
             raise ValueError(f"{value['dtype']} is no type of numbers")
-        return TensorSpec(torch.Size(int(side) for side in value["shape"]), dtype, int(value["high"]))
+        shape, values = torch.Size(int(side) for side in value["shape"]), value.get("values")
+        known = None if values is None else tuple(float(number) for number in values)
+        if known is not None and len(known) != shape.numel():
+            raise ValueError(f"{len(known)} values do not fill {tuple(shape)}")
+        return TensorSpec(shape, dtype, int(value["high"]), known)
     if kind == "dict":
         return {key: _rich(part) for key, part in value.items()}
     if kind in ("tuple", "list"):

@@ -1,4 +1,4 @@
-"""Temporary modes: of networks (train or eval), and of Python's garbage collector."""
+"""Temporary modes: of networks (train or eval, what they note), and of Python's garbage collector."""
 
 import gc
 from collections.abc import Iterator
@@ -17,6 +17,19 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@contextmanager
+def attributes_kept(model: nn.Module) -> Iterator[None]:
+    """What modules note of themselves inside (sizes that they saw first, say) is forgotten after."""
+    before = [(module, dict(vars(module))) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, known in before:
+            if [*map(id, vars(module).values())] != [*map(id, known.values())] or [*vars(module)] != [*known]:
+                vars(module).clear()
+                vars(module).update(known)
 
 
 @contextmanager

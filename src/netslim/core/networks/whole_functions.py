@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from netslim.core.networks.decisions import numbers_in
+
 _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 _SIGNATURES = {
     F.instance_norm: inspect.signature(F.instance_norm),
@@ -85,6 +87,8 @@ class WholeFunctions(TorchFunctionMode):
         if func is torch.Tensor.type and args[0].is_meta:
             self.met = True
             return _type(args[0], *args[1:], **(kwargs or {}))
+        if func is torch.Tensor.tolist and args[0].is_meta:
+            return numbers_in(args[0])
         call = _whole(func, args, kwargs or {})
         if call is not None:
             self.met = True

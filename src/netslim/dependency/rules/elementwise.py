@@ -11,7 +11,7 @@ from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.meta_ops import tensors_in
 from netslim.dependency.rules.fallback import unknown
-from netslim.dependency.rules.movement import is_new, written
+from netslim.dependency.rules.movement import is_new, written, written_over
 from netslim.dependency.rules.zero_propagation import silence
 from netslim.dependency.trace import Call, Results, Weight
 
@@ -24,7 +24,7 @@ def elementwise(state: ChannelState, call: Call) -> Results:
         if done is not None:
             return done
     if isinstance(target, Tensor) and state.state(target) is None:
-        return unknown(state, call, f"is written into another tensor at {call.where}")
+        return written_over(state, call)
     tensors = tensors_in((call.args, call.kwargs))
     axes = _axes(state, tensors)
     if len(axes) > 1:

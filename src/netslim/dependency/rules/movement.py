@@ -11,6 +11,7 @@ from netslim.dependency.channel_sets import TensorChannels, condense
 from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.meta_ops import PACKING, tensors_in
 from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.rules.picking import picked
 from netslim.dependency.trace import Call, Results, Weight
 
 SAME = {"alias", "clone", "contiguous", "detach", "lift_fresh", "_to_copy", "to"}
@@ -53,12 +54,17 @@ def moved(state: ChannelState, call: Call) -> Results:
         if call.name in ("repeat", "expand") and (source.dim() < call.out[0].dim() or source.shape[0] == 1):
             state.note_repeated(call.out[0])
         return [None for _ in call.out] if isinstance(source, Tensor) else joined(state, call)
-    codes = carried.spread(source.shape)
+    codes = carried.spread(_one_at_least(source))
     if call.name == "view":
-        moved = codes.reshape(call.out[0].shape)
+        moved = codes.reshape(_one_at_least(call.out[0]))
     else:
         moved = call.func(codes, *call.args[1:], **call.kwargs)
     return [condense(codes, state.sets) for codes in tensors_in(moved)]
+
+
+def _one_at_least(tensor: Tensor) -> list[int]:
+    """The shape that it would have with one row if it has none, as what is found in an image."""
+    return [max(size, 1) for size in tensor.shape]
 
 
 def joined(state: ChannelState, call: Call) -> Results:
@@ -116,11 +122,10 @@ def indexed(state: ChannelState, call: Call) -> Results:
     carried = state.channels(call.args[0])
     if carried is None:
         return unknown(state, call)
+    if call.name == "index" and any(isinstance(index, Tensor) and index.is_meta for index in call.args[1]):
+        return picked(state, call)
     if call.name == "index":
         dims = [dim for dim, index in enumerate(call.args[1]) if index is not None]
-        hollow = any(isinstance(index, Tensor) and index.device.type == "meta" for index in call.args[1])
-        if hollow:
-            return unknown(state, call)
     else:
         dims = [call.given.get("dim", call.given.get("dimension", 0)) % call.args[0].dim()]
     if carried.axis in dims:
@@ -239,6 +244,13 @@ def written(state: ChannelState, call: Call) -> Results | None:
     silent = _written_silence(state, whole, target, carried.silent)
     state.set(whole, TensorChannels(axis, carried.labels, silent))
     return [TensorChannels(axis, carried.labels, carried.silent)]
+
+
+def written_over(state: ChannelState, call: Call) -> Results:
+    """Values written into a constant, or a part of one: nothing of it can go, and it is a constant no more."""
+    reason = f"is written into another tensor at {call.where}"
+    state.set(_whole(call.args[0]), state.frozen(reason))
+    return unknown(state, call, reason)
 
 
 def is_new(state: ChannelState, target: Tensor) -> bool:

@@ -12,12 +12,12 @@ from netslim.dependency.rules.elementwise import elementwise
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.layers import LAYERS
 from netslim.dependency.rules.movement import MOVEMENT
+from netslim.dependency.rules.picking import PICKING
 from netslim.dependency.rules.reductions import POOLED, REDUCTIONS, pooled
 from netslim.dependency.trace import Call
 
-UNPREDICTABLE = {"_local_scalar_dense", "equal", "is_nonzero", "masked_select", "nonzero", "unique_dim", "_unique2"}
 _POINTWISE = {"_prelu_kernel", "prelu", "native_dropout", "copy", "hardswish", "hardsigmoid", "mish"}
-_RULES: dict[str, Rule] = {**MOVEMENT, **REDUCTIONS, **LAYERS, **dict.fromkeys(_POINTWISE, elementwise)}
+_RULES: dict[str, Rule] = {**MOVEMENT, **PICKING, **REDUCTIONS, **LAYERS, **dict.fromkeys(_POINTWISE, elementwise)}
 
 
 def rule_of(call: Call) -> Rule:

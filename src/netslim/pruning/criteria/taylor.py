@@ -11,9 +11,9 @@ from torch.func import functional_call
 from netslim.core.errors import DataError, UsageError
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.running import running
 from netslim.core.protocols import ChannelGroup
 from netslim.dependency.groups import by_channel
-from netslim.dependency.tracer import running
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criterion import Criterion, CriterionSpec, Evidence
 

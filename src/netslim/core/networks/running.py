@@ -1,0 +1,63 @@
+"""Whether a network runs on its inputs, and what it says if it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from netslim.core.errors import NetslimError, UsageError
+from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.modes import evaluation_mode
+
+
+class DoesNotRunError(UsageError):
+    """The network can't take such inputs; `hint` says what it could take, if that is known."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message + hint)
+        self.hint = hint
+
+
+@contextmanager
+def running(model: nn.Module, inputs: Inputs) -> Iterator[None]:
+    """Turns what a network raises about its input into a UsageError."""
+    try:
+        yield
+    except NetslimError:
+        raise
+    except Exception as error:  # a network may raise anything
+        size = " and ".join(" x ".join(str(side) for side in spec.shape[1:]) for spec in inputs.tensors)
+        cause = _cause(model, inputs) or error
+        text = str(cause).strip().split("\n")[0]
+        runs_with_batch = inputs.is_single and _cause(model, inputs.map(_with_batch)) is None
+        hint = "; it runs on an example with a batch dimension: give example[None]" if runs_with_batch else ""
+        raise DoesNotRunError(
+            f"{type(model).__name__} does not run on an input of {size}: {type(cause).__name__}: {text}",
+            hint,
+        ) from error
+
+
+def _plain(spec: TensorSpec) -> torch.Tensor:
+    """Its values, if they are known, or zeros."""
+    if spec.values is not None:
+        return spec.random(torch.Generator())
+    return torch.zeros(spec.shape, dtype=spec.dtype)
+
+
+def _with_batch(spec: Any) -> TensorSpec:
+    return TensorSpec(torch.Size([1, *spec.shape]), spec.dtype, spec.high)
+
+
+def _cause(model: nn.Module, inputs: Inputs) -> Exception | None:
+    """What the network itself says of such inputs: on shapes errors are terse."""
+    like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+    try:
+        with evaluation_mode(model), torch.no_grad():
+            inputs.map(lambda spec: _plain(spec).to(like.device)).call(model)
+    except Exception as error:
+        return error
+    return None
