@@ -307,6 +307,21 @@ def pruning_tuned() -> str:
     return by_budget("pruning_tuned", keys, "share", lambda share: f"{100 * float(share):.0f} % of the MACs")
 
 
+def reconstruction() -> str:
+    """Accuracy of public networks right after a cut, as it is, with statistics, and with layers fitted."""
+    rows = read("reconstruction")
+    lines = []
+    for key in dict.fromkeys((row["network"], row["criterion"], row["share"]) for row in rows):
+        of = [row for row in rows if (row["network"], row["criterion"], row["share"]) == key]
+        kinds = ("dense", "cut", "repaired", "reconstructed")
+        accuracies = [spread([100 * float(row[f"top1_{kind}"]) for row in of], 1) for kind in kinds]
+        lines.append((key[0], f"{100 * float(key[2]):.0f} %", key[1], *accuracies))
+    head = ("network", "MACs left", "criterion", "unpruned", "as cut", "statistics", "layers fitted")
+    first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
+    about = f"{first['data']}, {first['images']} training images, no training; test top-1 (%), seeds {seeds}."
+    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+
+
 def penalties() -> str:
     """What each way of training for pruning costs, and what is left after it."""
     rows = read("penalties")
@@ -433,6 +448,7 @@ TABLES = {
     "transfer": transfer,
     "transfer-parts": transfer_parts,
     "pruning-after": pruning_after,
+    "reconstruction": reconstruction,
     "pruning-tuned": pruning_tuned,
     "penalties": penalties,
     "small-network": small_network,

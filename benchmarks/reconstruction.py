@@ -1,12 +1,13 @@
-"""What is left of a public network's accuracy right after a pruning, without labels or training -> results/reconstruction.csv.
+"""What is left of a public network's accuracy right after a pruning, without training -> results/reconstruction.csv.
 
     python benchmarks/reconstruction.py --weights resnet20-12fca82f.th --images cifar10-jpeg
 
-The network is a CIFAR ResNet of He et al. 2016 with shortcuts of option A, in a file of akamaster's pytorch_resnet_cifar10. Its
-BatchNorm statistics are measured on the images first. Channels go by `taylor` (512 images with labels) or `l2_norm` (none), and
-the small network is judged on all test images: as it was cut; repaired (constants absorbed, statistics measured); and with its
-layers fitted to the large one's on the same 512 images. A row per network, criterion, share of channels and seed, which draws
-the images; the same command goes on where it was cut off.
+The network is a CIFAR ResNet of He et al. 2016 with shortcuts of option A, in a file of akamaster's
+pytorch_resnet_cifar10. Its BatchNorm statistics are measured on the images first. Channels go by `taylor` (512 images
+with labels) or `l2_norm` (none) until a share of the MACs is left, and the small network is judged on all test images:
+as it was cut; repaired (constants absorbed, statistics measured); and with its layers fitted to the large one's on the
+same 512 images. A row per network, criterion, share and seed, which draws the images; the same command goes on where it
+was cut off.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from torchvision.transforms import v2
 import netslim
 from table import rows_of_these_versions, write_rows
 
-CUTS = (("taylor", 0.2), ("taylor", 0.3), ("taylor", 0.4), ("l2_norm", 0.2), ("l2_norm", 0.4))
+CUTS = tuple((criterion, macs) for macs in (0.8, 0.7, 0.6, 0.5) for criterion in ("l2_norm", "taylor"))
 SEEDS = (1, 2, 3)
 IMAGES = 512
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what the public networks were trained with
@@ -44,6 +45,7 @@ class Block(nn.Module):
         self.padding = (outputs - inputs) // 2
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features (N, C, H, W)."""
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
         if self.padding:
             x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.padding, self.padding))
@@ -64,6 +66,7 @@ class ResNet(nn.Module):
         self.linear = nn.Linear(64, 10)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, 10) of images (N, 3, 32, 32)."""
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(x.mean((2, 3)))
@@ -97,13 +100,11 @@ def top1(model: nn.Module, test: Batches) -> float:
     return round(netslim.evaluate(model, test).top1, 4)
 
 
-def measured(
-    name: str, model: nn.Module, criterion: str, share: float, seed: int, train: Batches, test: Batches
-) -> Row:
-    """One row."""
+def measured(model: nn.Module, criterion: str, share: float, train: Batches, test: Batches) -> Row:
+    """What one row says of a cut."""
     example = train[0][0][:1]
     plan = netslim.plan(
-        model, example, percent=share, criterion=criterion, batches=train if criterion == "taylor" else None
+        model, example, target_macs=share, criterion=criterion, batches=train if criterion == "taylor" else None
     )
     cut = netslim.apply(model, plan)
     repaired, fitted = copy.deepcopy(cut), copy.deepcopy(cut)
@@ -113,15 +114,9 @@ def measured(
     seconds = time.perf_counter() - start
     assert done.reconstruction is not None
     return {
-        "network": name,
-        "data": "cifar10-jpeg",
-        "criterion": criterion,
-        "share": share,
-        "seed": seed,
         "images": sum(len(images) for images, _ in train),
         "macs": round(plan.after.macs / plan.before.macs, 4),
         "params": round(plan.after.params / plan.before.params, 4),
-        "top1_dense": top1(model, test),
         "top1_cut": top1(cut, test),
         "top1_repaired": top1(repaired, test),
         "top1_reconstructed": top1(fitted, test),
@@ -145,11 +140,14 @@ def main() -> None:
         for path in arguments.weights:
             name, model = path.stem.partition("-")[0], public_network(path)
             netslim.recalibrate_(model, train)
+            dense = top1(model, test)
             for criterion, share in CUTS:
                 if (name, criterion, share, seed) not in done:
-                    rows.append(measured(name, model, criterion, share, seed, train, test))
+                    row: Row = {"network": name, "data": "cifar10-jpeg", "criterion": criterion, "share": share}
+                    row |= {"seed": seed, "top1_dense": dense, **measured(model, criterion, share, train, test)}
+                    rows.append(row)
                     write_rows(arguments.out, rows, show=False)
-                    print({key: rows[-1][key] for key in list(rows[-1])[:15]}, flush=True)
+                    print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from netslim.models import create_model as create_model
     from netslim.network import load as load
     from netslim.network import save as save
-    from netslim.own_loop import iterative as iterative
-    from netslim.own_loop import penalty as penalty
-    from netslim.own_loop import repair_ as repair_
+    from netslim.own_loop.penalty import penalty as penalty
+    from netslim.own_loop.repair import repair_ as repair_
+    from netslim.own_loop.rounds import iterative as iterative
     from netslim.pruning import apply as apply
     from netslim.pruning import carry as carry
     from netslim.pruning import carry_ as carry_
@@ -56,15 +56,15 @@ _HOMES = {
     "evaluate": ("netslim.training.evaluate", "evaluate"),
     "export": ("netslim.deploy", "export"),
     "for_inference": ("netslim.deploy", "for_inference"),
-    "iterative": ("netslim.own_loop", "iterative"),
+    "iterative": ("netslim.own_loop.rounds", "iterative"),
     "load": ("netslim.network", "load"),
     "load_source": ("netslim.transfers", "load_source"),
     "measure": ("netslim.cost", "measure"),
-    "penalty": ("netslim.own_loop", "penalty"),
+    "penalty": ("netslim.own_loop.penalty", "penalty"),
     "plan": ("netslim.pruning", "plan"),
     "recalibrate_": ("netslim.training.bn_statistics", "recalibrate_"),
     "reconstruct_": ("netslim.reconstruction", "reconstruct_"),
-    "repair_": ("netslim.own_loop", "repair_"),
+    "repair_": ("netslim.own_loop.repair", "repair_"),
     "save": ("netslim.network", "save"),
     "transfer": ("netslim.transfers", "transfer"),
     "verify": ("netslim.pruning", "verify"),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from netslim.core.errors import CheckpointError, NetslimError, first_of
+from netslim.core.errors import CheckpointError, NetslimError, UsageError, first_of
 from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
@@ -52,6 +52,8 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
     4
     >>> folder.cleanup()
     """
+    if not isinstance(path, str | Path):
+        raise UsageError(f"a path of type {type(path).__name__}: give the file, as load('small.pth.tar')")
     checkpoint = read(Path(path))
     found: nn.Module = restore(checkpoint, Path(path)) if model is None else restore(checkpoint, Path(path), model)
     return found.eval()
@@ -66,7 +68,7 @@ def save(path: str | Path, model: nn.Module) -> None:
     """Writes a network to a file that `load` opens.
 
     Raises:
-        UsageError: the network says that it is of an architecture which is not registered.
+        UsageError: it is no network, or one of an architecture which is not registered.
         NetslimError: the file can't be written.
 
     >>> import tempfile, torch, netslim
@@ -76,6 +78,8 @@ def save(path: str | Path, model: nn.Module) -> None:
     11
     >>> folder.cleanup()
     """
+    if not isinstance(path, str | Path):
+        raise UsageError(f"a path of type {type(path).__name__}: the order is save(path, model)")
     write_checkpoint(Path(path), describe(unwrapped(model)))
 
 

@@ -152,7 +152,7 @@ def rank_(rank: int, folder: Path) -> None:
 
 def test_two_processes(tmp_path: Path) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["netslim.own_loop", "torch._dynamo"])
+    context.set_forkserver_preload(["netslim.own_loop.penalty", "torch._dynamo"])
     ranks = [context.Process(target=rank_, args=(rank, tmp_path)) for rank in range(2)]
     for process in ranks:
         process.start()

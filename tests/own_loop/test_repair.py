@@ -35,6 +35,18 @@ def test_what_is_said() -> None:
     assert Repair(images=4, dataset="digits").title == "recalibrated"
 
 
+def test_layers_are_fitted_in_place_of_statistics() -> None:
+    small = apply(MODEL, plan(MODEL, EXAMPLE, percent=0.5))
+    images = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    done = replace(repair_(small, MODEL, images.split(4), reconstruct=True), dataset="digits")
+    assert done.title == "absorbed and reconstructed"
+    assert done.reconstruction is not None
+    assert done.lines()[-1] == f"{done.reconstruction} (training images of digits)"
+    assert done.to_dict()["recalibrated_on"] == 0
+    assert done.to_dict()["reconstructed"]["images"] == 8
+    assert done.reconstruction.after < done.reconstruction.before
+
+
 class Named(nn.Module):
     """(N, 3, 8, 8) by name -> (N, 4)."""
 

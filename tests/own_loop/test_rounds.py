@@ -9,7 +9,7 @@ from torch import nn
 
 import netslim
 from netslim.core.errors import UsageError
-from netslim.own_loop import Round
+from netslim.own_loop.rounds import Round
 
 IMAGES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 SETTINGS: dict[str, Any] = {"criterion": "l1_norm"}

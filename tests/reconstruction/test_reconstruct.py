@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import DataError, UsageError
-from netslim.own_loop import repair_
+from netslim.own_loop.repair import repair_
 from netslim.pruning import apply, plan
 from netslim.reconstruction import reconstruct_
 from netslim.reconstruction.side_by_side import SideBySide

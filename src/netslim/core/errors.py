@@ -95,12 +95,12 @@ def first_of(items: Sequence[str], most: int, separator: str = ", ") -> str:
 READABLE = 150
 
 
-def nearest(given: str, names: Iterable[str]) -> list[str]:
+def nearest(given: object, names: Iterable[str]) -> list[str]:
     """Up to three of the names that are spelled much like the given one, the nearest first."""
-    return difflib.get_close_matches(given.lower(), sorted(names), n=3, cutoff=0.5)
+    return difflib.get_close_matches(str(given).lower(), sorted(names), n=3, cutoff=0.5)
 
 
-def unknown_name(kind: str, given: str, allowed: Iterable[str], near: Sequence[str] | None = None) -> UsageError:
+def unknown_name(kind: str, given: object, allowed: Iterable[str], near: Sequence[str] | None = None) -> UsageError:
     """The error for a name that is not in a list; a list too long to read is counted.
 
     Args:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import flop_registry
 
+from netslim.core.errors import NetslimError, UsageError
 from netslim.core.networks.example import Inputs
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.torch_internals import PlainDispatchMode
@@ -167,7 +168,7 @@ def measure(model: nn.Module, example: Any) -> Cost:
         example: an input (N, ...), or several (see `netslim.plan`).
 
     Raises:
-        UsageError: there is no tensor in the example, or a network whose shapes are not known yet.
+        UsageError: there is no tensor in the example, the network does not run on it, or its shapes are not known yet.
 
     >>> import torch, netslim
     >>> netslim.measure(torch.nn.Conv2d(3, 8, 3), torch.zeros(1, 3, 10, 10))
@@ -175,4 +176,11 @@ def measure(model: nn.Module, example: Any) -> Cost:
     """
     model = unwrapped(model)
     check_shapes_known(model)
-    return Cost(params=count_params(model), macs=count_macs(model, example))
+    inputs = Inputs.of(example)
+    try:
+        return Cost(params=count_params(model), macs=count_macs(model, inputs))
+    except NetslimError:
+        raise
+    except Exception as error:  # a network may raise anything
+        shapes = " and ".join(" x ".join(map(str, tensor.shape)) for tensor in inputs.tensors)
+        raise UsageError(f"{type(model).__name__} does not run on an example of {shapes}: {error}") from error

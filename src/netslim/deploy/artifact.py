@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from netslim.core.disk import DISK
-from netslim.core.errors import ArgumentError, unknown_name
+from netslim.core.errors import ArgumentError, UsageError, unknown_name
 from netslim.core.files import (
     aside_name,
     check_writable,
@@ -23,6 +23,7 @@ from netslim.core.files import (
     write_errors,
 )
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.wrappers import check_network
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import CONFIG, read_folder
 from netslim.cost import measure
@@ -90,6 +91,9 @@ def export(
     (126746, 0.0, ['config.json', 'model.safetensors'])
     >>> folder.cleanup()
     """
+    check_network(model)
+    if not isinstance(path, str | Path):
+        raise UsageError(f"a path of type {type(path).__name__}: the order is export(model, example, path)")
     path, kind = Path(path), TARGETS.get(target)
     kind.check(target)
     check_path(path, target)
@@ -126,6 +130,8 @@ def _on_cpu(model: nn.Module, inputs: ExportInputs) -> tuple[nn.Module, ExportIn
     """Files are for a CPU: a network that is elsewhere is copied there."""
     if all(tensor.device.type == "cpu" for tensor in (*inputs.tensors, *model.parameters(), *model.buffers())):
         return model, inputs
+    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+        raise UsageError(f"{type(model).__name__} is on the meta device: load its weights, then export it")
     return copy.deepcopy(model).cpu(), inputs.map(Tensor.cpu)
 
 

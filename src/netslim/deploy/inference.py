@@ -10,7 +10,8 @@ from itertools import product
 import torch
 from torch import Tensor, fx, nn
 
-from netslim.core.errors import unknown_name
+from netslim.core.errors import UsageError, unknown_name
+from netslim.core.networks.wrappers import check_network
 from netslim.cost import Latency, measure_latency
 from netslim.cost.params import count_params
 from netslim.deploy.bn_relu_to_clamp import bound
@@ -86,6 +87,9 @@ def for_inference(model: nn.Module, example: Tensor, form: Form | None = None) -
     >>> any(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
     False
     """
+    check_network(model)
+    if not isinstance(example, Tensor):
+        raise UsageError(f"an example of type {type(example).__name__}: give one tensor, a batch of images")
     return shaped(simplified(model, example), example, form or Form())
 
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from netslim.core.errors import UsageError
 from netslim.integrations.missing import MissingLibraryError
-from netslim.own_loop import penalty
-from netslim.training.penalties import ScalePenalty, ScaleReport
+from netslim.own_loop.penalty import penalty
+from netslim.training.penalties import ScalePenalty, ScaleReport, check_settings
 
 try:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -43,6 +43,7 @@ class TrainerSlimming(TrainerCallback):  # type: ignore[misc]
     """
 
     def __init__(self, name: str = "l1", *, strength: float, **options: Any) -> None:
+        check_settings(name, strength, {key: value for key, value in options.items() if key != "example"})
         self.report: ScaleReport | None = None
         self._make: Callable[..., ScalePenalty] = partial(penalty, name=name, strength=strength, **options)
         self._penalty: ScalePenalty | None = None

@@ -16,12 +16,12 @@ from netslim.core.networks.scale_norms import scale_norms
 from netslim.core.networks.wrappers import unwrapped
 from netslim.core.protocols import plan_of
 from netslim.integrations.missing import MissingLibraryError
-from netslim.own_loop import Repair, penalty, repair_
-from netslim.own_loop.repair import inputs_in
+from netslim.own_loop.penalty import penalty
+from netslim.own_loop.repair import Repair, inputs_in, repair_
 from netslim.own_loop.rounds import check_schedule, prune_to
-from netslim.pruning import carry_, plan_from_dict
+from netslim.pruning import carry_, plan_from_dict, trains
 from netslim.pruning.apply import rebuild
-from netslim.training.penalties import ScalePenalty, ScaleReport
+from netslim.training.penalties import ScalePenalty, ScaleReport, check_settings
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -78,8 +78,9 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
         most: int = 50,
         **options: Any,
     ) -> None:
-        self.network = network
-        self.prune_at = dict(sorted((prune_at or {}).items()))
+        check_settings(name, strength, {key: value for key, value in options.items() if key != "example"})
+        self.network = _name(network)
+        self.prune_at = _epochs(prune_at)
         if self.prune_at:
             check_schedule([*self.prune_at.values()], budget)
         self.report: ScaleReport | None = None
@@ -171,7 +172,8 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
         small, _, _ = prune_to(network, example, share, self._budget, **self._settings)
         self.repairs.append(repair_(small, network, islice(batches(), self._most)))
         for optimizer in trainer.optimizers:
-            carry_(optimizer, network, small)
+            if trains(optimizer, network):
+                carry_(optimizer, network, small)
         _set(pl_module, self.network, small)
 
     def _end(self) -> None:
@@ -212,6 +214,20 @@ def _save(module: LightningModule, saved: Callable[[dict[str, Any]], None], chec
 def _load(module: LightningModule, loaded: Callable[[dict[str, Any]], None], checkpoint: Any) -> None:
     rebuild_(module, checkpoint)
     loaded(checkpoint)
+
+
+def _name(network: object) -> str:
+    if not isinstance(network, str):
+        raise UsageError(f"network of type {type(network).__name__}: give the name of the module's part, like 'model'")
+    return network
+
+
+def _epochs(prune_at: Mapping[int, float] | None) -> dict[int, float]:
+    """When to prune, in order."""
+    given = {} if prune_at is None else prune_at
+    if not isinstance(given, Mapping) or not all(isinstance(epoch, int) and epoch >= 0 for epoch in given):
+        raise UsageError(f"prune_at {prune_at!r}: give a share for each number of an epoch, like {{20: 0.3, 30: 0.5}}")
+    return dict(sorted(given.items()))
 
 
 def _network(module: LightningModule, name: str) -> nn.Module:

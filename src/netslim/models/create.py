@@ -29,6 +29,8 @@ def create_model(name: str, **arguments: Any) -> PrunableModel:
     >>> type(netslim.create_model("torchvision/resnet18", num_classes=10, stem="cifar")).__name__
     'PrunableResNet'
     """
+    if not isinstance(name, str):
+        raise UsageError(f"a network's name of type {type(name).__name__}: give one like 'resnet' or 'timm/resnet18'")
     build = check_known(name)
     try:
         return build(**arguments)

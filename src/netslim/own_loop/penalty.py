@@ -61,8 +61,8 @@ def penalty(
             penalty has, like `polarity`.
 
     Raises:
-        UsageError: an unknown penalty or option, a strength below 0, or an optimizer that has none of the scales or
-            whose step sizes are not known.
+        UsageError: a network without scales, an unknown penalty or option, a strength below 0, or an optimizer that has
+            none of the scales or whose step sizes are not known.
     """
     if isinstance(weights, str):
         weights = _weights(model, weights, example)

@@ -18,7 +18,7 @@ from netslim.core.networks.wrappers import unwrapped
 from netslim.cost import count_params
 from netslim.pruning import Absorption, absorb_
 from netslim.reconstruction import Reconstruction, reconstruct_
-from netslim.training.bn_statistics import recalibrate_
+from netslim.training.bn_statistics import batches_in, recalibrate_
 
 SHOWN = 5
 
@@ -109,7 +109,7 @@ def repair_(
 
     Raises:
         UsageError: `small` was not pruned from `model`, or there is neither a batch nor an example to absorb at.
-        DataError: a dictionary has none of the network's inputs.
+        DataError: a dictionary has none of the network's inputs, or the batches are a single one, or not finite.
 
     >>> import torch, netslim
     >>> model = netslim.create_model("resnet", depth=11, num_classes=10)
@@ -124,7 +124,7 @@ def repair_(
     bare = unwrapped(small)
     if count_params(bare) == count_params(unwrapped(model)):
         return Repair()
-    inputs = inputs_in(bare, batches)
+    inputs = inputs_in(bare, batches_in(batches))
     first = next(inputs, None)
     absorption = None
     if absorb:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from torch import nn
 
-from netslim.core.errors import NetslimWarning, UsageError, either
+from netslim.core.errors import NetslimWarning, UsageError, either, unknown_name
 from netslim.core.networks.wrappers import unwrapped
 from netslim.core.protocols import PrunePlan, plan_of
+from netslim.core.real import is_number
 from netslim.pruning import apply, plan
 
 BUDGETS = ("percent", "target_params", "target_macs")
@@ -67,8 +69,11 @@ def iterative(
     550 of 688 channels, 20% gone
     412 of 688 channels, 40% gone
     """
-    check_schedule(schedule, budget)
-    return _rounds(unwrapped(model), example, tuple(schedule), budget, settings)
+    shares = check_schedule(schedule, budget)
+    for name in settings:
+        if name not in inspect.signature(plan).parameters:
+            raise unknown_name("setting of plan()", name, inspect.signature(plan).parameters)
+    return _rounds(unwrapped(model), example, shares, budget, settings)
 
 
 def _rounds(
@@ -125,13 +130,17 @@ def _by_percent(model: nn.Module, example: Any, share: float, settings: dict[str
     return of_all_rounds(plan(model, example, percent=asked, **settings), share, total)
 
 
-def check_schedule(schedule: Sequence[float], budget: str) -> None:
-    """Raises UsageError for a schedule that `iterative` can't follow."""
+def check_schedule(schedule: Iterable[float], budget: str) -> tuple[float, ...]:
+    """The shares of a schedule. Raises UsageError for one that `iterative` can't follow."""
     if budget not in BUDGETS:
         raise UsageError(f"budget '{budget}': rounds are by {either(BUDGETS)}")
     rising = budget == "percent"
-    if not schedule or not all(0 < share < 1 for share in schedule):
-        raise UsageError(f"schedule {tuple(schedule)}: give a share between 0 and 1 for each round, like (0.2, 0.4)")
-    if not all((first < second) == rising and first != second for first, second in pairwise(schedule)):
+    listed = isinstance(schedule, Iterable) and not isinstance(schedule, str)
+    shares = tuple(schedule) if listed else ()
+    if not shares or not all(is_number(share) and 0 < share < 1 for share in shares):
+        given = shares if listed else repr(schedule)
+        raise UsageError(f"schedule {given}: give a share between 0 and 1 for each round, like (0.2, 0.4)")
+    if not all((first < second) == rising and first != second for first, second in pairwise(shares)):
         what = "gone after each round, so it rises" if rising else "left after each round, so it falls"
-        raise UsageError(f"schedule {tuple(schedule)}: with `budget='{budget}'` it says what is {what}")
+        raise UsageError(f"schedule {shares}: with `budget='{budget}'` it says what is {what}")
+    return shares

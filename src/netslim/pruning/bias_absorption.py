@@ -8,6 +8,7 @@ every position reads the same: at the border of a convolution that pads with zer
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,9 +21,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.protocols import plan_of
 from netslim.dependency.trace import Place
@@ -115,10 +117,12 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     plan = plan_of(small)
     if plan is None:
         raise UsageError("this network was not pruned, so that there is nothing to absorb; give what apply() returned")
-    sites = _sites(small, resolve(model, plan).keeps)
+    keeps = resolve(model, plan).keeps
+    _check_weights(small, model, keeps)
+    sites = _sites(small, keeps)
     reference = masked(model, plan, shift=True)
     inputs = _random(Inputs.of(example))
-    with evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
+    with running(small, inputs.map(TensorSpec.of)), evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
         before = outputs_of(small, inputs)
         with _watching(reference, sites, _Site.record):
             expected = tensors_of(inputs.call(reference))
@@ -130,6 +134,30 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     return Absorption(
         layers=tuple(layers), left=tuple(left), before=_apart(before, expected), after=_apart(after, expected)
     )
+
+
+def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor]) -> None:
+    """Raises UsageError where there are no weights; warns where they are not the parts that stay of `model`."""
+    before = dict(model.named_parameters())
+    for name, parameter in small.named_parameters():
+        if parameter.is_meta:
+            raise UsageError(f"{type(small).__name__} is on the meta device: load its weights, then repair them")
+        if parameter.dim() > 1 and name in before and not _is_part(parameter, before[name].detach(), name, keeps):
+            warnings.warn(
+                f"{name} is not what apply() leaves of it: constants are absorbed right after apply(model, plan), "
+                f"before any training, and `model` is the network that was given to it",
+                NetslimWarning,
+                stacklevel=3,
+            )
+            return
+
+
+def _is_part(parameter: Tensor, whole: Tensor, name: str, keeps: Mapping[Place, Tensor]) -> bool:
+    """Whether a parameter is what stays of the one before."""
+    for dim in range(whole.dim()):
+        if (name, dim) in keeps:
+            whole = whole.index_select(dim, keeps[name, dim].to(whole.device))
+    return torch.equal(parameter, whole.to(parameter))
 
 
 def _random(inputs: Inputs) -> Inputs:

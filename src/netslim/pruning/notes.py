@@ -45,9 +45,9 @@ def _equal(values: Tensor) -> float:
 
 def budget_note(budget: Budget) -> str | None:
     """What to say where a target was met as nearly as possible only; or None."""
-    if budget.kind not in ("params", "macs") or abs(budget.reached - budget.target) <= TOLERANCE * budget.target:
+    what = {"percent": "channels", "params": "parameters", "macs": "MACs"}.get(budget.kind)
+    if what is None or abs(budget.reached - budget.target) <= max(TOLERANCE * budget.target, 1):
         return None
-    what = "MACs" if budget.kind == "macs" else "parameters"
     return (
         f"{round(budget.target):,} {what} can't be met within {TOLERANCE:.0%}: the nearest that can be reached are "
         f"{round(budget.reached):,} ({budget.reached / budget.dense:.1%} of before)"

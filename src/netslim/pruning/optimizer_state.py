@@ -128,6 +128,8 @@ def _cut(
         raise UsageError("this network was not pruned, so that the optimizer can stay; give what apply() returned")
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     left = _counterparts(model, small)
+    if not trains(optimizer, model):
+        raise UsageError("the optimizer has no parameter of the network before: give the one that trains it, once")
     groups = []
     for group in optimizer.param_groups:
         pairs = [(parameter, _new(parameter, names, left)) for parameter in group["params"]]
@@ -146,6 +148,12 @@ def _cut(
             name = names.get(id(parameter), "")
             state[new] = {entry: _moved(cuts.get(entry, {}).get(name), value, new) for entry, value in own.items()}
     return groups, state
+
+
+def trains(optimizer: Optimizer, model: nn.Module) -> bool:
+    """Whether an optimizer has a parameter of the network."""
+    own = {id(parameter) for parameter in model.parameters()}
+    return any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"])
 
 
 def _moved(cut: Tensor | None, value: Any, new: Tensor) -> Any:
@@ -199,7 +207,15 @@ def _by_entry(optimizer: Optimizer, names: Mapping[int, str]) -> dict[str, dict[
 
 
 def _check_attributes(optimizer: Optimizer) -> None:
-    """Raises UsageError where an optimizer refers to parameters, or to another optimizer, in a way of its own."""
+    """Raises UsageError where an optimizer refers to parameters, or to another optimizer, in a way of its own.
+
+    Likewise for what is no optimizer.
+    """
+    if not isinstance(optimizer, Optimizer):
+        raise UsageError(
+            f"an optimizer is a torch.optim.Optimizer, and what was given is of type {type(optimizer).__name__}: the "
+            f"order is carry(optimizer, model, small)"
+        )
     for name, value in vars(optimizer).items():
         if name in ("state", "param_groups", "step") or name.endswith("_hooks"):
             continue

@@ -229,6 +229,9 @@ def _draft(
 
 def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:
     """Raises UsageError unless they are numbers of channels, and of images."""
+    for name, count in (("min_channels", min_channels), ("latency_batch", latency_batch), ("round_to", round_to)):
+        if not isinstance(count, int):
+            raise ArgumentError(name, count, "a whole number, like 8")
     if min_channels < 0:
         raise ArgumentError("min_channels", min_channels, "the least that a layer keeps; type 1, or more, or 0")
     if latency_batch < 1:

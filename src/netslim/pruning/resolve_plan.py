@@ -79,6 +79,7 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
         UsageError: the plan is for another network, names a channel that does not exist or that is gone already, leaves
             nothing of a group that can't go as a whole, or the network without the channels would do something else.
     """
+    check_plan(plan)
     if isinstance(plan.resolved, ResolvedPlan) and plan.resolved.is_of(model, plan):
         return plan.resolved
     if found is None:
@@ -95,6 +96,14 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
             )
     decides = found.derivation is not None and found.derivation.decides
     return ResolvedPlan(weakref.ref(model), _shapes(model), plan.groups, whole.groups, parts, keeps, decides)
+
+
+def check_plan(plan: object) -> None:
+    """Raises UsageError for what is no plan."""
+    if isinstance(plan, PrunePlan):
+        return
+    hint = "; netslim.pruning.plan_from_dict(...) makes one of a dictionary" if isinstance(plan, Mapping) else ""
+    raise UsageError(f"a plan is what netslim.plan() returned, and this is of type {type(plan).__name__}{hint}")
 
 
 def _shapes(model: nn.Module) -> dict[str, torch.Size]:

@@ -70,7 +70,7 @@ def candidates(
         UsageError: there are none, or a pattern matches nothing.
     """
     groups, left = _scored(model, found, criterion, done)
-    only, ignore = patterns
+    only, ignore = (_patterns(field, given) for field, given in zip(("only", "ignore"), patterns, strict=True))
     names = [_names(own.group) for own in groups]
     for pattern in only:
         _check_pattern("only", pattern, names)
@@ -125,6 +125,18 @@ def _names(group: ChannelGroup) -> set[str]:
 
 def _matches(pattern: str, names: set[str]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names)
+
+
+def _patterns(field: str, given: Sequence[str] | None) -> list[str]:
+    """What was given as a list; a string is read as on the command line, with commas between."""
+    patterns = given.split(",") if isinstance(given, str) else [*(given or ())]
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise UsageError(
+                f"{setting(field, pattern)}: patterns are names of layers like 'layer1' or '*.conv2', and this is of "
+                f"type {type(pattern).__name__}"
+            )
+    return [pattern.strip() for pattern in patterns]
 
 
 def _check_pattern(field: str, pattern: str, names: Sequence[set[str]]) -> None:

@@ -11,11 +11,13 @@ from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.decisions import Decisions
-from netslim.core.networks.example import Inputs, tensors_of
+from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
 from netslim.core.networks.modes import attributes_kept, evaluation_mode
 from netslim.core.networks.replay import Supposition, recording, replaying
+from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import PrunePlan, plan_of
+from netslim.cost import count_params
 from netslim.dependency.groups import scales_of
 from netslim.pruning.resolve_plan import Part, resolve
 
@@ -96,9 +98,12 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     """
     inputs, model, small = Inputs.of(images), plain(model), plain(small)
     plan = plan_of(small)
+    if plan is None and count_params(small) > count_params(model):
+        raise UsageError("the second network is larger than the first: the order is verify(model, small, images)")
     resolved = None if plan is None else resolve(model, plan)
     reference = model if resolved is None else _silenced(model, resolved.parts)
-    found = outputs_of(small, inputs)
+    with running(small, inputs.map(TensorSpec.of)):
+        found = outputs_of(small, inputs)
     if resolved is not None and resolved.decides:
         outputs = compare_decided(*recorded_outputs(reference, inputs), small, inputs)
     else:
@@ -138,7 +143,9 @@ def compare_decided(
 
 
 def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[OutputAgreement, ...]:
-    """Output by output. Raises UsageError if they are not of the same names and shapes."""
+    """Output by output. Raises UsageError if they are not of the same names and shapes, or there are none."""
+    if not (expected or found):
+        raise UsageError("the networks give no tensor to compare: let `forward` return what the network computes")
     shapes = [{name: tuple(tensor.shape) for name, tensor in outputs.items()} for outputs in (expected, found)]
     if shapes[0] != shapes[1]:
         raise UsageError(f"the networks give different outputs: {shapes[0]} and {shapes[1]}")

@@ -1,16 +1,17 @@
 """BatchNorm statistics measured anew, for a network whose weights no longer produce what they were measured on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from netslim.core.errors import DataError
-from netslim.core.networks.example import Inputs
+from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.running import running
 
 
 def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:
@@ -27,7 +28,8 @@ def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:
             them: of a pair the first is the input; a dictionary holds inputs by name.
 
     Raises:
-        DataError: there are no batches.
+        DataError: there are no batches, or what they give is not finite.
+        UsageError: the network does not run on them.
 
     >>> import torch, netslim
     >>> norm = torch.nn.BatchNorm1d(1)
@@ -44,10 +46,24 @@ def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:
             norm.momentum = None  # torch's word for the plain average
             norm.training = True  # not train(): that would switch on a dropout that timm keeps inside
         count = 0
-        for count, images in enumerate(batches, 1):  # noqa: B007
-            _inputs_in(images).call(model)
+        for count, images in enumerate(batches_in(batches), 1):  # noqa: B007
+            inputs = _inputs_in(images)
+            with running(model, inputs.map(TensorSpec.of)):
+                inputs.call(model)
         if not count:
             raise DataError("there are no images to estimate BatchNorm statistics from")
+        if not all(bool(buffer.isfinite().all()) for norm in norms for buffer in norm.buffers(recurse=False)):
+            raise DataError("these batches give BatchNorm statistics that are NaN or infinite: are the inputs finite?")
+
+
+def batches_in(batches: Any) -> Iterable[Any]:
+    """The same. Raises DataError for a single batch, or what holds none."""
+    if isinstance(batches, Tensor | Mapping):
+        raise DataError("this is one batch, and several are expected: give [batch], or a DataLoader")
+    if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
+        raise DataError(f"batches are a DataLoader or a list of them, and this is of type {type(batches).__name__}")
+    given: Iterable[Any] = batches
+    return given
 
 
 def _inputs_in(batch: Any) -> Inputs:

@@ -82,5 +82,6 @@ def test_taylor_without_images(batches: list[tuple[Tensor, Tensor]] | None, mess
 
 
 def test_taylor_needs_logits() -> None:
+    batch = torch.zeros(1, 2, 1, 1), torch.zeros(1).long()
     with pytest.raises(UsageError, match="needs a network that gives logits"):
-        scores("taylor", nn.BatchNorm2d(2), ChannelGroup(name="", scales=("",)), [(torch.zeros(1, 2, 1, 1), None)])  # type: ignore[list-item]
+        scores("taylor", nn.BatchNorm2d(2), ChannelGroup(name="", scales=("",)), [batch])

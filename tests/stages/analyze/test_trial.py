@@ -32,3 +32,10 @@ def test_of_a_file_that_does_not_say_what_was_held_out_it_says_so(folder: Path, 
         tmp_path / "net.pth.tar", tmp_path / "run", dataset="folder", data_dir=folder, percents="0.5", recalibrate=0
     )
     assert result["judged_on"] == "3 training images, perhaps seen in training"
+
+
+def test_layers_are_fitted_for_one_more_accuracy(trained: Path, folder: Path, tmp_path: Path) -> None:
+    rows = run(trained / BEST, tmp_path / "run", data_dir=folder, percents="0.5", recalibrate=0, reconstruct=6)["rows"]
+    assert {"top1", "top1_reconstructed", "loss_reconstructed"} <= rows[1].keys()
+    assert rows[1]["loss_reconstructed"] != rows[1]["loss"]
+    assert (tmp_path / "run" / "sweep.png").exists()

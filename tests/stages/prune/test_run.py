@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.errors import CheckpointError, DataError, UsageError
 from netslim.models import create_model
-from netslim.network import load
+from netslim.network import load, save
 from netslim.pruning import plan_from_dict
 from netslim.stages.prune import run as prune
 from netslim.stages.prune.config import PruneConfig
@@ -137,3 +137,25 @@ def test_a_budget_that_cannot_be_met_leaves_the_folder_free(trained: Path, folde
         run(trained / BEST, tmp_path / "run", data_dir=folder, target_macs="0.001", recalibrate=0)
     assert not (tmp_path / "run/plan.json").exists()
     assert run(trained / BEST, tmp_path / "run", data_dir=folder, target_macs="0.6", recalibrate=0)["macs"]
+
+
+def test_layers_that_are_left_are_fitted_on_training_images(trained: Path, folder: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"data_dir": folder, "percent": 0.4}
+    result = run(trained / BEST, tmp_path / "fitted", **given, reconstruct=7)
+    plain = run(trained / BEST, tmp_path / "plain", **given, recalibrate=0)
+    assert result["reconstructed"]["images"] == 7
+    assert result["reconstructed"]["after"] <= result["reconstructed"]["before"]
+    assert result["recalibrated_on"] == plain["recalibrated_on"] == 0
+    assert result["top1_masked"] == plain["top1_masked"]
+    weights = [load(tmp_path / name / "pruned.pth.tar").state_dict()["fc.weight"] for name in ("fitted", "plain")]
+    assert not torch.equal(*weights)
+
+
+def test_images_to_fit_layers_on_have_to_be_there_and_enough(trained: Path, folder: Path, tmp_path: Path) -> None:
+    save(tmp_path / "net.pth.tar", create_model("resnet", depth=11, num_classes=2, in_channels=1))
+    with pytest.raises(UsageError, match="`reconstruct=9` needs training images; type `dataset=NAME`"):
+        run(tmp_path / "net.pth.tar", tmp_path / "run", reconstruct=9)
+    with pytest.raises(UsageError, match="`recalibrate=2` and `reconstruct=9`: one of the two"):
+        run(trained / BEST, tmp_path / "run", data_dir=folder, recalibrate=2, reconstruct=9)
+    with pytest.raises(DataError, match="2 images are too few to fit layers to: give at least 4, better hundreds"):
+        run(trained / BEST, tmp_path / "run", data_dir=folder, reconstruct=2)

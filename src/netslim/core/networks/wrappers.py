@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import cast
 
 from torch import Tensor, nn
@@ -17,7 +18,12 @@ from netslim.core.networks.torch_internals import compiled_from, holds_compiled
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The network inside of DataParallel, DistributedDataParallel and torch.compile, whose names have no prefix."""
+    """The network inside of DataParallel, DistributedDataParallel and torch.compile, whose names have no prefix.
+
+    Raises:
+        UsageError: it is no network.
+    """
+    check_network(model)
     while True:
         if isinstance(model, DataParallel | DistributedDataParallel):
             model = model.module
@@ -25,6 +31,17 @@ def unwrapped(model: nn.Module) -> nn.Module:
             model = inner
         else:
             return model
+
+
+def check_network(model: object) -> None:
+    """Raises UsageError for what is no network, with what was probably meant."""
+    if isinstance(model, nn.Module):
+        return
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise UsageError(f"{model.__name__} is a class of networks: give one of them, as {model.__name__}(...)")
+    weights = isinstance(model, Mapping)
+    hint = "; make the network, then network.load_state_dict(...), and give the network" if weights else ""
+    raise UsageError(f"a network is a torch.nn.Module, and what was given is of type {type(model).__name__}{hint}")
 
 
 def plain(model: nn.Module) -> nn.Module:

@@ -52,7 +52,7 @@ class Registry(Generic[T]):
     def get(self, name: str) -> T:
         """The entry called `name`. Raises UsageError with the nearest names if there is none."""
         self._discover()
-        if name not in self._entries:
+        if not isinstance(name, str) or name not in self._entries:
             raise unknown_name(self.kind, name, self._entries)
         return self._entries[name]
 

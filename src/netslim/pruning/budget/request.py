@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netslim.core.errors import UsageError, one_of
+from netslim.core.real import is_number
 
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -68,6 +69,8 @@ def requested(percent: float | None, targets: Mapping[str, float | str | None]) 
 
 
 def _percent(percent: float) -> Request:
+    if not is_number(percent):
+        raise UsageError(f"`percent={percent!r}`: the share of channels to remove is a number; type 0.5 for half")
     if not 0 <= percent < 1:
         hint = f"; type {percent / 100:g}?" if 1 < percent < _PERCENT_LIKE else ""
         raise UsageError(
@@ -77,7 +80,9 @@ def _percent(percent: float) -> Request:
 
 
 def _target(kind: str, given: float | str) -> Request:
-    asked = f"{given:.15g}" if isinstance(given, float | int) else given.strip()
+    if not (is_number(given) or isinstance(given, str)):
+        raise UsageError(f"`{setting_of(kind)}={given!r}`: {_allowed(kind, 0, '')}")
+    asked = given.strip() if isinstance(given, str) else f"{float(given):.15g}"
     units = _SECONDS if kind == "latency" else _COUNTS
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)(?:e([+-]?\d+))?\s*([a-zµ]*)", asked.lower())
     number = float(f"{match[1]}e{match[2] or 0}") if match else 0.0

@@ -1,14 +1,17 @@
 """First-order Taylor expansion of the loss in the BatchNorm scales (Molchanov et al. 2019, section 3, equation 8)."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import DataError, UsageError
+from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.running import running
 from netslim.core.protocols import ChannelGroup
 from netslim.dependency.groups import by_channel
 from netslim.pruning.criteria import CRITERIA
@@ -22,7 +25,8 @@ def taylor(model: nn.Module, evidence: Evidence) -> Criterion:
     is taken: they become zero together. Scores of shape (channels,), float32.
 
     Raises:
-        UsageError: there are no images, or the network gives no logits.
+        UsageError: there are no images, or the network does not run on them, or gives no logits.
+        DataError: what there is are no images with class numbers.
     """
     names = [f"{scale}.weight" for group in evidence.groups for scale in group.scales]
     slopes = _slopes(model, dict.fromkeys(names), evidence.batches or ())
@@ -39,8 +43,12 @@ def _slopes(model: nn.Module, names: Iterable[str], batches: Iterable[tuple[Tens
     gammas = {name: model.get_parameter(name).detach().clone().requires_grad_() for name in names}
     found: list[tuple[Tensor, ...]] = []
     with evaluation_mode(model), torch.enable_grad():
-        for images, labels in batches:
-            loss = F.cross_entropy(_logits(functional_call(model, gammas, (images,))), labels)
+        for batch in batches:
+            images, labels = _labelled(batch)
+            with running(model, Inputs.of(images).map(TensorSpec.of)):
+                logits = _logits(functional_call(model, gammas, (images,)))
+            _check_classes(labels, logits)
+            loss = F.cross_entropy(logits, labels)
             found.append(torch.autograd.grad(loss, [*gammas.values()], allow_unused=True, materialize_grads=True))
     if not found:
         raise UsageError("criterion 'taylor' needs images with labels, and there are no batches of them")
@@ -48,6 +56,24 @@ def _slopes(model: nn.Module, names: Iterable[str], batches: Iterable[tuple[Tens
         name: gamma.detach() * torch.stack(slopes)
         for (name, gamma), slopes in zip(gammas.items(), zip(*found, strict=True), strict=True)
     }
+
+
+def _labelled(batch: Any) -> tuple[Tensor, Tensor]:
+    pair = batch if isinstance(batch, tuple | list) else ()
+    if len(pair) != 2 or not all(isinstance(part, Tensor) for part in pair):
+        raise DataError(
+            f"criterion 'taylor' reads batches of (images, labels), two tensors, and one is of type "
+            f"{type(batch).__name__}: give plan(..., batches=[(images, labels), ...])"
+        )
+    return pair[0], pair[1]
+
+
+def _check_classes(labels: Tensor, logits: Tensor) -> None:
+    images, classes = logits.shape
+    if labels.shape != (images,) or labels.is_floating_point():
+        raise DataError(f"labels of shape {tuple(labels.shape)}, {labels.dtype}: give a class number for each image")
+    if bool(((labels < 0) | (labels >= classes)).any()):
+        raise DataError(f"labels go up to {int(labels.max())}, and the network has the classes 0 to {classes - 1}")
 
 
 def _logits(outputs: object) -> Tensor:

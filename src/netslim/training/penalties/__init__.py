@@ -1,5 +1,6 @@
 """Penalties on the scales of normalisations, one plug-in per file: what makes channels removable."""
 
+from netslim.training.penalties.own_loop import check_settings as check_settings
 from netslim.training.penalties.own_loop import scale_penalty as scale_penalty
 from netslim.training.penalties.penalty import PENALTIES as PENALTIES
 from netslim.training.penalties.penalty import Penalty as Penalty

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from netslim.core.errors import UsageError
 from netslim.training.penalties.penalty import NEAR_ZERO
 
 FLOOR = 1e-4  # |gamma| below it counts as this much: what a subgradient's jitter can't tell from zero
@@ -107,6 +108,8 @@ def report_on(scales: Mapping[str, Tensor], before: Tensor | None = None) -> tup
         scales: by name of the layer, shape (channels,).
         before: the second value of the last report on them.
     """
+    if any(scale.is_meta for scale in scales.values()):
+        raise UsageError("the network is on the meta device, and its scales have no values: load its weights first")
     sizes = {name: scale.detach().abs().double().cpu() for name, scale in scales.items()}
     every = torch.cat([*sizes.values()]) if sizes else torch.empty(0, dtype=torch.double)
     separation, threshold = parted(every)

@@ -1,5 +1,6 @@
 """A penalty on both sides of the optimizer's step: any optimizer, mixed precision, accumulation, several processes."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -7,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.networks.scale_norms import ScaleNorm
 from netslim.core.networks.torch_internals import calls_hooks, grad_scale_in, overflow_in
+from netslim.core.real import is_number
 from netslim.training.optimizer import step_sizes
 from netslim.training.penalties.penalty import Penalty
 from netslim.training.penalties.report import ScaleReport, report_on
@@ -17,6 +19,7 @@ from netslim.training.penalties.step_order import StepOrder
 from netslim.training.penalties.strength import Progress
 
 _OWNER = "_scale_penalty"  # attribute of each layer whose scales have a penalty: an object that only that penalty has
+_IDLE = 20  # steps
 _CHECKED = 3  # steps whose gradients are compared with what the penalty left; each time the host waits for the device
 
 
@@ -43,6 +46,8 @@ class ScalePenalty:
         self._to_check = _CHECKED
         self._below: Tensor | None = None
         self._attached = False
+        self._to_advance = bool(penalty.options.warmup) or penalty.options.schedule != "constant"
+        self._idle = 0
         self._hooks: list[RemovableHandle] = []
         self._key: object | None = object()
         for norm in norms.values():
@@ -59,12 +64,19 @@ class ScalePenalty:
         each process adds the same. Scales without a gradient are left alone.
 
         Raises:
-            UsageError: it is the second time in one step, the network has got another penalty, or the optimizer calls
-                it already (`attach_`).
+            UsageError: it is the second time in one step, no scale has a gradient, the network has got another penalty,
+                or the optimizer calls it already (`attach_`).
         """
         self._check_use()
         if self._attached:
             raise UsageError("the optimizer's step takes this penalty along (attach_()): leave the two calls out")
+        scales = self._penalty.scales
+        if any(scale.requires_grad for scale in scales) and all(scale.grad is None for scale in scales):
+            raise UsageError(
+                "no scale has a gradient: before_step_() comes after loss.backward(), and before the gradients are "
+                "cleared; and the penalty is one on the network that is trained"
+            )
+        self._check_advanced()
         self._order.before()
         self._penalty.before_step_()
         self._left = self._gradients() if self._optimizer and self._to_check else None
@@ -85,6 +97,7 @@ class ScalePenalty:
         """
         self._check_use()
         self._order.after()
+        self._check_steps()
         self._left = None
         if self._penalty.shrinks:
             self._shrink_(step_size)
@@ -153,9 +166,15 @@ class ScalePenalty:
             rate: what the base learning rate is multiplied with here, for schedule `lr`. None: what torch's schedulers
                 have made of the optimizer's `initial_lr`, or 1.
         """
+        if not (is_number(done) and is_number(epochs) and 0 <= done <= epochs and epochs > 0):
+            raise UsageError(
+                f"advance(done={done!r}, epochs={epochs!r}): give the epochs that are done, with the share of the "
+                f"current one, of all epochs"
+            )
         if rate is None:
             group = self._optimizer.param_groups[0] if self._optimizer is not None else {}
             rate = float(group["lr"] / group["initial_lr"]) if group.get("initial_lr") else 1.0
+        self._to_advance = False
         self._penalty.advance(Progress(done=done, epochs=epochs, rate=rate))
 
     def _check_use(self) -> None:
@@ -172,6 +191,26 @@ class ScalePenalty:
                 "and make one for the small network"
             )
 
+    def _check_advanced(self) -> None:
+        if self._to_advance:
+            raise UsageError(
+                "a penalty with a warm-up or a schedule is told where the training stands: call "
+                "advance(done=epochs so far, epochs=all) before every step"
+            )
+
+    def _check_steps(self) -> None:
+        """Warns where the optimizer at hand does not step: a `GradScaler` leaves some steps out, but not many."""
+        if self._optimizer is None or not calls_hooks(self._optimizer):
+            return
+        self._idle = 0 if self._order.inside else self._idle + 1
+        if self._idle == _IDLE:
+            warnings.warn(
+                f"the penalty's optimizer has not stepped in the last {_IDLE} steps: after a pruning or with a new "
+                f"optimizer, call remove() on this penalty, and make one for the network and optimizer that train",
+                NetslimWarning,
+                stacklevel=3,
+            )
+
     def _trains(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether the optimizer has one of the scales, if there are any."""
         scales = {id(scale) for scale in self._penalty.scales}
@@ -180,6 +219,8 @@ class ScalePenalty:
 
     def _shrink_(self, step_size: float | Tensor | None) -> None:
         if step_size is not None:
+            if not isinstance(step_size, Tensor) and not (is_number(step_size) and step_size >= 0):
+                raise UsageError(f"after_step_({step_size!r}): give 0 or more, which is lr / (1 - momentum) with SGD")
             self._penalty.after_step_(step_size)
         elif self._optimizer is None:
             raise UsageError(
@@ -216,6 +257,7 @@ class ScalePenalty:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """When the optimizer begins a step; one that computes the gradients itself (a closure) is not there yet."""
         self._check_use()
+        self._check_advanced()
         self._order.done()  # a step that ended in an error is over
         self._order.before()
         closure = args[1] if len(args) > 1 else keywords.get("closure")
