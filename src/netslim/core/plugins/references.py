@@ -80,7 +80,7 @@ class UserObject:
 
     def wrong(self, found: Any, wanted: str) -> ArgumentError:
         """The error for one that gives something else than it should."""
-        return ArgumentError(self.field, self.reference, f"it gives {_kind(found)}, not {wanted}")
+        return ArgumentError(self.field, self.reference, f"it gives {kind(found)}, not {wanted}")
 
 
 def is_reference(text: str) -> bool:
@@ -150,6 +150,12 @@ def literals(field: str, assignments: Sequence[str]) -> dict[str, Any]:
             raise ArgumentError(field, assignment, f"type key=value, for example {setting(field, 'width=16')}")
         found[key.strip()] = _literal(text.strip())
     return found
+
+
+def kind(value: Any) -> str:
+    """`a dict`, `an int`, `nothing`: for messages."""
+    name = type(value).__name__
+    return "nothing" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _literal(text: str) -> Any:
@@ -277,8 +283,3 @@ def _is_library(file: str) -> bool:
 def _short(file: str) -> str:
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
-
-
-def _kind(value: Any) -> str:
-    name = type(value).__name__
-    return "nothing" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
