@@ -220,6 +220,15 @@ def test_a_mistake_of_the_program_is_one_line_and_a_traceback_on_demand(capsys: 
         with_errors(act, debug=True)
 
 
+def test_code_of_the_users_own_that_exits_ends_in_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    with pytest.raises(typer.Exit) as ended:
+        with_errors(lambda: sys.exit(0), debug=False)
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err.startswith("netslim: error: unexpected SystemExit: 0")
+
+
 def test_ctrl_c_before_there_is_anything_to_save(capsys: pytest.CaptureFixture[str]) -> None:
     import typer
 

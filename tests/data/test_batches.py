@@ -1,7 +1,10 @@
+import dataclasses
+
 import pytest
 import torch
 from torch.utils.data import TensorDataset
 
+from netslim.core.errors import DataError
 from netslim.core.plugins.references import UserObject
 from netslim.data import UserDataset, choosing_parts, evaluation_batches, load_dataset, open_user_data, train_batches
 from netslim.data.own.loading import LoadedBatches
@@ -35,5 +38,8 @@ def test_the_users_own_val_chooses_or_some_of_train() -> None:
         train, val = choosing_parts(mine(None), share, 1)
         assert (len(train), len(val)) == (20 - held, held)
         assert not set(train.indices.tolist()) & set(val.indices.tolist())
+    single = dataclasses.replace(mine(None), train=mine(None).train.part(slice(1)))
+    with pytest.raises(DataError, match=r"d\.py:f: of one sample in train none can be held out: return val, too"):
+        choosing_parts(single, 0.1, 1)
     with pytest.raises(AttributeError):
         choosing_parts(mine(None), 0.1, 2)[0].labels  # noqa: B018

@@ -48,8 +48,11 @@ def test_its_own_attributes_stay_what_they_are_through_pruning() -> None:
 
 def test_a_network_itself_will_do_and_one_that_says_nothing_has_no_architecture() -> None:
     model = nn.Conv2d(1, 2, 3)
+    first, second = own_network(own(model), {}), own_network(own(lambda: model), {})
+    assert first is not second
+    assert torch.equal(first.weight, second.weight)
+    assert arch_of(first) is not None
     assert arch_of(model) is None
-    assert own_network(own(model), {}) is model
 
 
 @pytest.mark.parametrize(
@@ -58,6 +61,12 @@ def test_a_network_itself_will_do_and_one_that_says_nothing_has_no_architecture(
         (lambda: {"a": 1}, {}, "`arch='nets.py:net'`: it gives a dict, not a network (torch.nn.Module)"),
         (3, {}, "`arch='nets.py:net'`: it gives an int, not a network (torch.nn.Module), or a function or class that"),
         (Net, {"wdth": 3}, "`arch_args='wdth=3'`: nets.py:net: got an unexpected keyword argument 'wdth' (it takes wi"),
+        (nn.ReLU(), {"width": 3}, "`arch_args=['width']`: nets.py:net is a network already: leave them out"),
+        (
+            nn.LazyLinear,
+            {"out_features": 3},
+            "`arch='nets.py:net'`: it has lazy layers: give them their in_channels",
+        ),
         (Net, {"width": [[1], [2]]}, "`arch_args='width=[[1], [2]]'`: a file records numbers, texts, true, false, nul"),
     ],
 )

@@ -77,6 +77,40 @@ error_rate.higher_is_better = False
 
 def nan_metric(outputs, labels):
     return math.nan
+
+
+def leaves(outputs, labels):
+    raise SystemExit(0)
+
+
+class Late(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = net()
+
+    def forward(self, x):
+        assert not self.training
+        return self.net(x)
+
+
+def fails_in_training():
+    return Late()
+
+
+def no_norm():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+
+
+def frozen():
+    return net().requires_grad_(False)
+
+
+def constant(outputs, labels):
+    return torch.ones((), requires_grad=True)
+
+
+def another(parameters, lr):
+    return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr)
 """
 
 

@@ -126,6 +126,15 @@ def test_reopening_asks_for_the_reference_and_never_runs_what_a_file_names(run_o
     assert netslim.load(model, model=space["net"]())(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
 
 
+def test_another_network_than_the_files_is_called_so(run_own: Run) -> None:
+    assert run_own(*TRAIN, "--epochs", 1, "--save", "a").code == 0
+    Path("other.py").write_text(MINE + "\n# another\n")
+    done = run_own("info", "a/model_best.pth.tar", "--arch", "other.py:net")
+    assert done.err.startswith(
+        "netslim: note: other.py:net is not the mine.py:net of a/model_best.pth.tar: its weights"
+    )
+
+
 def test_code_that_has_changed_is_said_and_its_weights_must_fit(run_own: Run) -> None:
     assert run_own(*TRAIN, "--epochs", 1, "--save", "a").code == 0
     model = "a/model_best.pth.tar"

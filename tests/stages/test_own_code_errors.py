@@ -45,7 +45,7 @@ from own_code import NET, TRAIN, Run
         (
             "--loss mine.py:vector",
             1,
-            "loss mine.py:vector: it gives a tensor (8,), not a scalar tensor: return its mea",
+            "loss mine.py:vector: it gives (8,) float32, not a real scalar tensor: return its",
         ),
         ("--loss mine.py:detached", 1, "loss mine.py:detached: its value does not depend on the network in a way that"),
         ("--loss mine.py:not_a_number", 1, "the loss of the first batch is nan, of outputs (8, 3) float32"),
@@ -57,7 +57,23 @@ from own_code import NET, TRAIN, Run
         ("--loss hinge", 2, "unknown loss 'hinge' (known: bce_with_logits, cross_entropy, mse)"),
         ("--loss mse --label-smoothing 0.1", 2, "--label-smoothing 0.1: loss mse has none; leave it out"),
         ("--loss mse --teacher mine.py", 2, "a --teacher speaks of classes: it goes with --loss cross_entropy and"),
-        ("--metric mine.py:nan_metric", 1, "metric mine.py:nan_metric: it is nan over 24 images, and judges nothing"),
+        (
+            "--metric mine.py:nan_metric",
+            1,
+            "metric mine.py:nan_metric: it is nan for the first batch, and judges nothing",
+        ),
+        ("--arch mine.py:fails_in_training", 1, "a step of training: mine.py:87: AssertionError"),
+        (
+            "--arch mine.py:no_norm -sr",
+            2,
+            "-sr: the network has no BatchNorm scales that learn, for a penalty; leave i",
+        ),
+        ("--arch mine.py:frozen", 1, "the network has no parameter that learns (requires_grad)"),
+        ("--loss mine.py:constant", 1, "loss mine.py:constant: it does not depend on what the network gives"),
+        ("--optimizer mine.py:another", 2, "--optimizer mine.py:another: it has none of the network's parameters"),
+        ("--optimizer torch.optim:LBFGS", 2, "--optimizer torch.optim:LBFGS: LBFGS takes the loss several times per"),
+        ("--optimizer torch.optim:SparseAdam", 1, "a step of training: RuntimeError: SparseAdam does not support"),
+        ("--metric mine.py:leaves", 1, "metric mine.py:leaves, outputs (8, 3) float32 and labels (8,) int64: mine.py:"),
         ("--metric-mode most", 2, "--metric-mode most: type max or min"),
         (
             "--optimizer mine.py:nothing",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from netslim.core.errors import DataError
+from netslim.core.errors import DataError, UserCodeError
 from netslim.training.evaluate import Evaluation, evaluate
 
 
@@ -46,6 +46,13 @@ def test_between_is_called_after_every_batch() -> None:
     calls: list[int] = []
     evaluate(nn.Identity(), logits_of_two_batches(), between=lambda: calls.append(1))
     assert len(calls) == 2
+
+
+def test_a_label_that_is_no_class_is_one_line() -> None:
+    with pytest.raises(
+        UserCodeError, match=r"^cross_entropy can't take outputs \(2, 3\) float32 and labels \(2,\) int64"
+    ):
+        evaluate(nn.Identity(), [(torch.zeros(2, 3), torch.tensor([0, 7]))])
 
 
 def test_no_images() -> None:

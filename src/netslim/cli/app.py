@@ -141,7 +141,7 @@ def with_errors(act: Callable[[], None], debug: bool) -> None:
         raise
     except (signals.Stopped, KeyboardInterrupt) as stop:
         raise _interrupted(getattr(stop, "number", signal.SIGINT)) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # nothing but code of the user's own calls sys.exit in here
         number = signals.received()
         if number is not None and not isinstance(error, NetslimError):  # it came out of the signal
             raise _interrupted(number) from None
@@ -164,13 +164,17 @@ def _complain(text: str) -> None:
         typer.echo(text, err=True)
 
 
-def _explained(error: Exception) -> str:
+def _explained(error: BaseException) -> str:
     """One line for what can be mended, for what the machine refused or ran out of, and for a mistake of the program."""
+    from netslim.core.plugins.references import blamed
+
     if isinstance(error, NetslimError):
         return " ".join(str(error).split())
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
         return "out of memory; try a smaller --batch-size or --accumulate 2"
+    if said := blamed(error):
+        return said
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from netslim.core.errors import DataError
 from netslim.data.dataset import ImageDataset, Split
 from netslim.data.own.loading import LoadedBatches, loaded_in_order
 from netslim.data.own.user_data import LoadedSplit, UserDataset
@@ -35,6 +36,8 @@ def choosing_parts(dataset: AnyDataset, share: float, seed: int) -> tuple[AnySpl
         return split_validation(dataset.train, share, seed)
     if dataset.val is not None:
         return dataset.train, dataset.val
+    if len(dataset.train) < 2:
+        raise DataError(f"{dataset.name}: of one sample in train none can be held out: return val, too")
     chosen = held_out(len(dataset.train), share, seed)
     return dataset.train.part(~chosen), dataset.train.part(chosen)
 

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from netslim.core.errors import ArgumentError
+from netslim.core.networks.wrappers import copied
 from netslim.core.plugins.references import UserObject
 from netslim.core.protocols import ArchSpec, PrunableModel
 from netslim.core.schemas import Architecture, as_model
@@ -28,16 +30,22 @@ def own_network(own: UserObject, arguments: Mapping[str, Any], offered: Mapping[
         ArgumentError: it gives something else, or takes arguments that a file can't record.
         UserCodeError: the user's code raises something.
     """
-    given = {**own.taken(offered or {}), **arguments}
+    is_network = isinstance(own.value, nn.Module)
+    if is_network and arguments:
+        raise ArgumentError("arch_args", [*arguments], f"{own.reference} is a network already: leave them out")
+    given = {} if is_network else {**own.taken(offered or {}), **arguments}
     try:
         as_model(Architecture, {"name": own.reference, "arguments": given})
     except ValueError as error:
         said = ", ".join(f"{name}={value}" for name, value in given.items())
         wanted = "numbers, texts, true, false, null, and lists and dicts of them"
         raise ArgumentError("arch_args", said, f"a file records {wanted} ({error})") from error
-    network = own.value if isinstance(own.value, nn.Module) else _called(own, given)
+    network = own.value if is_network else _called(own, given)
     if not isinstance(network, nn.Module):
         raise own.wrong(network, "a network (torch.nn.Module)")
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise ArgumentError(own.field, own.reference, "it has lazy layers: give them their in_channels or in_features")
+    network = copied(network)  # the user's code may give the same one when it is asked again
     setattr(network, _ATTRIBUTE, ArchSpec(name=own.reference, arguments=given, sha256=own.sha256))
     return network
 

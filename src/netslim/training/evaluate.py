@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from netslim.core.errors import DataError
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.trees import described
+from netslim.core.plugins.references import user_code
 from netslim.core.processes.distributed import ALONE, World
 from netslim.training.cuda_graphs import Graphs, Pair, Work
 
@@ -63,7 +65,8 @@ def evaluate(
 
     def act(inputs: Tensor, labels: Tensor) -> Pair:
         logits = model(inputs).float()
-        return F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()
+        with user_code(f"cross_entropy can't take outputs {described(logits)} and labels {described(labels)}"):
+            return F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()
 
     work = Work(form=("evaluate", id(model)), act=act)
     loss = correct = torch.zeros(())

@@ -1,11 +1,10 @@
 """How many images a process must have at least: BatchNorm has no statistics of one value per channel."""
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.wrappers import copied
 from netslim.core.processes.distributed import World
 
 
@@ -39,7 +38,7 @@ def least_share(model: nn.Module, images: Tensor, world: World, sizes: tuple[int
 
 
 def _needs_two(model: nn.Module, images: Tensor) -> bool:
-    trial = copy.deepcopy(model).to("meta").train()
+    trial = copied(model).to("meta").train()
     try:
         trial(torch.empty_like(images[:1], device="meta"))
     except ValueError as error:

@@ -1,6 +1,5 @@
 """The precision of a training chosen by a short probe: a few steps of the real model, timed."""
 
-import copy
 import functools
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from netslim.core.errors import unknown_name
 from netslim.core.networks.torch_internals import has_bf16
 from netslim.core.networks.trees import rows
+from netslim.core.networks.wrappers import copied
 from netslim.training.cuda_graphs import WARM_UP, Graphs, Recorder
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import no_penalty
@@ -85,7 +85,7 @@ def _time_step(
     recorder: Callable[[], Recorder] | None = None,
 ) -> float:
     """Seconds of the fastest of some steps."""
-    trial = copy.deepcopy(model).train()
+    trial = copied(model).train()
     precision.arrange_(trial)
     optimizer = build_sgd(trial, lr=1e-3, momentum=0.9, weight_decay=0.0)
     graphs = None

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.wrappers import plain, unwrapped
+from netslim.core.networks.wrappers import copied, plain, unwrapped
 
 
 def test_what_is_inside_of_wrappers() -> None:
@@ -29,10 +29,19 @@ def test_computed_weights_are_parameters_of_the_same_values_in_a_copy(computed) 
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
     computed(model[0])
     names, x = set(model.state_dict()), torch.randn(3, 4)
-    copied = plain(model)
-    assert set(dict(copied.named_parameters())) == {"0.weight", "0.bias"}
-    torch.testing.assert_close(copied(x), model(x))
+    found = plain(model)
+    assert set(dict(found.named_parameters())) == {"0.weight", "0.bias"}
+    torch.testing.assert_close(found(x), model(x))
     assert set(model.state_dict()) == names
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize("computed", [nn.utils.weight_norm, nn.utils.spectral_norm])
+def test_a_network_with_weights_that_a_hook_computes_is_copied(computed) -> None:
+    model, x = nn.Sequential(computed(nn.Linear(4, 4))), torch.randn(3, 4)
+    expected = model(x)
+    torch.testing.assert_close(copied(model.eval())(x), model(x))
+    assert expected.shape == (3, 4)
 
 
 def test_networks_that_can_not_be_cut() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from netslim.core.errors import ArgumentError, UserCodeError
 from netslim.core.files import file_hash
-from netslim.core.plugins.references import file_of, is_reference, literals, load_reference, user_code
+from netslim.core.plugins.references import blamed, file_of, is_reference, literals, load_reference, user_code
 
 NETS = """
 from neighbour import WIDTH
@@ -80,6 +80,7 @@ def test_what_is_not_there(nets: str, text: str, said: str) -> None:
         ("import os\nimport nosuchthing\n", "bad.py:2: ModuleNotFoundError: No module named 'nosuchthing'"),
         ("def f(:\n", "bad.py:1: SyntaxError: invalid syntax"),
         ("def f():\n    return 1 / 0\nf()\n", "bad.py:2: ZeroDivisionError: division by zero"),
+        ("import sys\nsys.exit(0)\n", "bad.py:2: SystemExit: 0"),
     ],
 )
 def test_an_import_that_fails_has_the_users_file_and_line(nets: str, source: str, said: str) -> None:
@@ -88,6 +89,30 @@ def test_an_import_that_fails_has_the_users_file_and_line(nets: str, source: str
         load_reference("loss", "bad.py:f")
     assert str(caught.value) == f"`loss='bad.py:f'`: {said}"
     assert not [name for name in sys.modules if name.startswith("netslim_user_bad")]
+
+
+def test_a_module_of_a_package_is_to_be_named_as_one(nets: str) -> None:
+    Path("pkg").mkdir()
+    Path("pkg/nets.py").write_text("from .blocks import f\n")
+    with pytest.raises(ArgumentError, match=r"its package: type `arch='pkg.nets:f'` in the folder that holds pkg$"):
+        load_reference("arch", "pkg/nets.py:f")
+
+
+def test_neighbours_of_one_name_in_two_folders_are_not_taken_for_each_other(nets: str) -> None:
+    load_reference("arch", f"{nets}:small")
+    Path("other").mkdir()
+    Path("other/neighbour.py").write_text("WIDTH = 99\n")
+    Path("other/data.py").write_text("import neighbour\n\ndef f():\n    return neighbour.WIDTH\n")
+    with pytest.raises(ArgumentError, match=r"it imports neighbour, and neighbour.py has that name: rename .*other/"):
+        load_reference("dataset", "other/data.py:f")
+
+
+def test_a_line_of_the_users_code_is_blamed_wherever_it_was_called_and_no_other_line(nets: str) -> None:
+    fails = load_reference("loss", f"{nets}:fails").value
+    with pytest.raises(ValueError, match="no") as caught:
+        fails()
+    assert blamed(caught.value) == "nets.py:14: ValueError: no luck"
+    assert blamed(ValueError("no")) is None
 
 
 def test_what_the_users_code_raises_is_one_line_and_memory_that_is_short_is_not_its_fault(nets: str) -> None:

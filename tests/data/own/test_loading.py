@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import netslim
-from netslim.core.errors import UserCodeError
+from netslim.core.errors import DataError, UserCodeError
 from netslim.core.plugins.references import UserObject
 from netslim.data import UserDataset, evaluation_batches, open_user_data, train_batches
 
@@ -89,19 +89,23 @@ def test_a_sample_that_fails_is_one_line_with_its_number(workers: int) -> None:
     assert "\n" not in message
 
 
-def test_samples_that_make_no_batch() -> None:
+def made_of(samples: Any, workers: int = 0, collate: Any = None) -> UserDataset:
+    value = netslim.UserData(samples, None, samples, collate=collate)
+    return open_user_data(UserObject(field="dataset", reference="data.py:load", value=lambda: value), {}, workers)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_samples_that_make_no_batch(workers: int) -> None:
     sizes = [(torch.zeros(1, side, side), 0) for side in (4, 5)]
-    own = UserObject(field="dataset", reference="data.py:load", value=lambda: (sizes, None, sizes))
-    data = open_user_data(own, {})
-    with pytest.raises(
-        UserCodeError, match=r"^data.py:load, a batch: RuntimeError: stack expects each tensor to be equal"
-    ):
-        epoch(data, 0)
-    listed = UserObject(
-        field="dataset",
-        reference="d.py:f",
-        value=lambda: netslim.UserData(sizes, None, sizes, collate=lambda rows: rows),
-    )
-    data = open_user_data(listed, {})
-    with pytest.raises(UserCodeError, match=r"^d.py:f: collate gives a list, not \(images, labels\)"):
-        epoch(data, 0)
+    said = r"^data.py:load, a batch: RuntimeError: stack expects each tensor to be equal"
+    with pytest.raises(UserCodeError, match=said):
+        epoch(made_of(sizes, workers), 0)
+    with pytest.raises(DataError, match=r"^data.py:load, sample 1 is nothing, not \(image, label\)$"):
+        epoch(made_of([sizes[0], None], workers), 0)
+
+
+@pytest.mark.parametrize(("collate", "found"), [(lambda rows: rows, "a list"), (lambda rows: None, "nothing")])
+def test_a_collate_that_makes_no_batch(collate: Any, found: str) -> None:
+    samples = [(torch.zeros(1, 4, 4), 0)] * 3
+    with pytest.raises(UserCodeError, match=rf"^data.py:load: collate gives {found}, not \(images, labels\)"):
+        epoch(made_of(samples, collate=collate), 0)

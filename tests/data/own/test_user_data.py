@@ -72,12 +72,17 @@ def test_labels_that_are_no_class_numbers(label: torch.Tensor) -> None:
         ({"train": images(3)}, "`dataset='data.py:load'`: it gives a dict, not netslim.UserData"),
         ((None, None, images(3)), "`dataset='data.py:load'`: it gives a tuple, not the parts train and test"),
         (([], None, images(3)), "data.py:load: train has no samples"),
-        ((3, None, images(3)), "data.py:load: train is a int, which has no length and samples"),
+        ((3, None, images(3)), "data.py:load: train is an int, which has no length and samples"),
         (([torch.zeros(1, 8, 8)], None, [1]), "data.py:load: train[0] is a Tensor, not (image, label)"),
         (([("x", 1)], None, [1]), "data.py:load: the image of train[0] is a str, not a float tensor (C, H, W)"),
         (
             ([(torch.zeros(8, 8), 1)], None, [1]),
             "data.py:load: the image of train[0] is torch.float32 (8, 8), not a float tensor (C, H, W)",
+        ),
+        ((images(3), None, [(1, 2, 3)]), "data.py:load: test[0] is tuple of 3, not (image, label)"),
+        (
+            (images(3), [(torch.zeros(1, 8, 6), 0)], images(3)),
+            "data.py:load: the image of val[0] has 1 channels, that of train[0] 2",
         ),
     ],
 )
@@ -85,3 +90,25 @@ def test_what_is_no_data_set(given: Any, said: str) -> None:
     with pytest.raises((ArgumentError, DataError)) as caught:
         open_user_data(own(lambda: given), {})
     assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"class_weights": "abc"}, "class_weights 'abc': give a number per class, not negative, not all 0"),
+        ({"class_weights": [-1, 2]}, "class_weights [-1, 2]: give a number per class"),
+        ({"class_weights": [float("nan"), 2]}, "class_weights [nan, 2]: give a number per class"),
+        ({"class_weights": [0, 0]}, "class_weights [0, 0]: give a number per class"),
+        ({"class_names": "abc"}, "class_names 'abc': give a list of names"),
+        ({"num_classes": "3"}, "num_classes '3': give a whole number above 0"),
+        (
+            {"num_classes": 3, "class_names": ["a", "b"]},
+            "it says different numbers of classes: num_classes 3, class_names 2",
+        ),
+        ({"collate": 3}, "collate is an int, not a function (samples) -> (images, labels)"),
+    ],
+)
+def test_what_is_said_of_classes_and_batches_is_checked(said: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        open_user_data(own(lambda: netslim.UserData(images(4), None, images(4), **said)), {})
+    assert str(caught.value).startswith(f"data.py:load: {message}")

@@ -27,6 +27,9 @@ def two_rates(model, lr, weight_decay):
 
 def nothing(parameters):
     return 3
+
+def with_a_tensor(parameters, lr):
+    return torch.optim.Adam(parameters, lr=torch.tensor(lr))
 """
 
 
@@ -126,7 +129,13 @@ def test_a_rate_that_is_sgds_is_warned_of() -> None:
 
 def test_own_code_that_gives_none_or_whose_steps_are_not_known(own: str) -> None:
     model = small()
-    with pytest.raises(UsageError, match=r"it gives a int, not an optimizer"):
+    with pytest.raises(UsageError, match=r"it gives an int, not an optimizer"):
         build_optimizer(TrainConfig(optimizer=f"{own}:nothing"), model, no_penalty(model))
     with pytest.raises(UsageError, match=r"those of RMSprop are not known: type `penalty='l1'`"):
         build_optimizer(TrainConfig(optimizer=f"{own}:two_rates"), model, penalty("proximal", model))
+
+
+def test_a_rate_that_is_a_tensor_becomes_a_number_that_files_record(own: str) -> None:
+    model = small()
+    found = build_optimizer(TrainConfig(optimizer=f"{own}:with_a_tensor", lr=0.5), model, no_penalty(model))
+    assert (type(found.param_groups[0]["lr"]), found.param_groups[0]["lr"]) == (float, 0.5)

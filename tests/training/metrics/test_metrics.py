@@ -23,6 +23,8 @@ def test_accuracy_of_images_and_of_pixels() -> None:
     assert score(torch.eye(3), torch.tensor([0, 1, 1])) == pytest.approx(2 / 3)
     pixels = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])  # (1, 2, 1, 2): classes 0 and 1
     assert score(pixels, torch.tensor([[[0, 0]]])) == 0.5
+    with pytest.raises(ValueError, match="the labels are not one class number each"):
+        score(torch.eye(3), torch.zeros(3, 1))
 
 
 def test_label_accuracy_and_mean_absolute_error() -> None:
@@ -52,7 +54,7 @@ def test_a_mean_over_images_counts_batches_by_their_images() -> None:
     assert measured(MeanOverImages(lambda outputs, targets: 7), batches) == 7
 
 
-@pytest.mark.parametrize("value", [torch.zeros(2), "good", None, {"f1": 1}])
+@pytest.mark.parametrize("value", [torch.zeros(2), torch.tensor(1j), "good", None, {"f1": 1}])
 def test_what_is_not_one_number(value: object) -> None:
     with pytest.raises(TypeError, match="not one number"):
         MeanOverImages(lambda outputs, targets: value).update(0, 0, 1)
@@ -97,6 +99,16 @@ def test_torchmetrics_objects_are_taken_as_they_are() -> None:
 
 
 def test_what_is_no_metric() -> None:
+    class Endless:
+        def update(self, outputs: Any, targets: Any) -> None: ...
+        def compute(self) -> float: ...
+
+    with pytest.raises(ArgumentError, match="it has no reset, to start anew: name its class"):
+        own_metric(own(Endless()))
+    unclear = Count()
+    unclear.higher_is_better = "no"
+    with pytest.raises(ArgumentError, match="its higher_is_better is 'no', not True or False"):
+        own_metric(own(unclear))
     for value, found in ((3, "an int"), (lambda: 4, "an int"), (dict, "a dict")):
         with pytest.raises(ArgumentError, match=f"it gives {found}, not a function"):
             own_metric(own(value))

@@ -30,6 +30,16 @@ def test_a_metric_that_can_not_take_the_outputs() -> None:
         rehearse(broken, nn.Linear(2, 2), (LOGITS, CLASSES))
 
 
+def test_a_function_that_is_no_number_on_a_batch_is_none_on_all() -> None:
+    broken = Task(objective=Classification(), metric="m.py:g", running=lambda: MeanOverImages(lambda *_: math.nan))
+    with pytest.raises(UserCodeError, match=r"^metric m.py:g: it is nan for the first batch, and judges nothing"):
+        rehearse(broken, nn.Linear(2, 2), (LOGITS, CLASSES))
+
+
+def test_a_network_that_learns_nothing_can_be_judged() -> None:
+    rehearse(task(), nn.Linear(2, 2).requires_grad_(requires_grad=False), (LOGITS, CLASSES))
+
+
 def test_a_network_that_can_not_take_the_images() -> None:
     with pytest.raises(UserCodeError, match=r"^the network can't take images \(3, 2\) float32: RuntimeError: "):
         rehearse(task(), nn.Linear(5, 2), (LOGITS, CLASSES))
@@ -40,9 +50,10 @@ def test_a_network_that_can_not_take_the_images() -> None:
     [
         (
             lambda o, t: F.cross_entropy(o, t, reduction="none"),
-            "loss l.py:f: it gives a tensor (3,), not a scalar",
+            "loss l.py:f: it gives (3,) float32, not a real scalar",
         ),
-        (lambda o, t: 0.5, "loss l.py:f: it gives a float, not a scalar tensor: return its mean"),
+        (lambda o, t: 0.5, "loss l.py:f: it gives float, not a real scalar tensor: return its mean"),
+        (lambda o, t: o.sum() * 1j, "loss l.py:f: it gives () complex64, not a real scalar tensor: return its mean"),
         (lambda o, t: F.cross_entropy(o.detach(), t), "loss l.py:f: its value does not depend on the network in a way"),
         (lambda o, t: o.sum() * math.nan, "the loss of the first batch is nan, of outputs (3, 2) float32"),
         (

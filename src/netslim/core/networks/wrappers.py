@@ -59,13 +59,18 @@ def plain(model: nn.Module) -> nn.Module:
     _check(model)
     if not holds_compiled(model) and not any(map(_computed, model.modules())):
         return model
-    known = {id(value): value.detach().clone() for module in model.modules() for value in _loose_tensors(module)}
-    copied = copy.deepcopy(model, known)
-    for module in copied.modules():
+    found = copied(model)
+    for module in found.modules():
         for name, child in module.named_children():
             setattr(module, name, unwrapped(child))
         _fix_(module)
-    return copied
+    return found
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """`copy.deepcopy`, which refuses networks with weights that torch's older functions compute (weight_norm)."""
+    known = {id(value): value.detach().clone() for module in model.modules() for value in _loose_tensors(module)}
+    return copy.deepcopy(model, known)
 
 
 def _check(model: nn.Module) -> None:

@@ -14,6 +14,7 @@ import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.abc import Loader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ from netslim.core.files import file_hash
 
 SHOWN = 8
 _OTHERS = ("site-packages", "dist-packages", sysconfig.get_path("stdlib"), str(Path(__file__).parents[2]))
+_folders: list[Path] = []  # that code was imported from
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,7 +80,7 @@ class UserObject:
 
     def wrong(self, found: Any, wanted: str) -> ArgumentError:
         """The error for one that gives something else than it should."""
-        return ArgumentError(self.field, self.reference, f"it gives {_kind(found)}, not {wanted}")
+        return ArgumentError(self.field, self.reference, f"it gives {kind(found)}, not {wanted}")
 
 
 def is_reference(text: str) -> bool:
@@ -122,10 +124,17 @@ def user_code(what: str) -> Iterator[None]:
         yield
     except NetslimError:
         raise
-    except Exception as error:  # whatever somebody's code raises
-        if "out of memory" in str(error).lower():  # which is no mistake of that code's
+    except (Exception, SystemExit) as error:  # whatever somebody's code raises
+        if (
+            isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+        ):  # which is no mistake of that code's
             raise
         raise UserCodeError(f"{what}: {_explained(error)}") from error
+
+
+def blamed(error: BaseException) -> str | None:
+    """`nets.py:12: ValueError: ...` if it came out of the user's own code, wherever that was called; else None."""
+    return _explained(error) if _place(error) else None
 
 
 def literals(field: str, assignments: Sequence[str]) -> dict[str, Any]:
@@ -141,6 +150,12 @@ def literals(field: str, assignments: Sequence[str]) -> dict[str, Any]:
             raise ArgumentError(field, assignment, f"type key=value, for example {setting(field, 'width=16')}")
         found[key.strip()] = _literal(text.strip())
     return found
+
+
+def kind(value: Any) -> str:
+    """`a dict`, `an int`, `nothing`: for messages."""
+    name = type(value).__name__
+    return "nothing" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _literal(text: str) -> Any:
@@ -170,11 +185,38 @@ def _from_file(field: str, text: str, path: Path) -> ModuleType:
     sys.modules[name] = module  # data classes and workers look it up
     try:
         with _importing(setting(field, text), path.resolve().parent):
-            spec.loader.exec_module(module)
+            _executed(spec.loader, module, field, text)
+        _check_neighbours(field, text, path.resolve(), source)
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+def _executed(loader: Loader, module: ModuleType, field: str, text: str) -> None:
+    try:
+        loader.exec_module(module)
+    except ImportError as error:
+        if "relative import" not in str(error):
+            raise
+        path, name = Path(str(module.__file__)), text.rpartition(":")[2]
+        named = setting(field, f"{path.parent.name}.{path.stem}:{name}")
+        raise ArgumentError(
+            field, text, f"it imports from its package: type {named} in the folder that holds {path.parent.name}"
+        ) from error
+
+
+def _check_neighbours(field: str, text: str, path: Path, source: bytes) -> None:
+    """Python knows one module of a name: raises ArgumentError if what was imported is not the neighbour."""
+    nodes = [*ast.walk(ast.parse(source))]
+    imported = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    imported += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    for name in sorted({full.partition(".")[0] for full in imported}):
+        neighbour, there = path.parent / f"{name}.py", getattr(sys.modules.get(name), "__file__", None)
+        if there and _is_own(there) and neighbour.is_file() and not neighbour.samefile(there):
+            raise ArgumentError(
+                field, text, f"it imports {name}, and {_short(there)} has that name: rename {neighbour}"
+            )
 
 
 def _from_package(field: str, text: str, where: str) -> ModuleType:
@@ -194,6 +236,8 @@ def _importing(what: str, folder: Path) -> Iterator[None]:
     """Lets what is imported find its neighbours, from now on: a function may import some when it is called."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))  # last: a neighbour called like a library must not stand in for it
+    if folder not in _folders:
+        _folders.append(folder)
     with user_code(what):
         yield
 
@@ -206,7 +250,7 @@ def _no_such_name(holder: Any, where: str, name: str) -> str:
     return f"{where} has no '{name}'{hint} (it has: {first_of(sorted(here or own), SHOWN) or 'nothing'})"
 
 
-def _explained(error: Exception) -> str:
+def _explained(error: BaseException) -> str:
     """`nets.py:12: ValueError: ...`, where the user's own code is in the traceback."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     message = " ".join(text.split())
@@ -215,23 +259,27 @@ def _explained(error: Exception) -> str:
     return f"{place}: {said}" if place else said
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(error.filename)}:{error.lineno}"
     found, trace = "", error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if file.endswith(".py") and not any(part in file for part in _OTHERS):
+        if _is_own(file):
             found = f"{_short(file)}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
 
 
+def _is_own(file: str) -> bool:
+    inside = any(Path(file).is_relative_to(folder) for folder in _folders)
+    return inside and file.endswith(".py") and not _is_library(file)
+
+
+def _is_library(file: str) -> bool:
+    return any(part in file for part in _OTHERS)
+
+
 def _short(file: str) -> str:
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
-
-
-def _kind(value: Any) -> str:
-    name = type(value).__name__
-    return "nothing" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

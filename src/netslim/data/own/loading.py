@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
-from netslim.core.errors import UserCodeError
+from netslim.core.errors import DataError, UserCodeError
 from netslim.core.networks.trees import on_device
-from netslim.core.plugins.references import user_code
+from netslim.core.plugins.references import kind, user_code
 from netslim.core.runs.seeding import derive_seed
-from netslim.data.own.user_data import LoadedSplit, UserDataset
+from netslim.data.own.user_data import LoadedSplit, UserDataset, pair
 from netslim.data.resident import BatchCounts, Share
 
 Batch = tuple[Any, Any]
+_END = object()
 
 
 class LoadedBatches(BatchCounts):
@@ -73,15 +74,22 @@ def loaded_in_order(
 class _Keyed:
     """A split whose samples draw their random numbers from a key and their index. Runs in the workers."""
 
-    def __init__(self, split: LoadedSplit, key: tuple[int | str, ...], name: str) -> None:
+    def __init__(self, split: LoadedSplit, key: tuple[int | str, ...], dataset: UserDataset) -> None:
         self._split = split
         self._key = key
-        self._name = name
+        self._dataset = dataset
 
     def __getitem__(self, position: int) -> Any:
         index = int(self._split.indices[position])
-        with user_code(f"{self._name}, sample {index}"), _drawing(derive_seed(*self._key, index)):
-            return self._split.dataset[index]
+        what = f"{self._dataset.name}, sample {index}"
+        with user_code(what), _drawing(derive_seed(*self._key, index)):
+            sample = self._split.dataset[index]
+        return sample if self._dataset.collate else pair(sample, what)
+
+    def batch(self, samples: list[Any]) -> Any:
+        """A batch of samples."""
+        with user_code(f"{self._dataset.name}, a batch"):  # such as sizes that differ
+            return (self._dataset.collate or default_collate)(samples)
 
 
 @contextmanager
@@ -109,11 +117,12 @@ def _loaded(
 ) -> Iterator[Batch]:
     rows = [mine for chosen in wanted if (mine := (share(chosen) if share else chosen).tolist())]
     forked = dataset.workers > 0 and "fork" in multiprocessing.get_all_start_methods()
+    samples = _Keyed(split, key, dataset)
     loader: DataLoader[Any] = DataLoader(
-        _Keyed(split, key, dataset.name),  # type: ignore[arg-type]
+        samples,  # type: ignore[arg-type]
         batch_sampler=rows,
         num_workers=dataset.workers,
-        collate_fn=dataset.collate,
+        collate_fn=samples.batch,
         worker_init_fn=_quiet if dataset.workers else None,
         generator=torch.Generator().manual_seed(0),
         pin_memory=torch.device(device).type == "cuda",
@@ -121,7 +130,7 @@ def _loaded(
     )
     for batch in _one_line_errors(iter(loader), dataset.name):
         if not isinstance(batch, tuple | list) or len(batch) != 2 or not isinstance(batch[0], Tensor):
-            raise UserCodeError(f"{dataset.name}: collate gives a {type(batch).__name__}, not (images, labels)")
+            raise UserCodeError(f"{dataset.name}: collate gives {kind(batch)}, not (images, labels)")
         yield on_device(batch[0], device), on_device(batch[1], device)
 
 
@@ -129,12 +138,12 @@ def _one_line_errors(batches: Iterator[Any], name: str) -> Iterator[Any]:
     """torch wraps what a worker raises in its whole traceback; a user wants the last line."""
     while True:
         try:
-            with user_code(f"{name}, a batch"):  # what torch's collation says of samples that don't go together
-                batch = next(batches, None)
-        except UserCodeError as error:
-            lines = str(error).strip().splitlines()
-            raise UserCodeError(lines[-1].partition("UserCodeError: ")[2] or lines[-1]) from error
-        if batch is None:
+            with user_code(f"{name}, a batch"):  # a worker that is gone
+                batch = next(batches, _END)
+        except (DataError, UserCodeError) as error:
+            last = str(error).strip().splitlines()[-1]
+            raise type(error)(last.partition(f"{type(error).__name__}: ")[2] or last) from error
+        if batch is _END:
             return
         yield batch
 

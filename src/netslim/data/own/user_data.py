@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import ArgumentError, DataError, one_of
-from netslim.core.plugins.references import UserObject, user_code
+from netslim.core.plugins.references import UserObject, kind, user_code
 
 PARTS = ("train", "val", "test")
 
@@ -128,7 +128,7 @@ def open_user_data(own: UserObject, offered: Mapping[str, Any], workers: int = 0
 
     Raises:
         ArgumentError: it gives something else.
-        DataError: a part has no length, is empty, or gives no (image, label).
+        DataError: a part has no length, is empty, or gives no (image, label); or what it says of classes is no sense.
         UserCodeError: the user's code raises something.
     """
     if offered.get("image_size") is not None and "image_size" not in own.taken(offered):
@@ -139,9 +139,16 @@ def open_user_data(own: UserObject, offered: Mapping[str, Any], workers: int = 0
     train, test = parts["train"], parts["test"]
     if train is None or test is None:
         raise own.wrong(given, "the parts train and test (val may be None: some of train are held out)")
-    image, label = _first_sample(own, train)
+    image, label = _first_sample(own, "train", train)
+    for name in ("val", "test"):
+        if part := parts[name]:
+            _check_channels(own, name, _first_sample(own, name, part)[0], len(image))
+    weights = _class_weights(own, data.class_weights)
+    if data.collate is not None and not callable(data.collate):
+        raise DataError(
+            f"{own.reference}: collate is {kind(data.collate)}, not a function (samples) -> (images, labels)"
+        )
     names = data.class_names or getattr(data.train, "classes", None) or ()
-    weights = None if data.class_weights is None else torch.as_tensor(data.class_weights, dtype=torch.float32)
     return UserDataset(
         name=own.reference,
         train=train,
@@ -149,13 +156,21 @@ def open_user_data(own: UserObject, offered: Mapping[str, Any], workers: int = 0
         test=test,
         image_shape=(image.shape[0], image.shape[1], image.shape[2]),
         label=label,
-        num_classes=data.num_classes or len(names) or (len(weights) if weights is not None else None),
+        num_classes=_class_count(own, data, weights) or len(names) or None,
         class_names=tuple(map(str, names)),
         class_weights=weights,
         collate=data.collate,
         workers=workers,
         sha256=own.sha256,
     )
+
+
+def pair(sample: Any, what: str) -> tuple[Any, Any]:
+    """A sample, if it is one. Raises DataError."""
+    if not isinstance(sample, tuple | list) or len(sample) != 2:
+        found = f"{type(sample).__name__} of {len(sample)}" if isinstance(sample, tuple | list) else kind(sample)
+        raise DataError(f"{what} is {found}, not (image, label)")
+    return sample[0], sample[1]
 
 
 def _user_data(own: UserObject, given: Any) -> UserData:
@@ -173,7 +188,7 @@ def _split(own: UserObject, name: str, dataset: Any) -> LoadedSplit | None:
     if dataset is None:
         return None
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
-        raise DataError(f"{own.reference}: {name} is a {type(dataset).__name__}, which has no length and samples")
+        raise DataError(f"{own.reference}: {name} is {kind(dataset)}, which has no length and samples")
     with user_code(f"{own.reference}, len({name})"):
         count = len(dataset)
     if not count:
@@ -181,13 +196,44 @@ def _split(own: UserObject, name: str, dataset: Any) -> LoadedSplit | None:
     return LoadedSplit(dataset, torch.arange(count))
 
 
-def _first_sample(own: UserObject, split: LoadedSplit) -> tuple[Tensor, Any]:
-    with user_code(f"{own.reference}, train[0]"):
+def _first_sample(own: UserObject, name: str, split: LoadedSplit) -> tuple[Tensor, Any]:
+    with user_code(f"{own.reference}, {name}[0]"):
         sample = split.dataset[0]
-    if not isinstance(sample, tuple | list) or len(sample) != 2:
-        raise DataError(f"{own.reference}: train[0] is a {type(sample).__name__}, not (image, label)")
-    image, label = sample
+    image, label = pair(sample, f"{own.reference}: {name}[0]")
     if not (isinstance(image, Tensor) and image.is_floating_point() and image.ndim == 3):
-        found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else f"a {type(image).__name__}"
-        raise DataError(f"{own.reference}: the image of train[0] is {found}, not a float tensor (C, H, W)")
+        found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else kind(image)
+        raise DataError(f"{own.reference}: the image of {name}[0] is {found}, not a float tensor (C, H, W)")
     return image, label
+
+
+def _check_channels(own: UserObject, name: str, image: Tensor, wanted: int) -> None:
+    if len(image) != wanted:
+        raise DataError(f"{own.reference}: the image of {name}[0] has {len(image)} channels, that of train[0] {wanted}")
+
+
+def _class_weights(own: UserObject, given: Any) -> Tensor | None:
+    if given is None:
+        return None
+    try:
+        weights = torch.as_tensor(given, dtype=torch.float32).cpu()
+    except (TypeError, ValueError, RuntimeError):
+        weights = torch.tensor([-1.0])
+    if not (weights.ndim and weights.isfinite().all() and (weights >= 0).all() and weights.any()):
+        raise DataError(f"{own.reference}: class_weights {given!r}: give a number per class, not negative, not all 0")
+    return weights
+
+
+def _class_count(own: UserObject, data: UserData, weights: Tensor | None) -> int | None:
+    """The number of classes that num_classes, class_names and class_weights agree on."""
+    number, names = data.num_classes, data.class_names
+    if number is not None and (not isinstance(number, int) or number < 1):
+        raise DataError(f"{own.reference}: num_classes {number!r}: give a whole number above 0")
+    if names is not None and (isinstance(names, str) or not hasattr(names, "__len__")):
+        raise DataError(f"{own.reference}: class_names {names!r}: give a list of names")
+    lengths = {"class_names": names, "class_weights": weights}
+    counts = {"num_classes": number, **{name: len(some) for name, some in lengths.items() if some is not None}}
+    known = {name: count for name, count in counts.items() if count is not None}
+    if len({*known.values()}) > 1:
+        said = ", ".join(f"{name} {count}" for name, count in known.items())
+        raise DataError(f"{own.reference}: it says different numbers of classes: {said}")
+    return max(known.values(), default=None)

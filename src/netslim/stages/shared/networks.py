@@ -60,11 +60,8 @@ def open_network(checkpoint: Checkpoint, path: Path, arch: str | None, arch_args
     model = _built(own, spec.arguments, arch_args)
     found = arch_of(model)
     if found is not None and spec.sha256 not in (None, found.sha256):
-        warnings.warn(
-            f"{own} has changed since {path} was written: its weights fit, or this ends with what does not",
-            NetslimWarning,
-            stacklevel=2,
-        )
+        said = f"has changed since {path} was written" if own == spec.name else f"is not the {spec.name} of {path}"
+        warnings.warn(f"{own} {said}: its weights fit, or this ends with what does not", NetslimWarning, stacklevel=2)
     return restore(checkpoint, path, model)
 
 

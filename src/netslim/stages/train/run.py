@@ -29,6 +29,7 @@ from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
 from netslim.stages.train.initial_model import start_model, take_up_momentum_
 from netslim.stages.train.messages import BY_OBJECTIVE, arguments, judged, processes, summary
 from netslim.stages.train.optimizer_setup import is_own
+from netslim.stages.train.rehearsal import rehearse_phase
 from netslim.stages.train.splits import splits_of
 from netslim.stages.train.step_setup import build_step, check_step, check_world, graphs_for, open_teacher, recorder_for
 from netslim.training.evaluate import Evaluation
@@ -39,7 +40,6 @@ from netslim.training.precision import Precision
 from netslim.training.precision_probe import choose_precision
 from netslim.training.schedule import rate_factor
 from netslim.training.signals import Interrupt
-from netslim.training.tasks.rehearsal import rehearse
 from netslim.training.tasks.task import Found
 
 
@@ -127,7 +127,7 @@ class Phase:
             least=world.least * world.size,
         )
         if is_own(config):
-            rehearse(self.task, self.model, self._first_batch())
+            rehearse_phase(config, self.model, self.task, self.dataset, self._first_batch())
         self.precision = self._precision()
         self.precision.arrange_(self.model)
         self.graphs = graphs_for(config, self.precision, device, world)

@@ -81,7 +81,7 @@ def build_step(  # noqa: PLR0913 - all that was worked out
         first_batch: makes a batch as in training, for the compiler, which looks at its shape; None: nothing is
             compiled. If the network can't be compiled, this is said in one line.
     """
-    penalty = _penalty(config, model, dataset)
+    penalty = build_penalty(config, model, dataset)
     optimizer = build_optimizer(config, model, penalty)
     make = functools.partial(
         TrainStep,
@@ -100,6 +100,28 @@ def build_step(  # noqa: PLR0913 - all that was worked out
     if config.capture == "compile" and graphs is not None and first_batch is not None:
         return _compiled(make, model, config.accumulate, first_batch())
     return make()
+
+
+def build_penalty(config: TrainConfig, model: nn.Module, dataset: AnyDataset) -> Penalty:
+    """The penalty on the scales of a network. Raises ArgumentError if it has none that learn."""
+    if not config.sparsity_regularization:
+        return no_penalty(model)
+    shape = (1, dataset.in_channels, *dataset.image_size)
+    options = PenaltyOptions(
+        weights=freed_macs(model, torch.zeros(shape)) if config.penalty_weights == "macs" else None,
+        warmup=config.penalty_warmup,
+        schedule=config.penalty_schedule,
+        own={option.name: getattr(config, option.name) for option in PENALTY_KIND.options().get(config.penalty, ())},
+    )
+    penalty = PENALTIES.get(config.penalty).build(model, config.s, options)
+    if not any(scale.requires_grad for scale in penalty.scales):
+        raise ArgumentError(
+            "sparsity_regularization",
+            True,
+            "the network has no BatchNorm scales that learn, for a penalty; leave it out, and prune with "
+            "`criterion='l2_norm'`",
+        )
+    return penalty
 
 
 def graphs_for(config: TrainConfig, precision: Precision, device: torch.device, world: World) -> Graphs | None:
@@ -163,19 +185,6 @@ def _compiled(
         say(f"the network is not compiled: {(str(error) or type(error).__name__).splitlines()[0]}")
         return make()
     return step
-
-
-def _penalty(config: TrainConfig, model: nn.Module, dataset: AnyDataset) -> Penalty:
-    if not config.sparsity_regularization:
-        return no_penalty(model)
-    shape = (1, dataset.in_channels, *dataset.image_size)
-    options = PenaltyOptions(
-        weights=freed_macs(model, torch.zeros(shape)) if config.penalty_weights == "macs" else None,
-        warmup=config.penalty_warmup,
-        schedule=config.penalty_schedule,
-        own={option.name: getattr(config, option.name) for option in PENALTY_KIND.options().get(config.penalty, ())},
-    )
-    return PENALTIES.get(config.penalty).build(model, config.s, options)
 
 
 def _check_teacher(model: nn.Module, path: Path, dataset: AnyDataset, device: torch.device) -> None:

@@ -1,7 +1,5 @@
 """Cross-entropy of one class per image, or per pixel."""
 
-import functools
-
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,7 +8,13 @@ from netslim.training.losses.loss import LOSSES, Loss, LossSpec
 
 def cross_entropy(weights: Tensor | None, smoothing: float) -> Loss:
     """Logits (N, C, ...) and class numbers (N, ...) -> the mean, weighted by class if there are weights."""
-    return functools.partial(F.cross_entropy, weight=weights, label_smoothing=smoothing)
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        if outputs.shape[1:2] == (1,):  # always 0, whatever the label
+            raise ValueError("one output is no choice between classes")
+        return F.cross_entropy(outputs, targets, weight=weights, label_smoothing=smoothing)
+
+    return loss
 
 
 LOSSES.register("cross_entropy")(

@@ -2,6 +2,9 @@
 
 import inspect
 
+from torch import nn
+
+from netslim.core.errors import ArgumentError
 from netslim.core.plugins.references import UserObject
 from netslim.training.losses.loss import Loss
 
@@ -16,4 +19,6 @@ def own_loss(own: UserObject) -> Loss:
     found = own.call() if inspect.isclass(own.value) else own.value
     if not callable(found):
         raise own.wrong(found, "a function (outputs, labels) -> scalar")
+    if isinstance(found, nn.Module) and any(parameter.requires_grad for parameter in found.parameters()):
+        raise ArgumentError(own.field, own.reference, "nothing trains its parameters: requires_grad_(False), or none")
     return found  # type: ignore[no-any-return]

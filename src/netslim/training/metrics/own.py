@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from netslim.core.errors import ArgumentError
 from netslim.core.plugins.references import UserObject
 from netslim.training.metrics.metric import Metric
 from netslim.training.metrics.running import Gathered, MeanOverImages, Running
@@ -25,12 +26,16 @@ def own_metric(own: UserObject) -> tuple[Callable[[], Running], bool]:
         inspect.isfunction(own.value) and not inspect.signature(own.value).parameters
     )
     sample = own.call() if makes else own.value
-    stated = getattr(sample, "higher_is_better", None) is not False
+    stated = getattr(sample, "higher_is_better", None)
+    if stated not in (True, False, None):
+        raise ArgumentError(own.field, own.reference, f"its higher_is_better is {stated!r}, not True or False")
     if hasattr(sample, "update") and hasattr(sample, "compute"):
-        return functools.partial(_gathered, own if makes else None, sample), stated
-    if makes or not callable(sample):
+        if not (makes or hasattr(sample, "reset")):
+            raise ArgumentError(own.field, own.reference, "it has no reset, to start anew: name its class")
+        return functools.partial(_gathered, own if makes else None, sample), stated in (True, None)
+    if not callable(sample):
         raise own.wrong(sample, "a function (outputs, labels) -> number, or something with update and compute")
-    return functools.partial(MeanOverImages, sample), stated
+    return functools.partial(MeanOverImages, sample), stated in (True, None)
 
 
 def _gathered(maker: UserObject | None, sample: Any) -> Gathered:
@@ -38,6 +43,5 @@ def _gathered(maker: UserObject | None, sample: Any) -> Gathered:
     if maker is not None:
         fresh: Metric = maker.call()
         return Gathered(fresh)
-    if hasattr(sample, "reset"):
-        sample.reset()
+    sample.reset()
     return Gathered(sample)

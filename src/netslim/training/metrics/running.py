@@ -57,7 +57,7 @@ class Gathered:
 
 def _one_number(value: Any) -> Any:
     """A number, or a tensor of one that stays where it is. Raises TypeError for anything else."""
-    if isinstance(value, Tensor) and value.numel() == 1:
+    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
         return value.detach().reshape(())
     if isinstance(value, Tensor) or not hasattr(value, "__float__"):
         raise TypeError(f"it gives {described(value)}, not one number")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import ArgumentError
 from netslim.core.plugins.references import UserObject
 from netslim.core.plugins.registry import Registry
 
@@ -64,9 +64,12 @@ def own_optimizer(own: UserObject, model: nn.Module, settings: OptimizerSettings
     if not isinstance(found, torch.optim.Optimizer):
         raise own.wrong(found, "an optimizer (torch.optim.Optimizer)")
     if isinstance(found, torch.optim.LBFGS):
-        raise UsageError("LBFGS evaluates the loss several times per step: give an optimizer that takes one")
+        raise ArgumentError(own.field, own.reference, "LBFGS takes the loss several times per step; type another")
+    network, learnt = {*model.parameters()}, [each for group in found.param_groups for each in group["params"]]
+    if network.isdisjoint(learnt):
+        raise ArgumentError(own.field, own.reference, "it has none of the network's parameters")
     for group in found.param_groups:
-        group["initial_lr"] = group["lr"]  # as torch's own schedules note it
+        group["lr"] = group["initial_lr"] = float(group["lr"])  # initial_lr: as torch's own schedules note it
     return found
 
 

@@ -63,9 +63,9 @@ class MeanLoss:
     def __call__(self, outputs: Any, targets: Any, images: int) -> tuple[Tensor, Tensor]:
         """See `Objective`. Raises UserCodeError for what is no scalar, or has no gradient."""
         found = self.loss(in_single(outputs), targets)
-        if not isinstance(found, Tensor) or found.numel() != 1:
-            shape = f"a tensor {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
-            raise UserCodeError(f"loss {self.name}: it gives {shape}, not a scalar tensor: return its mean")
+        if not isinstance(found, Tensor) or found.numel() != 1 or found.is_complex():
+            given = described(found)
+            raise UserCodeError(f"loss {self.name}: it gives {given}, not a real scalar tensor: return its mean")
         if torch.is_grad_enabled() and not found.requires_grad:
             raise UserCodeError(
                 f"loss {self.name}: its value does not depend on the network in a way that has a gradient (detach, "

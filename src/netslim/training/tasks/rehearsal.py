@@ -11,6 +11,7 @@ from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.trees import described, in_single
 from netslim.core.plugins.references import user_code
 from netslim.core.processes.distributed import ALONE
+from netslim.training.metrics.running import MeanOverImages
 from netslim.training.tasks.objective import Checked, Classification
 from netslim.training.tasks.task import Task
 
@@ -23,7 +24,8 @@ def rehearse(task: Task, model: nn.Module, batch: tuple[Any, Any]) -> None:
             gradient, or the metric is no number.
     """
     images, targets = batch
-    with evaluation_mode(model), torch.enable_grad():
+    learns = any(parameter.requires_grad for parameter in model.parameters())
+    with evaluation_mode(model), torch.set_grad_enabled(learns):
         with user_code(f"the network can't take images {described(images)}"):
             outputs = in_single(model(images))
         _check_classes(task, outputs, targets)
@@ -34,7 +36,9 @@ def rehearse(task: Task, model: nn.Module, batch: tuple[Any, Any]) -> None:
         running = task.running()
         with torch.no_grad(), fitting_metric(task, outputs, targets):
             running.update(outputs, targets, len(images))
-            float(running.result(ALONE))
+            value = float(running.result(ALONE))
+        if isinstance(running, MeanOverImages) and not math.isfinite(value):  # what gathers may need more than a batch
+            raise UserCodeError(f"metric {task.metric}: it is {value} for the first batch, and judges nothing")
 
 
 def fitting_metric(task: Task, outputs: Any, targets: Any) -> Any:
