@@ -57,6 +57,7 @@ def agrees(model: nn.Module, small: nn.Module) -> bool:
     return netslim.verify(model.double(), small.double(), ([image.double() for image in images()],)).agrees
 
 
+@pytest.mark.slow
 def test_ssdlite_with_its_post_processing(tmp_path: Path) -> None:
     model = build("ssdlite320_mobilenet_v3_large", num_classes=4)
     example = (images(), targets("ssd"))

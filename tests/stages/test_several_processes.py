@@ -114,6 +114,7 @@ def test_a_killed_process_ends_all_with_one_message(command: list[object], tmp_p
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [0, 1])
 def test_a_frozen_process_ends_the_others_with_its_number(command: list[object], tmp_path: Path, frozen: int) -> None:
     save = tmp_path / "two"

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from penalised import MIDDLE, penalty, scales
+from penalties.penalised import MIDDLE, penalty, scales
 
 
 def test_gradients_are_weighted_and_follow_the_schedule() -> None:

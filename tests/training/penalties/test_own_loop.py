@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from penalised import VALUES, scaled, thresholded
+from penalties.penalised import VALUES, scaled, thresholded
 from torch import Tensor, nn
 
 import netslim

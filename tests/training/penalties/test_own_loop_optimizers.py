@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from penalised import VALUES, scaled, thresholded
+from penalties.penalised import VALUES, scaled, thresholded
 from torch import Tensor, nn
 
 import netslim

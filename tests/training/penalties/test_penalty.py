@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from penalised import KINDS, make_step, penalty, scales
+from penalties.penalised import KINDS, make_step, penalty, scales
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError

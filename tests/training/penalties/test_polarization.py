@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from penalised import penalty, scales, soft
+from penalties.penalised import penalty, scales, soft
 
 
 def test_the_reward_of_polarization_ends_at_one() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from penalised import make_step, penalty, scales, soft
+from penalties.penalised import make_step, penalty, scales, soft
 from torch import Tensor, nn
 
 from netslim.training.optimizer import build_sgd, step_size

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from penalised import scaled
+from penalties.penalised import scaled
 from torch import nn
 
 import netslim

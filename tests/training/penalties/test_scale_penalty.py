@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
-from penalised import VALUES, scaled
+from penalties.penalised import VALUES, scaled
 from torch import Tensor, nn
 
 import netslim

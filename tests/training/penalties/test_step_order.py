@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from penalised import VALUES, scaled
+from penalties.penalised import VALUES, scaled
 from torch import nn
 
 import netslim

@@ -86,7 +86,10 @@ class UserObject:
 def is_reference(text: str) -> bool:
     """Whether a text names code of the user's own, rather than something that is registered."""
     where, colon, name = text.rpartition(":")
-    return bool(colon and where and name) or text.endswith((".py", ".py:"))
+    if text.endswith((".py", ".py:")):
+        return True
+    is_place = where.endswith(".py") or all(part.isidentifier() for part in where.split("."))
+    return bool(colon and name) and is_place
 
 
 def file_of(text: str | None) -> Path | None:
