@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from penalties.penalised import MIDDLE, penalty, scales
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from penalties.penalised import VALUES, scaled, thresholded
 from torch import Tensor, nn
 
 import netslim
@@ -16,6 +15,7 @@ from netslim.core.errors import UsageError
 from netslim.training.optimizer import build_sgd
 from netslim.training.precision import Precision
 from netslim.training.step import TrainStep
+from penalties.penalised import VALUES, scaled, thresholded
 
 KINDS = ["l1", "polarization", "proximal"]
 SHRINKING = ["polarization", "proximal"]

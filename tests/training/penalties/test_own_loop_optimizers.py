@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from penalties.penalised import VALUES, scaled, thresholded
 from torch import Tensor, nn
 
 import netslim
 from netslim.training.penalties import ScalePenalty
+from penalties.penalised import VALUES, scaled, thresholded
 
 
 def sgd(model: nn.Module, **given: Any) -> torch.optim.SGD:

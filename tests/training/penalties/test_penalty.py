@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from penalties.penalised import KINDS, make_step, penalty, scales
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.training.penalties import PENALTIES, no_penalty
 from netslim.training.penalties.strength import Progress
+from penalties.penalised import KINDS, make_step, penalty, scales
 
 
 def test_every_penalty_is_registered() -> None:

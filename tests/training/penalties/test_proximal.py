@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from penalties.penalised import make_step, penalty, scales, soft
 from torch import Tensor, nn
 
 from netslim.training.optimizer import build_sgd, step_size
 from netslim.training.penalties.strength import Progress
+from penalties.penalised import make_step, penalty, scales, soft
 
 
 def test_soft_thresholding_by_hand() -> None:

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from penalties.penalised import scaled
 from torch import nn
 
 import netslim
 from netslim.training.penalties.report import parted, report_on
+from penalties.penalised import scaled
 
 
 def test_two_points_are_wholly_separated() -> None:

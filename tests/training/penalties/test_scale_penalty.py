@@ -9,11 +9,11 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
-from penalties.penalised import VALUES, scaled
 from torch import Tensor, nn
 
 import netslim
 from netslim.core.errors import UsageError
+from penalties.penalised import VALUES, scaled
 
 KINDS = ["l1", "polarization", "proximal"]
 

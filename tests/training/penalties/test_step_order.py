@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from penalties.penalised import VALUES, scaled
 from torch import nn
 
 import netslim
 from netslim.core.errors import UsageError
 from netslim.training.penalties import ScalePenalty
+from penalties.penalised import VALUES, scaled
 
 
 def made(kind: str = "l1", **given: Any) -> tuple[nn.BatchNorm1d, torch.optim.Optimizer, ScalePenalty]:
