@@ -124,6 +124,12 @@ def test_a_network_that_would_be_worse_keeps_its_weights(monkeypatch: pytest.Mon
     [
         (lambda small, model: (small, model, []), DataError, "0 images are too few to fit layers to: give at least 4"),
         (lambda small, model: (model, model, [IMAGES]), UsageError, "the small network was not pruned: give what"),
+        (lambda small, model: (small, model, IMAGES), DataError, "this is one batch, and several are expected"),
+        (
+            lambda small, model: (small, model, [IMAGES[:, :2]]),
+            UsageError,
+            "Plain does not run on an input of 2 x 10 x",
+        ),
         (lambda small, model: (small, model, [IMAGES / 0]), DataError, "what the networks make of these images is not"),
     ],
 )

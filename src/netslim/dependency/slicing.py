@@ -96,6 +96,14 @@ def rebuilt(model: M, keeps: Mapping[Place, Tensor], *, hollow: bool = False) ->
     return small
 
 
+def is_part(parameter: Tensor, whole: Tensor, name: str, keeps: Mapping[Place, Tensor]) -> bool:
+    """Whether a parameter is what stays of the one before, to the bit."""
+    for dim in range(whole.dim()):
+        if (name, dim) in keeps:
+            whole = whole.index_select(dim, keeps[name, dim].to(whole.device))
+    return torch.equal(parameter, whole.to(parameter))
+
+
 def _adapt(module: nn.Module) -> None:
     """Makes a module's attributes say what its tensors are."""
     if isinstance(module, nn.Linear):

@@ -27,6 +27,7 @@ from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.protocols import plan_of
+from netslim.dependency.slicing import is_part
 from netslim.dependency.trace import Place
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.verify import compare, masked, outputs_of
@@ -142,7 +143,7 @@ def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Ten
     for name, parameter in small.named_parameters():
         if parameter.is_meta:
             raise UsageError(f"{type(small).__name__} is on the meta device: load its weights, then repair them")
-        if parameter.dim() > 1 and name in before and not _is_part(parameter, before[name].detach(), name, keeps):
+        if parameter.dim() > 1 and name in before and not is_part(parameter, before[name].detach(), name, keeps):
             warnings.warn(
                 f"{name} is not what apply() leaves of it: constants are absorbed right after apply(model, plan), "
                 f"before any training, and `model` is the network that was given to it",
@@ -150,14 +151,6 @@ def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Ten
                 stacklevel=3,
             )
             return
-
-
-def _is_part(parameter: Tensor, whole: Tensor, name: str, keeps: Mapping[Place, Tensor]) -> bool:
-    """Whether a parameter is what stays of the one before."""
-    for dim in range(whole.dim()):
-        if (name, dim) in keeps:
-            whole = whole.index_select(dim, keeps[name, dim].to(whole.device))
-    return torch.equal(parameter, whole.to(parameter))
 
 
 def _random(inputs: Inputs) -> Inputs:

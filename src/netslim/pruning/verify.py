@@ -214,10 +214,11 @@ def silence_(model: nn.Module, parts: Sequence[Part], *, shift: bool = False) ->
 
 
 def _silence_scales_(model: nn.Module, part: Part, *, shift: bool) -> None:
+    gone = part.gone
     for norm in scales_of(model, part.group):
-        norm.weight[part.gone] = 0
+        norm.weight[gone] = 0
         if not shift:
-            norm.bias[part.gone] = 0
+            norm.bias[gone] = 0
 
 
 def _silence_slices_(model: nn.Module, tensors: Mapping[str, Tensor], part: Part, *, shift: bool) -> None:

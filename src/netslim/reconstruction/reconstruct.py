@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.core.errors import DataError, UsageError
-from netslim.core.networks.example import Inputs
+from netslim.core.networks.example import TensorSpec
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import plan_of
-from netslim.pruning.cut_check import cut
+from netslim.dependency.slicing import is_part
+from netslim.dependency.trace import Place
 from netslim.pruning.resolve_plan import resolve
 from netslim.reconstruction.layer_problem import HELD_OUT
 from netslim.reconstruction.side_by_side import LayerFit, SideBySide
+from netslim.training.bn_statistics import batches_in, inputs_in
 
 
 @dataclass(frozen=True)
@@ -83,16 +85,16 @@ def reconstruct_(small: nn.Module, model: nn.Module, batches: Iterable[Any], *, 
     plan = plan_of(small)
     if plan is None:
         raise UsageError("the small network was not pruned: give what netslim.apply(model, plan) returned")
-    inputs = [Inputs.of(batch[0] if isinstance(batch, list | tuple) else batch) for batch in batches]
+    inputs = [inputs_in(batch) for batch in batches_in(batches)]
     images = sum(each.batch for each in inputs)
     if images < HELD_OUT:
         raise DataError(f"{images} images are too few to fit layers to: give at least {HELD_OUT}, better hundreds")
     resolved = resolve(model, plan)
-    _check_untrained(small, cut(model, resolved))
+    _check_untrained(small, model, resolved.keeps)
     own = {name: tensor.clone() for name, tensor in small.state_dict().items()}
     work = SideBySide(small, model, resolved.keeps, inputs, seed)
     try:
-        with evaluation_mode(model), evaluation_mode(small):
+        with running(small, inputs[0].map(TensorSpec.of)), evaluation_mode(model), evaluation_mode(small):
             before, after = work.run()
     except BaseException:
         small.load_state_dict(own)
@@ -104,10 +106,12 @@ def reconstruct_(small: nn.Module, model: nn.Module, batches: Iterable[Any], *, 
     return Reconstruction(tuple(work.fits), images, tuple(work.left), before, after)
 
 
-def _check_untrained(small: nn.Module, expected: nn.Module) -> None:
-    wanted = dict(expected.named_parameters())
+def _check_untrained(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor]) -> None:
+    before = dict(model.named_parameters())
     for name, own in small.named_parameters():
-        if own.dim() > 1 and not torch.equal(own, wanted[name]):
+        if own.is_meta:
+            raise UsageError(f"{type(small).__name__} is on the meta device: load its weights first")
+        if own.dim() > 1 and not is_part(own, before[name].detach(), name, keeps):
             raise UsageError(
                 f"'{name}' of the small network is not what pruning left of the large one's: reconstruct right after "
                 f"netslim.apply, before any training"

@@ -47,7 +47,7 @@ def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:
             norm.training = True  # not train(): that would switch on a dropout that timm keeps inside
         count = 0
         for count, images in enumerate(batches_in(batches), 1):  # noqa: B007
-            inputs = _inputs_in(images)
+            inputs = inputs_in(images)
             with running(model, inputs.map(TensorSpec.of)):
                 inputs.call(model)
         if not count:
@@ -66,7 +66,7 @@ def batches_in(batches: Any) -> Iterable[Any]:
     return given
 
 
-def _inputs_in(batch: Any) -> Inputs:
+def inputs_in(batch: Any) -> Inputs:
     """What of a batch is the network's input: all but labels."""
     return Inputs.of(batch[0] if isinstance(batch, list | tuple) else batch)
 
