@@ -56,6 +56,7 @@ def test_the_names() -> None:
         assert getattr(netslim, name).__doc__, name
 
 
+@pytest.mark.slow
 def test_a_submodule_never_hides_a_name() -> None:
     """`netslim.pruning` has a module and a function `plan`: the function is found whatever was imported before."""
     script = """

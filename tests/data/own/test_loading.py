@@ -94,7 +94,7 @@ def made_of(samples: Any, workers: int = 0, collate: Any = None) -> UserDataset:
     return open_user_data(UserObject(field="dataset", reference="data.py:load", value=lambda: value), {}, workers)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_samples_that_make_no_batch(workers: int) -> None:
     sizes = [(torch.zeros(1, side, side), 0) for side in (4, 5)]
     said = r"^data.py:load, a batch: RuntimeError: stack expects each tensor to be equal"
