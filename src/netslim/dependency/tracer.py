@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS, is_blank
 from netslim.dependency.rules.table import rule_of
 from netslim.dependency.trace import Call, Event, Results, Trace, Weight
 
-_TORCH = str(Path(torch.__file__).parent)
+_TORCH = str(Path(torch.__file__).parent) + os.sep  # not torchvision
 _OURS = (str(Path(__file__).parent), str(Path(__file__).parent.parent / "core"))
 _GENERATED = "<eval_with_key>"  # code that torch.fx wrote; every copy of a network has another number behind it
 _ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
@@ -267,7 +268,7 @@ def _is_room(func: Any, args: tuple[Any, ...]) -> bool:
 def _line_of(frame: FrameType) -> str | None:
     """The line of code that a frame runs, in any library but torch."""
     file = frame.f_code.co_filename
-    return None if file.startswith((f"{_TORCH}/", *_OURS)) else f"{file}:{frame.f_lineno}"
+    return None if file.startswith((_TORCH, *_OURS)) else f"{file}:{frame.f_lineno}"
 
 
 @functools.cache
