@@ -151,3 +151,52 @@ def test_a_network_that_was_trained_since_is_refused_and_one_that_was_repaired_i
     reconstruct_(small, model, [IMAGES])
     with pytest.raises(UsageError, match=r"'conv2.weight' of the small network is not what pruning left of the large"):
         reconstruct_(small, model, [IMAGES])
+
+
+class Projecting(networks.Residual):
+    """A stage that begins with a shortcut of its own, whose layers are given their inputs by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.norm = nn.Conv2d(6, 6, 1, bias=False), nn.BatchNorm2d(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(input=x))))))
+        y = self.bn4(self.conv4(torch.relu(self.bn3(self.conv3(x)))))
+        y += self.norm(self.down(input=x))
+        return self.fc(torch.relu(y).mean((2, 3)))
+
+
+def test_both_layers_of_a_sum_are_fitted() -> None:
+    torch.manual_seed(0)
+    model = networks.with_copies(Projecting(), ("bn1",))
+    small = apply(model, plan(model, IMAGES[:1], percent=0.3, only=("bn2",)))
+    done = reconstruct_(small, model, IMAGES.split(16))
+    assert {fit.name for fit in done.layers if fit.after < fit.before} >= {"conv3", "conv4", "down"}
+    assert done.after < done.before
+
+
+def test_outputs_that_can_not_be_compared_are_refused() -> None:
+    class Chosen(networks.Plain):
+        level = 0.0
+
+        def features(self, x: Tensor) -> Tensor:
+            return self.conv2(torch.relu(self.bn1(self.conv1(x)))).mean((2, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            features = self.features(x)
+            return self.fc(features[features[:, 0] > self.level])
+
+    torch.manual_seed(0)
+    model = networks.with_copies(networks.Plain())
+    chosen = Chosen()
+    chosen.bn2 = nn.Identity()
+    chosen.load_state_dict(model.state_dict(), strict=False)
+    chosen.level = float(chosen.eval().features(IMAGES)[:, 0].median())
+    small = apply(chosen, plan(chosen, IMAGES[:4], percent=0.4, only=("bn1",)))
+    images = [batch for batch in IMAGES.split(16) if len(small(batch)) != len(chosen(batch))]
+    assert images
+    own = {name: tensor.clone() for name, tensor in small.state_dict().items()}
+    with pytest.raises(UsageError, match="the networks give no outputs of one shape that the fitted layers could be"):
+        reconstruct_(small, chosen, images)
+    assert all(torch.equal(tensor, own[name]) for name, tensor in small.state_dict().items())

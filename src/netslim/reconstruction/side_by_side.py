@@ -91,8 +91,10 @@ class SideBySide:
             if not stops:
                 return
             use = stops[0].use
+            if len(stops) < len(lanes) or any(stop.use != use for stop in stops):
+                raise UsageError("the batches take different ways through the network: its layers can't be fitted")
             targets = [_until(lane, use) for lane in models]
-            if not self._fittable(use.layer, stops[0].value):
+            if not self._fittable(use.layer, stops, targets):
                 continue
             problem = problems.get(use.layer)
             if problem is None:
@@ -112,10 +114,12 @@ class SideBySide:
                 return
         self.fits.append(fit)
 
-    def _fittable(self, name: str, x: Tensor) -> bool:
+    def _fittable(self, name: str, stops: Sequence[Seen], targets: Sequence[Seen]) -> bool:
         if name in self.left or name in self._fixed:
             return False
-        if has_own_weight(self._layers[name], self._shared) and is_linear(self._layers[name], x[:1]):
+        alike = all(len(here.value) == len(there.value) > 0 for here, there in zip(stops, targets, strict=True))
+        x = stops[0].value[:1]  # values may have decided how many there are
+        if alike and has_own_weight(self._layers[name], self._shared) and is_linear(self._layers[name], x):
             return True
         self.left.append(name)
         return False
@@ -148,18 +152,17 @@ class SideBySide:
     def _missed(self, ours: Sequence[Mapping[str, Tensor]], theirs: Sequence[Mapping[str, Tensor]]) -> float:
         """Root mean square of what outputs lack, relative to what they should be, over the images held out."""
         lacking = squares = torch.zeros((), dtype=torch.float64)
-        passed = 0
+        passed, compared = 0, False
         for found, wanted, inputs in zip(ours, theirs, self._inputs, strict=True):
             for name, tensor in wanted.items():
                 if tensor.is_floating_point() and tensor.dim() and found[name].shape == tensor.shape:
-                    held = held_out(torch.arange(len(tensor)), passed)
+                    held, compared = held_out(torch.arange(len(tensor)), passed), True
                     lacking = lacking + (found[name][held].double() - tensor[held].double()).square().sum().cpu()
                     squares = squares + tensor[held].double().square().sum().cpu()
             passed += inputs.batch
-        if not bool((lacking + squares).isfinite()):
-            raise DataError(
-                "what the networks make of these images is not finite: are images and weights as they were?"
-            )
+        if not compared:
+            raise UsageError("the networks give no outputs of one shape that the fitted layers could be held against")
+        _check_finite([lacking, squares])
         return float((lacking / squares).sqrt()) if squares else 0.0
 
 

@@ -95,6 +95,7 @@ class Watch(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self._inputs: dict[Use, Tensor] = {}  # of layers whose sum is still to come
         self._readers = Counter[tuple[Use, str]]()
         self._added: set[tuple[Use, str]] = set()
+        self._completed: set[Use] = set()  # of two uses that are added to each other one takes what the other lacks
         self._normed: dict[Use, str] = {}
         self._norm_uses = Counter[str]()
         self.busy = False
@@ -124,6 +125,8 @@ class Watch(PlainDispatchMode):  # type: ignore[no-untyped-call]
         if made and func in _ADDITIONS and _is_plain_sum(args, kwargs):
             return self._sum(func, args, made)
         result = func(*args, **kwargs)
+        if func._schema.is_mutable:
+            self._forget(args[0])
         if made and "batch_norm" in func.name() and args[0] in self._made and id(args[3]) in self._norms:
             own, norm = self._made[args[0]], self._norms[id(args[3])]
             self._norm_uses[norm] += 1
@@ -139,8 +142,8 @@ class Watch(PlainDispatchMode):  # type: ignore[no-untyped-call]
             norm = self._normed.get(use, "")
             if self._readers[use, ""] != 1 or self._norm_uses[norm] > 1:
                 norm = ""
-            added = self._readers[use, ""] == 1 and self._readers[use, norm] == 1 and (use, norm) in self._added
-            found[use] = Link(norm, added)
+            alone = self._readers[use, ""] == self._readers[use, norm] == 1
+            found[use] = Link(norm, alone and (use, norm) in self._added and use in self._completed)
         return found
 
     def _read(self, given: list[Any]) -> list[_Made]:
@@ -152,13 +155,20 @@ class Watch(PlainDispatchMode):  # type: ignore[no-untyped-call]
                     found.append(made)
         return found
 
+    def _forget(self, tensor: Any) -> None:
+        """What is written into is no longer what a layer gave."""
+        if isinstance(tensor, Tensor):
+            self._made.pop(tensor, None)
+
     def _sum(self, func: Any, args: tuple[Any, ...], made: list[_Made]) -> Any:
         self._added |= {(own.use, own.norm) for own in made}
-        waiting = [own for own in made if self._links.get(own.use, Link()) == Link(own.norm, True)]
-        if self._stop is None or not waiting:
-            return func(*args)
-        chosen = waiting[0]
+        self._completed.add(made[0].use)
+        chosen = next((own for own in made if self._links.get(own.use, Link()) == Link(own.norm, True)), None)
         place = 0 if self._made.get(args[0]) is chosen else 1
+        if func is _ATEN.add_.Tensor:
+            self._forget(args[0])
+        if self._stop is None or chosen is None:
+            return func(*args)
         if not self._fits:
             result = func(*args)
             self._stop(Seen(chosen.use, result))
@@ -196,7 +206,7 @@ class Hooks:
         handles = []
         for name, module in network.named_modules():
             if isinstance(module, LAYERS):
-                handles.append(module.register_forward_pre_hook(self._before(name)))
+                handles.append(module.register_forward_pre_hook(self._before(name), with_kwargs=True))
                 handles.append(module.register_forward_hook(self._after(name)))
         try:
             yield
@@ -218,10 +228,10 @@ class Hooks:
         watch: Watch | None = getattr(self.current, "watch", None)
         return None if watch is None or watch.busy else watch
 
-    def _before(self, name: str) -> Callable[[nn.Module, Any], None]:
-        def hook(_: nn.Module, args: Any) -> None:
+    def _before(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
             if (watch := self._watch()) is not None:
-                watch.before(name, args[0])
+                watch.before(name, args[0] if args else kwargs["input"])
 
         return hook
 
