@@ -81,6 +81,7 @@ VERBS = {
     "list": Verb(
         "listing", "ListConfig", "List the names that settings take: models, datasets ...", ("kind", "pattern")
     ),
+    "doctor": Verb("doctor", "DoctorConfig", "Say what this machine has, what is missing, and how to get it."),
     "demo": Verb("demo", "DemoConfig", "Run the five steps on the embedded digits."),
 }
 TOGETHER = ("train",)  # several processes of torchrun work on one run; any other verb is one process

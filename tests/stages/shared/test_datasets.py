@@ -32,10 +32,10 @@ def test_the_data_set_that_was_given_or_that_the_file_names() -> None:
 
 def test_the_folder_is_the_settings_the_environments_or_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NETSLIM_DATA_DIR", raising=False)
-    assert data_directory(DataConfig()) == Path("data")
+    assert data_directory(None) == Path("data")
     monkeypatch.setenv("NETSLIM_DATA_DIR", "there")
-    assert data_directory(DataConfig()) == Path("there")
-    assert data_directory(DataConfig(data_dir=Path("here"))) == Path("here")
+    assert data_directory(None) == Path("there")
+    assert data_directory(Path("here")) == Path("here")
 
 
 def test_images_are_normalised_and_enlarged_as_the_network_learnt_them() -> None:

@@ -29,9 +29,9 @@ def required_dataset(given: str | None, checkpoint: Checkpoint, path: Path) -> s
     return name
 
 
-def data_directory(config: DataConfig) -> Path:
-    """The folder of the data sets."""
-    return config.data_dir or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
+def data_directory(given: Path | None) -> Path:
+    """The folder of the data sets: what was given, else where they are kept."""
+    return given or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
 
 
 def open_any(name: str, config: TaskConfig, facts: dict[str, Any] | None = None) -> AnyDataset:
@@ -44,7 +44,7 @@ def open_any(name: str, config: TaskConfig, facts: dict[str, Any] | None = None)
         return open_dataset(name, config, facts)
     if name != getattr(config, "dataset", None):
         raise UsageError(f"the file names the data set {name}: type {setting('dataset', name)} to run it")
-    folder = data_directory(config) if config.data_dir or os.environ.get("NETSLIM_DATA_DIR") else None
+    folder = data_directory(config.data_dir) if config.data_dir or os.environ.get("NETSLIM_DATA_DIR") else None
     offered = {"data_dir": folder, "image_size": config.image_size, "seed": getattr(config, "seed", SEED)}
     return open_user_data(load_reference("dataset", name), offered, config.workers)
 
@@ -52,7 +52,9 @@ def open_any(name: str, config: TaskConfig, facts: dict[str, Any] | None = None)
 def open_dataset(name: str, config: DataConfig, facts: dict[str, Any] | None = None) -> ImageDataset:
     """The data set that a configuration names; with `facts` from a checkpoint, normalised as the network learnt it."""
     size = config.image_size or (facts["image_size"][0] if facts and facts.get("resized") else None)
-    dataset = load_dataset(name, data_directory(config), image_size=size, unverified_data=config.unverified_data)
+    dataset = load_dataset(
+        name, data_directory(config.data_dir), image_size=size, unverified_data=config.unverified_data
+    )
     if facts and facts.get("name") == name:
         return dataclasses.replace(dataset, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
     return dataset

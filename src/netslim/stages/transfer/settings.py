@@ -84,7 +84,7 @@ def resolve(config: TransferConfig) -> TransferSettings:
     dataset = config.dataset or (None if is_library(arch) else DEFAULT_DATASET)
     strategy = config.strategy or ("exact" if is_library(arch) else DEFAULT_STRATEGY)
     STRATEGIES.get(strategy)
-    images = dataset is not None and at_hand(dataset, data_directory(config))
+    images = dataset is not None and at_hand(dataset, data_directory(config.data_dir))
     opened = _opened(config, dataset, images)
     classes, channels = _shape(config, dataset, opened)
     unchanged = strategy == "exact" and config.stem in (None, "imagenet") and channels in (None, 3)
@@ -186,7 +186,7 @@ def missing_images(config: TransferConfig, settings: TransferSettings) -> str:
     """Why there are none, and what to type."""
     if settings.dataset is None:
         return "no data set is named: type `dataset=NAME` `data_dir=DIR`"
-    return f"no data at hand for {settings.dataset} (looked in {data_directory(config)}): type `data_dir=DIR`"
+    return f"no data at hand for {settings.dataset} (looked in {data_directory(config.data_dir)}): type `data_dir=DIR`"
 
 
 def _select_options(config: TransferConfig) -> dict[str, Any]:
