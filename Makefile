@@ -47,8 +47,8 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $@
 
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra export --extra integrations --no-emit-index-url --no-header \
-		--no-annotate pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra export --extra integrations --extra tensorboard --extra wandb --extra mlflow \
+		--no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) runs

@@ -92,6 +92,11 @@ def first_of(items: Sequence[str], most: int, separator: str = ", ") -> str:
     return f"{separator.join(items[:most])}{more}"
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its kind, if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 READABLE = 150
 
 

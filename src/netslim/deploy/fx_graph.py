@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
+from netslim.core.errors import first_line
 from netslim.deploy.functionalize import UntraceableError as UntraceableError
 from netslim.deploy.functionalize import functionalize
 
@@ -72,7 +73,7 @@ def _captured(copied: nn.Module, example: Tensor) -> fx.GraphModule:
     try:
         graph = _Tracer().trace(copied)
     except Exception as error:  # whatever the network's own code raised at a symbol
-        raise UntraceableError(f"{type(copied).__name__} has no fixed graph ({str(error).splitlines()[0]})") from error
+        raise UntraceableError(f"{type(copied).__name__} has no fixed graph ({first_line(error)})") from error
     traced = fx.GraphModule(copied, graph, "Network")
     functionalize(traced, example)
     for node in list(graph.nodes):

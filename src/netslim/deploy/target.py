@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx, nn
 
-from netslim.core.errors import NetslimError, UsageError
+from netslim.core.errors import NetslimError, UsageError, first_line
 from netslim.core.plugins.registry import Registry
 from netslim.deploy.signature import Example
 
@@ -131,8 +131,7 @@ def compiled(network: nn.Module, images: Tensor) -> nn.Module:
         ready(images)
     except Exception as error:  # torch.compile's own errors, and those of the compiler it calls
         raise NetslimError(
-            f"torch.compile failed: {str(error).strip().splitlines()[0]}; it needs a C++ compiler: leave the engine "
-            f"compiled out"
+            f"torch.compile failed: {first_line(error)}; it needs a C++ compiler: leave the engine compiled out"
         ) from error
     return ready
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import UsageError, first_line
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.replay import Supposition
@@ -84,7 +84,7 @@ def _apart(
     except Exception as error:
         raise UsageError(
             f"{type(model).__name__} does not run without the planned channels: {type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0]}"
+            f"{first_line(error)}"
         ) from error
 
 

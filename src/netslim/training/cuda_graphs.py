@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from netslim.core.errors import first_line
 from netslim.core.networks.modes import collection_paused
 
 T = TypeVar("T")
@@ -226,4 +227,4 @@ def _reason(error: BaseException) -> str:
     """The first line of the error that began it: ending a recording that failed is an error, too."""
     while error.__context__ is not None:
         error = error.__context__
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return first_line(error)

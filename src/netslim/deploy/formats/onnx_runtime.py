@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netslim.core.errors import CheckpointError
+from netslim.core.errors import CheckpointError, first_line
 
 
 def onnx_session(model: bytes, threads: int) -> Any:
@@ -27,7 +27,7 @@ def onnx_session(model: bytes, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base but this
-        raise CheckpointError(f"ONNX Runtime can't read the model: {str(error).splitlines()[0]}") from error
+        raise CheckpointError(f"ONNX Runtime can't read the model: {first_line(error)}") from error
 
 
 def run_session(session: Any, *inputs: Tensor) -> Tensor | list[Tensor]:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from netslim.core.errors import CheckpointError
+from netslim.core.errors import CheckpointError, first_line
 from netslim.core.files import check_readable
 
 FACTS, HASH = "extra/netslim.json", "extra/netslim.sha256"
@@ -70,7 +70,7 @@ def load_program(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     except _RefusedError as error:
         raise CheckpointError(f"{path} is {error}") from error
     except Exception as error:  # zipfile, json and torch raise whatever they met
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = first_line(error)
         raise CheckpointError(f"{path} is damaged or no exported program: {first}") from error
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from netslim.core.errors import NetslimError, UsageError
+from netslim.core.errors import NetslimError, UsageError, first_line
 from netslim.core.files import atomic_write
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.formats.onnx_hash import check_seal, seal
@@ -41,7 +41,7 @@ class OnnxTarget(Target):
         try:
             onnx.checker.check_model(model, full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-            raise NetslimError(f"ONNX's checker refused the model: {str(error).splitlines()[0]}") from error
+            raise NetslimError(f"ONNX's checker refused the model: {first_line(error)}") from error
         atomic_write(path, seal(model.SerializeToString()))
 
     def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
@@ -120,7 +120,7 @@ def _by_torch(network: nn.Module, example: Example, facts: Mapping[str, str]) ->
             f"type pip install 'netslim[export]'"
         ) from error
     except Exception as error:  # torch's exporter wraps whatever happened
-        raise NetslimError(f"torch can't write this network as ONNX: {str(error).strip().splitlines()[0]}") from error
+        raise NetslimError(f"torch can't write this network as ONNX: {first_line(error)}") from error
     finally:
         logger.setLevel(level)
     model = program.model_proto

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from netslim.core.errors import setting
+from netslim.core.errors import first_line, setting
 from netslim.core.runs.environment import commit, hardware, versions
 from netslim.data.dataset import DATASETS, at_hand
 from netslim.report.console import say, spelled
@@ -48,7 +48,7 @@ def _broken() -> dict[str, str]:
         try:
             importlib.import_module(name)
         except Exception as error:  # a library built for another torch raises whatever its parts raise
-            reasons[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            reasons[name] = f"{type(error).__name__}: {first_line(error)}"
     return reasons
 
 

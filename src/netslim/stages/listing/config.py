@@ -13,6 +13,7 @@ KINDS = {
     "sources": plugins.LIBRARIES,
     "strategies": plugins.STRATEGIES,
     "targets": plugins.TARGETS,
+    "trackers": plugins.TRACKERS,
 }
 ALL = ("models", *KINDS, "schedules")
 

@@ -14,6 +14,7 @@ OPTIMIZERS = Kind("OPTIMIZERS", "netslim.training.optimizers")
 PENALTIES = Kind("PENALTIES", "netslim.training.penalties")
 STRATEGIES = Kind("STRATEGIES", "netslim.transfers.strategies")
 TARGETS = Kind("TARGETS", "netslim.deploy.targets")
+TRACKERS = Kind("TRACKERS", "netslim.report.trackers")
 
 
 def either(names: Iterable[str]) -> str:

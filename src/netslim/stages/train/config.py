@@ -110,6 +110,12 @@ class TrainConfig(TaskConfig):
         free=True,
     )
     seed: int = Setting(SEED, "seed of everything random", group="Run")
+    track: str | None = Setting(
+        None,
+        f"also send each epoch's numbers to {plugins.either(plugins.summarised(plugins.TRACKERS))}",
+        group="Run",
+        free=True,
+    )
     log_interval: int = Setting(100, "batches between plain log lines", group="Run", ge=1, free=True)
     save: Path = Setting(
         Path("logs"),

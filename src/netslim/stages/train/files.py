@@ -7,6 +7,7 @@ from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoin
 from netslim.core.errors import CheckpointError
 from netslim.core.processes.distributed import World
 from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.report.trackers import TrackedRun, Tracking
 from netslim.stages.shared.own_code import own_code
 from netslim.stages.train.config import TrainConfig
 
@@ -32,6 +33,7 @@ class TrainFiles:
     """
 
     _directory: RunDirectory  # in the first process alone
+    _tracking: Tracking | None = None
 
     def __init__(self, config: TrainConfig, world: World) -> None:
         self._config = config
@@ -42,6 +44,8 @@ class TrainFiles:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self._tracking:
+            self._tracking.close()
         if self._world.first:
             self._directory.__exit__(*error)
 
@@ -69,7 +73,12 @@ class TrainFiles:
         def act() -> None:
             self._directory.rewind(epoch)
             self._directory.begin()
+            if config.track:
+                run_id, settings = self._directory.run_id, config.model_dump(mode="json")
+                run = TrackedRun(folder=config.save, run_id=run_id, settings=settings, first=epoch)
+                self._tracking = Tracking(config.track, run)
 
+        config = self._config
         self._world.from_first(act)
 
     def save(self, make: Callable[[bool], Checkpoint], row: dict[str, Any] | None, best: bool) -> None:
@@ -84,6 +93,8 @@ class TrainFiles:
         def act() -> None:
             if row is not None:
                 self._directory.log({**row, "selected_on": self._config.select_on})
+                if self._tracking:
+                    self._tracking.log(row, row["epoch"])
             if best:
                 self._write(BEST, make(False))
             self._write(CHECKPOINT, make(True))
@@ -96,7 +107,13 @@ class TrainFiles:
 
     def finish(self, result: dict[str, Any]) -> None:
         """Marks the run as finished, with what it found."""
-        self._world.from_first(lambda: self._directory.finish(result))
+
+        def act() -> None:
+            self._directory.finish(result)
+            if self._tracking:
+                self._tracking.finish(result)
+
+        self._world.from_first(act)
 
     def _open(self) -> tuple[RunStatus, dict[str, Any]]:
         config = self._config

@@ -19,6 +19,7 @@ from netslim.data import AnySplit, evaluation_batches, train_batches
 from netslim.network import describe
 from netslim.report.console import say
 from netslim.report.progress import TrainingProgress
+from netslim.report.trackers import TRACKERS
 from netslim.stages.shared.datasets import dataset_facts, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.networks import name_of, new_network, open_network
@@ -85,6 +86,8 @@ def check(config: TrainConfig) -> None:
         raise UsageError("`nesterov=True` needs momentum: type `momentum=0.9`, or leave `nesterov` out")
     rate_factor(config.schedule, 0, 1, 0.0)
     check_task(config)
+    if config.track:
+        TRACKERS.get(config.track).check(config.track)
     if is_reference(config.arch):
         load_reference("arch", config.arch)
     elif not (config.resume or config.refine):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.errors import ArgumentError, CheckpointError, UsageError, either, setting, unknown_name
+from netslim.core.errors import ArgumentError, CheckpointError, UsageError, either, first_line, setting, unknown_name
 from netslim.core.processes.distributed import ALONE, World
 from netslim.data import AnyDataset
 from netslim.pruning.freed_macs import freed_macs
@@ -182,7 +182,7 @@ def _compiled(
         step = make(compiled=compiled_for(model, len(batch[0]), accumulate=accumulate))
         step.rehearse(*batch)
     except Exception as error:  # the compiler raises whatever its parts raise
-        say(f"the network is not compiled: {(str(error) or type(error).__name__).splitlines()[0]}")
+        say(f"the network is not compiled: {first_line(error)}")
         return make()
     return step
 
@@ -193,7 +193,7 @@ def _check_teacher(model: nn.Module, path: Path, dataset: AnyDataset, device: to
         with torch.no_grad():
             classes = model(images).shape[1]
     except RuntimeError as error:
-        shape, reason = " x ".join(str(size) for size in images.shape[1:]), str(error).splitlines()[0]
+        shape, reason = " x ".join(str(size) for size in images.shape[1:]), first_line(error)
         raise CheckpointError(
             f"{setting('teacher', path)}: its network can't take the images of {dataset.name} ({shape}): {reason}"
         ) from error
