@@ -1,6 +1,6 @@
 """What keeps a run safe from its tracker."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class Recorder:
 
 
 @pytest.fixture
-def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Recorder]]:
+def recorder(monkeypatch: pytest.MonkeyPatch) -> list[Recorder]:
     made: list[Recorder] = []
 
     def start(run: TrackedRun) -> Recorder:
@@ -36,7 +36,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Recorder]]:
 
     spec = TrackerSpec(start=start, module="json", summary="")
     monkeypatch.setattr(TRACKERS, "get", lambda name: spec)
-    yield made
+    return made
 
 
 def test_numbers_of_rows_and_the_result_at_the_end(recorder: list[Recorder]) -> None:
