@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError, UsageError, first_of
+from netslim.core.hub import address_of, fetch_folder, is_at_hub
 from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
@@ -37,7 +38,8 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
     prefixes, or from torch 0.3), and folders of the export target safetensors.
 
     Args:
-        path: the file or folder, which is enough for a registered architecture.
+        path: the file or folder, which is enough for a registered architecture; or `hf://user/name`, a repository at
+            the Hugging Face hub to which `netslim push` sent one (`@` and a branch, tag or commit may follow).
         model: the unpruned network that the file is of, for one that netslim can't build; left unchanged.
 
     Raises:
@@ -60,7 +62,9 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
 
 
 def read(path: Path) -> Checkpoint:
-    """What a file, or a folder of the export target safetensors, holds. Raises CheckpointError."""
+    """What a file, a folder of the export target safetensors, or one at the hub holds. Raises CheckpointError."""
+    if is_at_hub(path):
+        path = fetch_folder(address_of(path))
     return read_folder(path) if is_folder(path) else read_checkpoint(path)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from http.client import responses
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,13 +17,13 @@ from torch import nn
 from netslim.core.download import PATIENCE, answer
 from netslim.core.errors import UsageError
 from netslim.core.files import file_hash
+from netslim.core.hub import CONNECT_SECONDS, in_words
 from netslim.models.pretrained_files import unavailable, wrong_hash
 from netslim.models.registry import LIBRARIES, Library
 
 # How timm ends the names of networks with GroupNorm, EvoNorm or FilterResponseNorm.
 WITHOUT_BATCHNORM = ("_gn", "_bit", "_evos", "_frn")
 _RESNET_MODULES = ["resnet", "resnetv2", "senet"]
-_CONNECT_SECONDS = 15.0  # per address of the hub
 
 
 @functools.cache
@@ -100,25 +99,12 @@ def _download(name: str, repository: str, file_name: str, url: str) -> Path:
     sys.stderr.write(f"asking {host} for {file_name} of {repository}\n")
     try:
         # One short request first: without a network the hub's own download retries for half a minute.
-        answer(lambda: get_hf_file_metadata(url, timeout=_CONNECT_SECONDS), PATIENCE)
+        answer(lambda: get_hf_file_metadata(url, timeout=CONNECT_SECONDS), PATIENCE)
         return Path(hf_hub_download(repository, file_name))
     except Exception as error:  # the hub's transport, and with it the class of its errors, changes between versions
         folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
         remedy = f"copy that machine's {folder.name} folder into {folder.parent}"
-        raise unavailable(f"timm {name}", f"{host}: {_in_words(error)}", url, remedy) from error
-
-
-def _in_words(error: BaseException) -> str:
-    """What went wrong, of an error that may only wrap what did."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status is not None:
-        return f"HTTP {status} {responses.get(status, '')}".rstrip()
-    chain = [error]
-    while cause := chain[-1].__cause__ or chain[-1].__context__:
-        chain.append(cause)
-    said = (found.strerror for found in reversed(chain) if isinstance(found, OSError) and found.strerror)
-    text = str(next(said, error)).partition("\n")[0].strip()
-    return text or type(error).__name__
+        raise unavailable(f"timm {name}", f"{host}: {in_words(error)}", url, remedy) from error
 
 
 def _verify(path: Path) -> None:

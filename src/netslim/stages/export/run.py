@@ -3,20 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import ArgumentError, either
-from netslim.core.files import file_hash
-from netslim.core.runs.environment import versions
-from netslim.core.safetensors_folder import WEIGHTS
 from netslim.deploy import TARGETS, Exported, export
 from netslim.deploy.artifact import check_path
 from netslim.deploy.inference import SELECTIONS, Search
-from netslim.network import describe, read
+from netslim.network import read
 from netslim.report.console import say
 from netslim.report.tables import print_table, size
 from netslim.stages.export.config import ExportConfig
+from netslim.stages.export.facts import export_facts
 from netslim.stages.export.output import output_of
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader, open_network
@@ -46,7 +41,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
         example,
         output,
         config.target,
-        facts=_facts(model, checkpoint, config.model),
+        facts=export_facts(model, checkpoint, config.model),
         reopen=loader(config.arch, config.arch_args),
         search=Search(
             selection=config.selection,
@@ -67,23 +62,6 @@ def run(config: ExportConfig) -> dict[str, Any]:
         "max_difference": found.difference,
         "params": found.params,
         "bytes": _bytes(output),
-    }
-
-
-def _facts(model: nn.Module, checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
-    """What the file says of itself."""
-    described, holder = describe(model), path / WEIGHTS if path.is_dir() else path
-    return {
-        "arch": described.arch.to_dict() if described.arch else None,
-        "cfg": described.cfg,
-        "plan": described.plan,
-        "dataset": checkpoint.dataset,
-        "provenance": {
-            "stage": "export",
-            "parent": path.name,
-            "sha256": file_hash(holder),
-            "versions": versions(),
-        },
     }
 
 
