@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 ORIGINAL ?=
 BENCH := $(BIN)/python benchmarks
 
-.PHONY: demo test test-slow lint bench lock clean
+.PHONY: demo test test-slow lint docs bench lock clean
 
 demo: $(STAMP)
 	rm -rf runs/demo
@@ -26,6 +26,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+docs: $(STAMP)
+	$(BIN)/sphinx-build -W -q -c docs -b html . site
+	@echo "open site/docs/index.html"
 
 bench: $(STAMP)
 	$(BENCH)/startup.py
@@ -51,4 +55,4 @@ lock:
 		--no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site

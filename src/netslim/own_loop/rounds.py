@@ -52,7 +52,7 @@ def iterative(
         **settings: of `netslim.plan`, the same in every round.
 
     Returns:
-        An iterator of `Round`s.
+        An iterator over one `Round` each.
 
     Raises:
         UsageError: the budget is unknown, or the schedule is empty, out of range, or does not go one way.

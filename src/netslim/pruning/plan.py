@@ -75,7 +75,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         target_params, target_macs: what should remain, as a share of the unpruned network's (0.5) or as a number (1.2e6
             or "1.2M").
         target_latency: likewise, as a share (0.6) or a time ("3ms"), measured on this machine while planning.
-        criterion: a registered criterion; `bn_scale` is |gamma|.
+        criterion: a registered criterion; `bn_scale` is the BatchNorm scale's size.
         min_channels: the least that any group keeps; 0 lets those groups be emptied whose layers can go as a whole.
         round_to: the layers' widths become multiples of it, the nearest that meet the budget. A group that keeps all
             its channels is left as it is, and listed in the plan if its width is no multiple.
