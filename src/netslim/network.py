@@ -17,6 +17,7 @@ from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import is_folder, read_folder
 from netslim.models import build, check_known, recognise
 from netslim.models.own import arch_of
+from netslim.models.published import folder_of, is_published
 from netslim.pruning import plan_from_dict
 from netslim.pruning.apply import rebuild
 
@@ -38,8 +39,9 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
     prefixes, or from torch 0.3), and folders of the export target safetensors.
 
     Args:
-        path: the file or folder, which is enough for a registered architecture; or `hf://user/name`, a repository at
-            the Hugging Face hub to which `netslim push` sent one (`@` and a branch, tag or commit may follow).
+        path: the file or folder, which is enough for a registered architecture; `published/NAME`, one that
+            comes with netslim; `hf://user/name`, a repository at the Hugging Face hub to which `netslim push` sent one
+            (`@` and a branch, tag or commit may follow).
         model: the unpruned network that the file is of, for one that netslim can't build; left unchanged.
 
     Raises:
@@ -63,6 +65,8 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
 
 def read(path: Path) -> Checkpoint:
     """What a file, a folder of the export target safetensors, or one at the hub holds. Raises CheckpointError."""
+    if is_published(path):
+        path = folder_of(path)
     if is_at_hub(path):
         path = fetch_folder(address_of(path))
     return read_folder(path) if is_folder(path) else read_checkpoint(path)

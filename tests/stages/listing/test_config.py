@@ -9,7 +9,7 @@ from netslim.stages.listing.config import ALL, KINDS, ListConfig
 def test_every_kind_of_plug_in_can_be_listed() -> None:
     tasks = ("losses", "metrics", "optimizers")
     others = ("penalties", "sources", "strategies", "targets", "trackers", "schedules")
-    assert ("models", "criteria", "datasets", *tasks, *others) == ALL
+    assert ("models", "published", "criteria", "datasets", *tasks, *others) == ALL
     assert all(kind.names() for kind in KINDS.values())
     assert ListConfig().kind is None
 

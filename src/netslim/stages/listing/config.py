@@ -15,7 +15,7 @@ KINDS = {
     "targets": plugins.TARGETS,
     "trackers": plugins.TRACKERS,
 }
-ALL = ("models", *KINDS, "schedules")
+ALL = ("models", "published", *KINDS, "schedules")
 
 
 class ListConfig(StageConfig):

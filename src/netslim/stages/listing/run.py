@@ -37,9 +37,17 @@ def _entries(kind: str | None) -> dict[str, str]:
         return dict.fromkeys(ALL, "")
     if kind == "models":
         return _models()
+    if kind == "published":
+        return _published()
     if kind == "schedules":
         return dict.fromkeys(sorted(SCHEDULES), "")
     return {name: str(record.get("summary", "")) for name, record in KINDS[kind].declared().items()}
+
+
+def _published() -> dict[str, str]:
+    from netslim.models.published import PREFIX, names
+
+    return dict.fromkeys((f"{PREFIX}/{name}" for name in names()), "")
 
 
 def _models() -> dict[str, str]:
