@@ -17,6 +17,7 @@ from netslim.stages.slim.step_kinds import KINDS, StepKind
 
 VERSION = 1  # of the format
 SHARED = ("dataset", *TaskConfig.model_fields, "seed")  # settings of every step that has them
+STARTS = ("resume", "refine", "model", "files")  # settings that `from` stands for
 LARGEST_FILE = 2**20  # bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -187,12 +188,17 @@ def _check_setting(step: str, kind: StepKind, setting: str) -> None:
     """Raises UsageError for a setting that the verb has not, or that the recipe itself sees to."""
     fields = kind.settings().model_fields
     if setting not in fields:
-        raise UsageError(f"step '{step}': {unknown_name('setting', setting, [*fields, 'from'])}")
-    extra: Any = fields[setting].json_schema_extra
-    if setting in ("resume", "refine", "model", "files"):
+        known = [name for name in fields if name not in STARTS and not _extra(fields[name])["writes"]]
+        raise UsageError(f"step '{step}': {unknown_name('setting', setting, [*known, 'from'])}")
+    if setting in STARTS:
         raise UsageError(f"step '{step}': what it starts from is from = \"STEP\"; leave {setting} out")
-    if extra["writes"]:
+    if _extra(fields[setting])["writes"]:
         raise UsageError(f"step '{step}': every step writes into a folder of its own; leave {setting} out")
+
+
+def _extra(info: Any) -> dict[str, Any]:
+    found: dict[str, Any] = info.json_schema_extra
+    return found
 
 
 def _starts(name: str, kind: StepKind, given: Any, before: Sequence[Step]) -> tuple[str, ...]:
@@ -206,25 +212,24 @@ def _starts(name: str, kind: StepKind, given: Any, before: Sequence[Step]) -> tu
     if not starts and kind.needed and kind.start:
         raise UsageError(f"step '{name}' needs a network: type from = \"STEP\" ({_known(before)}) or a file")
     for start in starts:
-        check_start(name, start, before)
+        if wrong := wrong_start(start, before):
+            raise UsageError(f"step '{name}' starts from {wrong}")
     return starts
 
 
-def check_start(name: str, start: str, before: Sequence[Step]) -> None:
-    """Raises UsageError unless an earlier step leaves the network that a step starts from, or there is such a file."""
+def wrong_start(start: str, before: Sequence[Step]) -> str:
+    """What is wrong with a start, for a message: no step before leaves such a network, and no such file is there.
+
+    Empty if nothing is.
+    """
     if is_file(start):
-        if not Path(start).is_file():
-            raise UsageError(f"step '{name}' starts from {start}, and there is no such file")
-        return
+        return "" if Path(start).is_file() else f"{start}, and there is no such file"
     step = next((step for step in before if step.name == start), None)
     if step is None:
         near = nearest(start, [each.name for each in before])
         meant = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UsageError(
-            f"step '{name}' starts from '{start}', which no step before it makes{meant} ({_known(before)})"
-        )
-    if not step.kind.network:
-        raise UsageError(f"step '{name}' starts from '{start}', which leaves no network ({_known(before)})")
+        return f"'{start}', which no step before it makes{meant} ({_known(before)}; of a file type the path)"
+    return "" if step.kind.network else f"'{start}', which leaves no network ({_known(before)})"
 
 
 def is_file(start: str) -> bool:

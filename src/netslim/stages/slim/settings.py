@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.config import StageConfig
-from netslim.core.errors import UsageError
-from netslim.stages.slim.recipe import SHARED, Recipe, Step, check_start, is_file
+from netslim.core.errors import UsageError, setting
+from netslim.stages.slim.recipe import SHARED, Recipe, Step, is_file, wrong_start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +94,6 @@ def _file(recipe: Recipe, step: Step, name: str, value: Any, files: Mapping[str,
     extra: Any = step.kind.settings().model_fields[name].json_schema_extra
     if not extra["reads"] or not isinstance(value, str) or is_file(value):
         return value
-    before = recipe.steps[: recipe.steps.index(step)]
-    try:
-        check_start(step.name, value, before)
-    except UsageError as error:
-        raise UsageError(f'{name} = "{value}": {str(error).partition(": ")[2] or error}') from error
+    if wrong := wrong_start(value, recipe.steps[: recipe.steps.index(step)]):
+        raise UsageError(f"{setting(name, value)}: it is {wrong}")
     return files[value]
