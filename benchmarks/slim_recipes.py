@@ -36,6 +36,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "base": {},
     "strong penalty": {"penalty": {"sparsity_regularization": True, "s": 1e-2}},
     "no penalty": {"penalty": {}},
+    "polarization": {"penalty": {"sparsity_regularization": True, "s": 2e-3, "penalty": "polarization"}},
     "no reconstruction": {"reconstruct": 0},
     "no teacher": {"teacher": False},
     "step schedule": {"schedule": "step"},

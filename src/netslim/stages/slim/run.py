@@ -124,7 +124,7 @@ def _known(folder: SlimFolder) -> dict[str, summary.Row]:
 
 def _say_plan(variants: list[Variant], pace: Pace | None) -> None:
     """What will be done, before it is."""
-    seen: set[Path] = set()
+    seen: dict[Path, bool] = {}  # folder -> whether it is done
     total = 0.0
     rows = []
     for variant in variants:
@@ -132,21 +132,26 @@ def _say_plan(variants: list[Variant], pace: Pace | None) -> None:
         for each in variant.steps:
             if each.folder in seen:
                 continue
-            seen.add(each.folder)
-            done = is_done(each)
+            done = all(seen.get(path.parent, True) for path in each.inputs.values()) and is_done(each)
+            seen[each.folder] = done
             total += 0 if done else times.get(each.step.name, 0.0)
             about = "done" if done else shown(times[each.step.name]) if times else ""
             rows.append([each.step.name, _said(each), ", ".join(each.step.starts), about, str(each.folder)])
     print_table(["step", "what", "from", "about", "folder"], rows)
-    if pace:
+    if pace and total:
         say(f"about {shown(total)} in all: an epoch of {pace.train:,} images takes about {pace.epoch:.1f} s here")
 
 
 def _said(planned: Planned) -> str:
     """A step in a few words: the settings that decide."""
     hidden = {*SHARED, "source", "batch_size"}
-    words = [f"{name} {value}" for name, value in planned.step.settings.items() if name not in hidden]
-    return " ".join([planned.step.verb, ", ".join(words)]).replace("sparsity_regularization True, s", "penalty s")
+    switches = {True: "", False: "no "}
+    words = [
+        f"{switches[value]}{name.replace('_', ' ')}" if isinstance(value, bool) else f"{name} {value}"
+        for name, value in planned.step.settings.items()
+        if name not in hidden
+    ]
+    return " ".join([planned.step.verb, ", ".join(words)])
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class SlimFolder:
     def _read(self) -> SlimRecord:
         path = self.path / RECORD
         if not path.exists():
-            if (self.path / NETWORK).exists():
+            if (self.path / NETWORK).exists() and not (self.path / RECIPE).exists():
                 raise UsageError(f"{self.path} holds a {NETWORK} that no recipe left there; give another `save`")
             return SlimRecord()
         try:

@@ -111,27 +111,33 @@ def read_record(folder: Path) -> StepRecord | None:
 
 def _make_way(planned: Planned, identity: Identity) -> None:
     """Leaves in the step's folder what belongs there, if it is anywhere near, or nothing."""
-    folder = planned.folder
+    folder, wanted = planned.folder, identity.fingerprint
     record = read_record(folder)
     if record is None and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise UsageError(f"{folder} holds files that are of no recipe: move them, or give another `save`")
-    if record is not None and record.fingerprint == identity.fingerprint:
-        if record.status == "running" or _is_whole(planned, record):
-            return
-        say(f"{planned.network} is not the file that was written there: the step runs again")
-        _set_aside(folder, record)
-        return
-    if record is not None:
-        say(f"{folder}: {_changes(record, identity)}; runs again (what is there moves to {folder.parent / EARLIER})")
+    if record is not None and record.fingerprint != wanted:
+        say(f"{folder}: {_changes(record, identity)}; what is there moves to {folder.parent / EARLIER}")
         _set_aside(folder, record)
     for other in sorted(folder.parent.glob(f"[0-9][0-9]-{folder.name[3:]}")):  # it had another number
         found = read_record(other) if other != folder else None
         if found is not None:
             _set_aside(other, found)
-    back = _aside(folder, identity.fingerprint)
-    if back.is_dir() and not folder.exists():
+    back = _aside(folder, wanted)
+    if back.is_dir() and not (folder / RECORD).exists():
+        say(f"{folder}: was done before with these settings, and comes back from {back}")
         with write_errors(folder):
-            DISK.rename(back, folder)
+            _rename(back, folder)
+    record = read_record(folder)
+    if record is not None and record.status == "finished" and not _is_whole(planned, record):
+        say(f"{planned.network} is not the file that was written there: the step runs again")
+        _set_aside(folder, record)
+
+
+def _rename(old: Path, new: Path) -> None:
+    """Moves a folder; in the way can be an empty one, or one in which a process was killed before it began."""
+    if new.is_dir():
+        DISK.remove(new)
+    DISK.rename(old, new)
 
 
 def _is_whole(planned: Planned, record: StepRecord) -> bool:
