@@ -1,5 +1,6 @@
 """The recipe that `netslim slim` makes where none is given. What to change after a new measurement stands here."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,37 +49,35 @@ def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int
         raise UsageError(
             f"{' and '.join(setting(name, value) for name, value in budget.items())}: a plan has one budget; type one"
         )
-    pretrained = is_pretrained(config)
-    before, after = split(epochs or EPOCHS[pretrained])
-    batch = SMALL_BATCH if images is not None and images < FEW_IMAGES else BATCH_SIZE
     shared = {name: value for name, value in given(config, SHARED).items() if name != "arch" or is_own(config)}
-    start = [_transfer(config)] if pretrained else []
+    batch = SMALL_BATCH if images is not None and images < FEW_IMAGES else BATCH_SIZE
+    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[is_pretrained(config)]), batch, budget))
+
+
+def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: Mapping[str, Any]) -> tuple[Step, ...]:
+    pretrained = is_pretrained(config)
     network = {} if pretrained else given(config, ("arch", "depth", "stem") if not is_own(config) else ())
     teaches = config.loss is None and config.metric is None  # a teacher speaks of classes
-    return Recipe(
-        shared=shared,
-        steps=(
-            *start,
-            Step(
-                name="dense",
-                verb="train",
-                starts=("transferred",) if pretrained else (),
-                settings={**network, **_training(before, RATE[pretrained], batch), **PENALTY},
-            ),
-            Step(
-                name="prune",
-                verb="prune",
-                starts=("dense",),
-                settings={**(budget or BUDGET), "reconstruct": RECONSTRUCT},
-            ),
-            Step(
-                name="tune",
-                verb="train",
-                starts=("prune",),
-                settings={**_training(after, TUNE_RATE, batch), **({"teacher": "dense"} if teaches else {})},
-            ),
-        ),
+    training = {"schedule": "onecycle", "batch_size": batch}
+    dense = Step(
+        name="dense",
+        verb="train",
+        starts=("transferred",) if pretrained else (),
+        settings={**network, "epochs": epochs[0], "lr": RATE[pretrained], **training, **PENALTY},
     )
+    prune = Step(
+        name="prune",
+        verb="prune",
+        starts=("dense",),
+        settings={**(budget or BUDGET), "reconstruct": RECONSTRUCT},
+    )
+    tune = Step(
+        name="tune",
+        verb="train",
+        starts=("prune",),
+        settings={"epochs": epochs[1], "lr": TUNE_RATE, **training, **({"teacher": "dense"} if teaches else {})},
+    )
+    return (*([_transfer(config)] if pretrained else []), dense, prune, tune)
 
 
 def asked_recipe(config: PlannedConfig, path: Path | None) -> Recipe:
@@ -133,7 +132,3 @@ def _has_small_images(config: PlannedConfig) -> bool:
     if config.image_size is not None:
         return config.image_size <= SMALL_IMAGES
     return config.dataset in SMALL_DATASETS
-
-
-def _training(epochs: int, rate: float, batch: int) -> dict[str, Any]:
-    return {"epochs": epochs, "lr": rate, "schedule": "onecycle", "batch_size": batch}
