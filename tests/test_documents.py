@@ -3,7 +3,6 @@
 import importlib.util
 import re
 import shlex
-import tomllib
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -12,12 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from netslim.cli.config_file import merge
 from netslim.cli.scripts import translate
 from netslim.cli.verbs import VERBS
 from netslim.core.config import StageConfig
 from netslim.core.errors import NetslimWarning
-from netslim.stages.train.config import TrainConfig
+from netslim.stages.recipe.config import RecipeConfig
+from netslim.stages.recipe.run import run as run_recipe
+from netslim.stages.slim.recipe import read_recipe
+from netslim.stages.slim.settings import planned
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -124,8 +125,20 @@ def test_make_targets_of_the_readme_exist() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_recipes_are_valid(recipe: Path) -> None:
-    config = TrainConfig.build(merge(recipe, [], {"save": "x"}))
-    assert config.model_dump(include=set(tomllib.loads(recipe.read_text()))) == tomllib.loads(recipe.read_text())
+    run_recipe(RecipeConfig(action="check", file=recipe))
+
+
+def test_the_guides_recipe_does_what_its_commands_do() -> None:
+    """Settings of the five commands in the README, as the scripts are translated, against those of the steps."""
+    recipe = read_recipe(ROOT / "recipes" / "guide.toml")
+    steps = planned(recipe, {step.name: Path(step.name) for step in recipe.steps})
+    commands = [words[1:] for words in commands_in("README.md") if words[0] == "python"]
+    for each, (script, *arguments) in zip(steps, commands, strict=True):
+        files = {use.setting for use in (*each.config.reads(), *each.config.writes())}
+        free = {"save", "depth", "arch", *files}  # the file says what the network is
+        guide = accepts(translate(script, arguments))
+        names = type(guide).model_fields.keys() - free
+        assert {name: getattr(guide, name) for name in names} == {name: getattr(each.config, name) for name in names}
 
 
 @pytest.mark.parametrize("document", load_program("readme_tables").DOCUMENTS)

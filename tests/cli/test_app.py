@@ -49,6 +49,7 @@ def test_help_of_a_verb_has_every_setting_with_its_default(netslim: Netslim, ver
         ("train", {"Data", "Network", "Penalty", "Teacher", "Optimisation"}),
         ("transfer", {"Source", "Network", "Mapping"}),
         ("prune", {"Data", "Budget", "Channels", "Rounds"}),
+        ("slim", {"Data", "Network", "Budget", "Plan", "Fan-out"}),
     ],
 )
 def test_a_long_help_has_sections(netslim: Netslim, verb: str, some: set[str]) -> None:
@@ -65,7 +66,8 @@ def test_a_short_help_has_none(netslim: Netslim) -> None:
 def test_help_of_a_verb_loads_no_torch() -> None:
     program = (
         "import sys\nfrom netslim.cli.app import main\n"
-        "try:\n    main(['train', '--help'])\nexcept SystemExit:\n    pass\n"
+        "for verb in ('train', 'slim', 'recipe'):\n"
+        "    try:\n        main([verb, '--help'])\n    except SystemExit:\n        pass\n"
         "print([name for name in ('torch', 'numpy', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

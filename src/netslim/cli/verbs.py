@@ -44,6 +44,9 @@ class Verb:
 
 
 VERBS = {
+    "slim": Verb(
+        "slim", "SlimConfig", "All of it in one command: from a network to a small one, by a recipe.", ("recipe",)
+    ),
     "transfer": Verb(
         "transfer", "TransferConfig", "Transfer a pretrained ResNet of a library into a prunable network.", goes_on=True
     ),
@@ -81,6 +84,9 @@ VERBS = {
     "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),
     "list": Verb(
         "listing", "ListConfig", "List the names that settings take: models, datasets ...", ("kind", "pattern")
+    ),
+    "recipe": Verb(
+        "recipe", "RecipeConfig", "Write, check or show a recipe for slim: new, check, show.", ("action", "file")
     ),
     "doctor": Verb("doctor", "DoctorConfig", "Say what this machine has, what is missing, and how to get it."),
     "demo": Verb("demo", "DemoConfig", "Run the five steps on the embedded digits."),

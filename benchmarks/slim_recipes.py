@@ -1,0 +1,172 @@
+"""Recipes for `netslim slim` against each other at equal planned cost: which the default is, what each part is worth.
+
+Cost is counted, not timed: one epoch of training the dense network is 1; of the small one it is the share of MACs
+that it keeps, and a teacher's forward pass adds a third. All recipes end at the same budget, on the same images, and
+are judged on the test images, which choose nothing. Rows are added as recipes finish; run it again to go on.
+
+    python benchmarks/slim_recipes.py --dataset digits --depth 11 --cost 12 --out results/slim_recipes.csv
+"""
+
+import argparse
+import csv
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from netslim.stages.slim.config import SlimConfig
+from netslim.stages.slim.recipe import Recipe, Step, to_toml
+from netslim.stages.slim.run import run
+from netslim.stages.slim.step_folder import read_record
+from table import write_rows
+
+TEACHER = 1 / 3  # of an epoch of the dense network: its forward pass
+DEFAULT: dict[str, Any] = {
+    "before": 0.5,  # share of the cost that is spent before the pruning
+    "penalty": {"sparsity_regularization": True, "s": 1e-3},
+    "reconstruct": 512,
+    "teacher": True,
+    "schedule": "onecycle",
+    "lr": 0.1,
+    "tune_lr": 0.05,
+    "rounds": 1,
+    "prune": {},
+}
+RECIPES: dict[str, dict[str, Any]] = {
+    "base": {},
+    "strong penalty": {"penalty": {"sparsity_regularization": True, "s": 1e-2}},
+    "no penalty": {"penalty": {}},
+    "polarization": {"penalty": {"sparsity_regularization": True, "s": 2e-3, "penalty": "polarization"}},
+    "no reconstruction": {"reconstruct": 0},
+    "no teacher": {"teacher": False},
+    "step schedule": {"schedule": "step"},
+    "tuned at 0.02": {"tune_lr": 0.02},
+    "two thirds before": {"before": 0.67},
+    "two rounds": {"rounds": 2},
+}
+
+
+def main() -> None:
+    args = parse()
+    dense: dict[str, Path] = {}
+    for name in args.recipes:
+        if all((args.dataset, name, str(seed)) in done(args.out) for seed in args.seeds):
+            continue
+        given = DEFAULT | RECIPES[name]
+        recipe = recipe_of(args, given)
+        folder = args.work / name.replace(" ", "-")
+        share_dense(args, folder, dense, recipe)
+        file = args.work / f"{folder.name}.toml"
+        file.write_text(to_toml(recipe, name))
+        run(SlimConfig(recipe=file, save=folder, seeds=",".join(map(str, args.seeds)), data_dir=args.data_dir))
+        before = [dict(row) for row in csv.DictReader(args.out.open())] if args.out.exists() else []
+        write_rows(args.out, [*before, *rows(args, name, recipe, folder)], show=False)
+        print(args.out.read_text().splitlines()[-1])
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--depth", type=int, default=11)
+    parser.add_argument("--cost", type=float, default=12, help="in epochs of the dense network")
+    parser.add_argument("--share", type=float, default=0.5, help="of the MACs that remain")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
+    parser.add_argument("--work", type=Path, default=Path("runs/slim-recipes"))
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    args.work = args.work / args.dataset
+    args.work.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+def recipe_of(args: argparse.Namespace, given: Mapping[str, Any]) -> Recipe:
+    """The recipe, with as many epochs after the pruning as the cost leaves."""
+    before = round(given["before"] * args.cost)
+    per_epoch = args.share + (TEACHER if given["teacher"] else 0)
+    left = args.cost - before
+    rounds = {"steps": given["rounds"], "lr": given["tune_lr"], "batch_size": args.batch_size, "precision": "fp32"}
+    if given["rounds"] > 1:
+        rounds["epochs"] = max(1, round(0.25 * left / args.share**0.5))
+        left -= rounds["epochs"] * args.share**0.5
+    training = {"schedule": given["schedule"], "batch_size": args.batch_size, "precision": "fp32"}
+    teacher = {"teacher": "dense"} if given["teacher"] else {}
+    return Recipe(
+        shared={"dataset": args.dataset, "device": "cpu"},
+        steps=(
+            Step(
+                name="dense",
+                verb="train",
+                settings={"depth": args.depth, "epochs": before, "lr": given["lr"], **training, **given["penalty"]},
+            ),
+            Step(
+                name="prune",
+                verb="prune",
+                starts=("dense",),
+                settings={
+                    "target_macs": args.share,
+                    "reconstruct": given["reconstruct"],
+                    **given["prune"],
+                    **(rounds if given["rounds"] > 1 else {}),
+                },
+            ),
+            Step(
+                name="tune",
+                verb="train",
+                starts=("prune",),
+                settings={"epochs": max(1, round(left / per_epoch)), "lr": given["tune_lr"], **training, **teacher},
+            ),
+        ),
+    )
+
+
+def share_dense(args: argparse.Namespace, folder: Path, dense: dict[str, Path], recipe: Recipe) -> None:
+    """Copies dense networks that another recipe trained with the same settings."""
+    there = dense.setdefault(repr(recipe.steps[0]), folder)
+    for seed in args.seeds:
+        source, target = (place / f"seed-{seed}" / "01-dense" for place in (there, folder))
+        if source.is_dir() and not target.exists():
+            shutil.copytree(source, target)
+
+
+def rows(args: argparse.Namespace, name: str, recipe: Recipe, folder: Path) -> Iterator[dict[str, Any]]:
+    """One line per seed."""
+    for seed in args.seeds:
+        found = {step: result(folder / f"seed-{seed}" / step) for step in ("01-dense", "02-prune", "03-tune")}
+        small = found["03-tune"]
+        yield {
+            "dataset": args.dataset,
+            "depth": args.depth,
+            "recipe": name,
+            "seed": seed,
+            "cost": args.cost,
+            "batch_size": args.batch_size,
+            "epochs_before": recipe.steps[0].settings["epochs"],
+            "epochs_after": recipe.steps[2].settings["epochs"],
+            "dense_top1": found["01-dense"]["test_top1"],
+            "pruned_top1": found["02-prune"]["top1"],
+            "small_top1": small["test_top1"],
+            "macs_share": small["macs"] / found["01-dense"]["macs"],
+            "params": small["params"],
+        }
+
+
+def result(folder: Path) -> dict[str, Any]:
+    record = read_record(folder)
+    assert record is not None
+    assert record.result is not None
+    return record.result
+
+
+def done(path: Path) -> set[tuple[str, str, str]]:
+    """Data set, recipe and seed of the rows that are there."""
+    if not path.exists():
+        return set()
+    with path.open(newline="") as file:
+        return {(row["dataset"], row["recipe"], row["seed"]) for row in csv.DictReader(file)}
+
+
+if __name__ == "__main__":
+    main()

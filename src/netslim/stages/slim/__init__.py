@@ -1,0 +1,1 @@
+"""`netslim slim`: a recipe of steps, from a network to a small one."""

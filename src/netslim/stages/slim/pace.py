@@ -1,0 +1,164 @@
+"""How long an epoch takes here: a few steps of the training as it will be, timed."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from netslim.core.errors import ArgumentError
+from netslim.data import evaluation_batches, train_batches
+from netslim.stages.shared.datasets import open_any
+from netslim.stages.shared.devices import pick_device
+from netslim.stages.shared.tasks import task_of
+from netslim.stages.slim.durations import seconds_of, shown
+from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS
+from netslim.stages.slim.recipe import Recipe, Step, is_file
+from netslim.stages.slim.settings import Planned
+from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.initial_model import start_model
+from netslim.stages.train.splits import splits_of
+from netslim.stages.train.step_setup import build_step
+from netslim.training.precision import Precision
+
+STEPS, SECONDS = 3, 1.5  # are timed at least, after a first one
+USED = 0.85  # of the time is planned: machines are not as fast all the time
+START = 2.0  # seconds that a step takes before it works
+CALIBRATION = 2560  # images that a pruning looks at
+SIZE = 3.0  # forward passes that an image of those costs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds for an image in training and in evaluation, and how many images there are."""
+
+    train_second: float
+    test_second: float
+    train: int
+    val: int
+    test: int
+
+    @property
+    def epoch(self) -> float:
+        """Seconds of an epoch of training, with the evaluation after it."""
+        return self.train * self.train_second + self.val * self.test_second
+
+    def of(self, step: Step) -> float:
+        """Seconds that a step is expected to take. Training of a small network counts like that of the large one."""
+        epochs = int(step.settings.get("epochs", 160)) if step.verb == "train" else 0
+        rounds = int(step.settings.get("steps", 1)) if step.verb == "prune" else 0
+        if rounds > 1:
+            epochs = (rounds - 1) * int(step.settings.get("epochs", 1))
+        images = self.test * {"train": 1, "prune": 3 * rounds, "evaluate": 1}.get(step.verb, 0)
+        images += round(SIZE * CALIBRATION) * rounds
+        return START + epochs * self.epoch + images * self.test_second
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def measure_pace(config: TrainConfig) -> Pace:
+    """Times a few steps of a training, and an evaluation, on its data and device. Nothing is written.
+
+    Raises:
+        UsageError: the network or the data set.
+        DataError: the data set.
+    """
+    device = pick_device(config.device)
+    dataset = open_any(config.dataset, config)
+    splits = splits_of(dataset, config, device)
+    model = start_model(config, dataset).to(device)
+    task = task_of(config, dataset, device=device)
+    precision = Precision()
+    precision.arrange_(model)
+    step = build_step(config, model, precision, dataset, objective=task.objective)
+    batches = train_batches(splits.train, dataset, batch_size=config.batch_size, seed=config.seed, device=device)
+    train_second = _second(lambda batch: float(step(*batch).loss), [batches.epoch(0), batches.epoch(1)])
+    few = itertools.islice(evaluation_batches(splits.select, dataset, batch_size=64, device=device), 1)
+    start = time.perf_counter()
+    found = task.evaluate(model, few)
+    test_second = (time.perf_counter() - start) / max(1, found.images)
+    sizes = {"train": len(splits.train), "val": len(splits.select), "test": len(splits.test)}
+    return Pace(train_second=train_second, test_second=test_second, **sizes)
+
+
+def _second(take: Callable[[Any], float], epochs: Sequence[Iterable[Any]]) -> float:
+    """Seconds that a step takes per image. The first one warms up."""
+    count, start = 0, 0.0
+    for number, batch in enumerate(itertools.chain.from_iterable(epochs)):
+        take(batch)  # waits for the device
+        if number == 0:
+            start = time.perf_counter()
+            continue
+        count += len(batch[0])
+        if number >= STEPS and time.perf_counter() - start > SECONDS:
+            break
+    return (time.perf_counter() - start) / max(1, count)
+
+
+def probe_of(recipe: Recipe) -> TrainConfig | None:
+    """A training that stands for those of a recipe, started anew; None if the recipe trains nothing."""
+    train = next((step for step in recipe.steps if step.verb == "train"), None)
+    if train is None:
+        return None
+    names = TrainConfig.model_fields
+    taken = ("batch_size", "accumulate", "select_on", "val_share", "arch", "depth", "stem", "arch_args")
+    values = {name: value for name, value in recipe.shared.items() if name in names}
+    values |= {name: train.settings[name] for name in taken if name in train.settings}
+    values |= _network(recipe, train)
+    return TrainConfig.build(values)
+
+
+def epochs_within(time: str, pace: Pace, recipe: Recipe, share: float = 1.0) -> int:
+    """The number of epochs, of all trainings together, that fit into a time.
+
+    Args:
+        time: as given.
+        pace: of the network.
+        recipe: planned for any number of epochs.
+        share: of the time that this recipe has, where it is one of several variants.
+
+    Raises:
+        ArgumentError: there are too few of them to be a training.
+    """
+    trained = sum(pace.epoch * int(step.settings["epochs"]) for step in recipe.steps if step.verb == "train")
+    around = sum(pace.of(step) for step in recipe.steps) - trained
+    found = int((USED * share * seconds_of(time) - around) / pace.epoch)
+    if found < LEAST_EPOCHS:
+        least = 1.02 * (around + LEAST_EPOCHS * pace.epoch) / (USED * share)
+        raise ArgumentError(
+            "time",
+            time,
+            f"an epoch takes about {shown(pace.epoch)} here, and {LEAST_EPOCHS} of them with all around them about "
+            f"{shown(least)}; type `time='{_typed(least)}'` or more, or take a smaller network or `image_size`",
+        )
+    return min(found, MOST_EPOCHS)
+
+
+def expected(steps: list[Planned], pace: Pace | None) -> Mapping[str, float]:
+    """Seconds by step's name; nothing without a pace."""
+    return {each.step.name: pace.of(each.step) for each in steps} if pace else {}
+
+
+def _typed(seconds: float) -> str:
+    """A time not below this one, as it is typed."""
+    minutes = int(seconds // 60) + 1
+    return f"{minutes}m" if minutes < 120 else f"{minutes // 60 + 1}h"
+
+
+def _network(recipe: Recipe, train: Step) -> dict[str, Any]:
+    """The settings that build the network that a training starts from."""
+    if not train.starts:
+        return {}
+    start = train.starts[0]
+    if is_file(start):
+        return {"resume": start}
+    source = recipe.step(start)
+    if source.verb != "transfer":
+        return _network(recipe, source)
+    given = source.settings
+    arch = given.get("arch", recipe.shared.get("arch", "resnet"))
+    if arch == "same":
+        arch = f"{given.get('source', 'torchvision')}/{given.get('model_name', 'resnet50')}"
+    return {"arch": arch} | {name: given[name] for name in ("depth", "stem") if name in given}

@@ -1,0 +1,134 @@
+"""The recipe that `netslim slim` makes where none is given. What to change after a new measurement stands here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from netslim.core.errors import UsageError, setting, unknown_name
+from netslim.core.plugins.references import is_reference
+from netslim.stages.shared.plugins import LIBRARIES
+from netslim.stages.slim.config import BUDGETS, PlannedConfig, given
+from netslim.stages.slim.recipe import SHARED, Recipe, Step, read_recipe
+
+EPOCHS = {False: 100, True: 30}  # of all training, without a time: from scratch, from pretrained weights
+LEAST_EPOCHS = 4  # of all training: less is no training
+MOST_EPOCHS = 200  # more time than they need is not used
+DENSE_SHARE = 0.5  # of the epochs come before the pruning
+PENALTY: dict[str, Any] = {
+    "sparsity_regularization": True,
+    "penalty": "polarization",
+    "s": 2e-3,
+}  # least lost in results/penalties.csv
+RATE = {False: 0.1, True: 0.025}  # highest of one cycle: from scratch, from pretrained weights
+TUNE_RATE = 0.05  # the same after the pruning
+RECONSTRUCT = 512  # images that layers are fitted on
+BATCH_SIZE, SMALL_BATCH = 64, 32
+FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
+BUDGET: dict[str, Any] = {"target_macs": 0.5}  # where none is given
+SMALL_IMAGES = 64  # pixels up to which a library's network gets a stem for small images
+SMALL_DATASETS = ("cifar10", "cifar100", "digits", "fashion-mnist")
+
+
+def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int | None = None) -> Recipe:
+    """Train with a penalty, prune to the budget with layers fitted, fine-tune with the dense network as teacher.
+
+    Args:
+        config: network, data and budget.
+        epochs: of both trainings together; None: as many as are usual.
+        images: to train on, if that is known.
+
+    Raises:
+        UsageError: no data set, or two budgets.
+    """
+    if config.dataset is None:
+        raise UsageError(
+            "type a recipe, or `dataset=NAME` (`dataset='digits'` needs no download) with the network: `arch=NAME`"
+        )
+    budget = given(config, BUDGETS)
+    if len(budget) > 1:
+        raise UsageError(
+            f"{' and '.join(setting(name, value) for name, value in budget.items())}: a plan has one budget; type one"
+        )
+    shared = {name: value for name, value in given(config, SHARED).items() if name != "arch" or is_own(config)}
+    batch = SMALL_BATCH if images is not None and images < FEW_IMAGES else BATCH_SIZE
+    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[is_pretrained(config)]), batch, budget))
+
+
+def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: Mapping[str, Any]) -> tuple[Step, ...]:
+    pretrained = is_pretrained(config)
+    network = {} if pretrained else given(config, ("arch", "depth", "stem") if not is_own(config) else ())
+    teaches = config.loss is None and config.metric is None  # a teacher speaks of classes
+    training = {"schedule": "onecycle", "batch_size": batch}
+    dense = Step(
+        name="dense",
+        verb="train",
+        starts=("transferred",) if pretrained else (),
+        settings={**network, "epochs": epochs[0], "lr": RATE[pretrained], **training, **PENALTY},
+    )
+    prune = Step(
+        name="prune",
+        verb="prune",
+        starts=("dense",),
+        settings={**(budget or BUDGET), "reconstruct": RECONSTRUCT},
+    )
+    tune = Step(
+        name="tune",
+        verb="train",
+        starts=("prune",),
+        settings={"epochs": epochs[1], "lr": TUNE_RATE, **training, **({"teacher": "dense"} if teaches else {})},
+    )
+    return (*([_transfer(config)] if pretrained else []), dense, prune, tune)
+
+
+def asked_recipe(config: PlannedConfig, path: Path | None) -> Recipe:
+    """The recipe that was named, or one that is planned for the usual epochs, with the settings of steps changed.
+
+    Raises:
+        UsageError: the recipe, an unknown step or setting, or what a recipe leaves no choice of.
+    """
+    if path is None:
+        recipe = planned_recipe(config)
+    else:
+        names = (name for name in (*BUDGETS, "depth", "stem", "time") if name in type(config).model_fields)
+        config.refuse(names, f"{path} says that itself; type --set STEP.SETTING=VALUE, or edit the file")
+        recipe = read_recipe(path).with_shared(given(config, SHARED))
+    return changed(recipe, config)
+
+
+def changed(recipe: Recipe, config: PlannedConfig) -> Recipe:
+    """The recipe with what was said of single steps."""
+    return recipe.with_settings(config.steps) if config.steps else recipe
+
+
+def split(epochs: int) -> tuple[int, int]:
+    """Epochs before and after the pruning, at least one each."""
+    before = min(epochs - 1, max(1, round(DENSE_SHARE * epochs)))
+    return before, epochs - before
+
+
+def is_pretrained(config: PlannedConfig) -> bool:
+    """Whether the network comes with a library's weights."""
+    return "/" in (config.arch or "") and not is_own(config)
+
+
+def is_own(config: PlannedConfig) -> bool:
+    """Whether the network is code of the user's own, which every step has to be told."""
+    return config.arch is not None and is_reference(config.arch)
+
+
+def _transfer(config: PlannedConfig) -> Step:
+    library, _, name = (config.arch or "").partition("/")
+    if library not in LIBRARIES.names():
+        raise unknown_name("library", library, LIBRARIES.names())
+    stem = config.stem or ("cifar" if _has_small_images(config) else "imagenet")
+    return Step(
+        name="transferred",
+        verb="transfer",
+        settings={"source": library, "model_name": name, "arch": "same", "stem": stem},
+    )
+
+
+def _has_small_images(config: PlannedConfig) -> bool:
+    if config.image_size is not None:
+        return config.image_size <= SMALL_IMAGES
+    return config.dataset in SMALL_DATASETS

@@ -1,0 +1,225 @@
+"""`netslim slim`: the steps of a recipe one after the other, each done once, whatever happens in between."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from netslim.core.errors import (
+    CheckpointError,
+    DataError,
+    DivergedError,
+    InterruptedRunError,
+    NetslimError,
+    UsageError,
+    UserCodeError,
+)
+from netslim.core.files import atomic_write, file_hash
+from netslim.core.processes.signals import Stopped
+from netslim.report.console import say
+from netslim.report.csv_files import write_csv
+from netslim.report.tables import print_table
+from netslim.stages.slim import summary
+from netslim.stages.slim.commands import commands, show_commands
+from netslim.stages.slim.config import SlimConfig
+from netslim.stages.slim.durations import seconds_of, shown
+from netslim.stages.slim.pace import Pace, epochs_within, expected, measure_pace, probe_of
+from netslim.stages.slim.planning import asked_recipe, changed, planned_recipe
+from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
+from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
+from netslim.stages.slim.settings import Planned, check
+from netslim.stages.slim.step_folder import is_done, run_step
+from netslim.stages.slim.variants import Axis, Variant, axes_of, variants_of
+from netslim.stages.train.config import TrainConfig
+
+KINDS_OF_ERRORS = (UsageError, CheckpointError, DataError, UserCodeError, DivergedError, NetslimError)
+
+
+def run(config: SlimConfig) -> dict[str, Any]:
+    """Runs a recipe into `config.save`, or goes on where it was cut off. Returns what `slim.json` records.
+
+    Raises:
+        UsageError: the recipe, a step's settings, a time that is too short, or a busy folder.
+        CheckpointError: a file that a step starts from.
+        DataError: the data set.
+        InterruptedRunError: Ctrl-C or SIGTERM in a training; the same command goes on.
+    """
+    recipe = asked_recipe(config, config.recipe)
+    if config.time is not None:
+        seconds_of(config.time)
+    axes = axes_of(recipe, config.seeds, config.sweep)
+    check_all(variants_of(recipe, axes, config.save))
+    with SlimFolder(config.save, look=config.dry_run) as folder:
+        recipe, pace = _timed(config, recipe, axes, folder)
+        variants = variants_of(recipe, axes, config.save)
+        _say_plan(variants, pace)
+        if config.dry_run:
+            return {"recipe": recipe.to_dict(), "dry_run": True}
+        known = _known(folder)
+        folder.begin(_asked(config), _facts(recipe, pace), to_toml(recipe, _comment(config)), config.recipe)
+        with _going_on():
+            rows = [_run_variant(variant, known) for variant in variants]
+        result = _finish(config, axes, variants, rows)
+        folder.finish(result)
+        _page(config.save)
+        return result
+
+
+def check_all(variants: list[Variant]) -> None:
+    """Raises UsageError for what is wrong with the settings of any step, before anything is done."""
+    for variant in variants:
+        check(variant.steps)
+
+
+def _timed(config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFolder) -> tuple[Recipe, Pace | None]:
+    """The recipe with epochs for the time there is, and the pace that it was planned by.
+
+    The same command again has the same recipe: it was recorded before the first step, and nothing is measured.
+    """
+    record = folder.record
+    if record.recipe and record.asked == _asked(config):
+        return recipe_of(record.recipe), Pace(**record.pace) if record.pace else None
+    probe = probe_of(recipe)
+    pace = _pace(probe, folder) if probe else None
+    if pace is None or config.recipe is not None:
+        return recipe, pace
+    count = math.prod(len(axis.values) for axis in axes)
+    epochs = None if config.time is None else epochs_within(config.time, pace, recipe, share=1 / count)
+    return changed(planned_recipe(config, epochs, pace.train), config), pace
+
+
+def _pace(probe: TrainConfig, folder: SlimFolder) -> Pace:
+    """As it was measured for this network and data before, in this folder, or now."""
+    record = folder.record
+    if record.pace and record.probe == probe.fixed():
+        return Pace(**record.pace)
+    say(f"timing a few steps of {probe.resume or probe.arch} on {probe.dataset}")
+    return measure_pace(probe)
+
+
+def _asked(config: SlimConfig) -> dict[str, Any]:
+    """What the plan depends on: a recipe by what is in it."""
+    asked = config.model_dump(mode="json", exclude={"save", "dry_run", "recipe", "data_dir"})
+    asked |= {"recipe": file_hash(config.recipe) if config.recipe else None, "steps": dict(config.steps)}
+    return asked
+
+
+def _facts(recipe: Recipe, pace: Pace | None) -> dict[str, Any]:
+    probe = probe_of(recipe)
+    found = {"recipe": recipe.to_dict(), "pace": pace.to_dict() if pace else None}
+    return {**found, "probe": probe.fixed() if probe and pace else None}
+
+
+def _comment(config: SlimConfig) -> str:
+    origin = f"of {config.recipe}" if config.recipe else "planned"
+    return f"netslim slim FILE --save DIR runs this recipe ({origin})."
+
+
+def _known(folder: SlimFolder) -> dict[str, summary.Row]:
+    """Networks that were measured before, by their hash."""
+    rows = (folder.record.result or {}).get("networks") or []
+    return {row["sha256"]: row for row in rows if "sha256" in row}
+
+
+def _say_plan(variants: list[Variant], pace: Pace | None) -> None:
+    """What will be done, before it is."""
+    seen: dict[Path, bool] = {}  # folder -> whether it is done
+    total = 0.0
+    rows = []
+    for variant in variants:
+        times = expected(variant.steps, pace)
+        for each in variant.steps:
+            if each.folder in seen:
+                continue
+            done = all(seen.get(path.parent, True) for path in each.inputs.values()) and is_done(each)
+            seen[each.folder] = done
+            total += 0 if done else times.get(each.step.name, 0.0)
+            about = "done" if done else shown(times[each.step.name]) if times else ""
+            rows.append([each.step.name, _said(each), ", ".join(each.step.starts), about, str(each.folder)])
+    print_table(["step", "what", "from", "about", "folder"], rows)
+    if pace and total:
+        say(f"about {shown(total)} in all: an epoch of {pace.train:,} images takes about {pace.epoch:.1f} s here")
+
+
+def _said(planned: Planned) -> str:
+    """A step in a few words: the settings that decide."""
+    hidden = {*SHARED, "source", "batch_size"}
+    switches = {True: "", False: "no "}
+    words = [
+        f"{switches[value]}{name.replace('_', ' ')}" if isinstance(value, bool) else f"{name} {value}"
+        for name, value in planned.step.settings.items()
+        if name not in hidden
+    ]
+    return " ".join([planned.step.verb, ", ".join(words)])
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """A signal between the savings of a step ends in what to type."""
+    try:
+        yield
+    except Stopped:
+        say("type the same command again to go on")
+        raise
+
+
+def _run_variant(variant: Variant, known: dict[str, summary.Row]) -> dict[str, Any]:
+    """All steps of a variant, and what came of them."""
+    results: dict[str, Mapping[str, Any]] = {}
+    for number, each in enumerate(variant.steps, 1):
+        where = "".join(f", {key} {value}" for key, value in variant.values.items())
+        say(f"step {number} of {len(variant.steps)}: {each.step.name} ({each.step.verb}{where})")
+        with _of_step(each):
+            results[each.step.name] = run_step(each)
+    summary.show_steps(variant, results)
+    dense, small = summary.dense_and_small(variant.steps)
+    found: dict[str, Any] = {"results": results, "dense": None, "small": None}
+    for name, network in (("dense", dense), ("small", small)):
+        file = network.network if isinstance(network, Planned) else network
+        if file is not None:
+            row = found[name] = summary.measured(file, variant.steps, known)
+            known[row["sha256"]] = row
+    return found
+
+
+@contextmanager
+def _of_step(planned: Planned) -> Iterator[None]:
+    """Errors say which step they are of."""
+    try:
+        yield
+    except InterruptedRunError:
+        raise
+    except NetslimError as error:
+        kind = next(kind for kind in KINDS_OF_ERRORS if isinstance(error, kind))
+        raise kind(f"step '{planned.step.name}': {error}") from error
+
+
+def _finish(
+    config: SlimConfig, axes: list[Axis], variants: list[Variant], found: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Copies the last networks to where they are found, and says what all of it came to."""
+    rows, networks = [], []
+    for variant, each in zip(variants, found, strict=True):
+        small = each["small"]
+        if small is None:
+            continue
+        source, target = Path(small["file"]), variant.folder / NETWORK
+        if not target.is_file() or file_hash(target) != small["sha256"]:
+            atomic_write(target, source.read_bytes())
+        networks += [row for row in (each["dense"], small) if row is not None]
+        rows.append(summary.row_of(variant, each["dense"], {**small, "file": str(target)}))
+    if len(found) == 1 and rows:
+        summary.show_result(found[0]["dense"], {**found[0]["small"], "file": rows[0]["small_file"]})
+    elif rows and axes:
+        write_csv(config.save / TABLE, rows)
+        print_table(*summary.means(rows))
+    show_commands(variants[-1].steps)
+    lines = [commands(variant.steps) for variant in variants]
+    return {"rows": rows, "networks": networks, "commands": lines}
+
+
+def _page(folder: Path) -> None:
+    """What there is to look at when all is done."""
+    table = f", {TABLE}" if (folder / TABLE).exists() else ""
+    say(f"all of it is in {folder}: {RECIPE}, {RECORD}{table} and a sub-folder per step")

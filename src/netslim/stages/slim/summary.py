@@ -1,0 +1,132 @@
+"""What a run came to: dense and small network side by side, every step, and the means of several."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from netslim.core.files import file_hash
+from netslim.report.tables import percent, print_table
+from netslim.stages.evaluate.config import EvaluateConfig
+from netslim.stages.evaluate.run import run as evaluate
+from netslim.stages.shared.config import TaskConfig
+from netslim.stages.slim.settings import Planned
+from netslim.stages.slim.variants import Variant
+
+Row = dict[str, Any]
+
+
+def dense_and_small(steps: Sequence[Planned]) -> tuple[Planned | Path | None, Planned | None]:
+    """What was pruned first (a step, or a file from elsewhere), and the last step that leaves a network."""
+    small = next((each for each in reversed(steps) if each.network is not None), None)
+    pruned = next((each for each in steps if each.step.verb == "prune"), None)
+    if pruned is None:
+        return None, small
+    start = pruned.step.starts[0]
+    return next((each for each in steps if each.step.name == start), Path(start)), small
+
+
+def measured(file: Path, steps: Sequence[Planned], known: Mapping[str, Row]) -> Row:
+    """Accuracy on the test images, parameters and MACs of a network file, unless they are known already.
+
+    Args:
+        file: the network.
+        steps: of the recipe, which say what it is judged by.
+        known: what was measured before, by the file's hash.
+    """
+    sha256 = file_hash(file)
+    if sha256 in known:
+        return {**known[sha256], "file": str(file)}
+    return {**evaluate(EvaluateConfig.build({**_task(steps), "model": file})), "file": str(file), "sha256": sha256}
+
+
+def _task(steps: Sequence[Planned]) -> dict[str, Any]:
+    """The data set, loss and metric of the recipe's steps, as far as they are said."""
+    found: dict[str, Any] = {}
+    for each in steps:
+        fields = type(each.config).model_fields
+        for name in TaskConfig.model_fields:
+            value = getattr(each.config, name, None)
+            if name in fields and value != fields[name].default and name in EvaluateConfig.model_fields:
+                found.setdefault(name, value)
+    train = next((each.config for each in steps if each.step.verb == "train"), None)
+    if train is not None:
+        found.setdefault("dataset", getattr(train, "dataset", None))
+    return found
+
+
+def row_of(variant: Variant, dense: Row | None, small: Row) -> Row:
+    """A line of `slim.csv`."""
+    found: Row = dict(variant.values)
+    for name, facts in (("dense", dense), ("small", small)):
+        if facts is not None:
+            value = facts.get("top1", facts.get("metric"))
+            found |= {f"{name}_top1" if "top1" in facts else f"{name}_metric": value}
+            found |= {f"{name}_{key}": facts[key] for key in ("images", "params", "macs", "file")}
+    return found
+
+
+def show_steps(variant: Variant, results: Mapping[str, Mapping[str, Any]]) -> None:
+    """A line per step: what its network is, and what it took."""
+    rows = [_line(each, results.get(each.step.name, {})) for each in variant.steps]
+    print_table(["step", "verb", "test", "parameters", "MACs", "seconds", "file"], rows)
+
+
+def _line(planned: Planned, result: Mapping[str, Any]) -> list[object]:
+    top1 = result.get("test_top1", result.get("top1"))
+    judged = percent(top1) if top1 is not None else (result.get("shown") or {}).get("test", "")
+    sizes = [f"{result[name]:,}" if name in result else "" for name in ("params", "macs")]
+    seconds = f"{result['seconds']:.0f}" if "seconds" in result else ""
+    file = planned.network or result.get("file", "")
+    return [planned.step.name, planned.step.verb, judged, *sizes, seconds, str(file)]
+
+
+def show_result(dense: Row | None, small: Row) -> None:
+    """Dense against small."""
+    found = [(name, facts) for name, facts in (("dense", dense), ("small", small)) if facts is not None]
+    rows = [[name, judged(facts), f"{facts['params']:,}", f"{facts['macs']:,}", facts["file"]] for name, facts in found]
+    if dense is not None:
+        shares = [percent(small[key] / dense[key], 1) for key in ("params", "macs")]
+        rows.append(["small / dense", _difference(dense, small), *shares, ""])
+    print_table(["network", "test", "parameters", "MACs", "file"], rows)
+
+
+def judged(facts: Row) -> str:
+    """`97.22 % of 360`, or a metric's value."""
+    if "top1" in facts:
+        return f"{percent(facts['top1'])} of {facts['images']:,}"
+    return f"{facts['metric_name']} {facts['metric']:.4g} ({facts['images']:,})"
+
+
+def _difference(dense: Row, small: Row) -> str:
+    if "top1" not in dense or "top1" not in small:
+        return ""
+    return f"{100 * (small['top1'] - dense['top1']):+.2f} points"
+
+
+def means(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Columns and cells of a table with one line per swept value: mean and standard deviation over the seeds."""
+    facts = ("top1", "metric", "images", "params", "macs", "file")
+    swept = [name for name in rows[0] if name != "seed" and name not in _columns(facts)]
+    shown = [f"{name}_{fact}" for fact in ("top1", "metric", "params", "macs") for name in ("dense", "small")]
+    shown = [name for name in shown if any(name in row for row in rows)]
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in swept), []).append(row)
+    cells = [
+        [*map(str, values), str(len(group)), *(_spread(name, [row[name] for row in group]) for name in shown)]
+        for values, group in groups.items()
+    ]
+    titles = [name.replace("_", " ").replace("top1", "test top-1 (%)").replace("macs", "MACs") for name in shown]
+    return [*swept, "seeds" if "seed" in rows[0] else "runs", *titles], cells
+
+
+def _columns(facts: Sequence[str]) -> set[str]:
+    return {f"{name}_{fact}" for name in ("dense", "small") for fact in facts}
+
+
+def _spread(name: str, values: Sequence[float]) -> str:
+    """Mean and standard deviation, which a single value has not."""
+    scale, digits = (100.0, 2) if name.endswith("top1") else (1.0, 4 if name.endswith("metric") else 0)
+    mean = f"{scale * statistics.fmean(values):,.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {scale * statistics.stdev(values):,.{digits}f}"

@@ -1,0 +1,126 @@
+"""One recipe over several seeds and values: what differs, and where each step of each lies.
+
+What the variants have in common is done once. A seed counts from the first step on, a swept setting from its own
+step on; so folders of these are inside of each other in this order, and earlier steps lie above them.
+"""
+
+import itertools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netslim.core.errors import ArgumentError, UsageError
+from netslim.stages.slim.recipe import Recipe
+from netslim.stages.slim.settings import Planned, folder_names, planned
+
+LARGEST = 200  # variants
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A setting and the values that it takes in turns.
+
+    Attributes:
+        key: `seed`, or STEP.SETTING.
+        values: at least one, all different.
+        first: number of the first step that it changes, from 0.
+    """
+
+    key: str
+    values: tuple[Any, ...]
+    first: int
+
+    def label(self, value: Any) -> str:
+        """Name of the folder of a value: `prune-percent-0.3`."""
+        text = f"{self.key}-{value}".replace(".", "-", 1 if "." in self.key else 0)
+        return "".join(letter if letter.isalnum() or letter in "-_.+" else "_" for letter in text)
+
+    def in_recipe(self, recipe: Recipe, value: Any) -> Recipe:
+        """The recipe with this value."""
+        return recipe.with_shared({"seed": value}) if self.key == "seed" else recipe.with_settings({self.key: value})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way through the recipe.
+
+    Attributes:
+        values: what it is of, by key.
+        folder: of its own results.
+        steps: at their places.
+    """
+
+    values: Mapping[str, Any]
+    folder: Path
+    steps: list[Planned]
+
+
+def axes_of(recipe: Recipe, seeds: str | None, sweep: list[str]) -> list[Axis]:
+    """What differs between the variants, in the order of the steps that it changes.
+
+    Raises:
+        ArgumentError: seeds that are no numbers, or a sweep that is none.
+        UsageError: an unknown step or setting.
+    """
+    axes = [Axis(key="seed", values=_seeds(seeds), first=0)] if seeds else []
+    names = [step.name for step in recipe.steps]
+    for text in sweep:
+        key, values = _swept(text)
+        try:
+            for value in values:
+                recipe.with_settings({key: value})
+        except UsageError as error:
+            raise ArgumentError("sweep", text, str(error)) from error
+        if any(axis.key == key for axis in axes):
+            raise ArgumentError("sweep", text, f"{key} is swept twice; type all of its values in one `sweep`")
+        axes.append(Axis(key=key, values=values, first=names.index(key.partition(".")[0])))
+    return sorted(axes, key=lambda axis: axis.first)
+
+
+def variants_of(recipe: Recipe, axes: list[Axis], root: Path) -> list[Variant]:
+    """All combinations, in an order in which what two have in common is done by the first. Raises UsageError."""
+    found = []
+    for values in itertools.product(*(axis.values for axis in axes)):
+        changed, folders = recipe, folder_names(recipe)
+        places = dict.fromkeys(folders, root)
+        for axis, value in zip(axes, values, strict=True):
+            changed = axis.in_recipe(changed, value)
+            for step in recipe.steps[axis.first :]:
+                places[step.name] = places[step.name] / axis.label(value)
+        last = places[recipe.steps[-1].name]
+        steps = planned(changed, {name: places[name] / folder for name, folder in folders.items()})
+        given = {axis.key: value for axis, value in zip(axes, values, strict=True)}
+        found.append(Variant(values=given, folder=last, steps=steps))
+        if len(found) > LARGEST:
+            raise UsageError(f"more than {LARGEST} variants: type fewer `seeds` or values to `sweep`")
+    return found
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or len(set(found)) < len(found):
+        raise ArgumentError("seeds", text, "different whole numbers with commas between; type `seeds='1,2,3'`")
+    return found
+
+
+def _swept(text: str) -> tuple[str, tuple[Any, ...]]:
+    key, equals, listed = text.partition("=")
+    values = tuple(_value(part.strip()) for part in listed.split(",") if part.strip())
+    if not equals or "." not in key or not values or len(set(values)) < len(values):
+        raise ArgumentError(
+            "sweep", text, "STEP.SETTING with different values, such as `sweep=['prune.percent=0.3,0.5,0.7']`"
+        )
+    return key.strip(), values
+
+
+def _value(text: str) -> Any:
+    try:
+        found = tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        return text
+    return found if isinstance(found, bool | int | float | str) else text

@@ -1,0 +1,87 @@
+"""The recipe that is made where none is given."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netslim.core.errors import UsageError
+from netslim.stages.slim import planning
+from netslim.stages.slim.config import SlimConfig
+from netslim.stages.slim.planning import asked_recipe, planned_recipe, split
+
+
+def plan(**given: Any) -> list[dict[str, Any]]:
+    recipe = planned_recipe(SlimConfig(**given), given.pop("epochs", None))
+    return [step.to_dict() for step in recipe.steps]
+
+
+def test_from_scratch() -> None:
+    dense, prune, tune = plan(dataset="digits", depth=20)
+    assert (dense["verb"], dense["depth"], dense.get("from")) == ("train", 20, None)
+    assert (prune["from"], prune["target_macs"]) == ("dense", 0.5)
+    assert (tune["from"], tune["teacher"]) == ("prune", "dense")
+    assert dense["epochs"] + tune["epochs"] == planning.EPOCHS[False]
+
+
+@pytest.mark.parametrize(
+    ("given", "stem"), [({}, "cifar"), ({"image_size": 224}, "imagenet"), ({"stem": "imagenet"}, "imagenet")]
+)
+def test_a_librarys_network_comes_with_its_weights(given: dict[str, Any], stem: str) -> None:
+    transfer, dense, *_ = plan(dataset="cifar10", arch="torchvision/resnet18", **given)
+    assert transfer["verb"] == "transfer"
+    assert (transfer["source"], transfer["model_name"], transfer["arch"]) == ("torchvision", "resnet18", "same")
+    assert transfer["stem"] == stem
+    assert dense["from"] == "transferred"
+    assert dense["lr"] == planning.RATE[True]
+    assert "arch" not in dense
+
+
+def test_code_of_ones_own_is_named_in_every_step() -> None:
+    recipe = planned_recipe(SlimConfig(dataset="mine.py:data", arch="mine.py:net", loss="mse"))
+    assert recipe.shared == {"dataset": "mine.py:data", "arch": "mine.py:net", "loss": "mse"}
+    assert "teacher" not in recipe.steps[-1].settings  # it speaks of classes
+
+
+def test_few_images_have_small_batches() -> None:
+    config = SlimConfig(dataset="digits")
+    sizes = [planned_recipe(config, 10, images).steps[0].settings["batch_size"] for images in (None, 1000, 50_000)]
+    assert sizes == [64, 32, 64]
+
+
+@pytest.mark.parametrize("epochs", [2, 4, 5, 17, 200])
+def test_both_trainings_have_epochs(epochs: int) -> None:
+    before, after = split(epochs)
+    assert min(before, after) >= 1
+    assert before + after == epochs
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "type a recipe, or `dataset=NAME`"),
+        (
+            {"dataset": "digits", "percent": 0.4, "target_macs": "0.5"},
+            "`percent=0.4` and `target_macs='0.5'`: a plan has one budget; type one",
+        ),
+        (
+            {"dataset": "digits", "arch": "torchvison/resnet18"},
+            "unknown library 'torchvison'; did you mean torchvision",
+        ),
+    ],
+)
+def test_what_can_not_be_planned(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        plan(**given)
+    assert str(error.value).startswith(message)
+
+
+def test_a_recipe_leaves_no_choice_of_the_plan(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text('[[step]]\nverb = "train"\nepochs = 2\n')
+    for given in ({"target_macs": 0.5}, {"time": "10m"}, {"depth": 20}):
+        with pytest.raises(UsageError, match=r"says that itself; type --set STEP\.SETTING=VALUE, or edit the file$"):
+            asked_recipe(SlimConfig(**given), file)
+    recipe = asked_recipe(SlimConfig.build({"dataset": "digits", "train.epochs": 3, "seed": 5}), file)
+    assert recipe.shared == {"dataset": "digits", "seed": 5}
+    assert recipe.steps[0].settings == {"epochs": 3}

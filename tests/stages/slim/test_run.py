@@ -1,0 +1,241 @@
+"""Runs on a few tiny images: what is done again and what is not, after cuts, changes and mistakes."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netslim.core.errors import NetslimError, UsageError
+from netslim.core.files import file_hash
+from netslim.core.processes.signals import Stopped
+from netslim.network import load
+from netslim.stages.slim import pace as pace_module
+from netslim.stages.slim.config import SlimConfig
+from netslim.stages.slim.run import run
+from netslim.stages.slim.run_folder import SlimFolder
+from netslim.stages.slim.step_kinds import StepKind
+
+RECIPE = """
+dataset = "folder"
+device = "cpu"
+
+[[step]]
+name = "dense"
+verb = "train"
+depth = 11
+epochs = 1
+batch_size = 8
+precision = "fp32"
+
+[[step]]
+verb = "prune"
+from = "dense"
+percent = 0.4
+recalibrate = 0
+
+[[step]]
+name = "tune"
+verb = "train"
+from = "prune"
+teacher = "dense"
+epochs = 1
+batch_size = 8
+precision = "fp32"
+"""
+Slim = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def once(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run; not to be written to."""
+    root = tmp_path_factory.mktemp("once")
+    (root / "recipe.toml").write_text(RECIPE)
+    run(SlimConfig(recipe=root / "recipe.toml", data_dir=folder, save=root / "run"))
+    return root / "run"
+
+
+@pytest.fixture
+def finished(once: Path, tmp_path: Path) -> list[str]:
+    """Puts the finished run to where `slim` runs. Returns the hashes of its networks."""
+    shutil.copytree(once, tmp_path / "run")
+    return hashes_of(json.loads((once / "slim.json").read_text())["result"])
+
+
+def hashes_of(result: dict[str, Any]) -> list[str]:
+    return [row["sha256"] for row in result["networks"]]
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders of the steps that did something."""
+    found: list[str] = []
+    usual = StepKind.run
+
+    def run_step(kind: StepKind, config: Any) -> dict[str, Any]:
+        found.append(config.save.name)
+        return usual(kind, config)
+
+    monkeypatch.setattr(StepKind, "run", run_step)
+    monkeypatch.setattr(pace_module, "SECONDS", 0.0)
+    return found
+
+
+@pytest.fixture
+def slim(tmp_path: Path, folder: Path) -> Slim:
+    """`slim({"prune.percent": 0.5})` runs the recipe with that changed."""
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+
+    def act(changes: dict[str, Any] | None = None, **given: Any) -> dict[str, Any]:
+        values = {"recipe": tmp_path / "recipe.toml", "data_dir": folder, "save": tmp_path / "run", **given}
+        return run(SlimConfig.build({**values, **(changes or {})}))
+
+    return act
+
+
+def test_only_what_changed_and_what_follows_runs_again(
+    slim: Slim, finished: list[str], ran: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert file_hash(tmp_path / "run" / "small.pth.tar") == finished[1]
+    assert hashes_of(slim()) == finished
+    assert ran == []
+    capsys.readouterr()
+    slim({"prune.percent": 0.6})
+    assert ran == ["02-prune", "03-tune"]
+    out = capsys.readouterr().out
+    assert f"{tmp_path}/run/02-prune: percent 0.4 there, 0.6 now; what is there moves to {tmp_path}/run/earlier" in out
+    assert f"{tmp_path}/run/03-tune: it starts from another file; what is there moves to" in out
+    ran.clear()
+    assert hashes_of(slim()) == finished  # what was done before comes back
+    assert ran == []
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_new_step_in_the_middle_leaves_the_others_as_they_are(slim: Slim, ran: list[str], tmp_path: Path) -> None:
+    step = '[[step]]\nverb = "sweep"\nfrom = "dense"\npercents = "0.5"\nlatency_batch = 0\n\n'
+    (tmp_path / "more.toml").write_text(RECIPE.replace('[[step]]\nverb = "prune"', f'{step}[[step]]\nverb = "prune"'))
+    slim(recipe=tmp_path / "more.toml")
+    assert ran == ["02-sweep"]
+    names = {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()}
+    assert names == {"01-dense", "02-sweep", "03-prune", "04-tune", "earlier"}
+
+
+@pytest.mark.parametrize("step", ["02-prune", "03-tune"])
+def test_a_cut_changes_no_bit(
+    slim: Slim, once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    usual = StepKind.run
+
+    def cut(kind: StepKind, config: Any) -> dict[str, Any]:
+        if config.save.name == step:
+            raise Stopped(2)
+        return usual(kind, config)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StepKind, "run", cut)
+        with pytest.raises(Stopped):
+            slim()
+    assert json.loads((tmp_path / "run" / step / "step.json").read_text())["status"] == "running"
+    slim()
+    whole = load(once / "small.pth.tar").state_dict()
+    again = load(tmp_path / "run" / "small.pth.tar").state_dict()
+    assert whole.keys() == again.keys()
+    assert all((value == again[key]).all() for key, value in whole.items())
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_file_that_was_deleted_or_changed_is_made_again(slim: Slim, ran: list[str], tmp_path: Path) -> None:
+    (tmp_path / "run" / "03-tune" / "model_best.pth.tar").write_bytes(b"x")
+    before = json.loads((tmp_path / "run" / "slim.json").read_text())["result"]["rows"][0]
+    assert slim()["rows"][0]["small_top1"] == before["small_top1"]
+    assert ran == ["03-tune"]
+
+
+@pytest.mark.usefixtures("finished")
+def test_values_share_what_they_have_in_common(
+    slim: Slim, ran: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = slim(sweep=["prune.percent=0.3,0.6"])
+    assert ran == ["02-prune", "03-tune"] * 2
+    assert [row["prune.percent"] for row in found["rows"]] == [0.3, 0.6]
+    lines = (tmp_path / "run" / "slim.csv").read_text().splitlines()
+    assert lines[0].startswith("prune.percent,dense_top1,dense_images,dense_params,dense_macs,dense_file,small_top1")
+    assert len(lines) == 3
+    assert all(Path(row["small_file"]).name == "small.pth.tar" for row in found["rows"])
+    assert "small test top-1 (%)" in capsys.readouterr().out
+
+
+def test_looking_writes_nothing(slim: Slim, ran: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slim(dry_run=True)
+    assert ran == []
+    assert not (tmp_path / "run").exists()
+    out = capsys.readouterr().out
+    assert f"{tmp_path}/run/02-prune" in out
+    assert "in all: an epoch of 23 images takes about" in out
+
+
+def test_a_plan_for_a_time_is_made_once(
+    folder: Path, ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = pace_module.Pace(train_second=0.1, test_second=0.01, train=23, val=3, test=8)
+    measured: list[Any] = []
+    monkeypatch.setattr("netslim.stages.slim.run.measure_pace", lambda probe: measured.append(probe) or found)
+    monkeypatch.setattr("netslim.stages.slim.planning.RECONSTRUCT", 8)
+    given = {"dataset": "folder", "data_dir": folder, "depth": 11, "device": "cpu", "save": tmp_path, "time": "2m"}
+    for _ in range(2):
+        result = run(SlimConfig.build({**given, "dense.epochs": 1, "tune.epochs": 1}))
+    assert len(measured) == 1
+    assert ran == ["01-dense", "02-prune", "03-tune"]
+    assert result["rows"][0]["small_macs"] == pytest.approx(0.5 * result["rows"][0]["dense_macs"], rel=0.02)
+
+
+def test_two_at_once(slim: Slim, tmp_path: Path) -> None:
+    with SlimFolder(tmp_path / "run"), pytest.raises(UsageError) as error:
+        slim()
+    assert str(error.value) == (f"{tmp_path / 'run'} is in use by another process; wait for it or give another `save`")
+
+
+def test_what_is_of_no_recipe_is_left_alone(slim: Slim, ran: list[str], tmp_path: Path) -> None:
+    mine = tmp_path / "run" / "01-dense" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("x")
+    with pytest.raises(UsageError, match=r"^step 'dense': .*01-dense holds files that are of no recipe: move them"):
+        slim()
+    assert mine.read_text() == "x"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "small.pth.tar").write_text("x")
+    with pytest.raises(UsageError, match=r"other holds a small\.pth\.tar that no recipe left there"):
+        slim(save=other)
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_damaged_record_says_what_to_do(slim: Slim, ran: list[str], tmp_path: Path) -> None:
+    (tmp_path / "run" / "slim.json").write_text("{")
+    with pytest.raises(NetslimError, match=r"slim\.json can't be read .*; delete it: finished steps stay$"):
+        slim()
+    (tmp_path / "run" / "slim.json").unlink()
+    slim()
+    assert ran == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prune.percent": 2.0}, "step 'prune': `percent=2`: the share of"),
+        ({"prune.target_macs": "0.5", "dense.epochs": 0}, "step 'dense': `epochs=0`: input should be greater"),
+        ({"prune.epochs": 3}, "step 'prune': `epochs=3`: one step has no training"),
+        ({"tune.teacher": "dens"}, "step 'tune': `teacher='dens'`: it is 'dens', which no step before it makes; did"),
+        ({"tune.schedule": "cosin"}, "step 'tune': unknown schedule 'cosin'; did you mean cosine"),
+    ],
+)
+def test_mistakes_are_found_before_the_first_step(
+    slim: Slim, ran: list[str], tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        slim(changes)
+    assert str(error.value).startswith(message)
+    assert ran == []
+    assert not (tmp_path / "run").exists()
