@@ -30,14 +30,13 @@ import netslim
 from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.runs.seeding import seed_torch
 from netslim.data import Split, evaluation_batches, split_validation
+from real_rows import RATED_BY, RATED_ON, RATES, chosen_rate
 from real_training import Training, images_of, save, train_
 from real_ways import CRITERIA, IMAGES, WAYS, Case
 from reconstruction import public_network
 from table import rows_of_these_versions, write_rows
 
 HELD_OUT = 0.1
-RATES = (0.03, 0.1)
-RATED_BY = ("netslim", "original rule")  # the ways whose mean chooses the rate for all
 PROXIMAL = 3e-3  # strength of the sparsity training
 Row = dict[str, Any]
 DENSE = {
@@ -69,9 +68,9 @@ class Run:
 def queue(networks: list[str]) -> Iterator[Run]:
     """All runs, the most telling first."""
     for network in networks:
-        first: Row = {"network": network, "share": 0.33, "epochs": 1, "seed": 1, "teacher": False}
         if network == networks[0]:
-            yield from (Run(**first, way=way, rate=rate) for rate in RATES for way in RATED_BY)
+            tried = product(RATES, RATED_BY)
+            yield from (Run(network=network, way=way, teacher=False, rate=rate, **RATED_ON) for rate, way in tried)
         stages = [(0.33, 1, (1,)), (0.33, 5, (1,)), (0.33, 1, (2, 3)), (0.33, 5, (2, 3))]
         stages += [(0.5, 1, (1, 2, 3)), (0.5, 5, (1, 2, 3)), (0.33, 15, (1, 2, 3)), (0.5, 15, (1, 2, 3))]
         for share, epochs, seeds in stages:
@@ -167,17 +166,9 @@ class Study:
     @cached_property
     def rate(self) -> float:
         """The rate of all fine-tunings: best on the held-out images, in the mean of two ways, after one epoch."""
-        tried = [row for row in self.rows if row["way"] in RATED_BY and self._chooses(row)]
-        means = {
-            rate: sum(float(row["held_out"]) for row in tried if float(row["rate"]) == rate) / len(RATED_BY)
-            for rate in RATES
-        }
-        print("held out, by rate:", means, flush=True)
-        return max(RATES, key=means.__getitem__)
-
-    def _chooses(self, row: Row) -> bool:
-        same = (float(row["share"]), int(row["epochs"]), int(row["seed"])) == (0.33, 1, 1)
-        return same and row["network"] == next(iter(self.weights)) and str(row["teacher"]) == "False"
+        rate = chosen_rate(self.rows, next(iter(self.weights)))
+        print("rate:", rate, flush=True)
+        return rate
 
     def take(self, run: Run) -> None:
         """Makes a run's row, unless it is there."""
