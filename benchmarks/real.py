@@ -39,12 +39,9 @@ from table import rows_of_these_versions, write_rows
 HELD_OUT = 0.1
 PROXIMAL = 3e-3  # strength of the sparsity training
 Row = dict[str, Any]
-DENSE = {
-    "resnet20": Training(epochs=6, rate=0.05),
-    "resnet56": Training(epochs=6, rate=0.05),
-    "preresnet29": Training(epochs=30, rate=0.1),
-}
-SPARSE = Training(epochs=2, rate=0.03, penalty=PROXIMAL)
+TWO_CYCLES = (Training(epochs=6, rate=0.05), Training(epochs=10, rate=0.1))
+DENSE = {"resnet20": TWO_CYCLES, "resnet56": TWO_CYCLES, "preresnet29": (Training(epochs=30, rate=0.1),)}
+SPARSE = (Training(epochs=2, rate=0.03, penalty=PROXIMAL),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,18 +99,27 @@ class Study:
 
     def trained(self, network: str, *, sparse: bool) -> tuple[nn.Module, Row]:
         """The unpruned network, and what is known of it."""
-        file = self.work / network / ("sparse.pt" if sparse else "dense.pt")
-        if not file.exists():
-            model = self.trained(network, sparse=False)[0] if sparse else self.untrained(network)
-            training, kept = SPARSE if sparse else DENSE[network], file.with_suffix(".part")
-            seconds = train_(model, self.dataset, training, kept, self.device, None)
-            found = {"top1": self.top1(model, self.dataset.test), "held_out": self.top1(model, self.held_out)}
-            save(file, {"model": model, "facts": {**found, "seconds": seconds, "epochs": training.epochs}})
-            self.add({"way": "sparsity" if sparse else "dense", "network": network, "rate": training.rate,
-                      "epochs": training.epochs, **found, "seconds": seconds, **self.size(model)})  # fmt: skip
-            kept.unlink(missing_ok=True)
-        content = torch.load(file, weights_only=False)
-        return content["model"], content["facts"]
+        cycles, name = (SPARSE, "sparsity") if sparse else (DENSE[network], "dense")
+        model, facts = None, dict[str, Any]()
+        for number, training in enumerate(cycles, 1):
+            file = self.work / network / f"{name}-{number}.pt"
+            if not file.exists():
+                if model is None:
+                    model = self.trained(network, sparse=False)[0] if sparse else self.untrained(network)
+                self._train_cycle(model, training, file, {"network": network, "way": name})
+            content = torch.load(file, weights_only=False)
+            model, facts = content["model"], content["facts"]
+        assert model is not None
+        return model, facts
+
+    def _train_cycle(self, model: nn.Module, training: Training, file: Path, called: Row) -> None:
+        kept = file.with_suffix(".part")
+        seconds = train_(model, self.dataset, training, kept, self.device, None)
+        found = {"top1": self.top1(model, self.dataset.test), "held_out": self.top1(model, self.held_out)}
+        found |= {"epochs": training.epochs, "rate": training.rate, "seconds": seconds}
+        save(file, {"model": model, "facts": found})
+        self.add({**called, **found, **self.size(model)})
+        kept.unlink(missing_ok=True)
 
     def untrained(self, network: str) -> nn.Module:
         """The public network with the statistics of these images, or netslim's own with new weights."""
