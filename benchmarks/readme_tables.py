@@ -18,7 +18,10 @@ from real_rows import Curve, chosen_rate, curves, epochs_until, lead
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("transfer", "any_network", "pruning", "training", "speed", "reliability")),
+    *(
+        f"docs/{name}.md"
+        for name in ("transfer", "any_network", "pruning", "ablations", "training", "speed", "reliability")
+    ),
 )
 REAL_KEYS, REAL_EPOCHS = ("network", "share", "teacher"), (0, 1, 5, 15)
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -342,11 +345,13 @@ def real() -> str:
         )
     after = [f"after {epochs}" if epochs else "before" for epochs in REAL_EPOCHS]
     head = ("network", "MACs left", "teacher", "way", "epochs of sparsity", *after, "seeds")
-    dense = [f"{row['network']} {100 * float(row['top1']):.1f}" for row in rows if row["way"] == "dense"]
+    dense = {
+        row["network"]: f"{row['network']} {100 * float(row['top1']):.1f}" for row in rows if row["way"] == "dense"
+    }
     first = rows[0]
     images = f"{int(first['train_images']):,} training images, {int(first['test_images']):,} test images"
     what = f"{first['data']}, {images}: test top-1 (%) before and after so many epochs of fine-tuning"
-    about = f"{what}, rate {chosen_rate(rows, first['network'])}; unpruned: {', '.join(dense)}."
+    about = f"{what}, rate {chosen_rate(rows, first['network'])}; unpruned: {dense}."
     return "\n\n".join((markdown(head, lines), "\n".join(leads), f"{about} {origin(first)}"))
 
 
