@@ -68,10 +68,11 @@ def queue(networks: list[str]) -> Iterator[Run]:
         if network == networks[0]:
             tried = product(RATES, RATED_BY)
             yield from (Run(network=network, way=way, teacher=False, rate=rate, **RATED_ON) for rate, way in tried)
-        stages = [(0.33, 1, (1,)), (0.33, 5, (1,)), (0.33, 1, (2, 3)), (0.33, 5, (2, 3))]
-        stages += [(0.5, 1, (1, 2, 3)), (0.5, 5, (1, 2, 3)), (0.33, 15, (1, 2, 3)), (0.5, 15, (1, 2, 3))]
-        for share, epochs, seeds in stages:
-            for sparse, seed, teacher in product((False, True), seeds, (False, True)):
+        short, long, first, others = (1, 5), (15,), (1,), (2, 3)
+        stages = [(0.33, short, first), (0.33, short, others), (0.5, short, first + others)]
+        stages += [(0.33, long, first + others), (0.5, long, first + others)]
+        for share, lengths, seeds in stages:
+            for sparse, teacher, epochs, seed in product((False, True), (False, True), lengths, seeds):
                 for way in WAYS:
                     if ("sparsity" in way) == sparse:
                         yield Run(network=network, way=way, share=share, epochs=epochs, seed=seed, teacher=teacher)
@@ -189,7 +190,7 @@ class Study:
             self.add({**asdict(run), "rate": rate, "error": f"{type(error).__name__}: {error}"[:200]})
             return
         training = Training(epochs=run.epochs, rate=rate, seed=run.seed, teacher=run.teacher)
-        kept = self.work / run.network / f"{run.name} {rate}.part".replace(" ", "_")
+        kept = self.work / run.network / f"{replace(run, rate=rate).name}.part".replace(" ", "_")
         seconds = train_(model, self.dataset, training, kept, self.device, self.trained(run.network, sparse=False)[0])
         top1, held_out = self.top1(model, self.dataset.test), self.top1(model, self.held_out)
         self.add({**known, "teacher": run.teacher, "rate": rate, "epochs": run.epochs,
