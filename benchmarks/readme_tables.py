@@ -9,14 +9,21 @@ import re
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from pathlib import Path
+
+from real_rows import Curve, chosen_rate, curves, epochs_until, lead
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("transfer", "any_network", "pruning", "training", "speed", "reliability")),
+    *(
+        f"docs/{name}.md"
+        for name in ("transfer", "any_network", "pruning", "ablations", "training", "speed", "reliability")
+    ),
 )
+REAL_KEYS, REAL_EPOCHS = ("network", "share", "teacher"), (0, 1, 5, 15)
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -322,6 +329,45 @@ def reconstruction() -> str:
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
+def real() -> str:
+    """Accuracy over epochs of fine-tuning, way by way, and how far netslim leads."""
+    rows = read("real")
+    lines, leads = [], []
+    for network, share, teacher in product(*(dict.fromkeys(row[key] for row in rows) for key in REAL_KEYS)):
+        found = curves(rows, network, float(share), teacher=teacher == "True") if share and teacher else {}
+        case = (network, f"{100 * float(share or 0):.0f} %", "yes" if teacher == "True" else "no")
+        for way, curve in found.items():
+            top1 = [spread([100 * each for each in curve.top1.get(epochs, [])], 1) for epochs in REAL_EPOCHS]
+            seeds = max(len(of) for epochs, of in curve.top1.items() if epochs)
+            lines.append((*case, way, str(curve.before or ""), *top1, str(seeds)))
+        leads += real_leads(
+            found, f"{case[0]}, {case[1]} of the MACs, {'with' if case[2] == 'yes' else 'without'} teacher"
+        )
+    after = [f"after {epochs}" if epochs else "before" for epochs in REAL_EPOCHS]
+    head = ("network", "MACs left", "teacher", "way", "epochs of sparsity", *after, "seeds")
+    dense = {
+        row["network"]: f"{row['network']} {100 * float(row['top1']):.1f}" for row in rows if row["way"] == "dense"
+    }
+    first = rows[0]
+    images = f"{int(first['train_images']):,} training images, {int(first['test_images']):,} test images"
+    what = f"{first['data']}, {images}: test top-1 (%) before and after so many epochs of fine-tuning"
+    about = f"{what}, rate {chosen_rate(rows, first['network'])}; unpruned: {dense}."
+    return "\n\n".join((markdown(head, lines), "\n".join(leads), f"{about} {origin(first)}"))
+
+
+def real_leads(found: Mapping[str, Curve], case: str) -> list[str]:
+    """What the curves of one case say, in words."""
+    leads = {epochs: lead(found, epochs) for epochs in REAL_EPOCHS if epochs}
+    parts = [f"{100 * of[0]:+.1f} after {epochs} ({of[1]})" for epochs, of in leads.items() if of]
+    if not parts:
+        return []
+    wanted = found["netslim"].top1.get(1)
+    until = epochs_until(found, statistics.mean(wanted)) if wanted else None
+    words = f"{until[0]} ({until[1]})" if until else "more than were measured"
+    needed = f"; what netslim has after 1 epoch takes the first peer {words}" if wanted else ""
+    return [f"- {case}: netslim against the best peer, in points by epochs spent: {', '.join(parts)}{needed}."]
+
+
 def penalties() -> str:
     """What each way of training for pruning costs, and what is left after it."""
     rows = read("penalties")
@@ -449,6 +495,7 @@ TABLES = {
     "transfer-parts": transfer_parts,
     "pruning-after": pruning_after,
     "reconstruction": reconstruction,
+    "real": real,
     "pruning-tuned": pruning_tuned,
     "penalties": penalties,
     "small-network": small_network,
@@ -468,7 +515,9 @@ def read(name: str) -> list[dict[str, str]]:
 
 
 def spread(values: list[float], digits: int = 2) -> str:
-    """`mean ± standard deviation`, or the one value."""
+    """`mean ± standard deviation`, or the one value; nothing of none."""
+    if not values:
+        return ""
     mean = f"{statistics.mean(values):,.{digits}f}"
     if len(set(values)) == 1:
         return mean

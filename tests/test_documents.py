@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +28,9 @@ RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 
 
 def load_program(name: str) -> ModuleType:
-    """A program of `benchmarks/` as a module."""
+    """A program of `benchmarks/` as a module; what it shares with others lies beside it."""
+    if str(ROOT / "benchmarks") not in sys.path:
+        sys.path.append(str(ROOT / "benchmarks"))
     spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
     assert spec
     assert spec.loader
@@ -145,6 +148,41 @@ def test_the_guides_recipe_does_what_its_commands_do() -> None:
 def test_tables_are_made_from_the_results(document: str) -> None:
     text = (ROOT / document).read_text()
     assert load_program("readme_tables").with_tables(text) == text
+
+
+def accuracy_row(way: str, epochs: int, top1: float, *, seed: int = 1, rate: float = 0.03, before: int = 0) -> Any:
+    """A row of `results/real.csv`, as it is read; the held-out images are recognised a point more often."""
+    row = {"network": "n", "way": way, "share": 0.33, "epochs": epochs, "before": before, "seed": seed, "top1": top1}
+    tuned = {"teacher": False, "rate": rate} if epochs else {"teacher": "", "rate": ""}
+    return {key: str(value) for key, value in {**row, **tuned, "held_out": top1 + 0.01}.items()}
+
+
+ACCURACIES = [
+    accuracy_row("netslim", 0, 0.6), accuracy_row("original rule", 0, 0.1),
+    accuracy_row("netslim", 1, 0.8), accuracy_row("netslim", 1, 0.84, seed=2),
+    accuracy_row("netslim", 1, 0.7, rate=0.1),
+    accuracy_row("original rule", 1, 0.74), accuracy_row("original rule", 1, 0.8, rate=0.1),
+    accuracy_row("original rule", 5, 0.81), accuracy_row("original rule, sparsity", 5, 0.83, before=2),
+]  # fmt: skip
+
+
+def test_curves_are_at_the_rate_that_is_best_on_held_out_images_in_the_mean_of_two_ways() -> None:
+    rows = load_program("real_rows")
+    assert rows.chosen_rate(ACCURACIES, "n") == 0.03  # 0.8 and 0.74 against 0.7 and 0.8
+    found = rows.curves(ACCURACIES, "n", 0.33, teacher=False)
+    assert found["netslim"].top1 == {0: [0.6], 1: [0.8, 0.84]}
+    assert found["original rule"].top1 == {0: [0.1], 1: [0.74], 5: [0.81]}
+    assert rows.curves(ACCURACIES, "n", 0.33, teacher=True) == {}  # nothing was fine-tuned in that way
+
+
+def test_epochs_before_a_cut_count_in_the_comparison_with_peers() -> None:
+    rows = load_program("real_rows")
+    found = rows.curves(ACCURACIES, "n", 0.33, teacher=False)
+    ahead, peer = rows.lead(found, 1)
+    assert (round(ahead, 4), peer) == (0.08, "original rule")
+    assert rows.lead(found, 5) is None  # netslim has none there
+    assert rows.epochs_until(found, 0.82) == (7, "original rule, sparsity")
+    assert rows.epochs_until(found, 0.9) is None
 
 
 def test_a_table_gives_mean_and_standard_deviation() -> None:
