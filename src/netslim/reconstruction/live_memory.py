@@ -33,10 +33,10 @@ class LiveMemory(PlainDispatchMode):
     ) -> Any:
         """Called by torch for every operation."""
         result = func(*args, **(kwargs or {}))
-        given = {_place(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor) and (self._users[_place(leaf)] or _place(leaf) not in given):
-                self._count(leaf)
+        given = {_place(tensor) for tensor in _dense(args, kwargs)}
+        for tensor in _dense(result):
+            if self._users[_place(tensor)] or _place(tensor) not in given:
+                self._count(tensor)
         return result
 
     def _count(self, tensor: Tensor) -> None:
@@ -61,6 +61,11 @@ def require_room(needed: int, images: int, device: torch.device) -> None:
             f"what both networks make of {images:,} images at one layer takes up to {needed / 1e9:.1f} GB of memory, "
             f"and {free / 1e9:.1f} GB are free: give fewer images, about {images * free // needed:,}, or smaller ones"
         )
+
+
+def _dense(*what: Any) -> list[Tensor]:
+    """The tensors in it that lie in memory as one piece."""
+    return [leaf for leaf in tree_leaves(what) if isinstance(leaf, Tensor) and leaf.layout is torch.strided]
 
 
 def _place(tensor: Tensor) -> int:
