@@ -41,6 +41,16 @@ def test_a_batch_norm_that_has_seen_nothing_knows_nothing() -> None:
     assert note(100 * IMAGES, networks.Plain()) is None
 
 
+def test_one_that_has_seen_little_still_remembers_mostly_how_it_began() -> None:
+    torch.manual_seed(0)
+    model = networks.Plain().train()
+    model.conv1.weight.data /= 10
+    for _ in range(3):
+        model(IMAGES)
+    assert note(IMAGES, model) is None
+    assert note(1000 * IMAGES, model) is not None
+
+
 def test_it_is_a_warning_of_the_fit() -> None:
     torch.manual_seed(0)
     model = networks.with_copies(networks.Plain())

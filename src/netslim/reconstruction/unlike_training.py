@@ -39,16 +39,15 @@ class FirstNorm:
 
     def note(self) -> str | None:
         """What is odd about the images, with figures; None if nothing is, or nothing is known."""
-        if self._count < 2 or _is_new(self._norm):
+        if self._count < 2:
             return None
         mean = self._sum / self._count
         variance = (self._squares / self._count - mean.square()).clamp(min=0)
-        kept_mean, kept_variance = self._norm.running_mean.double(), self._norm.running_var.double()
-        live = kept_variance > 1e-3 * kept_variance.max()
-        off = float(((mean - kept_mean).square() / kept_variance)[live].mean().sqrt())
-        ratio = float((variance[live].clamp(min=1e-12) / kept_variance[live]).log().median().exp())
-        if off <= FAR and 1 / SPREAD <= ratio <= SPREAD:
-            return None
+        old = _share_of_the_start(self._norm)
+        off, ratio = _distance(self._norm, mean, variance)
+        for found in ((off, ratio), _distance(self._norm, mean * (1 - old), variance * (1 - old) + old)):
+            if found[0] <= FAR and 1 / SPREAD <= found[1] <= SPREAD:
+                return None
         return (
             f"the images are unlike those that the network was trained on: at its first BatchNorm ('{self._name}') "
             f"means are off by {off:.1f} standard deviations, and variances are {ratio:.2g} times those that it "
@@ -68,7 +67,17 @@ class FirstNorm:
         return hook
 
 
-def _is_new(norm: Any) -> bool:
-    """Whether a BatchNorm has never seen anything."""
-    mean: Tensor = norm.running_mean
-    return bool((mean == 0).all()) and bool((norm.running_var == 1).all())
+def _distance(norm: Any, mean: Tensor, variance: Tensor) -> tuple[float, float]:
+    """Standard deviations that means are off by, and the factor between variances, over the channels that say much."""
+    kept_mean, kept_variance = norm.running_mean.double(), norm.running_var.double()
+    live = kept_variance > 1e-3 * kept_variance.max()
+    off = float(((mean - kept_mean).square() / kept_variance)[live].mean().sqrt())
+    return off, float((variance[live].clamp(min=1e-12) / kept_variance[live]).log().median().exp())
+
+
+def _share_of_the_start(norm: Any) -> float:
+    """How much of a BatchNorm's statistics is still what it began with (0 and 1), if they are a moving average."""
+    seen = norm.num_batches_tracked
+    if seen is None or norm.momentum is None:
+        return 0.0
+    return float((1 - norm.momentum) ** int(seen))
