@@ -318,11 +318,13 @@ def reconstruction() -> str:
     """Accuracy of public networks right after a cut, as it is, with statistics, and with layers fitted."""
     rows = read("reconstruction")
     lines = []
-    for key in dict.fromkeys((row["network"], row["criterion"], row["share"]) for row in rows):
-        of = [row for row in rows if (row["network"], row["criterion"], row["share"]) == key]
+    names = ("network", "criterion", "kept", "share")
+    for key in dict.fromkeys(tuple(row[name] for name in names) for row in rows):
+        of = [row for row in rows if tuple(row[name] for name in names) == key]
         kinds = ("dense", "cut", "repaired", "reconstructed")
         accuracies = [spread([100 * float(row[f"top1_{kind}"]) for row in of], 1) for kind in kinds]
-        lines.append((key[0], f"{100 * float(key[2]):.0f} %", key[1], *accuracies))
+        chosen = f"{key[1]}, `--ignore {key[2]}`" if key[2] else key[1]
+        lines.append((key[0], f"{100 * float(key[3]):.0f} %", chosen, *accuracies))
     head = ("network", "MACs left", "criterion", "unpruned", "as cut", "statistics", "layers fitted")
     first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
     about = f"{first['data']}, {first['images']} training images, no training; test top-1 (%), seeds {seeds}."

@@ -4,10 +4,11 @@
 
 The network is a CIFAR ResNet of He et al. 2016 with shortcuts of option A, in a file of akamaster's
 pytorch_resnet_cifar10. Its BatchNorm statistics are measured on the images first. Channels go by `taylor` (512 images
-with labels) or `l2_norm` (none) until a share of the MACs is left, and the small network is judged on all test images:
+with labels) or `l2_norm` (none) until a share of the MACs is left, from all layers or, with `l2_norm`, also from those
+within blocks alone, the residual stream (group `bn1`) kept whole. The small network is judged on all test images:
 as it was cut; repaired (constants absorbed, statistics measured); and with its layers fitted to the large one's on the
-same 512 images. A row per network, criterion, share and seed, which draws the images; the same command goes on where it
-was cut off.
+same 512 images. A row per network, criterion, what is kept, share and seed, which draws the images; the same command
+goes on where it was cut off.
 """
 
 import argparse
@@ -25,7 +26,12 @@ from torchvision.transforms import v2
 import netslim
 from table import rows_of_these_versions, write_rows
 
-CUTS = tuple((criterion, macs) for macs in (0.8, 0.7, 0.6, 0.5) for criterion in ("l2_norm", "taylor"))
+STREAM = "bn1"  # the channel group of the residual stream, which goes through the whole network
+CUTS = tuple(
+    (criterion, kept, macs)
+    for macs in (0.8, 0.7, 0.6, 0.5)
+    for criterion, kept in (("l2_norm", ""), ("l2_norm", STREAM), ("taylor", ""))
+)
 SEEDS = (1, 2, 3)
 IMAGES = 512
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what the public networks were trained with
@@ -100,11 +106,16 @@ def top1(model: nn.Module, test: Batches) -> float:
     return round(netslim.evaluate(model, test).top1, 4)
 
 
-def measured(model: nn.Module, criterion: str, share: float, train: Batches, test: Batches) -> Row:
+def measured(model: nn.Module, criterion: str, kept: str, share: float, train: Batches, test: Batches) -> Row:
     """What one row says of a cut."""
     example = train[0][0][:1]
     plan = netslim.plan(
-        model, example, target_macs=share, criterion=criterion, batches=train if criterion == "taylor" else None
+        model,
+        example,
+        target_macs=share,
+        criterion=criterion,
+        ignore=[kept] if kept else [],
+        batches=train if criterion == "taylor" else None,
     )
     cut = netslim.apply(model, plan)
     repaired, fitted = copy.deepcopy(cut), copy.deepcopy(cut)
@@ -131,23 +142,31 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, nargs="+", required=True)
     parser.add_argument("--images", type=Path, default=Path("cifar10-jpeg"))
     parser.add_argument("--out", type=Path, default=Path("results/reconstruction.csv"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     arguments = parser.parse_args()
-    rows: list[Row] = rows_of_these_versions(arguments.out)
-    done = {(row["network"], row["criterion"], float(row["share"]), int(row["seed"])) for row in rows}
+    rows = [with_kept(row) for row in rows_of_these_versions(arguments.out)]
+    done = {(row["network"], row["criterion"], row["kept"], float(row["share"]), int(row["seed"])) for row in rows}
     test = batches_of(arguments.images / "test", None, 0)
-    for seed in SEEDS:
+    for seed in arguments.seeds:
         train = batches_of(arguments.images / "train", IMAGES, seed)
         for path in arguments.weights:
             name, model = path.stem.partition("-")[0], public_network(path)
             netslim.recalibrate_(model, train)
             dense = top1(model, test)
-            for criterion, share in CUTS:
-                if (name, criterion, share, seed) not in done:
-                    row: Row = {"network": name, "data": "cifar10-jpeg", "criterion": criterion, "share": share}
-                    row |= {"seed": seed, "top1_dense": dense, **measured(model, criterion, share, train, test)}
+            for criterion, kept, share in CUTS:
+                if (name, criterion, kept, share, seed) not in done:
+                    row: Row = {"network": name, "data": "cifar10-jpeg", "criterion": criterion, "kept": kept}
+                    row |= {"share": share, "seed": seed, "top1_dense": dense}
+                    row |= measured(model, criterion, kept, share, train, test)
                     rows.append(row)
                     write_rows(arguments.out, rows, show=False)
                     print(row, flush=True)
+
+
+def with_kept(row: Row) -> Row:
+    """A row of a file from before something could be kept whole, with the column that says so."""
+    first = ("network", "data", "criterion")
+    return {**{name: row[name] for name in first}, "kept": row.get("kept", ""), **row}
 
 
 if __name__ == "__main__":

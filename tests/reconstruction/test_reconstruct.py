@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import DataError, UsageError
+from netslim.core.errors import DataError, NetslimWarning, UsageError
 from netslim.own_loop.repair import repair_
 from netslim.pruning import apply, plan
 from netslim.reconstruction import reconstruct_
 from netslim.reconstruction.side_by_side import SideBySide
+from netslim.training.bn_statistics import recalibrate_
 from reconstruction import networks
 from reconstruction.networks import IMAGES
 
@@ -200,3 +201,36 @@ def test_outputs_that_can_not_be_compared_are_refused() -> None:
     with pytest.raises(UsageError, match="the networks give no outputs of one shape that the fitted layers could be"):
         reconstruct_(small, chosen, images)
     assert all(torch.equal(tensor, own[name]) for name, tensor in small.state_dict().items())
+
+
+def test_fewer_images_than_a_layer_has_inputs_make_nothing_worse() -> None:
+    """The ridge holds back what they do not say; and training mode of either network changes nothing."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(40, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 32))
+    model[1].weight.data.uniform_(0.1, 1)
+    x, other = torch.randn(12, 40), torch.randn(500, 40)
+    recalibrate_(model, [other])
+    found = []
+    for training in (False, True):
+        small = apply(model, plan(model, x[:1], percent=0.2))
+        before = difference(small.eval(), model.eval(), other)
+        done = reconstruct_(small.train(training), model.train(training), [x])
+        assert done.after <= done.before
+        assert difference(small.eval(), model.eval(), other) < 1.05 * before
+        found.append(small[3].weight)  # type: ignore[index]
+    assert torch.equal(*found)
+
+
+def test_inputs_of_another_size_than_the_plans_are_said() -> None:
+    torch.manual_seed(0)
+    model = networks.with_copies(networks.Plain())
+    larger = torch.randn(8, 3, 2 * IMAGES.shape[2], 2 * IMAGES.shape[3])
+    with pytest.warns(NetslimWarning, match=r"fitted on inputs of 3 x \d+ x \d+, and the plan's example has 3 x "):
+        reconstruct_(pruned(model, IMAGES), model, [larger])
+
+
+def test_every_turn_is_told_before_it_comes() -> None:
+    torch.manual_seed(0)
+    model, told = networks.with_copies(networks.Plain()), list[tuple[int, int]]()
+    reconstruct_(pruned(model, IMAGES), model, [IMAGES], progress=lambda done, total: told.append((done, total)))
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]

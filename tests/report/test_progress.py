@@ -1,10 +1,12 @@
 """How a training goes, in plain lines."""
 
+import io
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from netslim.report.progress import TrainingProgress
+from netslim.report.progress import LayersProgress, TrainingProgress
 
 NUMBERS = {"loss": 1.23456, "top1": 0.5, "images_per_second": 99.6, "seconds_left": 3661.0}
 ROW: dict[str, Any] = {
@@ -56,3 +58,18 @@ def test_an_epoch_that_waited_says_what_helps(capsys: pytest.CaptureFixture[str]
 def test_an_error_ends_the_display_and_goes_on() -> None:
     with pytest.raises(ValueError, match="x"), progress():
         raise ValueError("x")
+
+
+def test_no_bar_of_layers_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    with LayersProgress("fitting layers") as shown:
+        shown.layer(1, 3)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_bar_of_layers_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=80)
+    monkeypatch.setattr("netslim.report.progress.console", lambda: terminal)
+    with LayersProgress("fitting layers") as shown:
+        shown.layer(2, 3)
+    assert "fitting layers" in (out := terminal.file.getvalue())  # type: ignore[attr-defined]
+    assert "2/3" in out

@@ -17,7 +17,7 @@ from netslim.core.networks.example import Inputs
 from netslim.core.networks.wrappers import unwrapped
 from netslim.cost import count_params
 from netslim.pruning import Absorption, absorb_
-from netslim.reconstruction import Reconstruction, reconstruct_
+from netslim.reconstruction import Progress, Reconstruction, reconstruct_
 from netslim.training.bn_statistics import batches_in, recalibrate_
 
 SHOWN = 5
@@ -66,15 +66,16 @@ class Repair:
         fitted = self.reconstruction
         done: dict[str, Any] = {"recalibrated_on": 0 if fitted else self.images}
         if fitted is not None:
-            done["reconstructed"] = dataclasses.asdict(fitted)
+            found = dataclasses.asdict(fitted)
+            done["reconstructed"] = {**found, "layers": [*found["layers"]], "left": [*fitted.left]}
         if self.absorption is not None:
-            found = self.absorption
+            absorbed = self.absorption
             done["absorbed"] = {
-                "layers": {layer.name: layer.constant for layer in found.layers},
-                "left": {part.name: part.channels for part in found.left},
-                "border": found.border,
-                "before": found.before,
-                "after": found.after,
+                "layers": {layer.name: layer.constant for layer in absorbed.layers},
+                "left": {part.name: part.channels for part in absorbed.left},
+                "border": absorbed.border,
+                "before": absorbed.before,
+                "after": absorbed.after,
             }
         return done
 
@@ -87,6 +88,7 @@ def repair_(
     example: Any = None,
     absorb: bool = True,
     reconstruct: bool = False,
+    progress: Progress = lambda done, total: None,  # noqa: ARG005
 ) -> Repair:
     """Puts right what a pruning did to a network that is still to be fine-tuned; where it removed nothing, nothing.
 
@@ -103,6 +105,7 @@ def repair_(
         example: an input for absorption, as for `plan`. None: the first batch.
         absorb: whether constants are absorbed.
         reconstruct: whether layers are fitted; all batches are held in memory then, and some hundreds of images do.
+        progress: called before each layer's turn with the number of turns behind, and of all.
 
     Returns:
         What was done; printable.
@@ -134,7 +137,7 @@ def repair_(
         absorption = absorb_(bare, model, shown)
     counted = _Counted(chain([first], inputs) if first else ())
     if reconstruct:
-        fitted = reconstruct_(bare, model, counted)
+        fitted = reconstruct_(bare, model, counted, progress=progress)
         return Repair(absorption=absorption, reconstruction=fitted, images=fitted.images)
     if first:
         recalibrate_(bare, counted)

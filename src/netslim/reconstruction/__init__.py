@@ -3,3 +3,4 @@
 from netslim.reconstruction.reconstruct import Reconstruction as Reconstruction
 from netslim.reconstruction.reconstruct import reconstruct_ as reconstruct_
 from netslim.reconstruction.side_by_side import LayerFit as LayerFit
+from netslim.reconstruction.side_by_side import Progress as Progress

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import count
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,12 @@ from netslim.core.networks.example import Inputs, tensors_of
 from netslim.dependency.trace import Place
 from netslim.reconstruction.layer_problem import LayerProblem, has_own_weight, held_out, is_linear
 from netslim.reconstruction.linear_map import LAYERS
+from netslim.reconstruction.live_memory import LiveMemory, require_room
 from netslim.reconstruction.lockstep import Lane
+from netslim.reconstruction.unlike_training import FirstNorm
 from netslim.reconstruction.watch import Hooks, Link, Seen, Use, Watch
+
+Progress = Callable[[int, int], object]  # is told how many uses of layers are behind, and how many there are
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,22 @@ class SideBySide:
     Attributes:
         fits: what became of the layers, in the order of their work.
         left: layers that keep their weights, as no plain linear maps of weights of their own.
+        note: what is odd about the inputs, or None.
     """
 
     def __init__(
-        self, small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor], inputs: Sequence[Inputs], seed: int
+        self,
+        small: nn.Module,
+        model: nn.Module,
+        keeps: Mapping[Place, Tensor],
+        inputs: Sequence[Inputs],
+        seed: int,
+        progress: Progress,
     ) -> None:
         self.fits: list[LayerFit] = []
         self.left: list[str] = []
+        self.note: str | None = None
+        self._progress = progress
         self._small, self._model, self._keeps, self._inputs, self._seed = small, model, keeps, inputs, seed
         self._hooks = Hooks()
         self._layers = {name: module for name, module in small.named_modules() if isinstance(module, LAYERS)}
@@ -60,8 +74,10 @@ class SideBySide:
         with torch.no_grad():
             before = [tensors_of(each.call(self._small)) for each in self._inputs]
         _check_finite(tensor for outputs in before for tensor in outputs.values())
-        links = self._links()
-        wanted, after = self._pass(links)
+        links, first_norm = self._links(), FirstNorm()
+        with first_norm.watched(self._model):
+            wanted, after = self._pass(links)
+        self.note = first_norm.note()
         several = {use.layer for use in links if use.number} - set(self.left)
         if several:  # at their first use the others saw what these gave before they were fitted
             self._fixed = several
@@ -86,7 +102,8 @@ class SideBySide:
     def _advance(self, lanes: Sequence[Lane[Seen]], models: Sequence[Lane[Seen]], links: Mapping[Use, Link]) -> None:
         """From each layer's turn to the next."""
         uses, problems = Counter(use.layer for use in links), dict[str, LayerProblem]()
-        while True:
+        for turn in count():
+            self._progress(min(turn, len(links)), len(links))
             stops = [stop for stop in (lane.next() for lane in lanes) if stop is not None]
             if not stops:
                 return
@@ -132,13 +149,15 @@ class SideBySide:
         return LayerProblem(layer, own, keep, len(self._inputs), self._seed)
 
     def _links(self) -> dict[Use, Link]:
-        """What becomes of every layer's output, where both networks agree on it."""
-        found = []
+        """What becomes of every layer's output, where both networks agree on it; and whether there is room for all."""
+        found, memory = [], LiveMemory()
         for network in (self._small, self._model):
             watch = Watch(network)
-            with self._hooks.on(network), self._hooks.watched(watch):
+            with self._hooks.on(network), memory, self._hooks.watched(watch):
                 self._inputs[0].call(network)
             found.append(watch.links())
+        first, images = self._inputs[0], sum(each.batch for each in self._inputs)
+        require_room(2 * memory.peak * images // max(first.batch, 1), images, first.tensors[0].device)
         return {use: link if found[1].get(use) == link else Link() for use, link in found[0].items()}
 
     def _lane(self, network: nn.Module, inputs: Inputs, links: Mapping[Use, Link], *, fits: bool) -> Lane[Seen]:

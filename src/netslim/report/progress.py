@@ -1,10 +1,10 @@
-"""How a training goes: a bar on a terminal, plain lines elsewhere."""
+"""How a training goes: a bar on a terminal, plain lines elsewhere. And how far layer by layer some work is."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from netslim.report.console import console, say, spelled
 from netslim.report.tables import percent
@@ -96,6 +96,30 @@ class TrainingProgress:
         train = f"train top-1 {percent(row['train_top1'])}  " if "train_top1" in row else ""
         value, best = (row["top1"], row["best_top1"]) if train else (row["metric"], row["best_metric"])
         return f"{train}{self._selected_on} {self._label} {self._shown(value)} (best {self._shown(best)})"
+
+
+class LayersProgress:
+    """A bar of layers while they are worked off, if standard output is a terminal; nothing elsewhere.
+
+    Args:
+        title: what is done to them.
+    """
+
+    def __init__(self, title: str) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
+        self._bar = Progress(*columns, console=console(), transient=True, disable=not console().is_terminal)
+        self._task = self._bar.add_task(title, total=None, visible=False)
+
+    def __enter__(self) -> "LayersProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def layer(self, done: int, total: int) -> None:
+        """Before each layer's turn, with the number of turns behind and of all."""
+        self._bar.update(self._task, completed=done, total=total, visible=True)
 
 
 def _line(numbers: dict[str, float]) -> str:

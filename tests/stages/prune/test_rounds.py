@@ -98,6 +98,8 @@ def test_targets_in_rounds(trained: Path, folder: Path, tmp_path: Path) -> None:
     middle = json.loads((tmp_path / "run/round1/pruned/run.json").read_text())["result"]
     assert middle["macs"] / middle["macs_before"] == pytest.approx(0.5**0.5, rel=0.011)
     assert result["macs"] / result["macs_before"] == pytest.approx(0.5, rel=0.011)
+    assert "reconstructed" in result  # nothing is trained after it
+    assert "reconstructed" not in middle
 
 
 def test_interrupted_in_the_training_the_same_command_goes_on_to_the_same_bits(

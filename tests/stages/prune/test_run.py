@@ -12,6 +12,7 @@ from netslim.core.errors import CheckpointError, DataError, UsageError
 from netslim.models import create_model
 from netslim.network import load, save
 from netslim.pruning import plan_from_dict
+from netslim.reconstruction import live_memory
 from netslim.stages.prune import run as prune
 from netslim.stages.prune.config import PruneConfig
 
@@ -149,6 +150,38 @@ def test_layers_that_are_left_are_fitted_on_training_images(trained: Path, folde
     assert result["top1_masked"] == plain["top1_masked"]
     weights = [load(tmp_path / name / "pruned.pth.tar").state_dict()["fc.weight"] for name in ("fitted", "plain")]
     assert not torch.equal(*weights)
+
+
+def test_layers_are_fitted_by_default_where_nothing_is_said_of_statistics(
+    trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: dict[str, Any] = {"data_dir": folder, "percent": 0.4}
+    result = run(trained / BEST, tmp_path / "default", **given)
+    assert result["reconstructed"]["images"] == 26  # all that there are; of more it would be 512
+    assert " layers fitted on 26 images" in (out := capsys.readouterr().out)
+    assert "absorbed and reconstructed (no fine-tuning yet)" in out
+    again = run(trained / BEST, tmp_path / "asked", **given, reconstruct=512)
+    assert again["reconstructed"] == result["reconstructed"]
+    for number, other in enumerate(({"recalibrate": 1}, {"recalibrate": 0}, {"reconstruct": 0})):
+        plain = run(trained / BEST, tmp_path / f"plain{number}", **given, **other)
+        assert "reconstructed" not in plain
+        assert plain["recalibrated_on"] == (0 if other == {"recalibrate": 0} else 26)
+
+
+def test_where_layers_can_not_be_fitted_by_default_statistics_are_measured(
+    trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"data_dir": folder, "percent": 0.4}
+    plain = run(trained / BEST, tmp_path / "plain", **given, reconstruct=0)
+    monkeypatch.setattr(live_memory, "available_memory", lambda: 1000)
+    result = run(trained / BEST, tmp_path / "run", **given)
+    assert "layers are not fitted, BatchNorm statistics are measured instead: what both networks make of 26 images" in (
+        capsys.readouterr().out
+    )
+    assert (result["recalibrated_on"], result["top1"]) == (26, plain["top1"])
+    assert result["absorbed"] == plain["absorbed"]
+    with pytest.raises(DataError, match="what both networks make of 26 images at one layer takes up to"):
+        run(trained / BEST, tmp_path / "asked", **given, reconstruct=512)
 
 
 def test_images_to_fit_layers_on_have_to_be_there_and_enough(trained: Path, folder: Path, tmp_path: Path) -> None:

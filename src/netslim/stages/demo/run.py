@@ -59,7 +59,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
             save=save / "sparse",
         )
     )
-    pruned = prune(PruneConfig(model=Path(sparse["file"]), percent=PERCENT, save=save / "pruned"))
+    pruned = prune(PruneConfig(model=Path(sparse["file"]), percent=PERCENT, reconstruct=0, save=save / "pruned"))
     final = train(TrainConfig(**SHARED, seed=seed, refine=Path(pruned["file"]), save=save / "final"))
     untrained = evaluate(EvaluateConfig(model=start, dataset="digits"))
     moved = {**moved, "top1": untrained["top1"], "macs": untrained["macs"]}

@@ -59,13 +59,14 @@ class PruneConfig(TaskConfig):
     )
     recalibrate: int | None = Setting(
         None,
-        "batches of 128 training images for BatchNorm statistics; default: 20 if there are any; 0: none",
+        "batches of 128 training images for BatchNorm statistics, instead of --reconstruct; 0: none",
         group="Repair",
         ge=0,
     )
-    reconstruct: int = Setting(
-        0,
-        "training images that the layers that are left are fitted on, in place of statistics alone (512 do); 0: none",
+    reconstruct: int | None = Setting(
+        None,
+        "training images that the layers that are left are fitted on; default: 512 if there are any, without "
+        "--recalibrate; 0: none, but statistics of 20 batches",
         group="Repair",
         ge=0,
     )

@@ -112,7 +112,7 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
     for number in range(1, config.steps):
         folder = config.save / f"round{number}"
         say(f"round {number} of {config.steps}: {folder}")
-        found = prune(_pruning(config, model, folder / "pruned", course.budget(number, plans)))
+        found = prune(_before_training(_pruning(config, model, folder / "pruned", course.budget(number, plans))))
         plans.append(read_plan(folder / "pruned" / "plan.json"))
         model = _train(_training(config, name, checkpoint, Path(found["file"]), folder / "trained"))
     say(f"round {config.steps} of {config.steps}: {config.save}")
@@ -149,6 +149,11 @@ def _pruning(config: PruneConfig, model: Path, save: Path, budget: Mapping[str, 
     """One round's pruning: as all of them together, but for its budget and files."""
     given = config.model_dump(exclude={*BUDGETS, *BETWEEN, "steps"})
     return PruneConfig.build({**given, "model": model, "save": save, **budget})
+
+
+def _before_training(config: PruneConfig) -> PruneConfig:
+    """What a training follows is not fitted, unless that was asked for: the training would do the same."""
+    return config if config.reconstruct is not None else PruneConfig.build({**config.model_dump(), "reconstruct": 0})
 
 
 def _train(config: TrainConfig) -> Path:

@@ -5,27 +5,26 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from netslim.core.errors import CheckpointError, NetslimError, UsageError, setting
+from netslim.core.errors import CheckpointError, NetslimError, setting
 from netslim.core.files import atomic_write, write_json
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import PrunableModel, PrunePlan, plan_of
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.data import AnyDataset, evaluation_batches
 from netslim.network import describe
-from netslim.own_loop.repair import Repair, repair_
+from netslim.own_loop.repair import Repair
 from netslim.pruning import apply, masked, verify
 from netslim.report.console import say
 from netslim.report.tables import percent, print_table
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.momentum import carried_optimizer
 from netslim.stages.prune.planning import check_budget, decide, say_budget
+from netslim.stages.prune.repairing import check_repair, repaired
 from netslim.stages.prune.rounds import as_asked, check_rounds, last_round
 from netslim.stages.prune.warning_signs import warn_of
-from netslim.stages.shared.calibration_data import some_training_images, training_images
-from netslim.stages.shared.config import SEED
 from netslim.stages.shared.datasets import check_fits, dataset_name, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_input
@@ -35,7 +34,6 @@ from netslim.stages.shared.tasks import check_task, task_facts, task_of, try_out
 from netslim.training.tasks.task import Task
 
 PRUNED, PLAN, TEXT = "pruned.pth.tar", "plan.json", "prune.txt"
-BATCHES = 20  # of training images, for BatchNorm statistics
 
 
 def run(config: PruneConfig) -> dict[str, Any]:
@@ -70,7 +68,7 @@ def _prune(
     _check_depth(model, config)
     dataset = _dataset(config, checkpoint)
     task = _task(config, checkpoint, model, dataset) if dataset else None
-    images = _repair_images(config, dataset)
+    check_repair(config, dataset)
     shape = {"image_size": dataset.image_size, "in_channels": dataset.in_channels} if dataset else None
     facts = checkpoint.dataset or shape
     example = example_input(model, facts).to(device)
@@ -82,8 +80,7 @@ def _prune(
         raise NetslimError(
             f"the rebuilt network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
         )
-    repair = repair_(small, model, images, example=example, absorb=config.absorb, reconstruct=config.reconstruct > 0)
-    repair = dataclasses.replace(repair, dataset=dataset.name if dataset else "")
+    small, repair = repaired(config, dataset, model, small, example)
     accuracy = _accuracies(config, dataset, task, model, small, decided)
     _print(decided, accuracy, task, agreement.max_difference, repair)
     warn_of(decided, agreement, accuracy, dataset.num_classes if dataset else None)
@@ -143,19 +140,6 @@ def _task(config: PruneConfig, checkpoint: Checkpoint, model: nn.Module, dataset
     task = task_of(config, dataset, checkpoint, config.model, device=device)
     try_out(task, model, dataset, device)
     return task
-
-
-def _repair_images(config: PruneConfig, dataset: AnyDataset | None) -> list[Tensor]:
-    """The batches of training images that a repair is to look at. Raises UsageError if they are not there."""
-    for name in ("recalibrate", "reconstruct"):
-        if dataset is None and getattr(config, name):
-            raise UsageError(f"`{name}={getattr(config, name)}` needs training images; type `dataset=NAME`")
-    if config.reconstruct and config.recalibrate:
-        raise UsageError(f"`recalibrate={config.recalibrate}` and `reconstruct={config.reconstruct}`: one of the two")
-    if dataset and config.reconstruct:
-        return some_training_images(dataset, config.reconstruct, SEED)
-    count = BATCHES if config.recalibrate is None else config.recalibrate
-    return training_images(dataset, count, SEED) if dataset and count else []
 
 
 def _accuracies(
