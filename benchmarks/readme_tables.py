@@ -18,10 +18,8 @@ from real_rows import Curve, chosen_rate, curves, epochs_until, lead
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
-    *(
-        f"docs/{name}.md"
-        for name in ("transfer", "any_network", "pruning", "ablations", "training", "speed", "reliability")
-    ),
+    *(f"docs/{name}.md" for name in ("transfer", "any_network", "your_own", "pruning", "ablations")),
+    *(f"docs/{name}.md" for name in ("training", "speed", "reliability")),
 )
 REAL_KEYS, REAL_EPOCHS = ("network", "share", "teacher"), (0, 1, 5, 15)
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -283,6 +281,49 @@ def any_network_families() -> str:
     return markdown(("library", "family", "networks", "rows that pass"), lines)
 
 
+def tasks() -> str:
+    """Per task and share: how many pass, and what is left."""
+    rows = read("tasks")
+    lines = []
+    for task, library, share in sorted({(row["task"], row["library"], row["percent"]) for row in rows}, key=in_order):
+        of = [row for row in rows if (row["task"], row["library"], row["percent"]) == (task, library, share)]
+        ran = [row for row in of if row["ok"] == "yes"]
+        apart = [float(row["verify_difference_float64"] or row["verify_difference"]) for row in ran]
+        exports = [row for row in ran if row["export"]]
+        lines.append(
+            (f"{task}, {library}", f"{100 * float(share):.0f} %", str(len(of)), str(len(ran)),
+             str(sum(row["ok"] == "refused" for row in of)), median_share(ran, "params"), median_share(ran, "macs"),
+             f"{max(apart):.0e}",
+             f"{sum(row['export'] == 'yes' for row in exports)} of {len(exports)}" if exports else "")
+        )  # fmt: skip
+    head = ("task", "channels gone", "networks", "pass", "refused", "parameters left (median)", "MACs left (median)",
+            "masked to rebuilt", "ONNX file")  # fmt: skip
+    reasons = [f"{r['model']} ({r['ok']}: {r['reason'].partition(';')[0]})" for r in rows if r["ok"] != "yes"]
+    failed = "; ".join(dict.fromkeys(reasons))
+    return f"{markdown(head, lines)}\n\nNot passed: {failed or 'none'}. {origin(rows[0])}"
+
+
+def in_order(key: tuple[str, str, str]) -> tuple[int, str, float]:
+    """Tasks as they are listed, shares from small to large."""
+    return ("segmentation", "detection", "video", "features").index(key[0]), key[1], float(key[2])
+
+
+def tasks_accuracy() -> str:
+    """A detector and a U-Net at half of their MACs: the metric before, between and after."""
+    rows = read("tasks_accuracy")
+    columns = ("dense", "cut", "repaired", "fitted", "tuned", "longer")
+    lines = [
+        (row["model"], row["metric"], row["seed"], f"{100 * float(row['macs_left']):.0f} %",
+         f"{100 * float(row['params_left']):.0f} %", *(f"{100 * float(row[column]):.1f}" for column in columns))
+        for row in rows
+    ]  # fmt: skip
+    head = ("network", "metric (%)", "seed", "MACs left", "parameters left", "unpruned", "as cut",
+            "constants, statistics", "layers fitted", "fine-tuned", "unpruned, trained as long")  # fmt: skip
+    steps = {row["model"]: f"{row['steps']} + {row['tuned_steps']}" for row in rows}
+    about = "Steps of training and of fine-tuning: " + ", ".join(f"{model} {count}" for model, count in steps.items())
+    return f"{markdown(head, lines)}\n\n{about}. {origin(rows[0])}"
+
+
 def median_share(rows: list[dict[str, str]], what: str) -> str:
     """The median of what is left, in percent."""
     return f"{100 * statistics.median(int(row[f'pruned_{what}']) / int(row[what]) for row in rows):.0f} %"
@@ -504,6 +545,8 @@ TABLES = {
     "small-network-one-thread": small_network_one_thread,
     "small-network-original": small_network_original,
     "any-network": any_network,
+    "tasks": tasks,
+    "tasks-accuracy": tasks_accuracy,
     "any-network-families": any_network_families,
     "torch-pruning": torch_pruning,
     "faults": faults,

@@ -12,7 +12,7 @@ again what did not pass. `--again` measures all anew.
 touch), over what they give and what their decisions are taken on. `reloaded`: the file alone and an unpruned network
 give the same outputs to the bit. `trained`: all gradients of one training step are finite. `export` (at 50 %):
 `netslim.export` to ONNX, run and compared, or why there is no file. `criterion` is `l1_norm` for networks in which
-BatchNorm scores too little.
+BatchNorm scores too little or nothing.
 """
 
 import argparse
@@ -136,7 +136,7 @@ def videos() -> Iterator[Entry]:
     module = torchvision_models.video
     for name in torchvision_models.list_models(module=module):
         transformer = "mvit" in name or "swin" in name
-        example = images(224, 16) if "mvit" in name else images(64, 16 if name == "s3d" else 8)
+        example = images(224, 16) if "mvit" in name or name == "s3d" else images(64, 8)
         criterion = "l1_norm" if transformer else "bn_scale"
         yield Entry("video", "torchvision", name, lambda name=name: bare(module, name), example, criterion=criterion)
 
@@ -190,7 +190,8 @@ def smp_networks() -> Iterator[Entry]:
     for kind, encoders in SMP.items():
         for encoder in encoders:
             build = lambda kind=kind, encoder=encoder: getattr(smp, kind)(encoder, encoder_weights=None, classes=3)  # noqa: E731
-            yield Entry("segmentation", "smp", f"{kind}-{encoder}", build, images(64))
+            side = 128 if kind == "PAN" else 64  # which pools the deepest features three times
+            yield Entry("segmentation", "smp", f"{kind}-{encoder}", build, images(side))
 
 
 def backbones() -> Iterator[Entry]:
@@ -277,14 +278,13 @@ def prepared(entry: Entry) -> nn.Module:
 
 def numbers(entry: Entry, network: nn.Module, percent: float) -> Row:
     """The numbers of one network at one share."""
-    example = entry.example()
     start = time.process_time()
-    plan = netslim.plan(network, (*example, *entry.targets()), percent=percent, criterion=entry.criterion)
+    criterion, plan = planned_by(entry, network, percent)
     planned = time.process_time()
     small = netslim.apply(network, plan)
     applied = time.process_time()
     return {
-        "criterion": entry.criterion,
+        "criterion": criterion,
         "params": plan.before.params,
         "macs": plan.before.macs,
         "pruned_params": plan.after.params,
@@ -300,6 +300,17 @@ def numbers(entry: Entry, network: nn.Module, percent: float) -> Row:
         "plan_seconds": planned - start,
         "apply_seconds": applied - planned,
     }
+
+
+def planned_by(entry: Entry, network: nn.Module, percent: float) -> tuple[str, netslim.PrunePlan]:
+    """The plan, and its criterion: where BatchNorm scores nothing, the message says to take another."""
+    example = (*entry.example(), *entry.targets())
+    try:
+        return entry.criterion, netslim.plan(network, example, percent=percent, criterion=entry.criterion)
+    except NetslimError as refusal:
+        if "criteria that work without" not in str(refusal):
+            raise
+    return "l1_norm", netslim.plan(network, example, percent=percent, criterion="l1_norm")
 
 
 def said(answer: bool) -> str:

@@ -52,10 +52,11 @@ def train(model: nn.Module, steps: int, rate: float, strength: float = 0.0) -> N
 
 
 @torch.no_grad()
-def mean_iou(model: nn.Module) -> float:
-    """Intersection over union on 32 images that no training saw, the mean over the classes."""
-    images, classes = drawn(32, seed=1_000_000)
-    found = model.eval()(images)["out"].argmax(1)
+def mean_iou(model: nn.Module, count: int = 32) -> float:
+    """Intersection over union on images that no training saw, the mean over the classes."""
+    images, classes = drawn(count, seed=1_000_000)
+    found = model.eval()(images)
+    found = (found["out"] if isinstance(found, dict) else found).argmax(1)
     shares = [
         ((found == c) & (classes == c)).sum() / ((found == c) | (classes == c)).sum() for c in range(len(CLASSES))
     ]

@@ -97,6 +97,7 @@ def test_as_a_module_it_is_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("prune", {"model": "a"}, {"arch": "vgg", "depth": 16}, "python vggprune.py --model a --depth 16"),
         ("prune", {"model": "a"}, {"arch": "timm/resnet18"}, "python resprune.py --model a"),
+        ("prune", {"model": "a", "arch": "a.py:net"}, {}, "python resprune.py --model a --arch a.py:net"),
         ("prune", {"model": "a"}, {"arch": "densenet", "depth": 40}, "python denseprune.py --model a --depth 40"),
         ("train", {"resume": "a", "image_size": 32}, {"arch": "resnet"}, None),
     ],

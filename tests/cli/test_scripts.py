@@ -153,6 +153,13 @@ def test_a_librarys_network_has_no_depth(arch: str, depth: str) -> None:
     assert parsed(translate("main.py", shlex.split(f"--arch {arch} --stem cifar {depth}")))[2] == changed
 
 
+@pytest.mark.parametrize("script", ["main.py", *PRUNE])
+def test_code_of_ones_own_has_no_depth(script: str) -> None:
+    changed = {**DEFAULTS[script], "--arch": "mine.py:net"}
+    del changed["--depth"]
+    assert parsed(translate(script, shlex.split("--arch mine.py:net")))[2] == changed
+
+
 @pytest.mark.parametrize("arch", ["torchvision/resnet50", "timm/resnet26d", "same"])
 def test_a_librarys_network_keeps_its_classes_where_no_data_set_is_named(arch: str) -> None:
     kept = {name: DEFAULTS["transfer_weights.py"][name] for name in ("--source", "--model-name", "--output")}

@@ -60,6 +60,23 @@ def test_the_mean_of_the_next_batchnorm_takes_the_constant_off() -> None:
     assert found.after < 1e-4
 
 
+class Positive(Chain):
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.last(self.second(torch.relu(self.bn(self.first(x))))) - 130
+        return y[y > 0]
+
+
+def test_a_network_that_decides_by_values_is_held_against_the_same_decisions() -> None:
+    """Without its constant of 135 nothing would be positive."""
+    model, decided = chain(Positive)
+    small = apply(model, decided)
+    found = absorb_(small, model, torch.zeros(1, 1, 6, 6))
+    assert isinstance(small.last, nn.BatchNorm2d)
+    torch.testing.assert_close(small.last.running_mean, torch.tensor([0.25 - 3 * 45]))
+    assert found.before == pytest.approx(135 / (1 + 1e-5) ** 0.5, rel=1e-5)
+    assert found.after < 1e-4
+
+
 class ByName(Chain):
     def forward(self, x: Tensor) -> Tensor:
         return self.last(input=self.second(torch.relu(self.bn(input=self.first(x))))).mean((2, 3))

@@ -34,6 +34,17 @@ def test_networks_that_cannot_be_pruned() -> None:
     assert verify(model, small, torch.randn(2, 3, 8, 8)).holds
 
 
+def test_where_batchnorm_scores_none_of_the_channels_that_can_go_the_other_criteria_are_named() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+    assert refusal_at(model) == (
+        "Sequential has no BatchNorm on channels that can go, whose scales criterion 'bn_scale' reads; criteria that "
+        "work without: geometric_median, l1_norm, l2_norm, random"
+    )
+    assert plan(model, torch.zeros(SHAPE), percent=0.5, criterion="l1_norm").kept == 1
+    outputs = "Sequential has no channels that can go: 0 is an output of the network"
+    assert refusal_at(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))) == outputs
+
+
 MODEL = resnet(20, num_classes=5)
 
 

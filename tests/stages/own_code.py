@@ -18,6 +18,14 @@ def data(classes=3, images=24, seed=0):
     return part(), part(), part()
 
 
+def signals():
+    return tuple(TensorDataset(part.tensors[0].flatten(2), part.tensors[1]) for part in data())
+
+
+def volumes():
+    return tuple(TensorDataset(part.tensors[0].unsqueeze(2).repeat(1, 1, 5, 1, 1), part.tensors[1]) for part in data())
+
+
 def many():
     return data(classes=9)
 
@@ -50,6 +58,19 @@ def net(width=6, num_classes=3):
     layers = [nn.Conv2d(1, width, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     layers += [nn.Conv2d(width, width, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width, num_classes))
+
+
+def net_of(conv, norm, pool):
+    layers = [conv(1, 6, 3), norm(6), nn.ReLU(), conv(6, 6, 3), norm(6), nn.ReLU(), pool(1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(6, 3))
+
+
+def net_1d():
+    return net_of(nn.Conv1d, nn.BatchNorm1d, nn.AdaptiveAvgPool1d)
+
+
+def net_3d():
+    return net_of(nn.Conv3d, nn.BatchNorm3d, nn.AdaptiveAvgPool3d)
 
 
 def loss(outputs, labels):

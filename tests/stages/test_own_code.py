@@ -56,6 +56,21 @@ def test_the_whole_way_of_an_own_classifier(run_own: Run) -> None:
         assert "top-1 on 24 val images" in done.out
 
 
+@pytest.mark.parametrize(("net", "data", "size"), [("net_1d", "signals", [64]), ("net_3d", "volumes", [5, 8, 8])])
+def test_signals_and_volumes_go_the_same_way(run_own: Run, net: str, data: str, size: list[int]) -> None:
+    own = ("--arch", f"mine.py:{net}", "--dataset", f"mine.py:{data}", "--device", "cpu")
+    done = run_own("train", *own, *PLAIN, "-sr", "--s", 0.01, "--save", "sparse")
+    assert done.code == 0, done.err
+    assert torch.load("sparse/checkpoint.pth.tar")["netslim"]["dataset"]["image_size"] == size
+    done = run_own("prune", "sparse/checkpoint.pth.tar", *own, "--percent", 0.4, "--save", "pruned")
+    assert done.code == 0, done.err
+    done = run_own("train", "--refine", "pruned/pruned.pth.tar", *own, *PLAIN, "--save", "small")
+    assert done.code == 0, done.err
+    for verb in (("evaluate", *own), ("info", *own[:2]), ("export", *own[:2])):
+        done = run_own(verb[0], "small/model_best.pth.tar", *verb[1:])
+        assert done.code == 0, done.err
+
+
 def test_an_own_loss_metric_and_optimizer_where_lower_is_better(run_own: Run) -> None:
     own = ("--loss", "mine.py:loss", "--metric", "mine.py:error_rate", "--optimizer", "torch.optim:RAdam")
     done = run_own(*TRAIN, *own, "--epochs", 3, "--lr", 0.01, "--save", "a")

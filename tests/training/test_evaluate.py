@@ -1,10 +1,11 @@
 import math
+import re
 
 import pytest
 import torch
 from torch import nn
 
-from netslim.core.errors import DataError, UserCodeError
+from netslim.core.errors import DataError
 from netslim.training.evaluate import Evaluation, evaluate
 
 
@@ -48,11 +49,29 @@ def test_between_is_called_after_every_batch() -> None:
     assert len(calls) == 2
 
 
-def test_a_label_that_is_no_class_is_one_line() -> None:
-    with pytest.raises(
-        UserCodeError, match=r"^cross_entropy can't take outputs \(2, 3\) float32 and labels \(2,\) int64"
-    ):
-        evaluate(nn.Identity(), [(torch.zeros(2, 3), torch.tensor([0, 7]))])
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        (
+            torch.tensor([0, 7]),
+            "the labels are class numbers from 0 to 7, and the network has 3 outputs: 0 to 2 are possible",
+        ),
+        (torch.tensor([0, -100]), "the labels are class numbers from -100 to 0, and the network has 3 outputs: "),
+        (
+            torch.zeros(2),
+            "cross_entropy wants one class number for each of the 2 images, (N,) int64; these are labels (2,) float32",
+        ),
+        (torch.tensor([0, 1, 2]), "cross_entropy wants one class number for each of the 2 images, (N,) int64; these "),
+        (
+            torch.zeros(2, 3),
+            "cross_entropy wants logits (N, classes) and class numbers (N,); these are outputs (2, 3) float32 and "
+            "labels (2, 3) float32: type `loss` and `metric` for them",
+        ),
+    ],
+)
+def test_labels_that_are_no_classes_are_one_line(labels: torch.Tensor, text: str) -> None:
+    with pytest.raises(DataError, match=f"^{re.escape(text)}"):
+        evaluate(nn.Identity(), [(torch.zeros(2, 3), labels)])
 
 
 def test_no_images() -> None:

@@ -56,7 +56,8 @@ def script_command(
     arch = network.get("arch", "resnet")
     script = "main.py" if verb == "train" else _PRUNERS.get(arch, "resprune.py")
     flags = {action.dest: action.option_strings for action in _SCRIPTS[script][0]()._actions}
-    values = {**settings, **{name: value for name, value in network.items() if name in flags}}
+    asked = flags.keys() - ({"arch"} if verb == "prune" else set())  # a file says it, unless it is the user's own code
+    values = {**settings, **{name: value for name, value in network.items() if name in asked}}
     if values.get("device") == "cpu":
         values = {**values, "no_cuda": True}
         del values["device"]
@@ -102,7 +103,7 @@ def _main_parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, metavar="S", help="random seed (default: 1)")
     add("--log-interval", type=int, default=100, metavar="N", help="batches between log lines (default: 100)")
     add("--save", default="./logs", metavar="PATH", help="folder of this run (default: ./logs)")
-    add("--arch", default="vgg", help=f"{architectures()} (default: vgg)")
+    add("--arch", default="vgg", help=f"{architectures()}, or code of your own as FILE.py:NAME (default: vgg)")
     add("--depth", type=int, default=19, help="depth of the network, where its name does not say it (default: 19)")
     add("--stem", default="", help=f"imagenet or cifar, with --arch {either(library_networks())} (default: imagenet)")
     add("--precision", default="auto", help="fp32, bf16, fp16 or auto (default: auto)")
@@ -111,7 +112,7 @@ def _main_parser() -> argparse.ArgumentParser:
 
 def _main(args: argparse.Namespace) -> list[str]:
     new = ["train", "--select-on", "test", *_data(args)]
-    new += [] if _is_library(args.arch) else _flag(args, "depth")
+    new += _flag(args, "depth") if _has_depth(args.arch) else []
     for name in ("dataset", "arch", "stem", "s", "epochs", "start_epoch", "batch_size", "test_batch_size", "lr"):
         new += _flag(args, name)
     for name in ("momentum", "weight_decay", "seed", "log_interval", "precision", "resume", "refine"):
@@ -127,6 +128,7 @@ def _prune_parser(script: str, family: str, depth: int) -> argparse.ArgumentPars
     add("--test-batch-size", type=int, default=256, metavar="N", help="images per test batch (default: 256)")
     add("--no-cuda", action="store_true", help="work on the CPU")
     add("--depth", type=int, default=depth, help=f"depth of the {family} (default: {depth})")
+    add("--arch", default="", metavar="FILE.py:NAME", help="your own code's network, if the file holds one")
     add("--percent", type=float, default=0.5, help="share of the channels to remove (default: 0.5)")
     add("--absorb", action="store_true", help="keep the constants that the removed channels gave to later layers")
     add("--recalibrate", type=int, default=0, metavar="N", help="batches for BatchNorm statistics (default: 0)")
@@ -137,7 +139,8 @@ def _prune_parser(script: str, family: str, depth: int) -> argparse.ArgumentPars
 
 def _prune(args: argparse.Namespace) -> list[str]:
     new = ["prune", *([args.model] if args.model else []), *_data(args)]
-    for name in ("dataset", "depth", "percent", "test_batch_size", "recalibrate"):
+    new += _flag(args, "depth") if _has_depth(args.arch) else []
+    for name in ("dataset", "arch", "percent", "test_batch_size", "recalibrate"):
         new += _flag(args, name)
     return [*new, "--absorb" if args.absorb else "--no-absorb", "--no-carry-momentum", "--save", args.save or "."]
 
@@ -165,7 +168,7 @@ def _transfer_parser() -> argparse.ArgumentParser:
 
 def _transfer(args: argparse.Namespace) -> list[str]:
     new = ["transfer"]
-    if not _is_library(args.arch):
+    if _has_depth(args.arch):
         new += [*_flag(args, "depth"), *([] if args.dataset else ["--dataset", "cifar10"])]
     for name in ("source", "model_name", "dataset", "output", "weights", "arch", "stem", "strategy", "num_classes"):
         new += _flag(args, name)
@@ -197,9 +200,9 @@ def _common(args: argparse.Namespace) -> list[str]:
     return [*_flag(args, "json"), *(["--debug"] if args.debug else [])]
 
 
-def _is_library(arch: str) -> bool:
-    """Whether it is a network of torchvision or timm, which has its depth in its name."""
-    return arch == "same" or "/" in arch
+def _has_depth(arch: str) -> bool:
+    """Whether it is a network of netslim's own: a library's says its depth by name, the user's code as it likes."""
+    return arch != "same" and "/" not in arch and ":" not in arch
 
 
 def _flag(args: argparse.Namespace, name: str) -> list[str]:

@@ -7,6 +7,7 @@ memory or time without measure. Unknown keys are kept: a newer netslim may have 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -60,14 +61,14 @@ class DatasetFacts(FileModel):
     mean: list[Finite] | None = None
     std: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
     in_channels: Annotated[int, Field(ge=1, le=2**16)] | None = None
-    image_size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
+    image_size: Annotated[list[Side], Field(min_length=1, max_length=3)] | None = None  # of signals and volumes, too
     resized: bool = False
 
     @pydantic.model_validator(mode="after")
     def _bounded(self) -> DatasetFacts:
-        height, width = self.image_size or (1, 1)
-        if height * width * (self.in_channels or 1) > LARGEST_INPUT:
-            raise ValueError(f"an image of {height} x {width} is larger than {LARGEST_INPUT:,} numbers")
+        sides = self.image_size or []
+        if math.prod(sides) * (self.in_channels or 1) > LARGEST_INPUT:
+            raise ValueError(f"an image of {' x '.join(map(str, sides))} is larger than {LARGEST_INPUT:,} numbers")
         return self
 
 

@@ -22,15 +22,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import NetslimWarning, UsageError
-from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
+from netslim.core.networks.decisions import Decisions
+from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.replay import replaying
 from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.protocols import plan_of
 from netslim.dependency.slicing import is_part
 from netslim.dependency.trace import Place
 from netslim.pruning.resolve_plan import resolve
-from netslim.pruning.verify import compare, masked, outputs_of
+from netslim.pruning.verify import compare, masked, outputs_of, recorded_outputs
 
 _ROUNDING = 32  # in units of the type's precision at a layer's largest value: what is as good as no difference
 _CONSTANT = 1000  # likewise: what a constant may differ by from image to image
@@ -118,23 +120,35 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     plan = plan_of(small)
     if plan is None:
         raise UsageError("this network was not pruned, so that there is nothing to absorb; give what apply() returned")
-    keeps = resolve(model, plan).keeps
-    _check_weights(small, model, keeps)
-    sites = _sites(small, keeps)
+    resolved = resolve(model, plan)
+    _check_weights(small, model, resolved.keeps)
+    sites = _sites(small, resolved.keeps)
     reference = masked(model, plan, shift=True)
     inputs = _random(Inputs.of(example))
     with running(small, inputs.map(TensorSpec.of)), evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
-        before = outputs_of(small, inputs)
+        decisions = None
         with _watching(reference, sites, _Site.record):
-            expected = tensors_of(inputs.call(reference))
+            if resolved.decides:
+                decisions, expected = recorded_outputs(reference, inputs)
+            else:
+                expected = outputs_of(reference, inputs, watched=True)
+        before = _deciding_alike(small, inputs, decisions)
         with _watching(small, sites, _Site.compare):
-            found = tensors_of(inputs.call(small))
+            found = _deciding_alike(small, inputs, decisions)
         layers, left = _take_in_(sites)
         left += _past_all(expected, found)
-        after = outputs_of(small, inputs)
+        after = _deciding_alike(small, inputs, decisions)
     return Absorption(
         layers=tuple(layers), left=tuple(left), before=_apart(before, expected), after=_apart(after, expected)
     )
+
+
+def _deciding_alike(network: nn.Module, inputs: Inputs, decisions: Decisions | None) -> dict[str, Tensor]:
+    """What a network gives, where it decides by values as was decided before, so that shapes are the same."""
+    if decisions is None:
+        return outputs_of(network, inputs, watched=True)
+    with torch.inference_mode(False), replaying(inputs.tensors, decisions):
+        return outputs_of(network, inputs, watched=True)
 
 
 def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor]) -> None:

@@ -106,9 +106,10 @@ def _scored(
             left.append(LeftAlone(name=group.name, channels=channels, reason=reason))
     if groups:
         return groups, left
-    if not found.derivation.trace.scales and needs_scales:
+    if needs_scales and (not found.derivation.trace.scales or any(own.width > 1 for own in found.groups)):
+        where = " on channels that can go" if found.derivation.trace.scales else ""
         raise UsageError(
-            f"{title(model)} has no BatchNorm, whose scales criterion '{criterion}' reads; "
+            f"{title(model)} has no BatchNorm{where}, whose scales criterion '{criterion}' reads; "
             f"criteria that work without: {one_of(without_scales())}"
         )
     reasons = first_of([f"{part.name} {part.reason}" for part in left], SHOWN, "; ")

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from netslim.core.errors import DataError
 from netslim.core.networks.modes import evaluation_mode
-from netslim.core.networks.trees import described
-from netslim.core.plugins.references import user_code
 from netslim.core.processes.distributed import ALONE, World
+from netslim.training.class_numbers import unfit
 from netslim.training.cuda_graphs import Graphs, Pair, Work
 
 
@@ -54,7 +53,7 @@ def evaluate(
         graphs: records the network, and replays it also in later calls: as long as its tensors are the same ones.
 
     Raises:
-        DataError: there are no images.
+        DataError: there are no images, or the outputs are no logits (N, classes) that the labels are class numbers of.
 
     >>> import torch, netslim
     >>> batches = [(torch.eye(2), torch.tensor([0, 0]))]
@@ -64,9 +63,10 @@ def evaluate(
     """
 
     def act(inputs: Tensor, labels: Tensor) -> Pair:
-        logits = model(inputs).float()
-        with user_code(f"cross_entropy can't take outputs {described(logits)} and labels {described(labels)}"):
-            return F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()
+        logits = model(inputs)
+        if wrong := unfit(logits, labels, values=not labels.is_cuda):  # a recorded graph can't wait
+            raise DataError(wrong)
+        return F.cross_entropy(logits.float(), labels, reduction="sum"), (logits.argmax(1) == labels).sum()
 
     work = Work(form=("evaluate", id(model)), act=act)
     loss = correct = torch.zeros(())

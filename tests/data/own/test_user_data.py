@@ -76,8 +76,8 @@ def test_labels_that_are_no_class_numbers(label: torch.Tensor) -> None:
         (([torch.zeros(1, 8, 8)], None, [1]), "data.py:load: train[0] is a Tensor, not (image, label)"),
         (([("x", 1)], None, [1]), "data.py:load: the image of train[0] is a str, not a float tensor (C, H, W)"),
         (
-            ([(torch.zeros(8, 8), 1)], None, [1]),
-            "data.py:load: the image of train[0] is torch.float32 (8, 8), not a float tensor (C, H, W)",
+            ([(torch.zeros(8), 1)], None, [1]),
+            "data.py:load: the image of train[0] is torch.float32 (8,), not a float tensor (C, H, W), nor (C, L) or ",
         ),
         ((images(3), None, [(1, 2, 3)]), "data.py:load: test[0] is tuple of 3, not (image, label)"),
         (

@@ -14,6 +14,7 @@ from netslim.core.errors import ArgumentError, DataError, one_of
 from netslim.core.plugins.references import UserObject, kind, user_code
 
 PARTS = ("train", "val", "test")
+_DIMS = (2, 3, 4)  # of a signal, an image, a volume; with channels
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,8 @@ class UserData:
     """What a function of the user's own returns for `--dataset`; a dictionary or tuple of the same will do.
 
     A data set has `len(...)` and gives (image, label) by index: the image is a float tensor (C, H, W) that is
-    normalised already, and a label whatever the loss takes. All images of a batch have one size.
+    normalised already (or a signal (C, L), or a volume or video (C, D, H, W)), and a label whatever the loss takes. All
+    images of a batch have one size.
 
     >>> import torch, netslim
     >>> def noise(seed=1):
@@ -80,7 +82,7 @@ class UserDataset:
     Attributes:
         name: the reference to the function.
         train, val, test: its parts; `val` is None where some of `train` are to be held out.
-        image_shape: of the first image (C, H, W).
+        image_shape: of the first image: (C, H, W), or with one side or three.
         label: of the first sample.
         num_classes, class_names, class_weights, collate: see `UserData`.
         workers: processes that load samples.
@@ -91,7 +93,7 @@ class UserDataset:
     train: LoadedSplit
     val: LoadedSplit | None
     test: LoadedSplit
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     label: Any
     num_classes: int | None
     class_names: tuple[str, ...]
@@ -106,8 +108,8 @@ class UserDataset:
         return self.image_shape[0]
 
     @property
-    def image_size(self) -> tuple[int, int]:
-        """Height and width of the first image."""
+    def image_size(self) -> tuple[int, ...]:
+        """Height and width of the first image; the length of a signal; depth, height and width of a volume."""
         return self.image_shape[1:]
 
     @property
@@ -154,7 +156,7 @@ def open_user_data(own: UserObject, offered: Mapping[str, Any], workers: int = 0
         train=train,
         val=parts["val"],
         test=test,
-        image_shape=(image.shape[0], image.shape[1], image.shape[2]),
+        image_shape=tuple(image.shape),
         label=label,
         num_classes=_class_count(own, data, weights) or len(names) or None,
         class_names=tuple(map(str, names)),
@@ -200,9 +202,12 @@ def _first_sample(own: UserObject, name: str, split: LoadedSplit) -> tuple[Tenso
     with user_code(f"{own.reference}, {name}[0]"):
         sample = split.dataset[0]
     image, label = pair(sample, f"{own.reference}: {name}[0]")
-    if not (isinstance(image, Tensor) and image.is_floating_point() and image.ndim == 3):
+    if not (isinstance(image, Tensor) and image.is_floating_point() and image.ndim in _DIMS):
         found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else kind(image)
-        raise DataError(f"{own.reference}: the image of {name}[0] is {found}, not a float tensor (C, H, W)")
+        raise DataError(
+            f"{own.reference}: the image of {name}[0] is {found}, not a float tensor (C, H, W), nor (C, L) or "
+            f"(C, D, H, W)"
+        )
     return image, label
 
 

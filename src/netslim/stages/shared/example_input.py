@@ -15,6 +15,6 @@ def example_input(model: nn.Module, facts: dict[str, Any] | None, batch: int = 2
     """
     arguments = arguments_of(model)
     side = 224 if arguments.get("stem") == "imagenet" else 32
-    height, width = (facts or {}).get("image_size", (side, side))
+    size = (facts or {}).get("image_size", (side, side))
     channels = arguments.get("in_channels") or (facts or {}).get("in_channels", 3)
-    return torch.randn(batch, channels, height, width, generator=torch.Generator().manual_seed(0))
+    return torch.randn(batch, channels, *size, generator=torch.Generator().manual_seed(0))

@@ -4,13 +4,14 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.errors import UserCodeError
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.trees import described, in_single
 from netslim.core.plugins.references import user_code
 from netslim.core.processes.distributed import ALONE
+from netslim.training.class_numbers import unfit
 from netslim.training.metrics.running import MeanOverImages
 from netslim.training.tasks.objective import Checked, Classification
 from netslim.training.tasks.task import Task
@@ -51,14 +52,5 @@ def _check_classes(task: Task, outputs: Any, targets: Any) -> None:
     inner = task.objective.inner if isinstance(task.objective, Checked) else task.objective
     if not isinstance(inner, Classification):
         return
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or not isinstance(targets, Tensor) or targets.ndim != 1:
-        raise UserCodeError(
-            f"cross_entropy wants logits (N, classes) and class numbers (N,); these are outputs {described(outputs)} "
-            f"and labels {described(targets)}: type `loss` and `metric` for them"
-        )
-    least, most, classes = int(targets.min()), int(targets.max()), outputs.shape[1]
-    if least < 0 or most >= classes:
-        raise UserCodeError(
-            f"the labels are class numbers from {least} to {most}, and the network has {classes} outputs: "
-            f"0 to {classes - 1} are possible"
-        )
+    if wrong := unfit(outputs, targets):
+        raise UserCodeError(wrong)
