@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError, UsageError
+from netslim.core.protocols import plan_of
 from netslim.data import AnyDataset
 from netslim.own_loop.repair import Repair, repair_
+from netslim.pruning.resolve_plan import resolve
 from netslim.report.console import say
 from netslim.report.progress import LayersProgress
 from netslim.stages.prune.config import PruneConfig
@@ -38,7 +40,7 @@ def repaired(
     Layers are fitted by default where there are images and nothing is said of statistics. If that can't be done (too
     few images, too little memory), statistics are measured, and a line says why; if it was asked for, it is an error.
     """
-    images = _images_to_fit(config)
+    images = _images_to_fit(config, model, small)
     if dataset and images:
         fitted = small if config.reconstruct else copy.deepcopy(small)
         try:
@@ -52,10 +54,13 @@ def repaired(
     return small, _repair(config, dataset, model, small, example, batches, reconstruct=False)
 
 
-def _images_to_fit(config: PruneConfig) -> int:
-    if config.reconstruct is None:
-        return IMAGES if config.recalibrate is None else 0
-    return config.reconstruct
+def _images_to_fit(config: PruneConfig, model: nn.Module, small: nn.Module) -> int:
+    """As asked for. By default none for detectors: most places of an image have nothing in them, and weigh as much."""
+    if config.reconstruct is not None:
+        return config.reconstruct
+    plan = plan_of(small)
+    decides = plan is not None and resolve(model, plan).decides
+    return IMAGES if config.recalibrate is None and not decides else 0
 
 
 def _repair(

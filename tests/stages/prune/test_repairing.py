@@ -1,0 +1,43 @@
+"""From settings to a repair; what it does is shown by `test_run.py`."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import netslim
+from netslim.stages.prune.config import PruneConfig
+from netslim.stages.prune.repairing import IMAGES, _images_to_fit
+
+
+class Net(nn.Module):
+    """Two convolutions; `picks` what it gives of a batch by its values."""
+
+    def __init__(self, picks: bool) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 2, 1)
+        self.picks = picks
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.head(self.norm(self.conv(x)).relu())
+        best = found.flatten(1).amax(1)
+        return found[best >= best.mean()] if self.picks else found
+
+
+@pytest.mark.parametrize(
+    ("picks", "given", "images"),
+    [
+        (False, {}, IMAGES),
+        (False, {"recalibrate": 3}, 0),
+        (True, {}, 0),
+        (True, {"reconstruct": 7}, 7),
+        (False, {"reconstruct": 0}, 0),
+    ],
+)
+def test_how_many_images_layers_are_fitted_on(picks: bool, given: dict[str, Any], images: int) -> None:
+    model = Net(picks).eval()
+    example = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    small = netslim.apply(model, netslim.plan(model, example, percent=0.25, criterion="l2_norm"))
+    assert _images_to_fit(PruneConfig(model=Path("x"), **given), model, small) == images
