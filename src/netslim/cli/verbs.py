@@ -77,6 +77,7 @@ VERBS = {
     "evaluate": Verb("evaluate", "EvaluateConfig", "Measure the accuracy of a checkpoint.", ("model",)),
     "export": Verb("export", "ExportConfig", "Make a network for inference, in a file of some kind.", ("model",)),
     "bench": Verb("bench", "BenchConfig", "Measure speed and memory of networks side by side.", ("files",)),
+    "report": Verb("report", "ReportConfig", "Make one page of one or several runs, for people.", ("folders",)),
     "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),
     "list": Verb(
         "listing", "ListConfig", "List the names that settings take: models, datasets ...", ("kind", "pattern")

@@ -7,6 +7,7 @@ from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoin
 from netslim.core.errors import CheckpointError
 from netslim.core.processes.distributed import World
 from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.report.page.beside import write_beside
 from netslim.stages.shared.own_code import own_code
 from netslim.stages.train.config import TrainConfig
 
@@ -39,6 +40,8 @@ class TrainFiles:
         self.status, self.result = world.from_first(self._open)
 
     def __enter__(self) -> "TrainFiles":
+        if self._world.first:
+            self._directory.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -95,8 +98,13 @@ class TrainFiles:
         return self._world.from_first(lambda: float(sum(row["seconds"] for row in self._directory.metrics("seconds"))))
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Marks the run as finished, with what it found."""
-        self._world.from_first(lambda: self._directory.finish(result))
+        """Marks the run as finished, with what it found, and writes its page."""
+
+        def act() -> None:
+            self._directory.finish(result)
+            write_beside(self._config.save)
+
+        self._world.from_first(act)
 
     def _open(self) -> tuple[RunStatus, dict[str, Any]]:
         config = self._config
