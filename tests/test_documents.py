@@ -51,7 +51,7 @@ def accepts(arguments: list[str]) -> StageConfig:
         word = rest.pop(0)
         if not word.startswith("-"):
             positional = VERBS[verb].positional[0]
-            values[positional] = [*values.get(positional, []), word] if positional == "files" else word
+            values[positional] = [*values.get(positional, []), word] if positional in ("files", "folders") else word
             continue
         name = {"-sr": "sparsity_regularization"}.get(word, word.removeprefix("--").replace("-", "_"))
         value: object = True

@@ -71,10 +71,12 @@ def _home(run: Run) -> Path | None:
     """The folder of the run that wrote the file which this one went on from."""
     if run.origin is None:
         return None
-    file = Path(run.origin.path)
-    beside = run.folder.resolve().parent / file.parent.name  # the folders were moved together
-    places = [file.parent.resolve(), beside]
-    return next((place for place in places if is_run(place) and place != run.folder.resolve()), None)
+    file, own = Path(run.origin.path), run.folder.resolve()
+    try:
+        places = [file.parent.resolve(), own.parent / file.parent.name]  # or the folders were moved together
+        return next((place for place in places if is_run(place) and place != own), None)
+    except (OSError, ValueError):  # a name that no file can have
+        return None
 
 
 def _in_order(runs: Iterable[Run]) -> list[Run]:

@@ -124,7 +124,7 @@ def stages_of(plan: PlanFile) -> tuple[Stage, ...]:
     """
     stages: dict[str, dict[str, list[Layer]]] = {}
     for group in plan.groups:
-        stage, block, label = _place(group.name)
+        stage, block, label = place_of(group.name)
         layer = Layer(label=label, name=group.name, total=group.total, kept=group.kept)
         stages.setdefault(stage, {}).setdefault(block, []).append(layer)
     return tuple(
@@ -133,7 +133,8 @@ def stages_of(plan: PlanFile) -> tuple[Stage, ...]:
     )
 
 
-def _place(name: str) -> tuple[str, str, str]:
+def place_of(name: str) -> tuple[str, str, str]:
+    """Stage, block and layer that a dotted name says; each may be empty."""
     parts = name.split(".")
     numbers = [index for index, part in enumerate(parts) if re.fullmatch(r"\d+", part)]
     if numbers:

@@ -9,7 +9,7 @@ from typing import Any
 
 from netslim.core.errors import NetslimError
 from netslim.core.runlog import read_metrics
-from netslim.core.schemas import Count, FileModel, Finite, Parent, RunRecord, as_model, read_json
+from netslim.core.schemas import Count, FileModel, Finite, M, Parent, RunRecord, as_model, read_json
 from netslim.report.page.plan_file import PlanFile
 
 RECORD, METRICS, PLAN = "run.json", "metrics.jsonl", "plan.json"
@@ -132,13 +132,15 @@ def read_run(folder: Path) -> Run:
         NetslimError: `run.json` is not there or damaged. What else is damaged stands in `problems`.
     """
     path = folder / RECORD
+    problems: list[str] = []
     try:
         data = read_json(path)
-        record = as_model(Record, data)
-        numbers = as_model(Numbers, data.get("result") or {})
+        as_model(RunRecord, data)
     except (OSError, ValueError) as error:
         raise NetslimError(f"{path} can't be read ({error}): name the folder of a run") from error
-    problems: list[str] = []
+    needed = {name: data[name] for name in RunRecord.model_fields if name in data and name not in ("result", "choices")}
+    record = _model(Record, data, needed, problems)
+    numbers = _model(Numbers, data.get("result") or {}, {}, problems)
     return Run(
         folder=folder,
         record=record,
@@ -147,6 +149,15 @@ def read_run(folder: Path) -> Run:
         plan=_plan(folder / PLAN, problems),
         problems=tuple(problems),
     )
+
+
+def _model(kind: type[M], data: Any, needed: dict[str, Any], problems: list[str]) -> M:
+    """A part of `run.json`; if it is damaged there is a problem, and what is needed of it stays."""
+    try:
+        return as_model(kind, data)
+    except ValueError as error:
+        problems.append(f"{RECORD} is damaged: {error}")
+        return as_model(kind, needed)
 
 
 def _rows(path: Path, problems: list[str]) -> tuple[EpochRow, ...]:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from netslim.report.page.chain import story
 from netslim.report.page.findings import Findings
-from netslim.report.page.measures import Measure, before_cut, measure_of, on_test
+from netslim.report.page.measures import Measure, before_cut, measure_of, on_test, per_epoch
 from netslim.report.page.plan_file import PlanFile
 from netslim.report.page.run_folder import Run
 from netslim.report.page.wilson import wilson_interval
@@ -78,6 +78,12 @@ class Story:
     def accuracy_before(self) -> float | None:
         """Of the network before the first pruning on the same images."""
         return before_cut(self.cuts[0].numbers) if self.cuts else None
+
+    @property
+    def so_far(self) -> float | None:
+        """Best value on the images that choose the epoch, of a last run that is not finished."""
+        values = () if self.last.finished or not self.measure.is_share else per_epoch(self.last.rows)
+        return max(values, default=None)
 
     @property
     def test_images(self) -> int | None:

@@ -28,5 +28,8 @@ def sign_test(one: int, other: int) -> float:
     The exact McNemar test: two-sided binomial with one half.
     """
     count = one + other
-    tail = sum(math.comb(count, k) for k in range(min(one, other) + 1))
+    ways = tail = 1  # of choosing k of them, whole numbers: exact for any count
+    for k in range(min(one, other)):
+        ways = ways * (count - k) // (k + 1)
+        tail += ways
     return min(1.0, 2 * tail / (1 << count))

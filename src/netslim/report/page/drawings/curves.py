@@ -66,8 +66,9 @@ def draw_curves(
     """
     values = [value for phase in phases for value in (*phase.values, *phase.training)]
     must = [value for phase in phases for _, value in phase.marks]
-    high = min(cap, max([*values, *must], default=1.0) * 1.004)
+    high = max([*values, *must], default=1.0)
     low = min(lowest_shown(values, must), high - 1e-3)
+    high = cap if cap - high < 0.25 * (high - low) else high + 0.05 * (high - low)
     frame = _Frame(width, height, sum(phase.width for phase in phases), low, high)
     parts, start = _grid(frame, shown), 0
     for number, phase in enumerate(phases):

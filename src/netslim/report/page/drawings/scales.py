@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from netslim.report.page.drawings.svg import drawing, line, tag, text
 
-LEFT, RIGHT, ABOVE, BELOW = 46.0, 12.0, 26.0, 34.0
+LEFT, RIGHT, ABOVE, BELOW = 60.0, 12.0, 26.0, 34.0
 DECADES = ("10", "1", "0.1", "0.01", "0.001", "≤ 0.0001")  # from 10 down to 0.0001: see `scale_histogram`
 
 
@@ -46,7 +46,7 @@ def draw_scales(spreads: Sequence[Spread], *, width: float, height: float, parte
     if parted is not None:
         x = LEFT + parted * wide
         parts.append(line(x, ABOVE, x, ABOVE + tall, "event"))
-    parts.append(text(LEFT, height - 4, "epochs; each column is one epoch's |scale|, darker: more", "faint small"))
+    parts.append(text(LEFT, height - 4, "a column is an epoch; darker: more scales", "faint small"))
     return drawing(width, height, *parts, title=title)
 
 
