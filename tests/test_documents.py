@@ -70,7 +70,7 @@ def test_readme_commands_are_accepted() -> None:
     scripts = [words[1:] for words in commands if words[0] == "python"]
     verbs = [words[1:] for words in commands if words[0] == "netslim"]
     assert len(scripts) == 5
-    assert len(verbs) == 14
+    assert len(verbs) == 15
     for script, *arguments in scripts:
         accepts(translate(script, arguments))
     for arguments in verbs:

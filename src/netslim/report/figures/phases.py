@@ -36,9 +36,9 @@ def draw_phases(phases: Sequence[Mapping[str, Any]], plan: PrunePlan, target: Pa
         NetslimError: the file can't be written.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(12, 7.6), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.12, w_pad=0.1)  # type: ignore[union-attr]
+    figure = Figure(figsize=(12, 7.6), layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.1))
     panels = figure.subplot_mosaic([["layers"] * 3, ["top1", "params", "macs"]], height_ratios=[1, 0.9])
     figure.suptitle(_title(phases, plan), x=0.008, ha="left", fontsize=15, fontweight="bold", color=INK)
     _draw_layers(panels["layers"], plan)

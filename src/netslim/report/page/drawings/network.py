@@ -19,7 +19,7 @@ def block_drawing(stage: str, block: Block, widest: int) -> Markup:
         block: what is drawn.
         widest: channels of a full column.
     """
-    wide = max(16.0, DIGIT * max(len(str(layer.kept)) for layer in block.layers) + 3)
+    wide = max(16.0, DIGIT * len(str(widest)) + 3)
     width = 2 * SIDE + len(block.layers) * (wide + GAP) - GAP
     middle = TOP + HEIGHT / 2
     columns = [_column(layer, SIDE + at * (wide + GAP), wide, widest) for at, layer in enumerate(block.layers)]

@@ -1,4 +1,4 @@
-"""How the BatchNorm scales are spread, epoch by epoch: dark where many are, and where they parted in two."""
+"""How the BatchNorm scales are spread, epoch by epoch: strong where many are, and where they parted in two."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def draw_scales(spreads: Sequence[Spread], *, width: float, height: float, parte
     if parted is not None:
         x = LEFT + parted * wide
         parts.append(line(x, ABOVE, x, ABOVE + tall, "event"))
-    parts.append(text(LEFT, height - 4, "a column is an epoch; darker: more scales", "faint small"))
+    parts.append(text(LEFT, height - 4, "a column is an epoch; stronger: more scales", "faint small"))
     return drawing(width, height, *parts, title=title)
 
 
