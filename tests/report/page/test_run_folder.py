@@ -33,13 +33,13 @@ def test_a_record_of_before_has_less_and_is_read(tmp_path: Path) -> None:
 
 
 def test_parts_of_the_record_may_be_damaged(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", versions=3, result={"params": "many"}, parents={"model": {"path": "a\0b"}})
+    run = write_run(tmp_path / "run", versions=3, result={"macs": "many"}, parents={"model": {"path": "a\0b"}})
     found = read_run(run)
     assert found.problems == (
         "run.json is damaged: versions: input should be a valid dictionary",
-        "run.json is damaged: params: input should be a valid integer",
+        "run.json is damaged: macs: input should be a valid integer",
     )
-    assert (found.record.run_id, found.record.versions, found.numbers.params) == ("1a2b", {}, None)
+    assert (found.record.run_id, found.record.versions, found.numbers.macs) == ("1a2b", {}, None)
     assert [each.name for each in runs_in([run])] == ["run"]
 
 
