@@ -61,6 +61,19 @@ def test_a_benchmark_that_is_there_is_shown(pruned: Path, trained: Path, tmp_pat
     assert "Latency is not measured" in make(tmp_path / "page.html", pruned, data=None, images=False)[1]
 
 
+def test_what_is_timed_is_what_bench_is_asked_for(
+    pruned: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("netslim.stages.report.speed.bench", asked.append)
+    _, text = make(tmp_path / "page.html", pruned, data=None, images=False, bench=True)
+    assert [(config.files, config.save, config.engines) for config in asked] == [
+        ([trained / "model_best.pth.tar", pruned / "pruned.pth.tar"], tmp_path / "bench", "eager")
+    ]
+    assert "Latency is not measured" in text
+
+
+@pytest.mark.slow
 def test_the_networks_are_timed_where_that_is_asked(
     pruned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
