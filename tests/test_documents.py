@@ -55,7 +55,7 @@ def accepts(arguments: list[str]) -> StageConfig:
         word = rest.pop(0)
         if not word.startswith("-"):
             positional = VERBS[verb].positional[0]
-            values[positional] = [*values.get(positional, []), word] if positional == "files" else word
+            values[positional] = [*values.get(positional, []), word] if positional in ("files", "folders") else word
             continue
         name = {"-sr": "sparsity_regularization"}.get(word, word.removeprefix("--").replace("-", "_"))
         value: object = True
@@ -74,7 +74,7 @@ def test_readme_commands_are_accepted() -> None:
     scripts = [words[1:] for words in commands if words[0] == "python"]
     verbs = [words[1:] for words in commands if words[0] == "netslim"]
     assert len(scripts) == 5
-    assert len(verbs) == 14
+    assert len(verbs) == 15
     for script, *arguments in scripts:
         accepts(translate(script, arguments))
     for arguments in verbs:

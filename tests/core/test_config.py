@@ -80,3 +80,7 @@ def test_help_and_aliases_reach_the_command_line() -> None:
     assert field.description == "weight decay"
     assert isinstance(field.json_schema_extra, dict)
     assert (field.json_schema_extra["free"], field.json_schema_extra["aliases"]) == (False, ["--wd"])
+
+
+def test_changed_is_what_differs_from_the_defaults_as_plain_data() -> None:
+    assert build(epochs=160, lr=0.2, save="runs/a").changed() == {"model": "m.pth", "lr": 0.2, "save": "runs/a"}

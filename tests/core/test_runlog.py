@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 import pytest
 
 from netslim.core.config import Setting, StageConfig, with_options
-from netslim.core.errors import CheckpointError, NetslimError, UsageError
+from netslim.core.errors import CheckpointError, NetslimError, NetslimWarning, UsageError
 from netslim.core.plugins.declarations import Option
-from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.core.runlog import RunDirectory, RunStatus, read_metrics
 
 DiskFull = Callable[[int], AbstractContextManager[None]]
 
@@ -434,3 +435,22 @@ def test_disk_full(run: Path, disk_full_after: DiskFull) -> None:
         assert (run / "run.json").read_bytes() == before
         assert directory.metrics() == [{"epoch": 0}]
     assert {path.name for path in run.iterdir()} == {".lock", "run.json", "metrics.jsonl"}
+
+
+def test_what_was_typed_and_what_was_warned_of_are_recorded(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        with opened(tmp_path / "run", epochs=5, log_interval=7) as directory:
+            directory.begin()
+            for _ in range(2):
+                warnings.warn("mind\nthat", NetslimWarning, stacklevel=1)
+            directory.finish({})
+    found = recorded(tmp_path / "run")
+    assert (found["settings"], found["warnings"]) == ({"epochs": 5, "log_interval": 7}, ["mind that"])
+
+
+def test_metrics_can_be_read_while_they_are_written(run: Path) -> None:
+    with opened(run) as directory:
+        directory.log({"epoch": 0})
+        assert read_metrics(run / "metrics.jsonl") == [{"epoch": 0}]
+    assert read_metrics(run / "nothing.jsonl") == []

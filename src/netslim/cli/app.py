@@ -14,7 +14,7 @@ import typer.core
 import typer.main
 
 from netslim.cli.flags import spelled
-from netslim.cli.next_command import say_next
+from netslim.cli.next_command import command, say_next
 from netslim.cli.verbs import TOGETHER, VERBS
 from netslim.core.errors import NetslimError, NetslimWarning, UsageError
 from netslim.core.processes import signals
@@ -93,6 +93,7 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
     from netslim.core.files import check_writable, recover, write_json
     from netslim.core.launch import is_first, launched
     from netslim.report.console import spelling
+    from netslim.report.page.commands import commands_spelled
 
     if launched() and verb not in TOGETHER:
         raise UsageError(f"netslim {verb} is one process: type it without torchrun (netslim train can be several)")
@@ -105,7 +106,7 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
     if json_file:
         check_writable(json_file)
     run = VERBS[verb].stage()
-    with spelling(spelled), _notices(), signals.working():
+    with spelling(spelled), commands_spelled(command), _notices(), signals.working():
         result = run(config)
         if json_file:
             write_json(json_file, result)

@@ -22,11 +22,17 @@ Write = Callable[[str, Mapping[str, Any], Mapping[str, Any]], str | None]
 def netslim_command(verb: str, settings: Mapping[str, Any], network: Mapping[str, Any]) -> str:  # noqa: ARG001
     """`netslim VERB ...`; the network stands in the file that it names."""
     positional = VERBS[verb].positional
-    words = [str(value) for name, value in settings.items() if name in positional]
+    given = [value for name, value in settings.items() if name in positional]
+    words = [str(each) for value in given for each in (value if isinstance(value, list) else [value])]
     for name, value in settings.items():
-        words += [] if name in positional else words_of(name, value)
+        words += [] if name in positional or value is None else words_of(name, value)
     by_name = launcher(verb) == ["python"] and Path(sys.argv[0]).name != "__main__.py"
     return shlex.join([*(["netslim"] if by_name else [*launcher(verb), "-m", "netslim"]), verb, *words])
+
+
+def command(verb: str, settings: Mapping[str, Any]) -> str:
+    """The command of any run, also of one that a file names and this netslim has no verb for."""
+    return netslim_command(verb, settings, {}) if verb in VERBS else shlex.join(["netslim", verb])
 
 
 def launcher(verb: str) -> list[str]:

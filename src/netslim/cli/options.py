@@ -79,7 +79,8 @@ def command(
             values = merge(config_file, assignments or [], flags)
             for name in positional:
                 if name not in values and fields[name].is_required():
-                    raise UsageError(f"{name.upper()} is required: name a checkpoint file")
+                    what = "folder of a run" if name == "folders" else "checkpoint file"
+                    raise UsageError(f"{name.upper()} is required: name a {what}")
             return config_class.build(values)
 
         act(build, json_file, debug, config_file)

@@ -81,6 +81,7 @@ VERBS = {
     "export": Verb("export", "ExportConfig", "Make a network for inference, in a file of some kind.", ("model",)),
     "bench": Verb("bench", "BenchConfig", "Measure speed and memory of networks side by side.", ("files",)),
     "push": Verb("push", "PushConfig", "Send a network to the Hugging Face hub, with a card.", ("model",)),
+    "report": Verb("report", "ReportConfig", "Make one page of one or several runs, for people.", ("folders",)),
     "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),
     "list": Verb(
         "listing", "ListConfig", "List the names that settings take: models, datasets ...", ("kind", "pattern")

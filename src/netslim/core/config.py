@@ -83,7 +83,7 @@ def with_options(options: Mapping[str, Sequence[Option]], kind: str) -> Callable
     return complete
 
 
-RUN_FILES = ("run.json", "metrics.jsonl", ".lock")  # in the folder of every run
+RUN_FILES = ("run.json", "metrics.jsonl", "report.html", ".lock")  # in the folder of every run
 SHOWN = 100  # characters of a value in a message
 LARGEST_FLOAT = 1e30
 
@@ -142,6 +142,11 @@ class StageConfig(BaseModel):
         """The settings that determine the result, as plain data."""
         free = {name for name, info in type(self).model_fields.items() if _extra(info).get("free")}
         return self.model_dump(mode="json", exclude=free)
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from their defaults, as plain data: what somebody typed to get this run."""
+        fields, values = type(self).model_fields, self.model_dump(mode="json")
+        return {name: values[name] for name, info in fields.items() if getattr(self, name) != info.default}
 
     @classmethod
     def option_defaults(cls) -> dict[str, Any]:

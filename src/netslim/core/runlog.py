@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -24,6 +24,7 @@ from netslim.core.files import (
     write_json,
 )
 from netslim.core.runs.environment import commit, versions
+from netslim.core.runs.noticed import noticed
 from netslim.core.schemas import LARGEST_JSON, MetricsRow, RunRecord, as_model, parse_json, read_json
 
 
@@ -58,6 +59,8 @@ class RunDirectory:
     ) -> None:
         self.path = path
         self._writes = writes
+        self._inside = ExitStack()
+        self._warnings: list[str] = []
         with write_errors(path):
             if not (path / "run.json").exists():
                 for parent in parents.values():  # before a folder is made for a run that can't start
@@ -73,9 +76,11 @@ class RunDirectory:
             raise
 
     def __enter__(self) -> "RunDirectory":
+        self._warnings = self._inside.enter_context(noticed())
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._inside.close()
         if self.status is RunStatus.NEW:  # it ended before it began: leave no folder behind
             with suppress(OSError):
                 for name in ("run.json", ".lock"):
@@ -124,8 +129,9 @@ class RunDirectory:
         self._set_status(RunStatus.RUNNING)
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Marks the run as finished, with what it found."""
+        """Marks the run as finished, with what it found and what netslim warned of since it was entered."""
         self._record["result"] = dict(result)
+        self._record["warnings"] = list(dict.fromkeys(self._warnings))
         self._set_status(RunStatus.FINISHED)
 
     def log(self, row: Mapping[str, Any]) -> None:
@@ -145,26 +151,7 @@ class RunDirectory:
         Raises:
             NetslimError: the file is damaged.
         """
-        try:
-            text = read_text(self._metrics, LARGEST_JSON) if self._metrics.exists() else ""
-            lines = text.split("\n")[:-1]  # what follows the last line's end was cut off
-            rows = [self._row(number, line, needed) for number, line in enumerate(lines, 1)]
-        except (OSError, ValueError) as error:
-            raise NetslimError(
-                f"{self._metrics} is damaged ({error}); give another `save`, or delete the folder"
-            ) from error
-        return rows
-
-    def _row(self, number: int, line: str, needed: Sequence[str]) -> dict[str, Any]:
-        try:
-            row: dict[str, Any] = parse_json(line)
-            as_model(MetricsRow, row)
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from error
-        for name in needed:
-            if row.get(name) is None:
-                raise ValueError(f"line {number} has no {name}")
-        return row
+        return read_metrics(self._metrics, *needed)
 
     def _rewrite(self, rows: Sequence[Mapping[str, Any]]) -> None:
         atomic_write(self._metrics, "".join(json.dumps(row) + "\n" for row in rows).encode())
@@ -191,6 +178,7 @@ class RunDirectory:
                 "status": RunStatus.NEW.value,
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "config": config.fixed(),
+                "settings": config.changed(),
                 "parents": {name: _identity(parent) for name, parent in parents.items()},
                 "versions": versions(),
                 "commit": commit(),
@@ -241,6 +229,28 @@ class _Result(dict[str, Any]):
 
     def __missing__(self, key: str) -> Any:
         raise NetslimError(f"{self._path} can't be read (its result has no {key}); delete the folder to run again")
+
+
+def read_metrics(path: Path, *needed: str) -> list[dict[str, Any]]:
+    """The rows of a `metrics.jsonl`, none where it is not there; see `RunDirectory.metrics`. Needs no lock."""
+    try:
+        text = read_text(path, LARGEST_JSON) if path.exists() else ""
+        lines = text.split("\n")[:-1]  # what follows the last line's end was cut off
+        return [_row(number, line, needed) for number, line in enumerate(lines, 1)]
+    except (OSError, ValueError) as error:
+        raise NetslimError(f"{path} is damaged ({error}); give another `save`, or delete the folder") from error
+
+
+def _row(number: int, line: str, needed: Sequence[str]) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = parse_json(line)
+        as_model(MetricsRow, row)
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from error
+    for name in needed:
+        if row.get(name) is None:
+            raise ValueError(f"line {number} has no {name}")
+    return row
 
 
 def _identity(parent: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from netslim.core.errors import DivergedError
 from netslim.core.runs.seeding import seed_torch
 from netslim.training.evaluate import Evaluation
+from netslim.training.penalties.spread import spread
 from netslim.training.penalties.strength import Progress
 from netslim.training.schedule import rate_factor
 from netslim.training.step import TrainStep
@@ -220,6 +221,7 @@ class Training:
             "penalty_strength": self.step.penalty.strength * self.step.penalty.factor,
             "near_zero_scales": self.step.penalty.near_zero(),
             "zero_scales": self.step.penalty.zeros(),
+            **spread(self.step.penalty.scales),
             **self._judged(found),
             **pace,
             "seconds": seconds,

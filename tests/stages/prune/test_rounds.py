@@ -80,7 +80,7 @@ def test_two_rounds_remove_as_much_as_one(trained: Path, folder: Path, tmp_path:
     assert result["percent"] == 0.6
     assert result["budget"]["dense"] == result["channels"]
     assert sorted(p.name for p in (tmp_path / "run").iterdir() if p.name[0] != ".") == [
-        "plan.json", "prune.txt", PRUNED, "round1", "run.json",
+        "plan.json", "prune.txt", PRUNED, "report.html", "round1", "run.json",
     ]  # fmt: skip
     first = plan_from_dict(json.loads((tmp_path / "run/round1/pruned/plan.json").read_text()))
     last = plan_from_dict(json.loads((tmp_path / "run/plan.json").read_text()))

@@ -34,6 +34,7 @@ def test_files(pruned: Path, trained: Path) -> None:
         "plan.json",
         "prune.txt",
         "pruned.pth.tar",
+        "report.html",
         "run.json",
     ]
     result = json.loads((pruned / "run.json").read_text())["result"]

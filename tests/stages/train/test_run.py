@@ -45,6 +45,7 @@ def test_a_run_leaves_its_record(run_train: Train, tmp_path: Path, capsys: pytes
         CHECKPOINT,
         "metrics.jsonl",
         BEST,
+        "report.html",
         "run.json",
     ]
     assert [row["epoch"] for row in metrics(tmp_path / "run")] == [0, 1]

@@ -14,6 +14,7 @@ from netslim.stages.evaluate.run import run as evaluate
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.run import PLAN
 from netslim.stages.prune.run import run as prune
+from netslim.stages.report.run import make_page
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.run import run as train
 from netslim.stages.transfer.config import TransferConfig
@@ -66,6 +67,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     steps = {"transfer": moved, "fine-tune": tuned, "sparsity": sparse, "prune": pruned, "fine-tune pruned": final}
     phases = [_phase(name, result) for name, result in steps.items()]
     plan = read_plan(save / "pruned" / PLAN)
+    make_page(save)
     _show(phases, plan, save / "demo.png")
     return {"phases": phases, "channels": pruned["channels"], "kept": pruned["kept"], "seed": seed}
 

@@ -18,6 +18,7 @@ from netslim.network import describe
 from netslim.own_loop.repair import Repair
 from netslim.pruning import apply, masked, verify
 from netslim.report.console import say
+from netslim.report.page.beside import write_beside
 from netslim.report.tables import percent, print_table
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.momentum import carried_optimizer
@@ -99,6 +100,7 @@ def _prune(
         "max_difference": agreement.max_difference,
         **repair.to_dict(),
         **accuracy,
+        **({"test_images": len(dataset.test)} if dataset and accuracy else {}),
         "seconds": time.perf_counter() - start,
     }
     checkpoint.optimizer = carried_optimizer(config, checkpoint, model, small)
@@ -203,6 +205,7 @@ def _write(
     atomic_write(config.save / TEXT, text.encode())
     write_checkpoint(config.save / PRUNED, checkpoint)
     directory.finish(result)
+    write_beside(config.save)
 
 
 def _widths(small: nn.Module) -> list[int | str]:

@@ -7,6 +7,7 @@ from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoin
 from netslim.core.errors import CheckpointError
 from netslim.core.processes.distributed import World
 from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.report.page.beside import write_beside
 from netslim.report.trackers import TrackedRun, Tracking
 from netslim.stages.shared.own_code import own_code
 from netslim.stages.train.config import TrainConfig
@@ -41,6 +42,8 @@ class TrainFiles:
         self.status, self.result = world.from_first(self._open)
 
     def __enter__(self) -> "TrainFiles":
+        if self._world.first:
+            self._directory.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -106,12 +109,13 @@ class TrainFiles:
         return self._world.from_first(lambda: float(sum(row["seconds"] for row in self._directory.metrics("seconds"))))
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Marks the run as finished, with what it found."""
+        """Marks the run as finished, with what it found, and writes its page."""
 
         def act() -> None:
             self._directory.finish(result)
             if self._tracking:
                 self._tracking.finish(result)
+            write_beside(self._config.save)
 
         self._world.from_first(act)
 

@@ -228,6 +228,7 @@ class Phase:
             "selected_on": self.config.select_on,
             "chosen_by": self.chosen_by,
             **judged(self.task, self.state.best, self.state.best_epoch, test),
+            "test_images": len(self.splits.test),
             "epochs": self.state.epoch,
             "params": cost.params,
             "macs": cost.macs,

@@ -121,7 +121,7 @@ def report_on(scales: Mapping[str, Tensor], before: Tensor | None = None) -> tup
         separation=separation,
         threshold=threshold,
         below=_share(below),
-        gap=_gap(every.clamp(min=FLOOR), below),
+        gap=gap(every.clamp(min=FLOOR), below),
         moved=None if before is None else _share(below != before),
         layers=tuple(
             LayerScales(
@@ -158,5 +158,6 @@ def _share(mask: Tensor) -> float:
     return float(mask.double().mean()) if len(mask) else 0.0
 
 
-def _gap(sizes: Tensor, below: Tensor) -> float:
+def gap(sizes: Tensor, below: Tensor) -> float:
+    """How many times the middle one of the sizes above is as large as the middle one of those below."""
     return float(sizes[~below].median() / sizes[below].median()) if bool(below.any()) else 1.0

@@ -1,0 +1,116 @@
+"""What the runs of a page came to: the network before and after, its phases, and how sure the accuracy is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from netslim.report.page.chain import story
+from netslim.report.page.findings import Findings
+from netslim.report.page.measures import Measure, before_cut, measure_of, on_test, per_epoch
+from netslim.report.page.plan_file import PlanFile
+from netslim.report.page.run_folder import Run
+from netslim.report.page.wilson import wilson_interval
+
+WORK = ("train", "prune")  # stages that make networks
+
+
+@dataclass(frozen=True)
+class Story:
+    """The runs of a page, read as one piece of work.
+
+    Attributes:
+        every: all runs that were found.
+        findings: what was found out beside them.
+    """
+
+    every: tuple[Run, ...]
+    findings: Findings
+
+    @cached_property
+    def chain(self) -> list[Run]:
+        """The runs that led to the last network, in order."""
+        return story([run for run in self.every if run.record.stage in WORK]) or [*self.every]
+
+    @cached_property
+    def others(self) -> list[Run]:
+        """Runs that did not."""
+        mine = {id(run) for run in self.chain}
+        return [run for run in self.every if id(run) not in mine]
+
+    @property
+    def last(self) -> Run:
+        """The run whose network the page is about."""
+        return self.chain[-1]
+
+    @cached_property
+    def cuts(self) -> list[Run]:
+        """The prunings."""
+        return [run for run in self.chain if run.record.stage == "prune"]
+
+    @property
+    def plan(self) -> PlanFile | None:
+        """What was removed, relative to the unpruned network."""
+        return next((run.plan for run in reversed(self.cuts) if run.plan), None)
+
+    @cached_property
+    def measure(self) -> Measure:
+        """What the networks are judged by."""
+        return measure_of(self.chain)
+
+    @property
+    def params(self) -> tuple[int | None, int | None]:
+        """Parameters before and after; of a network that was not cut the second is None."""
+        return (self.plan.before.params, self.plan.after.params) if self.plan else (self._recorded("params"), None)
+
+    @property
+    def macs(self) -> tuple[int | None, int | None]:
+        """MACs before and after; of a network that was not cut the second is None."""
+        return (self.plan.before.macs, self.plan.after.macs) if self.plan else (self._recorded("macs"), None)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of the last network on the test images."""
+        return on_test(self.last.numbers)
+
+    @property
+    def accuracy_before(self) -> float | None:
+        """Of the network before the first pruning on the same images."""
+        return before_cut(self.cuts[0].numbers) if self.cuts else None
+
+    @property
+    def so_far(self) -> float | None:
+        """Best value on the images that choose the epoch, of a last run that is not finished."""
+        values = () if self.last.finished or not self.measure.is_share else per_epoch(self.last.rows)
+        return max(values, default=None)
+
+    @property
+    def test_images(self) -> int | None:
+        """How many test images there are, where a run or a look at them says it."""
+        counts = [run.numbers.test_images for run in reversed(self.chain) if run.numbers.test_images]
+        return counts[0] if counts else self.findings.images.count if self.findings.images else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the accuracy, where it is a share of counted images."""
+        if self.accuracy is None or not self.test_images or not self.measure.is_share:
+            return None
+        return wilson_interval(self.accuracy, self.test_images)
+
+    @property
+    def network(self) -> str:
+        """The architecture, in a few words."""
+        arch = self.plan.arch if self.plan else None
+        name = arch.name if arch else str(self.last.config.get("arch") or "a network")
+        depth = (arch.arguments if arch else self.last.config).get("depth")
+        return f"{name}, depth {depth}" if depth else name
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name, as the last run that says one has it."""
+        return next((str(run.config["dataset"]) for run in reversed(self.chain) if run.config.get("dataset")), "")
+
+    def _recorded(self, name: str) -> int | None:
+        values: Sequence[int | None] = [getattr(run.numbers, name) for run in reversed(self.chain)]
+        return next((value for value in values if value is not None), None)

@@ -1,0 +1,47 @@
+"""Layers by stage and block, and what stayed."""
+
+import pytest
+from page_runs import PLAN
+
+from netslim.core.schemas import as_model
+from netslim.report.page.plan_file import PlanFile, reasons_of, stages_of
+
+
+def plan(*names: str, **parts: object) -> PlanFile:
+    groups = [{"name": name, "total": 4, "keep": [0]} for name in names]
+    return as_model(PlanFile, {**PLAN, "groups": groups, **parts})
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "block", "label"),
+    [
+        ("layer2.0.bn1", "layer2", "0", "bn1"),
+        ("blocks.3.1.bn2", "blocks.3", "1", "bn2"),
+        ("features.denseblock1.denselayer2.norm1", "features.denseblock1", "denselayer2", "norm1"),
+        ("feature.7", "feature", "7", ""),
+        ("stem.bn", "stem", "", "bn"),
+        ("bn", "", "bn", ""),
+        ("0", "", "0", ""),
+    ],
+)
+def test_a_layers_place_is_in_its_name(name: str, stage: str, block: str, label: str) -> None:
+    (found,) = stages_of(plan(name))
+    assert (found.name, found.blocks[0].name, found.blocks[0].layers[0].label) == (stage, block, label)
+
+
+def test_stages_and_blocks_keep_their_order_and_add_up() -> None:
+    first, last = stages_of(as_model(PlanFile, PLAN))
+    assert [block.name for block in first.blocks] == ["0"]
+    assert (first.total, first.kept, first.widest) == (8, 6, 4)
+    assert (last.name, last.total, last.kept) == ("", 8, 1)
+
+
+def test_what_stayed_has_a_reason_each() -> None:
+    left = [{"name": name, "channels": 3, "reason": "its input is fixed"} for name in ("a", "b")]
+    found = reasons_of(as_model(PlanFile, {**PLAN, "left_alone": left, "unrounded": ["x"], "round_to": 8}))
+    assert [(reason.text, reason.layers, reason.channels) for reason in found] == [
+        ("Held at the floor of 1 channels", ("bn",), None),
+        ("Whole, at a width that is no multiple of 8", ("x",), None),
+        ("All channels rank above the cut (bn_scale)", ("layer1.0.bn2",), None),
+        ("Never removed: its input is fixed", ("a", "b"), 6),
+    ]

@@ -1,0 +1,87 @@
+"""What speaks for the numbers, and what does not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from page_runs import write_chain, write_run
+
+from netslim.report.page.chain import runs_in
+from netslim.report.page.findings import Findings, HashCheck, Images
+from netslim.report.page.story import Story
+from netslim.report.page.trust import Check, checks_of, verdict
+
+
+def found(folder: Path, findings: Findings | None = None) -> dict[str, Check]:
+    return {check.title: check for check in checks_of(Story(tuple(runs_in([folder])), findings or Findings()))}
+
+
+def images(only_large: int, only_small: int) -> Findings:
+    return Findings(
+        images=Images(
+            dataset="digits",
+            count=100,
+            class_names=("a", "b"),
+            confusion=((50, 0), (0, 50)),
+            small_right=90,
+            large_right=91,
+            only_large=only_large,
+            only_small=only_small,
+            examples=(),
+        )
+    )
+
+
+def test_a_chain_without_fault_is_trusted(chain: list[Path]) -> None:
+    checks = found(chain[-1])
+    assert {title: check.mark for title, check in checks.items()} == {
+        "Every run came to its end": "yes",
+        "The rebuilt network is the masked one": "yes",
+        "Accuracy is counted on test images": "yes",
+        "Test images chose nothing": "yes",
+        "One seed": "open",
+        "All runs are of one commit": "yes",
+        "netslim warned of nothing": "yes",
+    }
+    assert "90.0 % of 100 test images" in checks["Accuracy is counted on test images"].detail
+    assert "between 82.6 % and 94.5 % (Wilson)" in checks["Accuracy is counted on test images"].detail
+    assert verdict([*checks.values()]) == ("Yes", "6 checks hold, 1 not known")
+
+
+@pytest.mark.parametrize(
+    ("change", "title"),
+    [
+        ({"status": "running"}, "A run is not finished"),
+        ({"commit": "abcdef012345+"}, "The code had local changes"),
+        ({"commit": "000000000000"}, "The runs are of different code"),
+        ({"warnings": ["only 1 channel is left"]}, "netslim warned"),
+        ({"config": {"select_on": "test", "seed": 1}}, "Test images chose the model"),
+    ],
+)
+def test_each_fault_is_named_on_top(chain: list[Path], change: dict[str, Any], title: str) -> None:
+    write_run(chain[-1], parents={"refine": {"path": str(chain[2] / "pruned.pth.tar")}}, **change)
+    checks = found(chain[-1])
+    assert checks[title].mark == "look"
+    answer, why = verdict([*checks.values()])
+    assert answer == "With care"
+    assert why.startswith(f"1 to look at: {title.lower()}; ")
+
+
+def test_both_networks_on_the_same_images_are_compared(chain: list[Path]) -> None:
+    assert found(chain[-1], images(3, 2))["The small network is not shown to be worse"].mark == "yes"
+    worse = found(chain[-1], images(9, 1))["The small network is worse"]
+    assert (worse.mark, worse.detail.split("test: ")[1]) == ("look", "p = 0.021)")
+    assert found(chain[-1], images(1, 9))["The small network is not shown to be worse"].mark == "yes"
+
+
+def test_a_file_that_has_changed_is_named(chain: list[Path]) -> None:
+    hashes = tuple(HashCheck(path=name, sha256="00", same=same) for name, same in (("a", True), ("b", False)))
+    assert found(chain[-1], Findings(hashes=hashes))["A file has changed since"].detail == "b"
+    gone = (HashCheck(path="a", sha256="00", same=None),)
+    assert found(chain[-1], Findings(hashes=gone))["Each run starts from the file of the one before"].mark == "open"
+
+
+def test_seeds_of_several_chains_are_counted(tmp_path: Path) -> None:
+    write_chain(tmp_path)
+    write_run(tmp_path / "other", config={"seed": 2})
+    assert found(tmp_path)["2 seeds"].mark == "yes"
