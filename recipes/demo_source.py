@@ -4,9 +4,9 @@
         --schedule onecycle --precision bf16 --seed 1 --save runs/demo-source
     python recipes/demo_source.py runs/demo-source
 
-timm's smallest ResNet (0.4 million parameters), trained on Fashion-MNIST (MIT licence), so that what its transfer to another
-data set, the digits, is worth can be seen without a download. Written are its weights with the names and shapes that timm's
-network has: the first layer's, which saw grey images, are spread over three colours.
+timm's smallest ResNet (0.4 million parameters), trained on Fashion-MNIST (MIT licence), so that what its transfer to
+another data set, the digits, is worth can be seen without a download. Written are its weights with the names and shapes
+that timm's network has: the first layer's, which saw grey images, are spread over three colours.
 """
 
 import argparse
@@ -23,9 +23,9 @@ FIRST = "conv1.0.weight"
 CARD = """# The source network of the demo
 
 timm's `test_resnet` ({params:,} parameters with a stem for small images), trained by the command in
-`recipes/demo_source.py` on the {images} training images of Fashion-MNIST (Zalando, MIT licence) at 28 x 28 pixels: {top1:.2%} of
-its 10,000 test images. Made by netslim's own training from scratch; licence MIT, as netslim. SHA-256 of `source.safetensors`:
-`{digest}`.
+`recipes/demo_source.py` on the {images} training images of Fashion-MNIST (Zalando, MIT licence) at 28 x 28 pixels:
+{top1:.2%} of its 10,000 test images. Made by netslim's own training from scratch; licence MIT, as netslim. SHA-256 of
+`source.safetensors`: `{digest}`.
 """
 
 

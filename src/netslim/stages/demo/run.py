@@ -20,6 +20,7 @@ from netslim.stages.train.run import run as train
 from netslim.stages.transfer.config import TransferConfig
 from netslim.stages.transfer.run import run as transfer
 
+SOURCE = Path(__file__).with_name("source.safetensors")  # trained on Fashion-MNIST: `recipes/demo_source.py`
 DEPTH = 20
 EPOCHS = 12
 PENALTY = 1e-2
@@ -45,10 +46,15 @@ def run(config: DemoConfig) -> dict[str, Any]:
     start = save / "transferred.pth.tar"
     moved = transfer(
         TransferConfig(
-            source="torchvision", model_name="resnet50", pretrained=False, dataset="digits", depth=DEPTH, output=start,
+            source="timm",
+            model_name="test_resnet",
+            weights=SOURCE,
+            dataset="digits",
+            depth=DEPTH,
+            output=start,
             seed=seed,
         )
-    )  # fmt: skip
+    )
     tuned = train(TrainConfig(**SHARED, seed=seed, resume=start, save=save / "fine-tuned"))
     sparse = train(
         TrainConfig(

@@ -69,7 +69,7 @@ def look_at_images(config: ReportConfig, large: Path, small: Path) -> Images:
 def _check_at_hand(name: str, config: ReportConfig) -> None:
     if is_reference(name):
         return  # `open_any` runs the user's own code only where the user names it
-    folder = data_directory(config)
+    folder = data_directory(config.data_dir)
     if not at_hand(name, folder):
         raise UsageError(f"the images of {name} are not in {folder}: type {setting('data_dir', 'FOLDER')}")
 

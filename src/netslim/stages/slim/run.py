@@ -19,7 +19,9 @@ from netslim.core.files import atomic_write, file_hash
 from netslim.core.processes.signals import Stopped
 from netslim.report.console import say
 from netslim.report.csv_files import write_csv
+from netslim.report.page.beside import PAGE
 from netslim.report.tables import print_table
+from netslim.stages.report.run import make_page
 from netslim.stages.slim import summary
 from netslim.stages.slim.commands import commands, show_commands
 from netslim.stages.slim.config import SlimConfig
@@ -62,7 +64,7 @@ def run(config: SlimConfig) -> dict[str, Any]:
             rows = [_run_variant(variant, known) for variant in variants]
         result = _finish(config, axes, variants, rows)
         folder.finish(result)
-        _page(config.save)
+        _pages(config, recipe, variants)
         return result
 
 
@@ -219,7 +221,10 @@ def _finish(
     return {"rows": rows, "networks": networks, "commands": lines}
 
 
-def _page(folder: Path) -> None:
-    """What there is to look at when all is done."""
-    table = f", {TABLE}" if (folder / TABLE).exists() else ""
-    say(f"all of it is in {folder}: {RECIPE}, {RECORD}{table} and a sub-folder per step")
+def _pages(config: SlimConfig, recipe: Recipe, variants: list[Variant]) -> None:
+    """A page per variant, and what there is to look at when all is done."""
+    given = config.data_dir or recipe.shared.get("data_dir")
+    for variant in variants:
+        make_page(variant.folder, data_dir=Path(given) if given else None)
+    table = f", {TABLE}" if (config.save / TABLE).exists() else ""
+    say(f"all of it is in {config.save}: {RECIPE}, {RECORD}{table}, {PAGE} and a sub-folder per step")
