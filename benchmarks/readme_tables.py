@@ -18,7 +18,7 @@ from real_rows import Curve, chosen_rate, curves, epochs_until, lead
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("transfer", "any_network", "your_own", "pruning", "ablations")),
+    *(f"docs/{name}.md" for name in ("workflow", "transfer", "any_network", "your_own", "pruning", "ablations")),
     *(f"docs/{name}.md" for name in ("training", "speed", "reliability")),
 )
 REAL_KEYS, REAL_EPOCHS = ("network", "share", "teacher"), (0, 1, 5, 15)
