@@ -5,6 +5,7 @@ python benchmarks/demo_seeds.py --seeds 1 2 3 4 5 --out results/demo.csv
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from netslim.stages.demo import run as demo
 from netslim.stages.demo.config import DemoConfig
@@ -17,10 +18,17 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/demo-seeds"))
     parser.add_argument("--out", type=Path, default=Path("results/demo.csv"))
     args = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for seed in args.seeds:
         result = demo.run(DemoConfig(save=args.work / str(seed), seed=seed))
-        shared = {"dataset": "digits", "depth": demo.DEPTH, "seed": seed, "epochs": demo.EPOCHS, "s": demo.PENALTY}
+        shared: dict[str, Any] = {
+            "dataset": "digits",
+            "depth": demo.DEPTH,
+            "seed": seed,
+            "epochs": demo.EPOCHS,
+            "s": demo.PENALTY,
+        }
+        shared |= {f"first_epoch_{start}": top1 for start, top1 in result["first_epoch"].items()}
         counts = {"percent": demo.PERCENT, "channels": result["channels"], "kept": result["kept"]}
         rows += [{**shared, **counts, **{k: v for k, v in p.items() if k != "file"}} for p in result["phases"]]
     write_rows(args.out, rows)

@@ -56,7 +56,12 @@ def demo() -> str:
         )  # fmt: skip
     head = (f"phase ({len(seeds)} seeds)", "test top-1 (%)", "parameters", "MACs (M)", "seconds")
     kept = statistics.mean(int(row["kept"]) / int(row["channels"]) for row in rows)
-    return f"{markdown(head, lines)}\n\n{100 * (1 - kept):.0f} % of the channels are gone. {origin(rows[0])}"
+    firsts = list({row["seed"]: row for row in rows}.values())
+    moved, new = (
+        spread([100 * float(row[f"first_epoch_{start}"]) for row in firsts], 1) for start in ("transferred", "scratch")
+    )
+    gain = f"After one epoch of training: {moved} % from the transferred weights, {new} % from new ones."
+    return f"{markdown(head, lines)}\n\n{100 * (1 - kept):.0f} % of the channels are gone. {gain} {origin(rows[0])}"
 
 
 def fashion_mnist() -> str:

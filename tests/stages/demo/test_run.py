@@ -8,6 +8,7 @@ from netslim.stages.demo import run as demo
 from netslim.stages.demo.config import DemoConfig
 
 
+@pytest.mark.timeout(600)
 def test_five_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(demo, "DEPTH", 11)
     monkeypatch.setitem(demo.SHARED, "epochs", 1)
@@ -19,4 +20,6 @@ def test_five_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert all(Path(phase["file"]).stat().st_size == phase["bytes"] for phase in phases)
     line = f"kept {found['kept']:,} of {found['channels']:,} channels; picture: {tmp_path / 'demo.png'}"
     assert capsys.readouterr().out.splitlines()[-1] == line
+    assert set(found["first_epoch"]) == {"transferred", "scratch"}
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert (tmp_path / "demo.png").stat().st_size > 1000

@@ -73,9 +73,21 @@ def run(config: DemoConfig) -> dict[str, Any]:
     steps = {"transfer": moved, "fine-tune": tuned, "sparsity": sparse, "prune": pruned, "fine-tune pruned": final}
     phases = [_phase(name, result) for name, result in steps.items()]
     plan = read_plan(save / "pruned" / PLAN)
+    gain = _first_epoch(start, seed, save / "first-epoch")
     make_page(save)
+    say(
+        f"after one epoch: {percent(gain['transferred'])} from the source's weights, {percent(gain['scratch'])} from new"
+    )
     _show(phases, plan, save / "demo.png")
-    return {"phases": phases, "channels": pruned["channels"], "kept": pruned["kept"], "seed": seed}
+    facts = {"channels": pruned["channels"], "kept": pruned["kept"], "seed": seed}
+    return {"phases": phases, "first_epoch": gain, **facts}
+
+
+def _first_epoch(start: Path, seed: int, save: Path) -> dict[str, float]:
+    """What the transfer is worth: test accuracy after one epoch, from its weights and from new ones."""
+    one = {**SHARED, "seed": seed, "epochs": 1}
+    starts: dict[str, dict[str, Any]] = {"transferred": {"resume": start}, "scratch": {"depth": DEPTH}}
+    return {name: train(TrainConfig(**one, **given, save=save / name))["test_top1"] for name, given in starts.items()}
 
 
 def _phase(name: str, result: dict[str, Any]) -> dict[str, Any]:
