@@ -75,9 +75,8 @@ def run(config: DemoConfig) -> dict[str, Any]:
     plan = read_plan(save / "pruned" / PLAN)
     gain = _first_epoch(start, seed, save / "first-epoch")
     make_page(save)
-    say(
-        f"after one epoch: {percent(gain['transferred'])} from the source's weights, {percent(gain['scratch'])} from new"
-    )
+    moved_top1, new_top1 = percent(gain["transferred"]), percent(gain["scratch"])
+    say(f"test accuracy after one epoch: {moved_top1} from the source's weights, {new_top1} from new ones")
     _show(phases, plan, save / "demo.png")
     facts = {"channels": pruned["channels"], "kept": pruned["kept"], "seed": seed}
     return {"phases": phases, "first_epoch": gain, **facts}
