@@ -24,7 +24,7 @@ from netslim.stages.slim.settings import planned
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = [path.name for folder in (ROOT, ROOT / "src" / "netslim") for path in folder.glob("[a-z]*/")]
-RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+RECIPES = sorted((ROOT / "recipes").rglob("*.toml"))
 
 
 def load_program(name: str) -> ModuleType:
