@@ -393,9 +393,8 @@ def real() -> str:
         )
     after = [f"after {epochs}" if epochs else "before" for epochs in REAL_EPOCHS]
     head = ("network", "MACs left", "teacher", "way", "epochs of sparsity", *after, "seeds")
-    dense = {
-        row["network"]: f"{row['network']} {100 * float(row['top1']):.1f}" for row in rows if row["way"] == "dense"
-    }
+    last = {row["network"]: 100 * float(row["top1"]) for row in rows if row["way"] == "dense"}
+    dense = ", ".join(f"{network} {top1:.1f}" for network, top1 in last.items())
     first = rows[0]
     images = f"{int(first['train_images']):,} training images, {int(first['test_images']):,} test images"
     what = f"{first['data']}, {images}: test top-1 (%) before and after so many epochs of fine-tuning"

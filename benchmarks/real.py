@@ -39,8 +39,9 @@ from table import rows_of_these_versions, write_rows
 HELD_OUT = 0.1
 PROXIMAL = 3e-3  # strength of the sparsity training
 Row = dict[str, Any]
-TWO_CYCLES = (Training(epochs=6, rate=0.05), Training(epochs=10, rate=0.1))
-DENSE = {"resnet20": TWO_CYCLES, "resnet56": TWO_CYCLES, "preresnet29": (Training(epochs=30, rate=0.1),)}
+TWO_CYCLES = (Training(epochs=6, rate=0.05, compiled=True), Training(epochs=10, rate=0.1, compiled=True))
+SCRATCH = (Training(epochs=30, rate=0.1, compiled=True),)
+DENSE = {"resnet20": TWO_CYCLES, "resnet56": TWO_CYCLES, "preresnet29": SCRATCH}
 SPARSE = (Training(epochs=2, rate=0.03, penalty=PROXIMAL),)
 
 

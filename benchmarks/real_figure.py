@@ -14,7 +14,7 @@ from netslim.report.figures.style import FAINT_INK, SERIES, open_axes, write_fig
 from real_rows import Curve, curves
 
 ROOT = Path(__file__).parent.parent
-BELOW = 12.0  # percentage points under the unpruned network that are shown
+BELOW = 16.0  # percentage points under the unpruned network that are shown
 COLOURS = {
     "netslim": SERIES[0],
     "netslim, no reconstruction": SERIES[5],
