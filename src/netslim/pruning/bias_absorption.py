@@ -126,21 +126,19 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     reference = masked(model, plan, shift=True)
     inputs = _random(Inputs.of(example))
     with running(small, inputs.map(TensorSpec.of)), evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
-        decisions = None
         with _watching(reference, sites, _Site.record):
             if resolved.decides:
                 decisions, expected = recorded_outputs(reference, inputs)
             else:
-                expected = outputs_of(reference, inputs, watched=True)
+                decisions, expected = None, outputs_of(reference, inputs, watched=True)
         before = _deciding_alike(small, inputs, decisions)
         with _watching(small, sites, _Site.compare):
             found = _deciding_alike(small, inputs, decisions)
         layers, left = _take_in_(sites)
         left += _past_all(expected, found)
         after = _deciding_alike(small, inputs, decisions)
-    return Absorption(
-        layers=tuple(layers), left=tuple(left), before=_apart(before, expected), after=_apart(after, expected)
-    )
+    lacks = _apart(before, expected), _apart(after, expected)
+    return Absorption(layers=tuple(layers), left=tuple(left), before=lacks[0], after=lacks[1])
 
 
 def _deciding_alike(network: nn.Module, inputs: Inputs, decisions: Decisions | None) -> dict[str, Tensor]:
@@ -158,12 +156,9 @@ def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Ten
         if parameter.is_meta:
             raise UsageError(f"{type(small).__name__} is on the meta device: load its weights, then repair them")
         if parameter.dim() > 1 and name in before and not is_part(parameter, before[name].detach(), name, keeps):
-            warnings.warn(
-                f"{name} is not what apply() leaves of it: constants are absorbed right after apply(model, plan), "
-                f"before any training, and `model` is the network that was given to it",
-                NetslimWarning,
-                stacklevel=3,
-            )
+            when = "constants are absorbed right after apply(model, plan), before any training"
+            said = f"{name} is not what apply() leaves of it: {when}, and `model` is the network that was given to it"
+            warnings.warn(said, NetslimWarning, stacklevel=3)
             return
 
 

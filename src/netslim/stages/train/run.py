@@ -206,13 +206,8 @@ class Phase:
     def _evaluate(self, split: AnySplit, training: Training | None = None) -> Evaluation | Found:
         world = ALONE if self.task.sees_everything else self.world
         self.world.copy_first_(self.model.buffers())
-        batches = evaluation_batches(
-            split,
-            self.dataset,
-            batch_size=self.config.test_batch_size,
-            device=self.device,
-            share=world.share,
-        )
+        size, share = self.config.test_batch_size, world.share
+        batches = evaluation_batches(split, self.dataset, batch_size=size, device=self.device, share=share)
         if training is None:
             return self.task.evaluate(self.model, batches, world=world)
         between = training.check_stop
