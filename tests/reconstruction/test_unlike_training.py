@@ -60,3 +60,22 @@ def test_it_is_a_warning_of_the_fit() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", NetslimWarning)
         assert reconstruct_(pruned(model, IMAGES), model, IMAGES.split(16)).note is None
+
+
+class ByName(torch.nn.Module):
+    """Calls its BatchNorm by the argument's name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.BatchNorm2d(IMAGES.shape[1])
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.norm(input=images)
+        return found
+
+
+def test_a_batch_norm_may_be_called_by_the_arguments_name() -> None:
+    model = ByName()
+    model.norm.num_batches_tracked += 1000
+    assert note(torch.randn(64, *IMAGES.shape[1:], generator=torch.Generator().manual_seed(5)), model) is None
+    assert note(1000 * IMAGES, model) is not None

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from netslim.core.errors import DataError
 from netslim.core.networks.torch_internals import PlainDispatchMode
 from netslim.data.host_memory import available_memory
+from netslim.reconstruction.layer_problem import HELD_OUT
 
 
 class LiveMemory(PlainDispatchMode):
@@ -55,12 +56,20 @@ class LiveMemory(PlainDispatchMode):
 
 def require_room(needed: int, images: int, device: torch.device) -> None:
     """Raises DataError if what `images` need is more than the device has free, and says how many would fit."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
-    if free is not None and needed > free:
-        raise DataError(
-            f"what both networks make of {images:,} images at one layer takes up to {needed / 1e9:.1f} GB of memory, "
-            f"and {free / 1e9:.1f} GB are free: give fewer images, about {images * free // needed:,}, or smaller ones"
-        )
+    free = _free_on_gpu(device) if device.type == "cuda" else available_memory()
+    if free is None or needed <= free:
+        return
+    fitting = images * free // needed
+    advice = f"fewer images, about {fitting:,}, or smaller ones" if fitting >= HELD_OUT else "smaller images"
+    raise DataError(
+        f"what both networks make of {images:,} images at one layer takes up to {needed / 1e9:.2g} GB of memory, "
+        f"and {free / 1e9:.2g} GB are free: give {advice}"
+    )
+
+
+def _free_on_gpu(device: torch.device) -> int:
+    """What the driver has, and what torch keeps of the driver's for later."""
+    return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def _dense(*what: Any) -> list[Tensor]:

@@ -27,7 +27,7 @@ class FirstNorm:
     def watched(self, network: nn.Module) -> Iterator[None]:
         """Sees the runs inside."""
         handles = [
-            module.register_forward_pre_hook(self._seen(name))
+            module.register_forward_pre_hook(self._seen(name), with_kwargs=True)
             for name, module in network.named_modules()
             if isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None
         ]
@@ -54,12 +54,12 @@ class FirstNorm:
             f"remembers; are they normalised and sized as in training?"
         )
 
-    def _seen(self, name: str) -> Callable[[Any, Any], None]:
-        def hook(norm: Any, args: Any) -> None:
+    def _seen(self, name: str) -> Callable[[Any, Any, Any], None]:
+        def hook(norm: Any, args: Any, kwargs: Any) -> None:
             if not self._name:
                 self._name, self._norm = name, norm
             if name == self._name:
-                rows = args[0].detach().transpose(0, 1).flatten(1).double()
+                rows = (args[0] if args else kwargs["input"]).detach().transpose(0, 1).flatten(1).double()
                 self._sum = self._sum.to(rows.device) + rows.sum(1)
                 self._squares = self._squares.to(rows.device) + rows.square().sum(1)
                 self._count += rows.shape[1]

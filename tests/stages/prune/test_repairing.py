@@ -1,6 +1,7 @@
 """From settings to a repair; what it does is shown by `test_run.py`."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 import netslim
+from netslim.own_loop.repair import repair_
+from netslim.stages.prune import repairing
 from netslim.stages.prune.config import PruneConfig
-from netslim.stages.prune.repairing import IMAGES, _images_to_fit
+from netslim.stages.prune.repairing import IMAGES, _images_to_fit, repaired
 
 
 class Net(nn.Module):
@@ -41,3 +44,31 @@ def test_how_many_images_layers_are_fitted_on(picks: bool, given: dict[str, Any]
     example = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
     small = netslim.apply(model, netslim.plan(model, example, percent=0.25, criterion="l2_norm"))
     assert _images_to_fit(PruneConfig(model=Path("x"), **given), model, small) == images
+
+
+def test_without_room_on_a_gpu_statistics_are_measured_unless_fitting_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Net(picks=False).eval()
+    images = torch.randn(8, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    small = netslim.apply(model, netslim.plan(model, images, percent=0.25, criterion="l2_norm"))
+    own = small.conv.weight.clone()
+
+    def without_room(network: nn.Module, *args: Any, reconstruct: bool, **named: Any) -> Any:
+        if reconstruct:
+            network.conv.weight.data.zero_()
+            raise torch.OutOfMemoryError("CUDA out of memory.\nOf the allocated memory ...")
+        return repair_(network, *args, reconstruct=False, **named)
+
+    monkeypatch.setattr(repairing, "repair_", without_room)
+    for name in ("some_training_images", "training_images"):
+        monkeypatch.setattr(repairing, name, lambda *_: images.split(4))
+    dataset: Any = SimpleNamespace(name="digits")
+    found, done = repaired(PruneConfig(model=Path("x")), dataset, model, small, images)
+    assert done.images == 8
+    assert done.reconstruction is None
+    assert torch.equal(found.conv.weight, own)
+    said = "layers are not fitted, BatchNorm statistics are measured instead: CUDA out of memory."
+    assert said in capsys.readouterr().out.splitlines()
+    with pytest.raises(torch.OutOfMemoryError):
+        repaired(PruneConfig(model=Path("x"), reconstruct=8), dataset, model, small, images)

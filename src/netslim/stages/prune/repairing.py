@@ -6,9 +6,10 @@ import copy
 import dataclasses
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import NetslimError, UsageError
+from netslim.core.errors import NetslimError, UsageError, first_line
 from netslim.core.protocols import plan_of
 from netslim.data import AnyDataset
 from netslim.own_loop.repair import Repair, repair_
@@ -45,10 +46,10 @@ def repaired(
         fitted = small if config.reconstruct else copy.deepcopy(small)
         try:
             return fitted, _repair(config, dataset, model, fitted, example, some_training_images(dataset, images, SEED))
-        except NetslimError as error:
+        except (NetslimError, torch.OutOfMemoryError) as error:
             if config.reconstruct:
                 raise
-            say(f"layers are not fitted, BatchNorm statistics are measured instead: {error}")
+            say(f"layers are not fitted, BatchNorm statistics are measured instead: {first_line(error)}")
     count = BATCHES if config.recalibrate is None else config.recalibrate
     batches = training_images(dataset, count, SEED) if dataset and count else []
     return small, _repair(config, dataset, model, small, example, batches, reconstruct=False)
