@@ -238,4 +238,4 @@ def test_every_command_of_the_guide_is_a_valid_new_command(block: str) -> None:
 def test_every_verb_is_listed_in_the_order_of_the_work() -> None:
     group = typer.main.get_command(app)
     assert group.list_commands(None) == [*VERBS]
-    assert [*VERBS][:5] == ["transfer", "train", "prune", "sweep", "sensitivity"]
+    assert [*VERBS][:6] == ["slim", "transfer", "train", "prune", "sweep", "sensitivity"]

@@ -55,6 +55,10 @@ def test_unknown_name_without_a_near_one() -> None:
     assert str(unknown_name("criterion", "zzz", ["b", "a"])) == "unknown criterion 'zzz' (known: a, b)"
 
 
+def test_unknown_name_where_there_are_none() -> None:
+    assert str(unknown_name("published network", "x", [])) == "unknown published network 'x' (known: none)"
+
+
 def test_one_of() -> None:
     assert one_of(["b", "a"]) == "b, a"
 

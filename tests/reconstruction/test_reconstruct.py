@@ -103,7 +103,7 @@ def test_a_weight_of_two_layers_and_one_that_is_computed_are_left() -> None:
     model = networks.with_copies(Odd())
     done = reconstruct_(pruned(model, IMAGES), model, IMAGES.split(16))
     assert done.left == ("twin", "conv2", "scaled")
-    assert str(done).startswith("1 of 2 layers fitted on 64 images, 3 left as they are: the outputs lack ")
+    assert str(done).startswith("1 of 2 layers fitted on 64 images, 3 left as they are: error of the outputs ")
 
 
 def test_a_network_that_would_be_worse_keeps_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:

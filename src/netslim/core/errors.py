@@ -117,5 +117,5 @@ def unknown_name(kind: str, given: object, allowed: Iterable[str], near: Sequenc
     names = sorted(allowed)
     meant = nearest(given, names) if near is None else near
     hint = f"; did you mean {' or '.join(meant)}?" if meant else ""
-    known = one_of(names) if len(names) <= READABLE else f"{len(names):,} names"
+    known = (one_of(names) or "none") if len(names) <= READABLE else f"{len(names):,} names"
     return UsageError(f"unknown {kind} '{given}'{hint} (known: {known})")

@@ -46,8 +46,8 @@ class Reconstruction:
         changed = sum(layer.after < layer.before for layer in self.layers)
         kept = f", {len(self.left)} left as they are" if self.left else ""
         return (
-            f"{changed} of {len(self.layers)} layers fitted on {self.images:,} images{kept}: the outputs lack "
-            f"{self.before:.1%} -> {self.after:.1%} of their size"
+            f"{changed} of {len(self.layers)} layers fitted on {self.images:,} images{kept}: error of the outputs "
+            f"{100 * self.before:.1f} % -> {100 * self.after:.1f} % of their size"
         )
 
 

@@ -1,5 +1,6 @@
 """`netslim push` and `netslim.load("hf://...")`, with a server on this machine."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,18 @@ def test_no_name_of_a_repository(name: str, trained: Path) -> None:
 
 
 def test_a_folder_without_a_network(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="is the folder of a run without a network: give a checkpoint"):
+    expected = "is a folder without a network: give a checkpoint, or the folder of a finished run$"
+    with pytest.raises(CheckpointError, match=expected):
         push.run(PushConfig(model=tmp_path, to="me/small"))
+
+
+def test_a_folder_of_slim_is_its_small_network_with_what_its_step_recorded(
+    hub: LocalHub, pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(pruned, tmp_path / "run" / "02-prune")
+    shutil.copyfile(pruned / "pruned.pth.tar", tmp_path / "run" / "small.pth.tar")
+    push.run(PushConfig(model=pruned, to="me/small"))
+    of_step = capsys.readouterr().out
+    push.run(PushConfig(model=tmp_path / "run", to="me/small"))
+    assert capsys.readouterr().out == of_step
+    assert hub.repositories == {}

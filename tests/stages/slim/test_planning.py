@@ -44,9 +44,13 @@ def test_code_of_ones_own_is_named_in_every_step() -> None:
 
 
 def test_few_images_have_small_batches() -> None:
-    config = SlimConfig(dataset="digits")
-    sizes = [planned_recipe(config, 10, images).steps[0].settings["batch_size"] for images in (None, 1000, 50_000)]
-    assert sizes == [64, 32, 64]
+    """Counted, or known: `netslim recipe new` counts none, and writes the same plan for the digits."""
+
+    def batch(dataset: str, images: int | None) -> int:
+        return int(planned_recipe(SlimConfig(dataset=dataset), 10, images).steps[0].settings["batch_size"])
+
+    assert [batch("cifar10", images) for images in (None, 1000, 50_000)] == [64, 32, 64]
+    assert batch("digits", None) == batch("digits", 1293) == 32
 
 
 @pytest.mark.parametrize("epochs", [2, 4, 5, 17, 200])

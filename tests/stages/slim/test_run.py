@@ -164,7 +164,12 @@ def test_values_share_what_they_have_in_common(
     assert lines[0].startswith("prune.percent,dense_top1,dense_images,dense_params,dense_macs,dense_file,small_top1")
     assert len(lines) == 3
     assert all(Path(row["small_file"]).name == "small.pth.tar" for row in found["rows"])
-    assert "small test top-1 (%)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "small test top-1 (%)" in out
+    assert "the same by single verbs (prune.percent 0.6):" in out
+    first = tmp_path / "run" / "prune-percent-0.3"
+    assert f"slim.csv and a sub-folder per step; small.pth.tar and report.html lie in {first} and its like" in out
+    assert (first / "report.html").is_file()
 
 
 def test_looking_writes_nothing(slim: Slim, ran: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

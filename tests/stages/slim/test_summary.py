@@ -1,6 +1,13 @@
 """Means over seeds, and what a network is judged by."""
 
-from netslim.stages.slim.summary import judged, means
+from pathlib import Path
+
+import pytest
+
+from netslim.stages.slim.config import SlimConfig
+from netslim.stages.slim.planning import planned_recipe
+from netslim.stages.slim.settings import planned
+from netslim.stages.slim.summary import judged, means, show_result, task_of_steps
 
 
 def row(seed: int, share: float, top1: float) -> dict[str, object]:
@@ -21,4 +28,20 @@ def test_one_line_per_value_with_mean_and_deviation() -> None:
 
 def test_how_many_images_judged() -> None:
     assert judged({"top1": 0.9722, "images": 360}) == "97.22 % of 360"
-    assert judged({"metric_name": "mean_iou", "metric": 0.51234, "images": 1000}) == "mean_iou 0.5123 (1,000)"
+    assert judged({"metric_name": "mean_iou", "metric": 0.51234, "images": 1000}) == "mean_iou 0.5123 of 1,000"
+    shown = {"label": "mIoU", "test": "51.23 %"}
+    assert judged({"metric_name": "mean_iou", "metric": 0.51234, "shown": shown, "images": 9}) == "mIoU 51.23 % of 9"
+
+
+def test_a_metric_is_compared_too(capsys: pytest.CaptureFixture[str]) -> None:
+    rest = {"images": 32, "params": 10, "macs": 100, "file": "x"}
+    dense, small = ({"metric_name": "m", "metric": value, **rest} for value in (0.25, 0.75))
+    show_result(dense, small)
+    assert "small / dense   +0.5 " in capsys.readouterr().out
+
+
+def test_page_and_evaluation_are_told_of_code_of_ones_own() -> None:
+    given = {"arch": "mine.py:net", "dataset": "mine.py:data", "loss": "mse", "metric": "mean_absolute_error"}
+    recipe = planned_recipe(SlimConfig.build(given))
+    steps = planned(recipe, {step.name: Path(step.name) for step in recipe.steps})
+    assert task_of_steps(steps) == given

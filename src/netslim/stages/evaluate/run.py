@@ -64,4 +64,11 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
 def _judged(task: Task, found: Evaluation | Found) -> dict[str, Any]:
     if isinstance(found, Evaluation):
         return {"top1": found.top1, "loss": found.loss, "correct": found.correct, "images": found.images}
-    return {"metric_name": task.metric, "metric": found.value, "loss": found.loss, "images": found.images}
+    shown = {"label": task.label, "test": task.shown(found.value)}
+    return {
+        "metric_name": task.metric,
+        "metric": found.value,
+        "shown": shown,
+        "loss": found.loss,
+        "images": found.images,
+    }

@@ -101,6 +101,11 @@ def _prune(
         **repair.to_dict(),
         **accuracy,
         **({"test_images": len(dataset.test)} if dataset and accuracy else {}),
+        **(
+            {"shown": {"label": task.label, "test": task.shown(accuracy[task.key()])}}
+            if task and not task.is_top1
+            else {}
+        ),
         "seconds": time.perf_counter() - start,
     }
     checkpoint.optimizer = carried_optimizer(config, checkpoint, model, small)

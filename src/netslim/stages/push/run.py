@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.errors import CheckpointError
+from netslim.core.files import file_hash
 from netslim.core.hub import HubAddress, check_repository, send_folder
+from netslim.core.safetensors_folder import is_folder
 from netslim.deploy import export
 from netslim.network import read
 from netslim.report.console import say
@@ -14,6 +16,7 @@ from netslim.stages.push.card import card_of
 from netslim.stages.push.config import PushConfig
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader, open_network
+from netslim.stages.slim.run_folder import NETWORK
 
 RESULTS = ("model_best.pth.tar", "pruned.pth.tar")  # of a run's folder, the first that there is
 
@@ -54,10 +57,20 @@ def run(config: PushConfig) -> dict[str, Any]:
 
 
 def _network_in(path: Path) -> Path:
-    """The checkpoint in a run's folder; anything else as it is."""
-    if not (path / "run.json").is_file():
+    """The checkpoint in a run's folder, or of the step that wrote the small network; anything else as it is."""
+    if (path / NETWORK).is_file():
+        return _step_of(path / NETWORK)
+    if not path.is_dir() or is_folder(path):
         return path
     found = [path / name for name in RESULTS if (path / name).is_file()]
     if not found:
-        raise CheckpointError(f"{path} is the folder of a run without a network: give a checkpoint")
+        raise CheckpointError(
+            f"{path} is a folder without a network: give a checkpoint, or the folder of a finished run"
+        )
     return found[0]
+
+
+def _step_of(small: Path) -> Path:
+    """The file of the step that a small network is the copy of: what was recorded lies beside it."""
+    steps = sorted(each for name in RESULTS for each in small.parent.glob(f"*/{name}"))
+    return next((each for each in reversed(steps) if file_hash(each) == file_hash(small)), small)

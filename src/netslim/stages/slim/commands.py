@@ -30,8 +30,13 @@ def _words(planned: Planned) -> Iterator[str]:
         yield setting(name, value if isinstance(value, bool | int | float | list) else shlex.quote(str(value)))
 
 
-def show_commands(steps: Sequence[Planned]) -> None:
-    """The commands, to copy."""
-    say("the same by single verbs:")
+def show_commands(steps: Sequence[Planned], which: str = "") -> None:
+    """The commands, to copy.
+
+    Args:
+        steps: of one variant.
+        which: one it is, where there are several: `seed 2, prune.percent 0.5`.
+    """
+    say(f"the same by single verbs{which and f' ({which})'}:")
     for line in commands(steps):
         say(f"  {line}")

@@ -26,6 +26,7 @@ BATCH_SIZE, SMALL_BATCH = 64, 32
 FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
 BUDGET: dict[str, Any] = {"target_macs": 0.5}  # where none is given
 SMALL_IMAGES = 64  # pixels up to which a library's network gets a stem for small images
+TINY_DATASETS = ("digits",)  # have as few, and their images need not be counted
 SMALL_DATASETS = ("cifar10", "cifar100", "digits", "fashion-mnist")
 
 
@@ -50,7 +51,8 @@ def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int
             f"{' and '.join(setting(name, value) for name, value in budget.items())}: a plan has one budget; type one"
         )
     shared = {name: value for name, value in given(config, SHARED).items() if name != "arch" or is_own(config)}
-    batch = SMALL_BATCH if images is not None and images < FEW_IMAGES else BATCH_SIZE
+    few = config.dataset in TINY_DATASETS if images is None else images < FEW_IMAGES
+    batch = SMALL_BATCH if few else BATCH_SIZE
     return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[is_pretrained(config)]), batch, budget))
 
 

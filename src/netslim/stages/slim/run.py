@@ -64,7 +64,7 @@ def run(config: SlimConfig) -> dict[str, Any]:
             rows = [_run_variant(variant, known) for variant in variants]
         result = _finish(config, axes, variants, rows)
         folder.finish(result)
-        _pages(config, recipe, variants)
+        _pages(config, variants)
         return result
 
 
@@ -170,7 +170,7 @@ def _run_variant(variant: Variant, known: dict[str, summary.Row]) -> dict[str, A
     """All steps of a variant, and what came of them."""
     results: dict[str, Mapping[str, Any]] = {}
     for number, each in enumerate(variant.steps, 1):
-        where = "".join(f", {key} {value}" for key, value in variant.values.items())
+        where = f", {variant.said}" if variant.said else ""
         say(f"step {number} of {len(variant.steps)}: {each.step.name} ({each.step.verb}{where})")
         with _of_step(each):
             results[each.step.name] = run_step(each)
@@ -216,15 +216,16 @@ def _finish(
     elif rows and axes:
         write_csv(config.save / TABLE, rows)
         print_table(*summary.means(rows))
-    show_commands(variants[-1].steps)
+    show_commands(variants[-1].steps, variants[-1].said)
     lines = [commands(variant.steps) for variant in variants]
     return {"rows": rows, "networks": networks, "commands": lines}
 
 
-def _pages(config: SlimConfig, recipe: Recipe, variants: list[Variant]) -> None:
+def _pages(config: SlimConfig, variants: list[Variant]) -> None:
     """A page per variant, and what there is to look at when all is done."""
-    given = config.data_dir or recipe.shared.get("data_dir")
     for variant in variants:
-        make_page(variant.folder, data_dir=Path(given) if given else None)
-    table = f", {TABLE}" if (config.save / TABLE).exists() else ""
-    say(f"all of it is in {config.save}: {RECIPE}, {RECORD}{table}, {PAGE} and a sub-folder per step")
+        make_page(variant.folder, **summary.task_of_steps(variant.steps))
+    what = f"{PAGE} and a sub-folder per step"
+    if len(variants) > 1:
+        what = f"{TABLE} and a sub-folder per step; {NETWORK} and {PAGE} lie in {variants[0].folder} and its like"
+    say(f"all of it is in {config.save}: {RECIPE}, {RECORD}, {what}")

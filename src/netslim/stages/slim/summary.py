@@ -37,11 +37,15 @@ def measured(file: Path, steps: Sequence[Planned], known: Mapping[str, Row]) -> 
     sha256 = file_hash(file)
     if sha256 in known:
         return {**known[sha256], "file": str(file)}
-    return {**evaluate(EvaluateConfig.build({**_task(steps), "model": file})), "file": str(file), "sha256": sha256}
+    config = EvaluateConfig.build({**task_of_steps(steps), "model": file})
+    return {**evaluate(config), "file": str(file), "sha256": sha256}
 
 
-def _task(steps: Sequence[Planned]) -> dict[str, Any]:
-    """The data set, loss and metric of the recipe's steps, as far as they are said."""
+def task_of_steps(steps: Sequence[Planned]) -> dict[str, Any]:
+    """The network's code, data set, loss and metric of the recipe's steps, as far as they are said.
+
+    They are settings of every verb that judges networks, such as `netslim evaluate` and `netslim report`.
+    """
     found: dict[str, Any] = {}
     for each in steps:
         fields = type(each.config).model_fields
@@ -74,7 +78,7 @@ def show_steps(variant: Variant, results: Mapping[str, Mapping[str, Any]]) -> No
 
 def _line(planned: Planned, result: Mapping[str, Any]) -> list[object]:
     top1 = result.get("test_top1", result.get("top1"))
-    judged = percent(top1) if top1 is not None else (result.get("shown") or {}).get("test", "")
+    judged = percent(top1) if top1 is not None else _shown(result)
     sizes = [f"{result[name]:,}" if name in result else "" for name in ("params", "macs")]
     seconds = f"{result['seconds']:.0f}" if "seconds" in result else ""
     file = planned.network or result.get("file", "")
@@ -95,10 +99,18 @@ def judged(facts: Row) -> str:
     """`97.22 % of 360`, or a metric's value."""
     if "top1" in facts:
         return f"{percent(facts['top1'])} of {facts['images']:,}"
-    return f"{facts['metric_name']} {facts['metric']:.4g} ({facts['images']:,})"
+    return f"{_shown(facts) or facts['metric_name'] + format(facts['metric'], ' .4g')} of {facts['images']:,}"
+
+
+def _shown(facts: Mapping[str, Any]) -> str:
+    """`MAE 0.145`: a metric as its own task shows it; nothing where it was not measured."""
+    shown = facts.get("shown")
+    return f"{shown['label']} {shown['test']}" if shown else ""
 
 
 def _difference(dense: Row, small: Row) -> str:
+    if "metric" in dense and "metric" in small:
+        return f"{small['metric'] - dense['metric']:+.4g}"
     if "top1" not in dense or "top1" not in small:
         return ""
     return f"{100 * (small['top1'] - dense['top1']):+.2f} points"

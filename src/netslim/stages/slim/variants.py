@@ -56,6 +56,11 @@ class Variant:
     folder: Path
     steps: list[Planned]
 
+    @property
+    def said(self) -> str:
+        """`seed 2, prune.percent 0.5`; nothing where there is only one way."""
+        return ", ".join(f"{key} {value}" for key, value in self.values.items())
+
 
 def axes_of(recipe: Recipe, seeds: str | None, sweep: list[str]) -> list[Axis]:
     """What differs between the variants, in the order of the steps that it changes.
