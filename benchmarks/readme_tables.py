@@ -18,7 +18,10 @@ from real_rows import Curve, chosen_rate, curves, epochs_until, lead
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("workflow", "transfer", "any_network", "your_own", "pruning", "ablations")),
+    *(
+        f"docs/{name}.md"
+        for name in ("slim", "workflow", "transfer", "any_network", "your_own", "pruning", "ablations")
+    ),
     *(f"docs/{name}.md" for name in ("training", "speed", "reliability")),
 )
 REAL_KEYS, REAL_EPOCHS = ("network", "share", "teacher"), (0, 1, 5, 15)
@@ -377,6 +380,22 @@ def reconstruction() -> str:
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
+def slim_recipes() -> str:
+    """Recipes for `netslim slim` at equal cost."""
+    rows = read("slim_recipes")
+    lines = []
+    for name in dict.fromkeys(row["recipe"] for row in rows):
+        of = [row for row in rows if row["recipe"] == name]
+        kinds = ("dense_top1", "pruned_top1", "small_val", "small_top1")
+        accuracies = [spread([100 * float(row[kind]) for row in of], 1) for kind in kinds]
+        lines.append((name, f"{of[0]['epochs_before']} + {of[0]['epochs_after']}", *accuracies))
+    head = ("recipe", "epochs", "before", "pruned", "fine-tuned, held-out", "fine-tuned")
+    first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
+    about = f"{first['dataset']}, depth {first['depth']}, cost of {first['cost']} epochs, half of the MACs; top-1 (%)"
+    about += f", seeds {seeds}."
+    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+
+
 def real() -> str:
     """Accuracy over epochs of fine-tuning, way by way, and how far netslim leads."""
     rows = read("real")
@@ -543,6 +562,7 @@ TABLES = {
     "pruning-after": pruning_after,
     "reconstruction": reconstruction,
     "real": real,
+    "slim-recipes": slim_recipes,
     "pruning-tuned": pruning_tuned,
     "penalties": penalties,
     "small-network": small_network,

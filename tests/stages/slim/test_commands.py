@@ -12,7 +12,7 @@ from netslim.stages.slim.settings import folder_names, planned
 
 
 def test_commands_can_be_pasted() -> None:
-    recipe = planned_recipe(SlimConfig(dataset="fashion-mnist", depth=20), 10)
+    recipe = planned_recipe(SlimConfig(dataset="fashion-mnist", depth=20), 10).with_settings({"tune.teacher": "dense"})
     folder = Path("runs/my run")
     steps = planned(recipe, {name: folder / place for name, place in folder_names(recipe).items()})
     with spelling(spelled):

@@ -20,7 +20,10 @@ def test_from_scratch() -> None:
     dense, prune, tune = plan(dataset="digits", depth=20)
     assert (dense["verb"], dense["depth"], dense.get("from")) == ("train", 20, None)
     assert (prune["from"], prune["target_macs"]) == ("dense", 0.5)
-    assert (tune["from"], tune["teacher"]) == ("prune", "dense")
+    assert tune["from"] == "prune"
+    assert (
+        "teacher" not in tune
+    )  # its forward pass is worth less than the epochs that it costs: results/slim_recipes.csv
     assert dense["epochs"] + tune["epochs"] == planning.EPOCHS[False]
 
 
@@ -40,7 +43,6 @@ def test_a_librarys_network_comes_with_its_weights(given: dict[str, Any], stem: 
 def test_code_of_ones_own_is_named_in_every_step() -> None:
     recipe = planned_recipe(SlimConfig(dataset="mine.py:data", arch="mine.py:net", loss="mse"))
     assert recipe.shared == {"dataset": "mine.py:data", "arch": "mine.py:net", "loss": "mse"}
-    assert "teacher" not in recipe.steps[-1].settings  # it speaks of classes
 
 
 def test_few_images_have_small_batches() -> None:

@@ -31,7 +31,7 @@ SMALL_DATASETS = ("cifar10", "cifar100", "digits", "fashion-mnist")
 
 
 def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int | None = None) -> Recipe:
-    """Train with a penalty, prune to the budget with layers fitted, fine-tune with the dense network as teacher.
+    """Train with a penalty, prune to the budget with layers fitted, fine-tune.
 
     Args:
         config: network, data and budget.
@@ -59,7 +59,6 @@ def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int
 def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: Mapping[str, Any]) -> tuple[Step, ...]:
     pretrained = is_pretrained(config)
     network = {} if pretrained else given(config, ("arch", "depth", "stem") if not is_own(config) else ())
-    teaches = config.loss is None and config.metric is None  # a teacher speaks of classes
     training = {"schedule": "onecycle", "batch_size": batch}
     dense = Step(
         name="dense",
@@ -77,7 +76,7 @@ def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: M
         name="tune",
         verb="train",
         starts=("prune",),
-        settings={"epochs": epochs[1], "lr": TUNE_RATE, **training, **({"teacher": "dense"} if teaches else {})},
+        settings={"epochs": epochs[1], "lr": TUNE_RATE, **training},
     )
     return (*([_transfer(config)] if pretrained else []), dense, prune, tune)
 
