@@ -85,3 +85,19 @@ def test_seeds_of_several_chains_are_counted(tmp_path: Path) -> None:
     write_chain(tmp_path)
     write_run(tmp_path / "other", config={"seed": 2})
     assert found(tmp_path)["2 seeds"].mark == "yes"
+
+
+@pytest.mark.parametrize(
+    ("after", "best", "mark"),
+    [(0.146, 0.2, "yes"), (0.79, 0.2, "look"), (0.01, 0.2, "yes"), (0.01, 0.4, "look"), (0.79, 0.3, "open")],
+)
+def test_a_metric_that_got_worse_is_said(tmp_path: Path, after: float, best: float, mark: str) -> None:
+    rows = [{"epoch": at, "metric": value} for at, value in enumerate((0.4, 0.2))]
+    metric = {"metric_name": "error", "best_metric": best, "test_metric": 0.145}
+    write_run(tmp_path / "dense", rows=rows, result=metric)
+    parent = {"model": {"path": str(tmp_path / "dense" / "model_best.pth.tar"), "sha256": "00ff"}}
+    cut = {"metric_name": "error", "metric_before": 0.145, "metric": after, "params": 400, "macs": 1000}
+    write_run(tmp_path / "cut", "prune", parents=parent, result=cut)
+    (check,) = (check for title, check in found(tmp_path / "cut").items() if "small network" in title)
+    assert check.mark == mark
+    assert check.detail.startswith(f"error 0.145 before, {after:g} after")

@@ -71,6 +71,15 @@ def while_training(rows: Sequence[EpochRow]) -> tuple[float, ...]:
     return _column(rows, lambda row: row.train_top1)
 
 
+def higher_is_better(runs: Sequence[Run]) -> bool | None:
+    """Which way a metric that is no share goes, by the epochs that were the best; None where they don't say."""
+    for run in runs:
+        values, best = per_epoch(run.rows), run.numbers.best_metric
+        if best is not None and values and min(values) < max(values) and best in (min(values), max(values)):
+            return best == max(values)
+    return None
+
+
 def _column(rows: Sequence[EpochRow], get: Callable[[EpochRow], float | None]) -> tuple[float, ...]:
     values = [get(row) for row in rows]
     return tuple(value for value in values if value is not None)

@@ -8,11 +8,13 @@ from typing import Literal
 
 from netslim.report.console import spelled
 from netslim.report.page.findings import HashCheck
+from netslim.report.page.measures import higher_is_better
 from netslim.report.page.story import Story
 from netslim.report.page.wilson import sign_test
 
 Mark = Literal["yes", "look", "open"]
 SURE = 0.05  # p-value under which a difference is more than chance
+WORSE = 0.02  # of a metric's size: more is a line of its own
 TOLERANCE = 1e-3  # of a logit: larger ones are worth a look
 
 
@@ -101,6 +103,19 @@ def _paired(told: Story) -> Check | None:
     return Check(mark="look" if worse else "yes", title=title, detail=detail)
 
 
+def _metric(told: Story) -> Check | None:
+    """For what is no share of images, and can't be counted."""
+    before, after, higher = told.accuracy_before, told.accuracy, higher_is_better(told.chain)
+    if told.measure.is_share or before is None or after is None:
+        return None
+    detail = f"{told.measure.label} {told.measure.shown(before)} before, {told.measure.shown(after)} after"
+    if higher is None:
+        return Check(mark="open", title="Whether the small network is worse", detail=f"{detail}; which is better?")
+    worse = (before - after if higher else after - before) > WORSE * abs(before)
+    title = "The small network is worse" if worse else "The small network is about as good"
+    return Check(mark="look" if worse else "yes", title=title, detail=detail)
+
+
 def _choice(told: Story) -> Check | None:
     used = [run.name for run in told.chain if run.record.stage == "train" and run.config.get("select_on") == "test"]
     if used:
@@ -172,6 +187,7 @@ _CHECKS: tuple[Callable[[Story], Check | None], ...] = (
     _images,
     _choice,
     _paired,
+    _metric,
     _seeds,
     _hashes,
     _code,
