@@ -181,8 +181,9 @@ def _taken(model: nn.Module, batch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _absorbed(found: Absorption) -> list[str]:
+    layers = f"{len(found.layers)} layer{'s' * (len(found.layers) != 1)}"
     lines = [
-        f"constants of the removed channels absorbed by {len(found.layers)} layers: largest difference of a logit "
+        f"constants of the removed channels absorbed by {layers}: largest difference of a logit "
         f"{found.before:.1e} -> {found.after:.1e}"
     ]
     if found.left:

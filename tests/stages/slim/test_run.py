@@ -1,5 +1,6 @@
 """Runs on a few tiny images: what is done again and what is not, after cuts, changes and mistakes."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -8,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from netslim.core.errors import NetslimError, UsageError
+from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.core.files import file_hash
 from netslim.core.processes.signals import Stopped
+from netslim.models.registry import LIBRARIES
 from netslim.network import load
 from netslim.stages.slim import pace as pace_module
+from netslim.stages.slim import run as slim_module
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.run import run
 from netslim.stages.slim.run_folder import SlimFolder
@@ -244,3 +247,17 @@ def test_mistakes_are_found_before_the_first_step(
     assert str(error.value).startswith(message)
     assert ran == []
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_can_not_be_had_are_said_before_anything_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(name: str) -> tuple[Path, str]:
+        raise CheckpointError(f"cannot get pretrained weights of {name}")
+
+    library = dataclasses.replace(LIBRARIES.get("timm"), fetch=fetch)
+    monkeypatch.setattr(LIBRARIES, "get", lambda name: library)
+    monkeypatch.setattr(slim_module, "measure_pace", lambda *_: pytest.fail("timed"))
+    config = SlimConfig(dataset="digits", arch="timm/test_resnet", time="5m", save=tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"^step 'transferred': cannot get pretrained weights of test_resnet$"):
+        run(config)

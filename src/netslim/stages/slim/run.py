@@ -17,6 +17,7 @@ from netslim.core.errors import (
 )
 from netslim.core.files import atomic_write, file_hash
 from netslim.core.processes.signals import Stopped
+from netslim.models.registry import LIBRARIES
 from netslim.report.console import say
 from netslim.report.csv_files import write_csv
 from netslim.report.page.beside import PAGE
@@ -34,6 +35,7 @@ from netslim.stages.slim.settings import Planned, check
 from netslim.stages.slim.step_folder import is_done, run_step
 from netslim.stages.slim.variants import Axis, Variant, axes_of, variants_of
 from netslim.stages.train.config import TrainConfig
+from netslim.stages.transfer.config import TransferConfig
 
 KINDS_OF_ERRORS = (UsageError, CheckpointError, DataError, UserCodeError, DivergedError, NetslimError)
 
@@ -51,8 +53,11 @@ def run(config: SlimConfig) -> dict[str, Any]:
     if config.time is not None:
         seconds_of(config.time)
     axes = axes_of(recipe, config.seeds, config.sweep)
-    check_all(variants_of(recipe, axes, config.save))
+    variants = variants_of(recipe, axes, config.save)
+    check_all(variants)
     with SlimFolder(config.save, look=config.dry_run) as folder:
+        if not config.dry_run:
+            _fetch_sources(variants[0])
         recipe, pace = _timed(config, recipe, axes, folder)
         variants = variants_of(recipe, axes, config.save)
         _say_plan(variants, pace)
@@ -66,6 +71,21 @@ def run(config: SlimConfig) -> dict[str, Any]:
         folder.finish(result)
         _pages(config, variants)
         return result
+
+
+def _fetch_sources(variant: Variant) -> None:
+    """Pretrained weights before anything is timed or trained: where they can't be had, that is said at once.
+
+    Raises:
+        CheckpointError: they can't be had.
+    """
+    for each in variant.steps:
+        config = each.config
+        if not isinstance(config, TransferConfig) or is_done(each):
+            continue
+        if config.pretrained and config.weights is None:
+            with _of_step(each):
+                LIBRARIES.get(config.source).fetch(config.model_name)
 
 
 def check_all(variants: list[Variant]) -> None:
