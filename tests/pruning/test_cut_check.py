@@ -130,7 +130,7 @@ def test_masked_and_rebuilt_agree(steps: list[tuple[str, int, int, int]], percen
     try:
         decided = plan(model, images, percent=percent)
     except UsageError as error:
-        assert "has no channels that can go" in str(error)  # noqa: PT017
+        assert "channels that can go" in str(error)  # noqa: PT017
         return
     small = apply(model, decided)
     assert verify(model.double(), small.double(), images.double()).agrees

@@ -31,11 +31,11 @@ from own_code import NET, TRAIN, Run
             1,
             "loss cross_entropy can't take outputs (8, 3) float32 and labels (8,) int64: In",
         ),
-        ("--dataset mine.py:broken", 1, "mine.py:broken, sample 5: mine.py:32: ValueError: no such picture"),
+        ("--dataset mine.py:broken", 1, "mine.py:broken, sample 5: mine.py:40: ValueError: no such picture"),
         (
             "--dataset mine.py:broken --workers 2",
             1,
-            "mine.py:broken, sample 5: mine.py:32: ValueError: no such picture",
+            "mine.py:broken, sample 5: mine.py:40: ValueError: no such picture",
         ),
         (
             "--arch resnet --depth 11",
@@ -62,7 +62,7 @@ from own_code import NET, TRAIN, Run
             1,
             "metric mine.py:nan_metric: it is nan for the first batch, and judges nothing",
         ),
-        ("--arch mine.py:fails_in_training", 1, "a step of training: mine.py:87: AssertionError"),
+        ("--arch mine.py:fails_in_training", 1, "a step of training: mine.py:108: AssertionError"),
         (
             "--arch mine.py:no_norm -sr",
             2,
@@ -97,7 +97,7 @@ def test_data_that_a_files_network_is_not_for(run_own: Run, verb: tuple[str, ...
     assert run_own(*TRAIN, "--epochs", 1, "--save", "run").code == 0
     for data, said in (
         ("mine.py:many", "the labels are class numbers from "),
-        ("mine.py:broken", "mine.py:broken, sample 5: mine.py:32: ValueError: no such picture"),
+        ("mine.py:broken", "mine.py:broken, sample 5: mine.py:40: ValueError: no such picture"),
     ):
         done = run_own(verb[0], "run/model_best.pth.tar", *verb[1:], *NET, "--dataset", data, "--device", "cpu")
         assert done.code == 1

@@ -13,6 +13,8 @@ from netslim.core.processes.distributed import ALONE, World
 from netslim.training.class_numbers import unfit
 from netslim.training.cuda_graphs import Graphs, Pair, Work
 
+NONE_IGNORED = -(1 << 31)  # torch leaves out labels of -100 by default, and says nothing
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -64,9 +66,13 @@ def evaluate(
 
     def act(inputs: Tensor, labels: Tensor) -> Pair:
         logits = model(inputs)
-        if wrong := unfit(logits, labels, values=not labels.is_cuda):  # a recorded graph can't wait
+        if wrong := unfit(logits, labels, values=False):  # a look at values would wait for a GPU
             raise DataError(wrong)
-        return F.cross_entropy(logits.float(), labels, reduction="sum"), (logits.argmax(1) == labels).sum()
+        try:
+            loss = F.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=NONE_IGNORED)
+        except IndexError as error:
+            raise DataError(unfit(logits, labels)) from error
+        return loss, (logits.argmax(1) == labels).sum()
 
     work = Work(form=("evaluate", id(model)), act=act)
     loss = correct = torch.zeros(())
