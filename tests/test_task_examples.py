@@ -9,7 +9,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "tasks"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
-HEAVY = {"audio", "detection", "keypoints", "segmentation", "video", "yolo"}
+HEAVY = {"audio", "detection", "generator", "keypoints", "segmentation", "siamese", "video", "yolo"}
 
 
 def marked(name: str) -> object:

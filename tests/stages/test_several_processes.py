@@ -149,6 +149,7 @@ def test_a_last_batch_of_one_image(command: list[object], tmp_path: Path, batch:
     assert len(rows(tmp_path / "two")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_torchrun_restarts_a_killed_process_from_the_last_state(
     command: list[object], alone: Callable[..., Path], tmp_path: Path
