@@ -21,7 +21,6 @@ PENALTY: dict[str, Any] = {
 }  # least lost in results/penalties.csv
 RATE = {False: 0.1, True: 0.025}  # highest of one cycle: from scratch, from pretrained weights
 TUNE_RATE = 0.05  # the same after the pruning
-RECONSTRUCT = 512  # images that layers are fitted on
 BATCH_SIZE, SMALL_BATCH = 64, 32
 FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
 BUDGET: dict[str, Any] = {"target_macs": 0.5}  # where none is given
@@ -70,7 +69,7 @@ def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: M
         name="prune",
         verb="prune",
         starts=("dense",),
-        settings={**(budget or BUDGET), "reconstruct": RECONSTRUCT},
+        settings={**(budget or BUDGET)},
     )
     tune = Step(
         name="tune",
