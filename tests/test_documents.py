@@ -115,6 +115,8 @@ def test_files_and_modules_that_documents_name_exist(document: Path) -> None:
         r"`((?:src|tests|docs|benchmarks|recipes|results|core|models|data|pruning|deploy|training)/[\w/.]+)`", text
     ):
         assert (ROOT / path).exists() or (ROOT / "src" / "netslim" / path).exists(), path
+    for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
+        assert (document.parent / link).is_file(), f"{link}: the site needs a file, not a folder"
     for module in re.findall(r"^(?:from|import) (netslim\S*)", text, re.MULTILINE):
         assert importlib.util.find_spec(module), module
 
