@@ -1,0 +1,138 @@
+"""The guide's five steps, as the original's scripts do them, against `netslim slim` in a quarter of their time.
+
+The five steps have their 160, 40 and 160 epochs scaled down alike; `slim` does what it does by default in a share of
+what they cost. Cost is counted as in `slim_recipes.py`: an epoch of the dense network is 1, of the small one its share
+of the MACs. Beside it stand seconds of the processor. Both end at the same MACs. What the five steps reach is the best
+epoch on the test images, as the original chooses it; `slim` never sees them before the end, and trains on a tenth fewer
+images. Rows are added as runs finish; run it again to go on.
+
+    python benchmarks/slim_against_guide.py --dataset digits --out results/slim_against_guide.csv
+    python benchmarks/slim_against_guide.py --dataset fashion-mnist --images 6000 --data-dir DIR --out FILE
+"""
+
+import argparse
+import csv
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+from fashion_part import use_part
+from netslim.stages.slim.config import PlannedConfig, SlimConfig
+from netslim.stages.slim.planning import planned_recipe
+from netslim.stages.slim.recipe import Recipe, read_recipe, to_toml
+from netslim.stages.slim.run import run
+from slim_recipes import result
+from table import write_rows
+
+GUIDE = Path(__file__).parent.parent / "recipes" / "guide.toml"
+SPARSITY = 0.25  # epochs with the penalty, for each one of fine-tuning: 40 of 160
+SHARES = (0.25, 0.5, 1.0)  # of the guide's cost that slim has
+
+
+def main() -> None:
+    args = parse()
+    use_part(args)
+    for seed in args.seeds:
+        for way in args.ways:
+            if (args.dataset, str(args.images or ""), way, str(seed)) not in done(args.out):
+                add_row(args, way, seed)
+
+
+def parse() -> argparse.Namespace:
+    ways = ["guide", *(f"slim {share:g}" for share in SHARES)]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument(
+        "--images", type=int, help="of fashion-mnist: only so many to train on, and half as many to test"
+    )
+    parser.add_argument("--depth", type=int, default=11)
+    parser.add_argument("--epochs", type=int, default=24, help="of each of the guide's two fine-tunings")
+    parser.add_argument("--share", type=float, default=0.5, help="of the MACs that remain")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--ways", nargs="+", default=ways, choices=ways)
+    parser.add_argument("--work", type=Path, default=Path("runs/slim-against-guide"))
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    args.work = args.work / f"{args.dataset}-{args.images or 'all'}"
+    args.work.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+def add_row(args: argparse.Namespace, way: str, seed: int) -> None:
+    """Does one way with one seed."""
+    recipe = guide(args) if way == "guide" else slim(args, float(way.split()[1]))
+    folder = args.work / f"{way.replace(' ', '-')}-{seed}"
+    fresh = not folder.exists()
+    file = args.work / f"{folder.name}.toml"
+    file.write_text(to_toml(recipe, way))
+    start = time.process_time()
+    run(SlimConfig(recipe=file, save=folder, seed=seed, data_dir=args.data_dir))
+    seconds = time.process_time() - start
+    before = [dict(row) for row in csv.DictReader(args.out.open())] if args.out.exists() else []
+    found = row(args, recipe, folder) | {"cpu_seconds": round(seconds, 1) if fresh else ""}
+    where = {"dataset": args.dataset, "images": args.images or "", "depth": args.depth, "way": way, "seed": seed}
+    write_rows(args.out, [*before, {**where, **found}], show=False)
+    print(args.out.read_text().splitlines()[-1], flush=True)
+
+
+def guide(args: argparse.Namespace) -> Recipe:
+    """The guide's recipe with fewer epochs; nothing is repaired, and the weights that it moves are new ones."""
+    recipe = read_recipe(GUIDE).with_shared({"dataset": args.dataset, "device": "cpu"})
+    epochs = {
+        "fine_tuned_model": args.epochs,
+        "sparsity_trained_model": max(1, round(SPARSITY * args.epochs)),
+        "final_model": args.epochs,
+    }
+    changes = {f"{name}.epochs": count for name, count in epochs.items()}
+    changes |= {f"{name}.precision": "fp32" for name in epochs}
+    source = {"depth": args.depth, "pretrained": False, "strategy": "guide"}
+    changes |= {f"transferred_model.{name}": value for name, value in source.items()}
+    return recipe.with_settings({**changes, "pruned_model.target_macs": args.share})
+
+
+def slim(args: argparse.Namespace, share: float) -> Recipe:
+    """The default plan, with the epochs that this share of the guide's cost pays."""
+    budget = share * cost(args, guide(args))
+    config = PlannedConfig(dataset=args.dataset, depth=args.depth, target_macs=args.share)
+    plans = (planned_recipe(config, epochs, args.images) for epochs in range(2, 1000))
+    paid = [plan for plan in plans if cost(args, plan) <= budget][-1]
+    names = [step.name for step in paid.steps if step.verb == "train"]
+    paid = paid.with_settings({f"{name}.precision": "fp32" for name in names})
+    return dataclasses.replace(paid, shared={**paid.shared, "device": "cpu"})
+
+
+def cost(args: argparse.Namespace, recipe: Recipe) -> float:
+    """In epochs of the dense network."""
+    trained = [step for step in recipe.steps if step.verb == "train"]
+    return sum(int(step.settings["epochs"]) * (args.share if recipe.is_pruned(step.name) else 1.0) for step in trained)
+
+
+def row(args: argparse.Namespace, recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """What came of it."""
+    found = {step.verb: result(folder / f"{number:02}-{step.name}") for number, step in enumerate(recipe.steps, 1)}
+    small, pruned = found["train"], found["prune"]
+    epochs = [str(step.settings["epochs"]) for step in recipe.steps if step.verb == "train"]
+    return {
+        "epochs": " + ".join(epochs),
+        "cost": cost(args, recipe),
+        "pruned_top1": pruned["top1"],
+        "selected_on": small["selected_on"],
+        "selected_top1": small["best_top1"],
+        "test_top1": small["test_top1"],
+        "macs": small["macs"],
+        "params": small["params"],
+    }
+
+
+def done(path: Path) -> set[tuple[str, str, str, str]]:
+    """Data set, images, way and seed of the rows that are there."""
+    if not path.exists():
+        return set()
+    with path.open(newline="") as file:
+        return {(row["dataset"], row["images"], row["way"], row["seed"]) for row in csv.DictReader(file)}
+
+
+if __name__ == "__main__":
+    main()
