@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ def spelled(text: str) -> str:
 def words_of(name: str, value: object) -> list[str]:
     """A setting as words of a command line: `depth`, 20 -> --depth 20; a switch is one word."""
     info = _settings().get(name)
+    if "." in name:  # of a step of a recipe
+        return ["--set", f"{name}={json.dumps(value) if isinstance(value, bool) else value}"]
     if isinstance(value, bool):
         return [_switch(name, info, on=value) if info else flag_of(name)]
     return [flag_of(name), *(map(str, value) if isinstance(value, list) else [str(value)])]

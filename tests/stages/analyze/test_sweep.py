@@ -72,7 +72,8 @@ def test_latencies_are_milliseconds_with_quartiles(swept: Path) -> None:
 
 
 def test_files_and_the_images_that_judged(swept: Path) -> None:
-    assert {p.name for p in swept.iterdir()} - {".lock"} == {"metrics.jsonl", "run.json", "sweep.csv", "sweep.png"}
+    files = {"metrics.jsonl", "run.json", "report.html", "sweep.csv", "sweep.png"}
+    assert {p.name for p in swept.iterdir()} - {".lock"} == files
     assert {row["judged_on"] for row in rows_of(swept)} == {"8 test images"}
     result = json.loads((swept / "run.json").read_text())["result"]
     assert [row["budget"] for row in result["rows"]] == ["unpruned", "0.2", "0.5"]
@@ -152,6 +153,7 @@ def test_interrupted_it_goes_on_with_the_rows_that_it_lacks(
     with pytest.raises(InterruptedRunError, match="stopped after 2 networks, which are in ") as stopped:
         run(trained / BEST, tmp_path / "run", **given)
     assert stopped.value.exit_code == 143
+    assert "Half-finished" in (tmp_path / "run/report.html").read_text()
     assert not (tmp_path / "run/sweep.csv").exists()
     result = run(trained / BEST, tmp_path / "run", **given)
     assert len(done) == 4  # the first is there, the second was cut off
@@ -182,4 +184,6 @@ def test_by_the_command_line(trained: Path, folder: Path, tmp_path: Path, capsys
     assert ended.value.code == 0
     out = capsys.readouterr().out
     assert "channels removed" in out
-    assert out.endswith(f"wrote {tmp_path / 's/sweep.csv'}, {tmp_path / 's/sweep.png'}\n")
+    folder_of_all = tmp_path / "s"
+    files = ", ".join(str(folder_of_all / name) for name in ("sweep.csv", "sweep.png", "report.html"))
+    assert out.endswith(f"wrote {files}\n")

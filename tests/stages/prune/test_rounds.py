@@ -119,6 +119,8 @@ def test_interrupted_in_the_training_the_same_command_goes_on_to_the_same_bits(
     with pytest.raises(InterruptedRunError, match="type the same command again to go on"):
         run(trained / LAST, tmp_path / "run", **given)
     assert not (tmp_path / "run" / PRUNED).exists()
+    for folder_of_a_page in (tmp_path / "run", tmp_path / "run" / "round1" / "trained"):
+        assert "Half-finished" in (folder_of_a_page / "report.html").read_text()
     with pytest.raises(UsageError, match=r"holds another run \(percent: 0\.5 there, 0\.6 now\)"):
         run(trained / LAST, tmp_path / "run", **{**given, "percent": 0.6})
     run(trained / LAST, tmp_path / "run", **given)
@@ -134,6 +136,8 @@ def test_interrupted_in_the_training_the_same_command_goes_on_to_the_same_bits(
     ("given", "message"),
     [
         ({"epochs": 3}, "`epochs=3`: one step has no training; type `steps=3` with it, or train `refine` after it"),
+        ({"track": "tensorboard"}, "`track='tensorboard'`: one step has no training; type `steps=3` with it"),
+        ({"steps": 2, "track": "no"}, "unknown tracker 'no'"),
         ({"steps": 2, "schedule": "steps"}, "unknown schedule"),
         ({"steps": 2, "target_latency": "3ms"}, "`target_latency='3ms'` with `steps=2`: type a share of the latency"),
     ],

@@ -141,7 +141,11 @@ def test_a_cut_changes_no_bit(
         with pytest.raises(Stopped):
             slim()
     assert json.loads((tmp_path / "run" / step / "step.json").read_text())["status"] == "running"
+    page = tmp_path / "run" / "report.html"
+    assert "<h1>run</h1>" in page.read_text()
+    assert "Half-finished" in page.read_text()
     slim()
+    assert "Half-finished" not in page.read_text()
     whole = load(once / "small.pth.tar").state_dict()
     again = load(tmp_path / "run" / "small.pth.tar").state_dict()
     assert whole.keys() == again.keys()
@@ -171,8 +175,9 @@ def test_values_share_what_they_have_in_common(
     assert "small test top-1 (%)" in out
     assert "the same by single verbs (prune.percent 0.6):" in out
     first = tmp_path / "run" / "prune-percent-0.3"
-    assert f"slim.csv and a sub-folder per step; small.pth.tar and report.html lie in {first} and its like" in out
+    assert f"slim.csv and a sub-folder per step; small.pth.tar and report.html of each in {first} and its like" in out
     assert (first / "report.html").is_file()
+    assert "Means of all 2" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_looking_writes_nothing(slim: Slim, ran: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

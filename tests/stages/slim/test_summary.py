@@ -7,7 +7,8 @@ import pytest
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.planning import planned_recipe
 from netslim.stages.slim.settings import planned
-from netslim.stages.slim.summary import judged, means, show_result, task_of_steps
+from netslim.stages.slim.summary import judged, means, show_steps, task_of_steps
+from netslim.stages.slim.variants import Variant
 
 
 def row(seed: int, share: float, top1: float) -> dict[str, object]:
@@ -23,21 +24,25 @@ def test_one_line_per_value_with_mean_and_deviation() -> None:
     assert columns[:4] == ["prune.percent", "seeds", "dense test top-1 (%)", "small test top-1 (%)"]
     assert cells[0][:4] == ["0.3", "2", "90.00 ± 0.00", "85.00 ± 7.07"]
     assert cells[1][:4] == ["0.5", "1", "90.00", "70.00"]
+    assert cells[0][4:] == ["10", "10", "1.00k", "1.00k"]
     assert columns[4:] == ["dense params", "small params", "dense MACs", "small MACs"]
 
 
-def test_how_many_images_judged() -> None:
-    assert judged({"top1": 0.9722, "images": 360}) == "97.22 % of 360"
-    assert judged({"metric_name": "mean_iou", "metric": 0.51234, "images": 1000}) == "mean_iou 0.5123 of 1,000"
+def test_what_a_network_got() -> None:
+    assert judged({"top1": 0.9722, "images": 360}) == "97.22 %"
+    assert judged({"metric_name": "mean_iou", "metric": 0.51234, "images": 1000}) == "mean_iou 0.5123"
     shown = {"label": "mIoU", "test": "51.23 %"}
-    assert judged({"metric_name": "mean_iou", "metric": 0.51234, "shown": shown, "images": 9}) == "mIoU 51.23 % of 9"
+    assert judged({"metric_name": "mean_iou", "metric": 0.51234, "shown": shown, "images": 9}) == "mIoU 51.23 %"
 
 
 def test_a_metric_is_compared_too(capsys: pytest.CaptureFixture[str]) -> None:
     rest = {"images": 32, "params": 10, "macs": 100, "file": "x"}
     dense, small = ({"metric_name": "m", "metric": value, **rest} for value in (0.25, 0.75))
-    show_result(dense, small)
-    assert "small / dense   +0.5 " in capsys.readouterr().out
+    show_steps(Variant(values={}, folder=Path("x"), steps=[]), {}, dense, small)
+    out = capsys.readouterr().out
+    assert "test (32)" in out
+    assert out.count("small / dense") == 1
+    assert "+0.5 " in out
 
 
 def test_page_and_evaluation_are_told_of_code_of_ones_own() -> None:

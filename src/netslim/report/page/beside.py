@@ -44,10 +44,11 @@ def _write(folder: Path) -> Path:
     from netslim.report.page.chain import runs_in
     from netslim.report.page.commands import spelled_command
     from netslim.report.page.render import page_text
+    from netslim.report.page.whole import whole_of
 
     target = folder / PAGE
     check_replaceable(target)
     asked = {"folders": [str(folder)]}
     found = Findings(fuller=spelled_command("report", asked), bench=spelled_command("report", {**asked, "bench": True}))
-    atomic_write(target, page_text(runs_in([folder]), found).encode(errors="replace"))
+    atomic_write(target, page_text(runs_in([folder]), found, whole_of(folder)).encode(errors="replace"))
     return target

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from netslim.core.errors import NetslimError, UsageError
 from netslim.report.page.run_folder import Run, is_run, read_run
+from netslim.report.page.whole import whole_of
 
 LONGEST = 100  # runs on one page
 
@@ -44,13 +45,20 @@ def _places(folder: Path) -> list[Path]:
         what = "is a file: name the folder that it lies in" if folder.exists() else "is not there"
         raise UsageError(f"{folder} {what}")
     try:
-        inside = sorted(path for path in folder.iterdir() if path.is_dir() and is_run(path))
+        inside = sorted(path for path in _shown(folder).iterdir() if path.is_dir() and is_run(path))
     except OSError as error:
         raise NetslimError(f"cannot read {folder}: {error.strerror or error}") from error
     found = [*([folder] if is_run(folder) else []), *inside][:LONGEST]
     if not found:
         raise UsageError(f"{folder} holds no run of netslim (no run.json in it or in its sub-folders)")
     return found
+
+
+def _shown(folder: Path) -> Path:
+    """The folder, or the variant's that stands for all of a `netslim slim` with several."""
+    whole = whole_of(folder)
+    variant = folder / whole.shown if whole else folder
+    return variant if variant.is_dir() else folder
 
 
 def _ancestors(run: Run, known: dict[Path, Run]) -> Iterable[Run]:

@@ -74,6 +74,25 @@ class HashCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Transferred:
+    """What the first run's network came from.
+
+    Attributes:
+        source: library and model.
+        strategy: how its weights were brought over.
+        coverage: share of the learnable parameters that came from it, 0 to 1.
+        layers: (layers, what was done, number of tensors), in the order of the network.
+        images: that BatchNorm statistics were measured on.
+    """
+
+    source: str
+    strategy: str
+    coverage: float
+    layers: tuple[tuple[str, str, int], ...]
+    images: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Findings:
     """All of it.
 
@@ -81,6 +100,7 @@ class Findings:
         images: or `no_images`, why not.
         speeds: rows of a benchmark of both networks.
         hashes: of the files between the runs.
+        transferred: where the first run's network came from, if it is a transfer's.
         sizes: bytes of the large and of the small network's file.
         bench: the command that measures the speed.
         fuller: the command that computes all of this; empty on the page that it has written.
@@ -90,6 +110,7 @@ class Findings:
     no_images: str = ""
     speeds: tuple[Speed, ...] = ()
     hashes: tuple[HashCheck, ...] = ()
+    transferred: Transferred | None = None
     sizes: tuple[int, int] | None = None
     fuller: str = ""
     bench: str = ""

@@ -14,22 +14,25 @@ from netslim.report.page.findings import Findings
 from netslim.report.page.plan_file import reasons_of
 from netslim.report.page.run_folder import Run
 from netslim.report.page.sections import accuracy_drawing, compared, drawn_stages, phase_rows, scales_section
-from netslim.report.page.story import Story
+from netslim.report.page.story import TRIALS, Story
+from netslim.report.page.trials import trial_page
 from netslim.report.page.trust import checks_of, verdict
+from netslim.report.page.whole import Whole
 
 GENERATOR = '<meta name="generator" content="netslim">'  # in every page, so that no other file is taken for one
 MOST_CLASSES = 20  # of a confusion matrix that can be read; of more the largest confusions are listed
 CONFUSIONS = 15
 
 
-def page_text(runs: Sequence[Run], findings: Findings | None = None) -> str:
+def page_text(runs: Sequence[Run], findings: Findings | None = None, whole: Whole | None = None) -> str:
     """The whole page of these runs, in the order of the work.
 
     Args:
         runs: one or more; see `runs_in`.
         findings: what was found out by running the networks.
+        whole: the `netslim slim` whose steps they are.
     """
-    told = Story(tuple(runs), findings or Findings())
+    told = Story(tuple(runs), findings or Findings(), whole)
     checks = checks_of(told)
     template = _environment().get_template("page.html.j2")
     return template.render(
@@ -44,6 +47,7 @@ def page_text(runs: Sequence[Run], findings: Findings | None = None) -> str:
         curves=accuracy_drawing(told),
         scales=scales_section(told),
         phases=phase_rows(told),
+        trials=[trial_page(run) for run in told.every if run.record.stage in TRIALS],
         commands=[(run, command_of(run)) for run in told.every],
         confused=confusions(told.findings),
         matrix=told.findings.images and len(told.findings.images.class_names) <= MOST_CLASSES,

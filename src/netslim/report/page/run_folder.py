@@ -13,6 +13,7 @@ from netslim.core.schemas import Count, FileModel, Finite, M, Parent, RunRecord,
 from netslim.report.page.plan_file import PlanFile
 
 RECORD, METRICS, PLAN = "run.json", "metrics.jsonl", "plan.json"
+_TITLES = {"prune": "Pruning", "sweep": "Sweep over budgets", "sensitivity": "Sensitivity of the layers"}
 CHAINED = ("resume", "refine", "model")  # settings that name the file which a run goes on from
 
 
@@ -42,6 +43,8 @@ class Numbers(FileModel):
     max_difference: Finite | None = None
     seconds: Finite | None = None
     epochs: Count | None = None
+    rows: list[dict[str, Any]] | None = None
+    judged_on: str = ""
 
 
 class EpochRow(FileModel):
@@ -77,6 +80,7 @@ class Run:
         record: its `run.json`.
         numbers: the result in it; empty before the run is finished.
         rows: finished epochs, in order.
+        trials: networks that a sweep or a sensitivity analysis tried, the unpruned one first.
         plan: what a pruning removed.
         problems: what could not be read, one line each.
     """
@@ -85,6 +89,7 @@ class Run:
     record: Record
     numbers: Numbers
     rows: tuple[EpochRow, ...] = ()
+    trials: tuple[Mapping[str, Any], ...] = ()
     plan: PlanFile | None = None
     problems: tuple[str, ...] = ()
 
@@ -112,7 +117,7 @@ class Run:
     def title(self) -> str:
         """What was done, in a few words for people."""
         if self.record.stage != "train":
-            return {"prune": "Pruning"}.get(self.record.stage, self.record.stage)
+            return _TITLES.get(self.record.stage, self.record.stage)
         if self.config.get("refine"):
             return "Fine-tuning of the small network"
         if self.config.get("sparsity_regularization"):
@@ -146,6 +151,7 @@ def read_run(folder: Path) -> Run:
         record=record,
         numbers=numbers,
         rows=_rows(folder / METRICS, problems),
+        trials=_trials(folder / METRICS, numbers),
         plan=_plan(folder / PLAN, problems),
         problems=tuple(problems),
     )
@@ -165,6 +171,16 @@ def _rows(path: Path, problems: list[str]) -> tuple[EpochRow, ...]:
         return tuple(as_model(EpochRow, row) for row in read_metrics(path) if "epoch" in row)
     except (NetslimError, ValueError) as error:
         problems.append(f"{path.name} is damaged: {error}".split("; give another")[0])
+        return ()
+
+
+def _trials(path: Path, found: Numbers) -> tuple[Mapping[str, Any], ...]:
+    """Rows of a finished run as it recorded them, else those that it has measured so far."""
+    if found.rows is not None:
+        return tuple(found.rows)
+    try:
+        return tuple(row for row in read_metrics(path) if "key" in row)
+    except (NetslimError, ValueError):
         return ()
 
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from netslim.report.page.chain import story
+from netslim.report.page.commands import command_of, spelled_command
 from netslim.report.page.findings import Findings
 from netslim.report.page.measures import Measure, before_cut, measure_of, on_test, per_epoch
 from netslim.report.page.plan_file import PlanFile
 from netslim.report.page.run_folder import Run
+from netslim.report.page.whole import Whole
 from netslim.report.page.wilson import wilson_interval
 
 WORK = ("train", "prune")  # stages that make networks
+TRIALS = ("sweep", "sensitivity")  # stages that try some and keep none
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,12 @@ class Story:
     Attributes:
         every: all runs that were found.
         findings: what was found out beside them.
+        whole: the `netslim slim` whose steps they are, on a page of it.
     """
 
     every: tuple[Run, ...]
     findings: Findings
+    whole: Whole | None = None
 
     @cached_property
     def chain(self) -> list[Run]:
@@ -43,6 +48,31 @@ class Story:
     def last(self) -> Run:
         """The run whose network the page is about."""
         return self.chain[-1]
+
+    @property
+    def trial(self) -> Run | None:
+        """The run that the page is about, where it is one that tried prunings and the others led to it."""
+        last = self.every[-1]
+        return last if last.record.stage in TRIALS and len(story(self.every)) == len(self.every) else None
+
+    @property
+    def title(self) -> str:
+        """What the page is called."""
+        return self.whole.name if self.whole else (self.trial or self.last).name
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return (self.trial or self.last).finished and (self.whole is None or self.whole.finished)
+
+    @property
+    def go_on(self) -> str:
+        """The command that does what is left; empty if there is nothing, or if it is not known."""
+        if self.finished:
+            return ""
+        if self.whole is None:
+            return command_of(self.trial or self.last)
+        return spelled_command("slim", self.whole.file.settings) if self.whole.file.settings else ""
 
     @cached_property
     def cuts(self) -> list[Run]:

@@ -130,6 +130,9 @@ def _choice(told: Story) -> Check | None:
 
 
 def _seeds(told: Story) -> Check | None:
+    whole = told.whole
+    if whole and whole.shown and whole.finished and (several := (whole.file.settings or {}).get("seeds")):
+        return Check(mark="yes", title=f"{len(several.split(','))} seeds", detail=f"{several}: their means are above")
     seeds = sorted({str(run.config["seed"]) for run in told.every if "seed" in run.config})
     if not seeds:
         return None

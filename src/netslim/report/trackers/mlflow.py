@@ -24,7 +24,7 @@ class MLflow:
             self._id = found[0].info.run_id
             self._client.update_run(self._id, status="RUNNING")
         else:
-            made = self._client.create_run(experiment, tags={RUN_ID: run.run_id}, run_name=run.folder.name)
+            made = self._client.create_run(experiment, tags={RUN_ID: run.run_id}, run_name=run.name)
             self._id = made.info.run_id
             for name, value in run.settings.items():
                 self._client.log_param(self._id, name, str(value)[:LONGEST])

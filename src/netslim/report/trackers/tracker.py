@@ -16,7 +16,7 @@ class TrackedRun:
     """What a tracker is told of a run.
 
     Attributes:
-        folder: of the run; its name is the run's name.
+        folder: of the run.
         run_id: the same when the run goes on after it was cut off, so that the tracker goes on as well.
         settings: of the run, as JSON has them.
         first: number of the next row; later ones that a tracker has already are written again, to the same numbers.
@@ -26,6 +26,12 @@ class TrackedRun:
     run_id: str
     settings: Mapping[str, Any]
     first: int = 0
+
+    @property
+    def name(self) -> str:
+        """The folder's name, with that of the pruning's round that it is of."""
+        above = self.folder.parent.name
+        return f"{above}-{self.folder.name}" if above.startswith("round") else self.folder.name
 
 
 class Tracker(Protocol):

@@ -14,7 +14,7 @@ class Trackio:
 
         self._run = trackio.init(
             project=os.environ.get("TRACKIO_PROJECT", "netslim"),
-            name=f"{run.folder.name}-{run.run_id}",
+            name=f"{run.name}-{run.run_id}",
             config=dict(run.settings),
             resume="allow",
             embed=False,

@@ -15,7 +15,7 @@ class WeightsAndBiases:
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "netslim"),
             id=run.run_id,
-            name=run.folder.name,
+            name=run.name,
             dir=run.folder,
             config=dict(run.settings),
             resume="allow",

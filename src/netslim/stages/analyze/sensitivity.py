@@ -16,6 +16,7 @@ from netslim.pruning.criteria import CRITERIA
 from netslim.report.console import say
 from netslim.report.csv_files import write_csv
 from netslim.report.figures.sensitivity import draw_sensitivity
+from netslim.report.page.beside import PAGE, write_beside
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SensitivityConfig
 from netslim.stages.analyze.trial import Row, Series, Trial, check_split, drawn, numbers, open_trial, series
@@ -136,7 +137,8 @@ def _finish(config: SensitivityConfig, directory: RunDirectory, trial: Trial, ro
     print_table(*_table(rows, task, _counting(trial)))
     result = {"file": str(config.save / CSV), "judged_on": trial.described, "rows": rows}
     directory.finish(result)
-    say(f"wrote {config.save / CSV}, {config.save / PNG}")
+    write_beside(config.save)
+    say(f"wrote {config.save / CSV}, {config.save / PNG}, {config.save / PAGE}")
     return result
 
 

@@ -19,6 +19,7 @@ from netslim.pruning.criteria import CRITERIA
 from netslim.report.console import say
 from netslim.report.csv_files import write_csv
 from netslim.report.figures.sweep import draw_sweep
+from netslim.report.page.beside import PAGE, write_beside
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SweepConfig
 from netslim.stages.analyze.trial import Row, Series, Trial, check_split, drawn, numbers, open_trial, series
@@ -160,7 +161,8 @@ def _finish(config: SweepConfig, directory: RunDirectory, trial: Trial, rows: li
     print_table(*_table(rows, trial.task))
     result = {"file": str(config.save / CSV), "judged_on": trial.described, "rows": rows}
     directory.finish(result)
-    say(f"wrote {config.save / CSV}, {config.save / PNG}")
+    write_beside(config.save)
+    say(f"wrote {config.save / CSV}, {config.save / PNG}, {config.save / PAGE}")
     return result
 
 

@@ -22,6 +22,7 @@ from netslim.data import AnyDataset, AnySplit, Split, UserDataset, choosing_part
 from netslim.data.own.user_data import LoadedSplit
 from netslim.own_loop.repair import repair_
 from netslim.report.figures.drawn import Drawn
+from netslim.report.page.beside import write_beside
 from netslim.stages.analyze.config import TrialConfig
 from netslim.stages.shared.calibration_data import calibration_batches, some_training_images, training_images
 from netslim.stages.shared.config import SEED, VAL_SHARE
@@ -228,7 +229,11 @@ def series(directory: RunDirectory) -> Iterator[Series]:
     with Interrupt(at_once=True) as interrupt:
         measured = Series(directory, interrupt)
         try:
-            yield measured
-        except Stopped:
-            measured.check_stop()
+            try:
+                yield measured
+            except Stopped:
+                measured.check_stop()
+                raise
+        except InterruptedRunError:
+            write_beside(directory.path)
             raise

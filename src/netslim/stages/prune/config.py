@@ -81,6 +81,12 @@ class PruneConfig(TaskConfig):
     precision: str = Setting(
         "auto", "with --steps: fp32 (exact), bf16, fp16, or auto: the fastest in a short probe", group="Rounds"
     )
+    track: str | None = Setting(
+        None,
+        f"with --steps: also send each epoch's numbers to {plugins.either(plugins.summarised(plugins.TRACKERS))}",
+        group="Rounds",
+        free=True,
+    )
     save: Path = Setting(
         Path("pruned"),
         "folder for pruned.pth.tar, plan.json and prune.txt",

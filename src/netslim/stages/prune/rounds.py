@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint
-from netslim.core.errors import UsageError, setting
+from netslim.core.errors import InterruptedRunError, UsageError, setting
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import Cost, PrunePlan
 from netslim.core.runlog import RunDirectory
@@ -24,6 +24,8 @@ from netslim.pruning import plan_from_dict
 from netslim.pruning.budget.request import Request
 from netslim.pruning.plan_data import read_plan
 from netslim.report.console import say
+from netslim.report.page.beside import write_beside
+from netslim.report.trackers import TRACKERS
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.planning import budget_of
 from netslim.stages.shared.config import TaskConfig
@@ -33,7 +35,14 @@ from netslim.stages.shared.networks import open_network
 from netslim.stages.train.config import TrainConfig
 from netslim.training.schedule import rate_factor
 
-BETWEEN = ("epochs", "lr", "schedule", "batch_size", "precision")  # settings of the training between two rounds
+BETWEEN = (
+    "epochs",
+    "lr",
+    "schedule",
+    "batch_size",
+    "precision",
+    "track",
+)  # settings of the training between two rounds
 BUDGETS = ("percent", "target_params", "target_macs", "target_latency")
 Prune = Callable[[PruneConfig], dict[str, Any]]
 
@@ -42,6 +51,8 @@ def check_rounds(config: PruneConfig) -> None:
     """Raises UsageError for settings that contradict the number of rounds, before anything is opened."""
     if config.steps > 1:
         rate_factor(config.schedule, 0, 1, 0.0)
+        if config.track:
+            TRACKERS.get(config.track).check(config.track)
         request = budget_of(config)
         if request.kind == "latency" and not request.relative:
             raise UsageError(f"{request} with `steps={config.steps}`: type a share of the latency, such as 0.6")
@@ -114,7 +125,11 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
         say(f"round {number} of {config.steps}: {folder}")
         found = prune(_before_training(_pruning(config, model, folder / "pruned", course.budget(number, plans))))
         plans.append(read_plan(folder / "pruned" / "plan.json"))
-        model = _train(_training(config, name, checkpoint, Path(found["file"]), folder / "trained"))
+        try:
+            model = _train(_training(config, name, checkpoint, Path(found["file"]), folder / "trained"))
+        except InterruptedRunError:
+            write_beside(config.save)
+            raise
     say(f"round {config.steps} of {config.steps}: {config.save}")
     return _pruning(config, model, config.save, course.budget(config.steps, plans)), plans[0]
 

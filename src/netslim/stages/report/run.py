@@ -18,10 +18,12 @@ from netslim.report.page.render import as_dict, page_text
 from netslim.report.page.run_folder import Run
 from netslim.report.page.story import Story
 from netslim.report.page.trust import checks_of, verdict
+from netslim.report.page.whole import whole_of
 from netslim.stages.report.config import ReportConfig
 from netslim.stages.report.files import large_file, origin_file, small_file
 from netslim.stages.report.images import look_at_images
 from netslim.stages.report.speed import known_speeds, measure
+from netslim.stages.report.transferred import transferred
 
 SUFFIXES = (".html", ".htm")
 
@@ -40,8 +42,9 @@ def run(config: ReportConfig) -> dict[str, Any]:
     check_writable(target)
     told = Story(tuple(runs), Findings())
     found = _findings(config, told, target)
-    atomic_write(target, page_text(runs, found).encode(errors="replace"))
-    told = Story(tuple(runs), found)
+    whole = whole_of(config.folders[0]) if len(config.folders) == 1 else None
+    atomic_write(target, page_text(runs, found, whole).encode(errors="replace"))
+    told = Story(tuple(runs), found, whole)
     checks = checks_of(told)
     answer, why = verdict(checks)
     say(f"wrote {target}: {len(runs)} runs; may I trust it? {answer} ({why})")
@@ -96,6 +99,7 @@ def _findings(config: ReportConfig, told: Story, target: Path) -> Findings:
         no_images=why,
         speeds=speeds,
         hashes=_hashes(told.chain),
+        transferred=transferred(told.chain[0]),
         sizes=(large.stat().st_size, small.stat().st_size) if large and small else None,
         bench=spelled_command("report", {"folders": list(map(str, config.folders)), "bench": True}),
     )

@@ -61,6 +61,10 @@ class PlannedConfig(TaskConfig):
         config._steps = {name: value for name, value in values.items() if "." in name}
         return config
 
+    def typed(self) -> dict[str, Any]:
+        """The settings that differ from their defaults, those of steps included, as plain data."""
+        return {**self.changed(), **self.steps}
+
 
 class SlimConfig(PlannedConfig):
     """One command from a network to a small one: a recipe of steps, which goes on where it was cut off."""

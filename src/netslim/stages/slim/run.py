@@ -20,7 +20,8 @@ from netslim.core.processes.signals import Stopped
 from netslim.models.registry import LIBRARIES
 from netslim.report.console import say
 from netslim.report.csv_files import write_csv
-from netslim.report.page.beside import PAGE
+from netslim.report.page.beside import PAGE, write_beside
+from netslim.report.page.run_folder import is_run
 from netslim.report.tables import print_table
 from netslim.stages.report.run import make_page
 from netslim.stages.slim import summary
@@ -64,8 +65,9 @@ def run(config: SlimConfig) -> dict[str, Any]:
         if config.dry_run:
             return {"recipe": recipe.to_dict(), "dry_run": True}
         known = _known(folder)
-        folder.begin(_asked(config), _facts(recipe, pace), to_toml(recipe, _comment(config)), config.recipe)
-        with _going_on():
+        facts = {**_facts(recipe, pace), "settings": config.typed(), "folders": _folders(config.save, variants)}
+        folder.begin(_asked(config), facts, to_toml(recipe, _comment(config)), config.recipe)
+        with _going_on(config.save, variants):
             rows = [_run_variant(variant, known) for variant in variants]
         result = _finish(config, axes, variants, rows)
         folder.finish(result)
@@ -176,13 +178,21 @@ def _said(planned: Planned) -> str:
     return " ".join([planned.step.verb, ", ".join(words)])
 
 
+def _folders(root: Path, variants: list[Variant]) -> list[str]:
+    """Where the variants' own results lie, from the folder of all."""
+    return [variant.folder.relative_to(root).as_posix() for variant in variants]
+
+
 @contextmanager
-def _going_on() -> Iterator[None]:
-    """A signal between the savings of a step ends in what to type."""
+def _going_on(root: Path, variants: list[Variant]) -> Iterator[None]:
+    """A signal ends in a page of what there is, and, between the savings of a step, in what to type."""
     try:
         yield
-    except Stopped:
-        say("type the same command again to go on")
+    except (Stopped, InterruptedRunError) as stop:
+        if isinstance(stop, Stopped):
+            say("type the same command again to go on")
+        if any(is_run(each.folder) for variant in variants for each in variant.steps):
+            write_beside(root)
         raise
 
 
@@ -194,14 +204,15 @@ def _run_variant(variant: Variant, known: dict[str, summary.Row]) -> dict[str, A
         say(f"step {number} of {len(variant.steps)}: {each.step.name} ({each.step.verb}{where})")
         with _of_step(each):
             results[each.step.name] = run_step(each)
-    summary.show_steps(variant, results)
     dense, small = summary.dense_and_small(variant.steps)
-    found: dict[str, Any] = {"results": results, "dense": None, "small": None}
+    found: dict[str, Any] = {"dense": None, "small": None}
     for name, network in (("dense", dense), ("small", small)):
-        file = network.network if isinstance(network, Planned) else network
-        if file is not None:
-            row = found[name] = summary.measured(file, variant.steps, known)
-            known[row["sha256"]] = row
+        step = network if isinstance(network, Planned) else None
+        file = step.network if step else network
+        if isinstance(file, Path):
+            row = summary.measured(file, variant.steps, known, results[step.step.name] if step else None)
+            found[name] = known[row["sha256"]] = row
+    summary.show_steps(variant, results, found["dense"], found["small"])
     return found
 
 
@@ -231,21 +242,25 @@ def _finish(
             atomic_write(target, source.read_bytes())
         networks += [row for row in (each["dense"], small) if row is not None]
         rows.append(summary.row_of(variant, each["dense"], {**small, "file": str(target)}))
-    if len(found) == 1 and rows:
-        summary.show_result(found[0]["dense"], {**found[0]["small"], "file": rows[0]["small_file"]})
-    elif rows and axes:
+    result: dict[str, Any] = {"rows": rows, "networks": networks}
+    if rows and axes:
         write_csv(config.save / TABLE, rows)
-        print_table(*summary.means(rows))
+        columns, cells = summary.means(rows)
+        print_table(columns, cells)
+        result["means"] = {"columns": columns, "rows": cells}
+        result["each"] = summary.each(rows)
     show_commands(variants[-1].steps, variants[-1].said)
-    lines = [commands(variant.steps) for variant in variants]
-    return {"rows": rows, "networks": networks, "commands": lines}
+    return {**result, "commands": [commands(variant.steps) for variant in variants]}
 
 
 def _pages(config: SlimConfig, variants: list[Variant]) -> None:
     """A page per variant, and what there is to look at when all is done."""
     for variant in variants:
         make_page(variant.folder, **summary.task_of_steps(variant.steps))
+    if len(variants) > 1:
+        make_page(config.save, **summary.task_of_steps(variants[0].steps))
     what = f"{PAGE} and a sub-folder per step"
     if len(variants) > 1:
-        what = f"{TABLE} and a sub-folder per step; {NETWORK} and {PAGE} lie in {variants[0].folder} and its like"
+        what = f"{PAGE}, {TABLE} and a sub-folder per step; {NETWORK} and {PAGE} of each in "
+        what += f"{variants[0].folder} and its like"
     say(f"all of it is in {config.save}: {RECIPE}, {RECORD}, {what}")

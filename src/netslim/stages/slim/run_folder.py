@@ -20,6 +20,8 @@ class SlimRecord(FileModel):
     version: int = 1
     status: str = "running"
     asked: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    folders: list[str] = Field(default_factory=list)
     recipe: dict[str, Any] = Field(default_factory=dict)
     pace: dict[str, Any] | None = None
     probe: dict[str, Any] | None = None

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.files import file_hash
-from netslim.report.tables import percent, print_table
+from netslim.report.tables import percent, print_table, size
 from netslim.stages.evaluate.config import EvaluateConfig
 from netslim.stages.evaluate.run import run as evaluate
 from netslim.stages.shared.config import TaskConfig
+from netslim.stages.slim.run_folder import NETWORK
 from netslim.stages.slim.settings import Planned
 from netslim.stages.slim.variants import Variant
 
@@ -26,17 +27,24 @@ def dense_and_small(steps: Sequence[Planned]) -> tuple[Planned | Path | None, Pl
     return next((each for each in steps if each.step.name == start), Path(start)), small
 
 
-def measured(file: Path, steps: Sequence[Planned], known: Mapping[str, Row]) -> Row:
+def measured(
+    file: Path, steps: Sequence[Planned], known: Mapping[str, Row], found: Mapping[str, Any] | None = None
+) -> Row:
     """Accuracy on the test images, parameters and MACs of a network file, unless they are known already.
 
     Args:
         file: the network.
         steps: of the recipe, which say what it is judged by.
         known: what was measured before, by the file's hash.
+        found: by the step that wrote it.
     """
     sha256 = file_hash(file)
     if sha256 in known:
         return {**known[sha256], "file": str(file)}
+    top1, images = (found or {}).get("test_top1", (found or {}).get("top1")), (found or {}).get("test_images")
+    if found and top1 is not None and images:
+        sizes = {name: found[name] for name in ("params", "macs")}
+        return {"top1": top1, "images": images, **sizes, "file": str(file), "sha256": sha256}
     config = EvaluateConfig.build({**task_of_steps(steps), "model": file})
     return {**evaluate(config), "file": str(file), "sha256": sha256}
 
@@ -70,36 +78,35 @@ def row_of(variant: Variant, dense: Row | None, small: Row) -> Row:
     return found
 
 
-def show_steps(variant: Variant, results: Mapping[str, Mapping[str, Any]]) -> None:
-    """A line per step: what its network is, and what it took."""
+def show_steps(
+    variant: Variant, results: Mapping[str, Mapping[str, Any]], dense: Row | None, small: Row | None
+) -> None:
+    """A line per step: what its network is, and what it took; and what the small one is of the dense one."""
     rows = [_line(each, results.get(each.step.name, {})) for each in variant.steps]
-    print_table(["step", "verb", "test", "parameters", "MACs", "seconds", "file"], rows)
+    if dense is not None and dense["file"] not in [row[-1] for row in rows]:
+        sizes = [f"{dense[key]:,}" for key in ("params", "macs")]
+        rows.insert(0, ["start", "", judged(dense), *sizes, "", dense["file"]])
+    if dense is not None and small is not None:
+        shares = [percent(small[key] / dense[key], 1) for key in ("params", "macs")]
+        rows.append(["small / dense", "", _difference(dense, small), *shares, "", str(variant.folder / NETWORK)])
+    test = f"test ({small['images']:,})" if small is not None else "test"
+    print_table(["step", "verb", test, "parameters", "MACs", "seconds", "file"], rows)
 
 
 def _line(planned: Planned, result: Mapping[str, Any]) -> list[object]:
     top1 = result.get("test_top1", result.get("top1"))
-    judged = percent(top1) if top1 is not None else _shown(result)
+    shown = percent(top1) if top1 is not None else _shown(result)
     sizes = [f"{result[name]:,}" if name in result else "" for name in ("params", "macs")]
     seconds = f"{result['seconds']:.0f}" if "seconds" in result else ""
     file = planned.network or result.get("file", "")
-    return [planned.step.name, planned.step.verb, judged, *sizes, seconds, str(file)]
-
-
-def show_result(dense: Row | None, small: Row) -> None:
-    """Dense against small."""
-    found = [(name, facts) for name, facts in (("dense", dense), ("small", small)) if facts is not None]
-    rows = [[name, judged(facts), f"{facts['params']:,}", f"{facts['macs']:,}", facts["file"]] for name, facts in found]
-    if dense is not None:
-        shares = [percent(small[key] / dense[key], 1) for key in ("params", "macs")]
-        rows.append(["small / dense", _difference(dense, small), *shares, ""])
-    print_table(["network", "test", "parameters", "MACs", "file"], rows)
+    return [planned.step.name, planned.step.verb, shown, *sizes, seconds, str(file)]
 
 
 def judged(facts: Row) -> str:
-    """`97.22 % of 360`, or a metric's value."""
+    """`97.22 %`, or a metric's value."""
     if "top1" in facts:
-        return f"{percent(facts['top1'])} of {facts['images']:,}"
-    return f"{_shown(facts) or facts['metric_name'] + format(facts['metric'], ' .4g')} of {facts['images']:,}"
+        return percent(facts["top1"])
+    return _shown(facts) or facts["metric_name"] + format(facts["metric"], " .4g")
 
 
 def _shown(facts: Mapping[str, Any]) -> str:
@@ -129,8 +136,24 @@ def means(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
         [*map(str, values), str(len(group)), *(_spread(name, [row[name] for row in group]) for name in shown)]
         for values, group in groups.items()
     ]
-    titles = [name.replace("_", " ").replace("top1", "test top-1 (%)").replace("macs", "MACs") for name in shown]
-    return [*swept, "seeds" if "seed" in rows[0] else "runs", *titles], cells
+    return [*swept, "seeds" if "seed" in rows[0] else "runs", *map(_titled, shown)], cells
+
+
+def each(rows: Sequence[Row]) -> dict[str, Any]:
+    """Columns and cells of a table with one line per variant."""
+    names = [name for name in rows[0] if not name.endswith(("_file", "_images"))]
+    cells = [[_cell(name, row.get(name)) for name in names] for row in rows]
+    return {"columns": list(map(_titled, names)), "rows": cells}
+
+
+def _cell(name: str, value: Any) -> str:
+    if name.endswith("_top1") and value is not None:
+        return f"{100 * value:.2f}"
+    return f"{value:,}" if name.endswith(("_params", "_macs")) and value is not None else str(value)
+
+
+def _titled(name: str) -> str:
+    return name.replace("_", " ").replace("top1", "test top-1 (%)").replace("macs", "MACs")
 
 
 def _columns(facts: Sequence[str]) -> set[str]:
@@ -139,6 +162,8 @@ def _columns(facts: Sequence[str]) -> set[str]:
 
 def _spread(name: str, values: Sequence[float]) -> str:
     """Mean and standard deviation, which a single value has not."""
-    scale, digits = (100.0, 2) if name.endswith("top1") else (1.0, 4 if name.endswith("metric") else 0)
-    mean = f"{scale * statistics.fmean(values):,.{digits}f}"
-    return mean if len(values) < 2 else f"{mean} ± {scale * statistics.stdev(values):,.{digits}f}"
+    mean, spread = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+    if name.endswith(("top1", "metric")):
+        scale, digits = (100.0, 2) if name.endswith("top1") else (1.0, 4)
+        return " ± ".join(f"{scale * value:.{digits}f}" for value in (mean, spread) if value is not None)
+    return f"{size(mean)} ± {size(spread)}" if spread else size(mean)

@@ -119,6 +119,10 @@ class TrainFiles:
 
         self._world.from_first(act)
 
+    def stopped(self) -> None:
+        """Writes the page of a run that was cut off."""
+        self._world.from_first(lambda: write_beside(self._config.save))
+
     def _open(self) -> tuple[RunStatus, dict[str, Any]]:
         config = self._config
         parents = {name: path for name in PARENTS if (path := getattr(config, name)) is not None} | own_code(config)

@@ -177,6 +177,7 @@ class Phase:
             try:
                 self._training(interrupt, reporter).run()
             except StopRequested:
+                self.files.stopped()
                 raise InterruptedRunError(
                     f"stopped in epoch {self.state.epoch + 1} after batch {self.state.batch}; the state is in "
                     f"{config.save / CHECKPOINT}: type the same command again to go on",

@@ -109,6 +109,7 @@ def _checkpoint(
         "source": dict(report.source or {}),
         "strategy": report.strategy,
         "coverage": report.coverage,
+        "layers": [list(entry) for entry in report.counts()],
     }
     return checkpoint
 
