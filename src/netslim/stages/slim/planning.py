@@ -8,9 +8,9 @@ from netslim.core.errors import UsageError, setting, unknown_name
 from netslim.core.plugins.references import is_reference
 from netslim.stages.shared.plugins import LIBRARIES
 from netslim.stages.slim.config import BUDGETS, PlannedConfig, given
-from netslim.stages.slim.recipe import SHARED, Recipe, Step, read_recipe
+from netslim.stages.slim.recipe import SHARED, Recipe, Step, is_file, read_recipe
 
-EPOCHS = {False: 100, True: 30}  # of all training, without a time: from scratch, from pretrained weights
+EPOCHS = {False: 100, True: 30}  # of all training, without a time: from scratch, of a trained network
 LEAST_EPOCHS = 4  # of all training: less is no training
 MOST_EPOCHS = 200  # more time than they need is not used
 DENSE_SHARE = 0.5  # of the epochs come before the pruning
@@ -19,7 +19,7 @@ PENALTY: dict[str, Any] = {
     "penalty": "polarization",
     "s": 2e-3,
 }  # least lost in results/penalties.csv
-RATE = {False: 0.1, True: 0.025}  # highest of one cycle: from scratch, from pretrained weights
+RATE = {False: 0.1, True: 0.025}  # highest of one cycle: from scratch, of a trained network
 TUNE_RATE = 0.05  # the same after the pruning
 BATCH_SIZE, SMALL_BATCH = 64, 32
 FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
@@ -38,7 +38,7 @@ def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int
         images: to train on, if that is known.
 
     Raises:
-        UsageError: no data set, or two budgets.
+        UsageError: no data set, two budgets, or two networks.
     """
     if config.dataset is None:
         raise UsageError(
@@ -49,21 +49,22 @@ def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int
         raise UsageError(
             f"{' and '.join(setting(name, value) for name, value in budget.items())}: a plan has one budget; type one"
         )
+    _check_network(config)
     shared = {name: value for name, value in given(config, SHARED).items() if name != "arch" or is_own(config)}
     few = config.dataset in TINY_DATASETS if images is None else images < FEW_IMAGES
     batch = SMALL_BATCH if few else BATCH_SIZE
-    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[is_pretrained(config)]), batch, budget))
+    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[is_trained(config)]), batch, budget))
 
 
 def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: Mapping[str, Any]) -> tuple[Step, ...]:
-    pretrained = is_pretrained(config)
-    network = {} if pretrained else given(config, ("arch", "depth", "stem") if not is_own(config) else ())
+    pretrained, trained = is_pretrained(config), is_trained(config)
+    network = {} if trained else given(config, ("arch", "depth", "stem") if not is_own(config) else ())
     training = {"schedule": "onecycle", "batch_size": batch}
     dense = Step(
         name="dense",
         verb="train",
-        starts=("transferred",) if pretrained else (),
-        settings={**network, "epochs": epochs[0], "lr": RATE[pretrained], **training, **PENALTY},
+        starts=(_file(config.model),) if config.model else ("transferred",) if pretrained else (),
+        settings={**network, "epochs": epochs[0], "lr": RATE[trained], **training, **PENALTY},
     )
     prune = Step(
         name="prune",
@@ -89,7 +90,7 @@ def asked_recipe(config: PlannedConfig, path: Path | None) -> Recipe:
     if path is None:
         recipe = planned_recipe(config)
     else:
-        names = (name for name in (*BUDGETS, "depth", "stem", "time") if name in type(config).model_fields)
+        names = (name for name in (*BUDGETS, "model", "depth", "stem", "time") if name in type(config).model_fields)
         config.refuse(names, f"{path} says that itself; type --set STEP.SETTING=VALUE, or edit the file")
         recipe = read_recipe(path).with_shared(given(config, SHARED))
     return changed(recipe, config)
@@ -111,9 +112,27 @@ def is_pretrained(config: PlannedConfig) -> bool:
     return "/" in (config.arch or "") and not is_own(config)
 
 
+def is_trained(config: PlannedConfig) -> bool:
+    """Whether the network was trained before, by a library or by the user."""
+    return config.model is not None or is_pretrained(config)
+
+
 def is_own(config: PlannedConfig) -> bool:
     """Whether the network is code of the user's own, which every step has to be told."""
     return config.arch is not None and is_reference(config.arch)
+
+
+def _check_network(config: PlannedConfig) -> None:
+    """Raises UsageError for a file's network beside another one."""
+    if config.model is None:
+        return
+    why = f"{config.model} says itself what network it holds"
+    config.refuse(("depth", "stem") if is_own(config) else ("arch", "depth", "stem"), why)
+
+
+def _file(path: Path) -> str:
+    """A path that is no name of a step."""
+    return str(path) if is_file(str(path)) else f"./{path}"
 
 
 def _transfer(config: PlannedConfig) -> Step:
