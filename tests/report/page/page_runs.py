@@ -24,6 +24,7 @@ PLAN: dict[str, Any] = {
     "input_shape": [1, 1, 8, 8],
     "budget": {"kind": "percent", "asked": "0.5", "target": 7, "reached": 7, "dense": 16},
 }
+DENSE = {"criterion": "", "budget": "unpruned", "percent": 0.0, "params": 1000, "macs": 5000, "top1": 0.9}
 
 
 def write_run(folder: Path, stage: str = "train", **record: Any) -> Path:
@@ -82,6 +83,29 @@ def write_chain(root: Path) -> list[Path]:
     result = {"test_top1": 0.9, "test_images": 100, "params": 400, "macs": 1000}
     write_run(fine, parents=parent, config={**plain, "refine": "x"}, result=result, rows=epochs(0.85, 0.9))
     return [dense, sparse, pruned, fine]
+
+
+def sweep(folder: Path, **record: Any) -> Path:
+    """Two criteria at one budget, with statistics measured again."""
+    rows = [
+        {**DENSE, "criterion": name, "budget": "0.5", "percent": 0.5, "params": 400, "macs": 2000, "top1": top1}
+        | {"top1_recalibrated": top1 + 0.1}
+        for name, top1 in (("bn_scale", 0.5), ("l1", 0.4))
+    ]
+    result = {"rows": [DENSE, *rows], "judged_on": "100 training images that its training held out"}
+    return write_run(folder, "sweep", **{"result": result, **record})
+
+
+def sensitivity(folder: Path) -> Path:
+    """Two layers at two shares; a name is no HTML."""
+    rows = [
+        {"layer": layer, "share": share, "channels": 8, "removed": 4, "params": 900, "macs": 4000, "top1": 0.9 - drop}
+        | {"drop": drop, "macs_freed": 1000}
+        for layer, drop in (("conv1", 0.01), ("<b>", 0.3))
+        for share in (0.25, 0.5)
+    ]
+    dense = {"layer": "", "share": 0.0, "params": 1000, "macs": 5000, "top1": 0.9}
+    return write_run(folder, "sensitivity", result={"rows": [dense, *rows], "judged_on": "100 images"})
 
 
 def seen(*names: str, examples: int = 1) -> Findings:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_runs import seen, write_chain
+from page_runs import seen, sensitivity, sweep, write_chain
 
 from netslim.report.page.chain import runs_in
 from netslim.report.page.render import page_text
@@ -48,6 +48,15 @@ def look(page: str, folder: Path, *, width: int, dark: bool) -> dict[str, Any]:
     assert match, ended.stdout[-500:]
     found: dict[str, Any] = json.loads(html.unescape(match[1]))
     return found
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_trials_fit_as_well(tmp_path: Path, width: int) -> None:
+    for number, made in enumerate((sweep(tmp_path / "sweep"), sensitivity(tmp_path / "layers"))):
+        (tmp_path / str(number)).mkdir()
+        found = look(page_text(runs_in([made])), tmp_path / str(number), width=width, dark=bool(number))
+        assert found["scroll"] <= found["width"]
+        assert (found["wide"], found["faint"], found["nameless"]) == ([], [], 0)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

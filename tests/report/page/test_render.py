@@ -124,6 +124,12 @@ def test_a_metric_of_ones_own_is_a_number(tmp_path: Path) -> None:
     assert "How accurate? 1.235 test mean_absolute_error" in text
 
 
+def test_a_metric_is_shown_as_its_task_shows_it(tmp_path: Path) -> None:
+    shown = {"label": "mean IoU", "test": "70.63 %"}
+    result = {"metric_name": "mean_iou", "best_metric": 0.7, "test_metric": 0.7063, "shown": shown}
+    assert "How accurate? 70.6 % test mean IoU" in page(write_run(tmp_path / "run", result=result)).text
+
+
 def test_an_old_run_has_its_settings_as_a_command(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     record = json.loads((run / "run.json").read_text())

@@ -2,34 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-from page_runs import Parsed, write_run
+from page_runs import DENSE, Parsed, sensitivity, sweep, write_run
 
 from netslim.report.page.beside import write_beside
-
-DENSE = {"criterion": "", "budget": "unpruned", "percent": 0.0, "params": 1000, "macs": 5000, "top1": 0.9}
-
-
-def sweep(folder: Path, **record: Any) -> Path:
-    rows = [
-        {**DENSE, "criterion": name, "budget": "0.5", "percent": 0.5, "params": 400, "macs": 2000, "top1": top1}
-        | {"top1_recalibrated": top1 + 0.1}
-        for name, top1 in (("bn_scale", 0.5), ("l1", 0.4))
-    ]
-    result = {"rows": [DENSE, *rows], "judged_on": "100 training images that its training held out"}
-    return write_run(folder, "sweep", **{"result": result, **record})
-
-
-def sensitivity(folder: Path) -> Path:
-    rows = [
-        {"layer": layer, "share": share, "channels": 8, "removed": 4, "params": 900, "macs": 4000, "top1": 0.9 - drop}
-        | {"drop": drop, "macs_freed": 1000}
-        for layer, drop in (("conv1", 0.01), ("<b>", 0.3))
-        for share in (0.25, 0.5)
-    ]
-    dense = {"layer": "", "share": 0.0, "params": 1000, "macs": 5000, "top1": 0.9}
-    return write_run(folder, "sensitivity", result={"rows": [dense, *rows], "judged_on": "100 images"})
 
 
 def page(folder: Path) -> Parsed:
@@ -41,7 +17,7 @@ def page(folder: Path) -> Parsed:
 def test_a_sweep_has_a_line_per_criterion_and_repair(tmp_path: Path) -> None:
     found = page(sweep(tmp_path / "sweep"))
     assert "2 pruned networks beside the unpruned one, judged on 100 training images" in found.text
-    assert "bn_scale, right after pruning bn_scale, statistics measured again l1, right after pruning" in found.text
+    assert "bn_scale, right after pruning bn_scale, recalibrated l1, right after pruning" in found.text
     assert len(found.all("polyline")) == 2 * 4  # for desks and phones
     assert "0.5 l1 50.0 % 400 (40 %) 2,000 (40 %) 40.00 % 50.00 %" in found.text
     assert "latency" not in found.text

@@ -14,23 +14,25 @@ class Measure:
 
     Attributes:
         label: its name.
-        is_share: top-1, which lies between 0 and 1 and is counted; any other number is shown as it is.
+        is_share: top-1, which lies between 0 and 1 and is counted.
+        in_percent: whether it is shown so; other numbers are shown as they are.
     """
 
     label: str
     is_share: bool
+    in_percent: bool
 
     def shown(self, value: float, digits: int = 1) -> str:
         """The value as tables have it."""
-        return f"{100 * value:.{digits}f} %" if self.is_share else f"{value:.4g}"
+        return f"{100 * value:.{digits}f} %" if self.in_percent else f"{value:.4g}"
 
     def tick(self, value: float) -> str:
         """The value beside an axis."""
-        return f"{100 * value:g} %" if self.is_share else f"{value:g}"
+        return f"{100 * value:g} %" if self.in_percent else f"{value:g}"
 
     def change(self, before: float, after: float) -> str:
         """How much more or less it is, with its sign."""
-        if not self.is_share:
+        if not self.in_percent:
             return f"{after - before:+.4g}".replace("-", "−")
         return f"{100 * (after - before):+.1f} points".replace("-", "−")
 
@@ -40,10 +42,12 @@ def measure_of(runs: Sequence[Run]) -> Measure:
     for run in reversed(runs):
         found = run.numbers
         if any(value is not None for value in (found.test_metric, found.metric, found.best_metric)):
-            return Measure(label=found.metric_name, is_share=False)
+            label = found.shown.label if found.shown else found.metric_name
+            in_percent = found.shown is not None and found.shown.test.endswith("%")
+            return Measure(label=label, is_share=False, in_percent=in_percent)
         if found.test_top1 is not None or found.top1 is not None:
             break
-    return Measure(label="top-1", is_share=True)
+    return Measure(label="top-1", is_share=True, in_percent=True)
 
 
 def on_test(found: Numbers) -> float | None:

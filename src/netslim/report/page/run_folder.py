@@ -17,6 +17,13 @@ _TITLES = {"prune": "Pruning", "sweep": "Sweep over budgets", "sensitivity": "Se
 CHAINED = ("resume", "refine", "model")  # settings that name the file which a run goes on from
 
 
+class Shown(FileModel):
+    """A metric as its own task shows it."""
+
+    label: str
+    test: str
+
+
 class Numbers(FileModel):
     """What a run came to, where `run.json` says it."""
 
@@ -45,6 +52,7 @@ class Numbers(FileModel):
     epochs: Count | None = None
     rows: list[dict[str, Any]] | None = None
     judged_on: str = ""
+    shown: Shown | None = None
 
 
 class EpochRow(FileModel):

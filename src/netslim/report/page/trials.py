@@ -14,7 +14,7 @@ from netslim.report.tables import percent
 
 MOST_LAYERS = 60  # drawn; the table has all of them
 NAMES = (190.0, 120.0)  # width of their column, on a desk and on a phone
-KINDS = {"": "right after pruning", "_recalibrated": "statistics measured again", "_reconstructed": "layers fitted"}
+KINDS = {"": "right after pruning", "_recalibrated": "recalibrated", "_reconstructed": "reconstructed"}
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -51,7 +51,7 @@ def trial_page(run: Run) -> TrialPage:
     rows = run.trials
     name = "top1" if rows and "top1" in rows[0] else "metric"
     label = "top-1" if name == "top1" else str(run.config.get("metric") or "metric")
-    measure = Measure(label=label, is_share=name == "top1")
+    measure = Measure(label=label, is_share=name == "top1", in_percent=name == "top1")
     make = _sweep if run.record.stage == "sweep" else _sensitivity
     judged = f", judged on {run.numbers.judged_on}" if run.numbers.judged_on else ""
     drawn, keys, columns, cells = make(rows, name, measure) if rows else (None, (), (), ())
@@ -88,8 +88,8 @@ def _sweep(rows: Rows, name: str, measure: Measure) -> Parts:
 
 
 def _sweep_table(rows: Rows, name: str, measure: Measure) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    columns = ["budget", "criterion", "channels removed", "parameters", "MACs", "latency (ms)"]
-    columns += [f"{measure.label}{words}" for words in ("", ", statistics measured again", ", layers fitted")]
+    columns = ["budget", "criterion", "removed", "parameters", "MACs", "latency (ms)"]
+    columns += [measure.label, "recalibrated", "reconstructed"]
     cells = []
     for row in rows:
         sizes = [f"{row[size]:,} ({percent(row[size] / rows[0][size], 0)})" for size in ("params", "macs")]

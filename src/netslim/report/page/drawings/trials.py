@@ -65,7 +65,11 @@ def draw_series(
         parts.append(line(LEFT, y(value), width - RIGHT, y(value), "grid"))
         parts.append(text(LEFT - 6, y(value) + 4, shown(value), "faint small", "end"))
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        parts.append(text(x(share), height - BELOW + 15, f"{100 * share:.0f} %", "faint small", "middle"))
+        parts.append(
+            text(
+                x(share), height - BELOW + 15, f"{100 * share:.0f} %", "faint small", "end" if share == 1 else "middle"
+            )
+        )
     parts.append(line(LEFT, y(dense), width - RIGHT, y(dense), "rule"))
     for each in series:
         places = [(x(share), y(value)) for share, value in each.points]
