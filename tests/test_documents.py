@@ -74,6 +74,8 @@ def test_readme_commands_are_accepted() -> None:
     scripts = [words[1:] for words in commands if words[0] == "python"]
     verbs = [words[1:] for words in commands if words[0] == "netslim"]
     assert len(scripts) == 5
+    assert len(verbs) == 3
+    verbs += [words[1:] for words in commands_in("docs/workflow.md") if words[0] == "netslim"]
     assert len(verbs) == 12
     for script, *arguments in scripts:
         accepts(translate(script, arguments))
