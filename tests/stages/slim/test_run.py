@@ -257,11 +257,22 @@ def test_weights_that_can_not_be_had_are_said_before_anything_is_timed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fetch(name: str) -> tuple[Path, str]:
-        raise CheckpointError(f"cannot get pretrained weights of {name}")
+        raise CheckpointError(f"cannot get pretrained weights of {name}: pass `weights=FILE` or `pretrained=False`")
 
     library = dataclasses.replace(LIBRARIES.get("timm"), fetch=fetch)
     monkeypatch.setattr(LIBRARIES, "get", lambda name: library)
     monkeypatch.setattr(slim_module, "measure_pace", lambda *_: pytest.fail("timed"))
     config = SlimConfig(dataset="digits", arch="timm/test_resnet", time="5m", save=tmp_path / "run")
-    with pytest.raises(CheckpointError, match=r"^step 'transferred': cannot get pretrained weights of test_resnet$"):
+    own = r"pass --set transferred\.weights=FILE or --set transferred\.pretrained=False$"
+    with pytest.raises(CheckpointError, match=rf"^step 'transferred': cannot get .* of test_resnet: {own}"):
         run(config)
+
+
+def test_a_dry_run_downloads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(slim_module, "measure_pace", lambda *_: pytest.fail("timed"))
+    run(SlimConfig(dataset="cifar10", data_dir=tmp_path, dry_run=True, save=tmp_path / "run"))
+    out = capsys.readouterr().out
+    assert "the images of cifar10 are not here: nothing was timed" in out
+    assert "01-dense" in out

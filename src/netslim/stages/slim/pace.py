@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from netslim.core.errors import ArgumentError
-from netslim.data import evaluation_batches, train_batches
-from netslim.stages.shared.datasets import open_any
+from netslim.core.plugins.references import is_reference
+from netslim.data import at_hand, evaluation_batches, train_batches
+from netslim.stages.shared.datasets import data_directory, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.tasks import task_of
 from netslim.stages.slim.durations import seconds_of, shown
@@ -56,6 +57,11 @@ class Pace:
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
+
+
+def is_there(config: TrainConfig) -> bool:
+    """Whether its images can be had without a download."""
+    return is_reference(config.dataset) or at_hand(config.dataset, data_directory(config.data_dir))
 
 
 def measure_pace(config: TrainConfig) -> Pace:

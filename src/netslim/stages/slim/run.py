@@ -28,7 +28,7 @@ from netslim.stages.slim import summary
 from netslim.stages.slim.commands import commands, show_commands
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.durations import seconds_of, shown
-from netslim.stages.slim.pace import Pace, epochs_within, expected, measure_pace, probe_of
+from netslim.stages.slim.pace import Pace, epochs_within, expected, is_there, measure_pace, probe_of
 from netslim.stages.slim.planning import asked_recipe, changed, planned_recipe
 from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
 from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
@@ -86,8 +86,13 @@ def _fetch_sources(variant: Variant) -> None:
         if not isinstance(config, TransferConfig) or is_done(each):
             continue
         if config.pretrained and config.weights is None:
-            with _of_step(each):
+            try:
                 LIBRARIES.get(config.source).fetch(config.model_name)
+            except CheckpointError as error:
+                name, text = each.step.name, str(error)
+                for setting, value in (("weights", "FILE"), ("pretrained", "False")):
+                    text = text.replace(f"`{setting}={value}`", f"--set {name}.{setting}={value}")
+                raise CheckpointError(f"step '{name}': {text}") from error
 
 
 def check_all(variants: list[Variant]) -> None:
@@ -105,6 +110,9 @@ def _timed(config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFol
     if record.recipe and record.asked == _asked(config):
         return recipe_of(record.recipe), Pace(**record.pace) if record.pace else None
     probe = probe_of(recipe)
+    if config.dry_run and probe and not is_there(probe):
+        say(f"the images of {probe.dataset} are not here: nothing was timed; without `dry_run` they are downloaded")
+        return recipe, None
     pace = _pace(probe, folder) if probe else None
     if pace is None or config.recipe is not None:
         return recipe, pace
