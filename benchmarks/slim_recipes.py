@@ -6,6 +6,7 @@ are judged on the test images; `small_val`, on images held out of the training, 
 are added as recipes finish; run it again to go on.
 
     python benchmarks/slim_recipes.py --dataset digits --depth 11 --cost 12 --out results/slim_recipes.csv
+    python benchmarks/slim_recipes.py --dataset fashion-mnist --images 6000 --data-dir DIR --out results/slim_recipes_fashion.csv
 """
 
 import argparse
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fashion_part import use_part
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.recipe import Recipe, Step, to_toml
 from netslim.stages.slim.run import run
@@ -44,18 +46,21 @@ RECIPES: dict[str, dict[str, Any]] = {
     "tuned at 0.02": {"tune_lr": 0.02},
     "two thirds before": {"before": 0.67},
     "two rounds": {"rounds": 2},
+    "no teacher, a quarter before": {"teacher": False, "before": 0.25},
+    "no teacher, a quarter before, tuned at 0.1": {"teacher": False, "before": 0.25, "tune_lr": 0.1},
 }
 
 
 def main() -> None:
     args = parse()
+    use_part(args)
     dense: dict[str, Path] = {}
     for name in args.recipes:
         if all((args.dataset, name, str(seed)) in done(args.out) for seed in args.seeds):
             continue
         given = DEFAULT | RECIPES[name]
         recipe = recipe_of(args, given)
-        folder = args.work / name.replace(" ", "-")
+        folder = args.work / name.replace(", ", "-").replace(" ", "-")
         share_dense(args, folder, dense, recipe)
         file = args.work / f"{folder.name}.toml"
         file.write_text(to_toml(recipe, name))
@@ -69,6 +74,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--images", type=int, help="of fashion-mnist: only so many to train on, half as many to test")
     parser.add_argument("--depth", type=int, default=11)
     parser.add_argument("--cost", type=float, default=12, help="in epochs of the dense network")
     parser.add_argument("--share", type=float, default=0.5, help="of the MACs that remain")
@@ -78,7 +84,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("runs/slim-recipes"))
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    args.work = args.work / args.dataset
+    args.work = args.work / (f"{args.dataset}-{args.images}" if args.images else args.dataset)
     args.work.mkdir(parents=True, exist_ok=True)
     return args
 
