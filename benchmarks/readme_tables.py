@@ -396,6 +396,24 @@ def slim_recipes() -> str:
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
+def slim_against_guide() -> str:
+    """The guide's five steps against `netslim slim` at shares of their cost."""
+    rows = read("slim_against_guide")
+    lines = []
+    for data, way in dict.fromkeys((row["dataset"], row["way"]) for row in rows):
+        of = [row for row in rows if (row["dataset"], row["way"]) == (data, way)]
+        accuracies = [spread([100 * float(row[kind]) for row in of], 1) for kind in ("pruned_top1", "test_top1")]
+        seconds = [float(row["cpu_seconds"]) for row in of if row["cpu_seconds"]]
+        name = "the guide's five steps" if way == "guide" else f"slim, {float(way.split()[1]):g} of their cost"
+        shown = spread(seconds, 0) if seconds else "—"
+        lines.append((data, name, of[0]["epochs"], of[0]["cost"], str(len(of)), *accuracies, shown))
+    head = ("images", "way", "epochs", "cost", "seeds", "pruned", "fine-tuned", "CPU seconds")
+    first = rows[0]
+    about = f"Depth {first['depth']}, half of the MACs; cost in epochs of the dense network; top-1 (%) on the test images, on "
+    about += "which the five steps choose their best epoch and slim chooses nothing."
+    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+
+
 def real() -> str:
     """Accuracy over epochs of fine-tuning, way by way, and how far netslim leads."""
     rows = read("real")
@@ -563,6 +581,7 @@ TABLES = {
     "reconstruction": reconstruction,
     "real": real,
     "slim-recipes": slim_recipes,
+    "slim-against-guide": slim_against_guide,
     "pruning-tuned": pruning_tuned,
     "penalties": penalties,
     "small-network": small_network,

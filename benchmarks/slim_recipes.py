@@ -6,7 +6,7 @@ are judged on the test images; `small_val`, on images held out of the training, 
 are added as recipes finish; run it again to go on.
 
     python benchmarks/slim_recipes.py --dataset digits --depth 11 --cost 12 --out results/slim_recipes.csv
-    python benchmarks/slim_recipes.py --dataset fashion-mnist --images 6000 --data-dir DIR --out results/slim_recipes_fashion.csv
+    python benchmarks/slim_recipes.py --dataset fashion-mnist --images 6000 --data-dir DIR --out FILE
 """
 
 import argparse
