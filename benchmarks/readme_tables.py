@@ -409,8 +409,10 @@ def slim_against_guide() -> str:
         lines.append((data, name, of[0]["epochs"], of[0]["cost"], str(len(of)), *accuracies, shown))
     head = ("images", "way", "epochs", "cost", "seeds", "pruned", "fine-tuned", "CPU seconds")
     first = rows[0]
-    about = f"Depth {first['depth']}, half of the MACs; cost in epochs of the dense network; top-1 (%) on the test images, on "
-    about += "which the five steps choose their best epoch and slim chooses nothing."
+    about = (
+        f"Depth {first['depth']}, half of the MACs; cost in epochs of the dense network; top-1 (%) on the test images "
+    )
+    about += "on which the five steps choose their best epoch and slim chooses nothing."
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 

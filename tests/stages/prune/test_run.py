@@ -117,7 +117,8 @@ def test_what_is_printed(trained: Path, folder: Path, tmp_path: Path, capsys: py
     assert f"channels   688 -> {result['kept']} (" in out
     assert f"parameters 124,402 -> {result['params']:,} (" in out
     assert "masked, " in out
-    assert out.endswith(f"wrote {save / 'pruned.pth.tar'}, {save / 'plan.json'}, {save / 'prune.txt'}\n")
+    files = ("pruned.pth.tar", "plan.json", "prune.txt", "report.html")
+    assert out.endswith(f"wrote {', '.join(str(save / name) for name in files)}\n")
     assert run(trained / BEST, save, data_dir=folder, percent=0.5) == result
     assert capsys.readouterr().out.endswith("; nothing to do\n")
     with pytest.raises(UsageError, match=r"holds another run \(percent: 0\.5 there, 0\.6 now\)"):

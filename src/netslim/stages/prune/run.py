@@ -18,7 +18,7 @@ from netslim.network import describe
 from netslim.own_loop.repair import Repair
 from netslim.pruning import apply, masked, verify
 from netslim.report.console import say
-from netslim.report.page.beside import write_beside
+from netslim.report.page.beside import PAGE, write_beside
 from netslim.report.tables import percent, print_table
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.momentum import carried_optimizer
@@ -112,7 +112,7 @@ def _prune(
     if task is not None:
         checkpoint.task = task_facts(task, accuracy[task.key()])
     _write(config, directory, checkpoint, small, result)
-    say(f"wrote {config.save / PRUNED}, {config.save / PLAN}, {config.save / TEXT}")
+    say("wrote " + ", ".join(str(config.save / name) for name in (PRUNED, PLAN, TEXT, PAGE)))
     return result
 
 

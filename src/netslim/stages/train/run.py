@@ -18,6 +18,7 @@ from netslim.cost import measure
 from netslim.data import AnySplit, evaluation_batches, train_batches
 from netslim.network import describe
 from netslim.report.console import say
+from netslim.report.page.beside import PAGE
 from netslim.report.progress import TrainingProgress
 from netslim.report.trackers import TRACKERS
 from netslim.stages.shared.datasets import dataset_facts, open_any
@@ -232,7 +233,7 @@ class Phase:
             "seconds": self.files.seconds(),
         }
         self.files.finish(result)
-        say(f"finished: {summary(result)}; {self.config.save / BEST}")
+        say(f"finished: {summary(result)}; {self.config.save / BEST}, {self.config.save / PAGE}")
         return result
 
     def _least(self) -> int:
