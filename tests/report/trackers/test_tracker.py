@@ -76,3 +76,8 @@ def test_a_package_that_is_missing() -> None:
 
 def test_what_is_a_number() -> None:
     assert numbers({"a": 1, "b": 0.5, "c": "1", "d": None, "e": [1]}) == {"a": 1, "b": 0.5}
+
+
+@pytest.mark.parametrize(("folder", "name"), [("runs/dense", "dense"), ("pruned/round2/trained", "round2-trained")])
+def test_rounds_of_a_pruning_have_names_of_their_own(folder: str, name: str) -> None:
+    assert TrackedRun(folder=Path(folder), run_id="a", settings={}).name == name
