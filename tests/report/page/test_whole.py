@@ -41,7 +41,7 @@ def test_several_have_their_means_on_the_page_of_all_and_of_each(tmp_path: Path,
     text = page(root if above else root / "seed-2").text
     assert "Means of all 2" in text
     assert "90.00 ± 1.00" in text
-    assert ("This is seed-1, one of 2; their means are below." in text) == above
+    assert ("This is seed-1, one of 2; all are below." in text) == above
     assert ("2 seeds holds 1,2: their means are above" in text) == above
     assert ("mine: seed-2" in text) != above
 

@@ -177,7 +177,7 @@ def test_values_share_what_they_have_in_common(
     first = tmp_path / "run" / "prune-percent-0.3"
     assert f"slim.csv and a sub-folder per step; small.pth.tar and report.html of each in {first} and its like" in out
     assert (first / "report.html").is_file()
-    assert "Means of all 2" in (tmp_path / "run" / "report.html").read_text()
+    assert "Side by side: all 2" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_looking_writes_nothing(slim: Slim, ran: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
