@@ -404,13 +404,25 @@ def slim_against_guide() -> str:
         of = [row for row in rows if (row["dataset"], row["way"]) == (data, way)]
         accuracies = [spread([100 * float(row[kind]) for row in of], 1) for kind in ("pruned_top1", "test_top1")]
         seconds = [float(row["cpu_seconds"]) for row in of if row["cpu_seconds"]]
-        guide = [float(row["test_top1"]) for row in rows if (row["dataset"], row["way"]) == (data, "guide")]
+        guide = [float(row["last_top1"]) for row in rows if (row["dataset"], row["way"]) == (data, "guide")]
         ahead = 100 * (statistics.mean(float(row["test_top1"]) for row in of) - statistics.mean(guide))
+        last = spread([100 * float(row["last_top1"]) for row in of], 1) if way == "guide" else ""
         name = "the guide's five steps" if way == "guide" else f"slim, {float(way.split()[1]):g} of their cost"
         shown = spread(seconds, 0) if seconds else "—"
-        lines.append((data, name, of[0]["epochs"], of[0]["cost"], str(len(of)), *accuracies,
+        lines.append((data, name, of[0]["epochs"], of[0]["cost"], str(len(of)), *accuracies, last,
                       "" if way == "guide" else f"{ahead:+.1f}", shown))  # fmt: skip
-    head = ("images", "way", "epochs", "cost", "seeds", "pruned", "fine-tuned", "ahead", "CPU seconds")
+    head = (
+        "images",
+        "way",
+        "epochs",
+        "cost",
+        "seeds",
+        "pruned",
+        "fine-tuned",
+        "last epoch",
+        "ahead of it",
+        "CPU seconds",
+    )
     first = rows[0]
     about = (
         f"Depth {first['depth']}, half of the MACs; cost in epochs of the dense network; top-1 (%) on the test images "

@@ -4,7 +4,8 @@ The five steps have their 160, 40 and 160 epochs scaled down alike; `slim` does 
 what they cost. Cost is counted as in `slim_recipes.py`: an epoch of the dense network is 1, of the small one its share
 of the MACs. Beside it stand seconds of the processor. Both end at the same MACs. What the five steps reach is the best
 epoch on the test images, as the original chooses it; `slim` never sees them before the end, and trains on a tenth fewer
-images. Rows are added as runs finish; run it again to go on.
+images. `last_top1` is what the last epoch got on the images that choose. Rows are added as runs finish; run it again to
+go on.
 
     python benchmarks/slim_against_guide.py --dataset digits --out results/slim_against_guide.csv
     python benchmarks/slim_against_guide.py --dataset fashion-mnist --images 6000 --data-dir DIR --out FILE
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fashion_part import use_part
+from netslim.core.runlog import read_metrics
 from netslim.stages.slim.config import PlannedConfig, SlimConfig
 from netslim.stages.slim.planning import planned_recipe
 from netslim.stages.slim.recipe import Recipe, read_recipe, to_toml
@@ -121,6 +123,9 @@ def row(args: argparse.Namespace, recipe: Recipe, folder: Path) -> dict[str, Any
         "selected_on": small["selected_on"],
         "selected_top1": small["best_top1"],
         "test_top1": small["test_top1"],
+        "last_top1": read_metrics(folder / f"{len(recipe.steps):02}-{recipe.steps[-1].name}" / "metrics.jsonl")[-1][
+            "top1"
+        ],
         "macs": small["macs"],
         "params": small["params"],
     }
