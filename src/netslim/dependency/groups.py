@@ -100,7 +100,7 @@ def scale_channels(model: nn.Module, group: ChannelGroup) -> list[int]:
     """The channels of the group's scores that are still in use, in order."""
     selection = selection_of(model, group)
     if selection is not None:
-        return [int(channel) for channel in selection.index]
+        return [int(channel) for channel in selection.index.tolist()]
     return list(range(channels_of(model, group)))
 
 
