@@ -109,7 +109,7 @@ class TensorChannels:
     @property
     def uniform(self) -> bool:
         """Whether all elements have the same label."""
-        return len(self.labels) == 1
+        return self.labels.numel() == 1
 
     def spread(self, shape: Sequence[int]) -> Tensor:
         """One code (label and silence) for each element of a tensor of this shape, without taking memory for it."""

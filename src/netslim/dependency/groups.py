@@ -125,6 +125,11 @@ def gammas_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
     return by_channel(group, [norm.weight.detach() for norm in scales_of(model, group)])
 
 
+def scales_in(model: nn.Module, groups: Sequence[BoundGroup]) -> list[Tensor]:
+    """Per BatchNorm of all groups that have any, the scales of the groups' channels, shape (entries,)."""
+    return [gammas.flatten() for own in groups if own.group.scales for gammas in gammas_of(model, own.group)]
+
+
 def by_channel(group: ChannelGroup, values: Sequence[Tensor]) -> list[Tensor]:
     """Numbers of the group's BatchNorms, one tensor (..., features) each, as (..., channels, entries per channel)."""
     if not group.slices:

@@ -2,7 +2,7 @@
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -11,10 +11,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.networks.example import Inputs
-from netslim.core.networks.torch_internals import PlainDispatchMode
 from netslim.core.protocols import Cost
 from netslim.cost import MacCount, count_params, count_products
-from netslim.dependency.meta_ops import META, MetaOps
+from netslim.dependency.meta_ops import META, ShapesOnly
 
 M = TypeVar("M", bound=nn.Module)
 _ATOMS = {bool, int, float, str, type(None)}  # types of values that are their own copy
@@ -84,20 +83,6 @@ def without_values(tensor: Tensor) -> Tensor:
     if tensor.is_contiguous():
         return torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
     return torch.empty_like(tensor, device=META).detach()
-
-
-class ShapesOnly(PlainDispatchMode):  # type: ignore[no-untyped-call]
-    """Inside, operations give shapes where one of their tensors is only a shape."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._meta_ops = MetaOps()
-
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Called by torch for every operation."""
-        return self._meta_ops(func, args, kwargs or {})
 
 
 def cost_of(model: nn.Module, inputs: Inputs) -> Cost:

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netslim.core.networks.torch_internals import tree_map
+from netslim.core.networks.torch_internals import PlainDispatchMode, tree_map
 
 META = torch.device("meta")
 _NORMALISED = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
+_POOLED = {"max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "upsample_nearest2d", "upsample_bilinear2d"}
 PACKING = {"_pack_padded_sequence", "_pad_packed_sequence"}
 _REMEMBERED = 8192
 _PLAIN = {int, float, bool, str, type(None)}  # types of what holds no tensors, asked first as most arguments are such
@@ -49,7 +50,28 @@ class MetaOps:
             return func(*args, **kwargs)
         if kind is not _Kind.NEW and _are_alike(tensors):
             return self._elementwise(func, args, kwargs, tensors[0], in_place=kind is _Kind.IN_PLACE)
-        return func(*args, **kwargs) if kind is _Kind.IN_PLACE else self._remembered(func, args, kwargs)
+        if kind is _Kind.IN_PLACE:
+            return func(*args, **kwargs)
+        channels = _channels(name, args)
+        return self._remembered(func, args, kwargs) if channels is None else self._layer(func, args, kwargs, channels)
+
+    def _layer(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], channels: int) -> Any:
+        """What a layer gives, whose other sides are the same for any number of channels: cut networks have another.
+
+        A convolution's number of groups (its ninth argument) changes none either.
+        """
+        weights = sum(isinstance(arg, Tensor) for arg in args)
+        sides = [(each.dtype, *(each.shape[:1] if each is args[0] else ()), *each.shape[2:]) for each in args[:weights]]
+        key = (func, torch.get_default_dtype(), "layer", *sides, _description(args[weights:8]), _description(kwargs))
+        known = self._known.get(key)
+        if known is not None:
+            found = [_room(torch.Size((size[0], channels, *size[2:])), dtype) for size, _, dtype in known]
+            return found[0] if len(found) == 1 else tuple(found)
+        result = func(*args, **kwargs)
+        out = tensors_in(result)
+        if all(own.dim() > 1 and own.shape[1] == channels and own.is_contiguous() for own in out):
+            self._remember(key, out)
+        return result
 
     def _remembered(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """New tensors, by the shapes of all that the operation is given."""
@@ -80,6 +102,18 @@ class MetaOps:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[key] = tuple((tensor.shape, tensor.stride(), tensor.dtype) for tensor in out)
+
+
+class ShapesOnly(PlainDispatchMode):  # type: ignore[no-untyped-call]
+    """Inside, operations give shapes where one of their tensors is only a shape."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._meta_ops = MetaOps()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+        """Called by torch for every operation."""
+        return self._meta_ops(func, args, kwargs or {})
 
 
 def _packed(func: Any, data: Tensor, lengths: Tensor, *options: Any) -> Any:
@@ -132,6 +166,20 @@ def _kind(func: Any) -> _Kind:
         single and func.overloadpacket.__name__.endswith("_") and written == [True] + [False] * (len(written) - 1)
     )
     return _Kind.IN_PLACE if in_place else _Kind.OTHER
+
+
+def _channels(name: str, args: tuple[Any, ...]) -> int | None:
+    """How many channels an image layer gives, if they are at work here as they always are; None for all else."""
+    images = args[0] if args else None
+    if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1] < 2 or not images.is_contiguous():
+        return None
+    if name in _POOLED or (name == "mean" and len(args) > 1 and args[1] and {dim % 4 for dim in args[1]} <= {2, 3}):
+        return images.shape[1]
+    if name != "convolution" or len(args) != 9 or args[6]:  # transposed
+        return None
+    weight, bias, groups = args[1], args[2], args[8]
+    fits = weight.shape[1] * groups == images.shape[1] and weight.shape[0] % groups == 0 and weight.is_contiguous()
+    return weight.shape[0] if fits and (bias is None or bias.shape == weight.shape[:1]) else None
 
 
 def _are_alike(tensors: Sequence[Tensor]) -> bool:

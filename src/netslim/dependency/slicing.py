@@ -124,8 +124,22 @@ def _adapt_(small: nn.Module, changed: Mapping[int, str], keeps: Mapping[Place, 
         _adapt(module)
 
 
-def is_part(parameter: Tensor, whole: Tensor, name: str, keeps: Mapping[Place, Tensor]) -> bool:
-    """Whether a parameter is what stays of the one before, to the bit."""
+def first_changed(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor]) -> str | None:
+    """The first weight of several dimensions that is not what stays of the one in `model`, to the bit; or None.
+
+    Args:
+        small: what was cut out of `model`.
+        model: the network before.
+        keeps: as in `rebuilt`.
+    """
+    before = dict(model.named_parameters())
+    for name, own in small.named_parameters():
+        if own.dim() > 1 and name in before and not _is_part(own, before[name].detach(), name, keeps):
+            return name
+    return None
+
+
+def _is_part(parameter: Tensor, whole: Tensor, name: str, keeps: Mapping[Place, Tensor]) -> bool:
     for dim in range(whole.dim()):
         if (name, dim) in keeps:
             whole = whole.index_select(dim, keeps[name, dim].to(whole.device))

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import torch
@@ -253,7 +253,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             file = _file_of_network(frame.f_code.co_filename)
             if file is not None:
                 return f"{file}:{frame.f_lineno}", module
-            module = module or (module_in(frame, self._modules) if _is_method(frame.f_code) else None) or ""
+            module = module or module_in(frame, self._modules) or ""
         return f"module '{module}'", module
 
 
@@ -284,12 +284,6 @@ def _file_of_network(path: str) -> str | None:
     if path.startswith((_TORCH, *_OURS)):
         return None
     return _GENERATED if path.startswith(_GENERATED) else Path(path).name
-
-
-@functools.cache
-def _is_method(code: CodeType) -> bool:
-    """Whether something is called `self` in it: to look for its value takes a list of all that a frame holds."""
-    return "self" in (*code.co_varnames, *code.co_freevars, *code.co_cellvars)
 
 
 def _hollow(spec: Any) -> Tensor:

@@ -212,9 +212,8 @@ def _draft(
 ) -> PrunePlan:
     """The plan that removes what `outcome` says, with the cost of what is left."""
     names = [own.group.name for own in groups.scored]
-    counts = [len(ranks) - out for ranks, out in zip(ranking.ranks, outcome.removed, strict=True)]
-    kept = {name: ranking.keep(number, count) for number, (name, count) in enumerate(zip(names, counts, strict=True))}
-    rounded = zip(names, counts, limits.multiples, strict=True)
+    kept = dict(zip(names, ranking.kept(outcome.removed), strict=True))
+    rounded = zip(names, map(len, kept.values()), limits.multiples, strict=True)
     plan = replace(
         blank,
         groups=_parts(model, groups, kept),
