@@ -21,7 +21,8 @@ from torchvision import models as torchvision_models
 from any_network import build, networks
 from netslim.core.networks.example import Inputs
 from netslim.cost import count_products
-from netslim.dependency.meta import ShapesOnly, skeleton
+from netslim.dependency.meta import skeleton
+from netslim.dependency.meta_ops import ShapesOnly
 from table import write_rows
 
 SEGMENTATION = ("fcn_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large")

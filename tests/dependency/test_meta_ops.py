@@ -49,9 +49,9 @@ OPERATIONS = {
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_remembered_shapes_are_those_that_torch_works_out(name: str) -> None:
     func, args = OPERATIONS[name]
-    expected = func(*args)
+    expected, ops = func(*args), MetaOps()
     for _ in range(2):
-        found = MetaOps()(func, args, {})
+        found = ops(func, args, {})
         assert isinstance(found, Tensor) is isinstance(expected, Tensor)
         pairs = [(found, expected)] if isinstance(found, Tensor) else list(zip(found, expected, strict=True))
         for ours, theirs in pairs[:1] if "norm" in func.__name__ else pairs:  # statistics are not asked for
@@ -69,3 +69,62 @@ def test_a_remembered_shape_is_not_that_of_another_default_type() -> None:
         assert MetaOps()(*halved).dtype == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def convolved(width: int, groups: int = 1, bias: bool = False, given: int | None = None) -> tuple[object, ...]:
+    weight = shape(2 * width, (given or width) // groups, 3, 3)
+    return (
+        shape(2, width, 8, 8),
+        weight,
+        shape(2 * width) if bias else None,
+        [2, 2],
+        [1, 1],
+        [1, 1],
+        False,
+        [0, 0],
+        groups,
+    )
+
+
+LAYERS = {
+    "convolution": (ATEN.convolution.default, convolved),
+    "with a bias": (ATEN.convolution.default, lambda width: convolved(width, bias=True)),
+    "in groups": (ATEN.convolution.default, lambda width: convolved(width, groups=2)),
+    "channel by channel": (ATEN.convolution.default, lambda width: convolved(width, groups=width)),
+    "pooled": (ATEN.max_pool2d_with_indices.default, lambda width: (shape(2, width, 8, 8), [3, 3], [2, 2])),
+    "pooled to one": (ATEN._adaptive_avg_pool2d.default, lambda width: (shape(2, width, 8, 8), [1, 1])),
+    "mean": (ATEN.mean.dim, lambda width: (shape(2, width, 8, 8), [-1, -2])),
+    "mean that keeps its sides": (ATEN.mean.dim, lambda width: (shape(2, width, 8, 8), [2, 3], True)),
+    "mean over channels": (ATEN.mean.dim, lambda width: (shape(2, width, 8, 8), [1], True)),
+    "element by element": (ATEN.hardswish.default, lambda width: (shape(2, width, 8, 8),)),
+    "two of them": (ATEN.add.Tensor, lambda width: (shape(2, width, 8, 8), shape(2, width, 8, 8))),
+    "of two types": (ATEN.mul.Tensor, lambda width: (shape(2, width), shape(2, width, dtype=torch.int64))),
+    "compared": (ATEN.gt.Scalar, lambda width: (shape(2, width), 0.5)),
+    "a gate": (ATEN.mul.Tensor, lambda width: (shape(2, width, 1, 1), shape(2, width, 8, 8))),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_is_known_of_a_layer_holds_for_other_widths(name: str) -> None:
+    (func, given), ops = LAYERS[name], MetaOps()
+    for width in (4, 6, 2, 6):
+        found, expected = (
+            [*result] if isinstance(result, tuple) else [result]
+            for result in (ops(func, given(width), {}), func(*given(width)))
+        )
+        for ours, theirs in zip(found, expected, strict=True):
+            assert (ours.shape, ours.stride(), ours.dtype) == (theirs.shape, theirs.stride(), theirs.dtype)
+
+
+def test_a_layer_that_does_not_fit_is_refused_as_torch_refuses_it() -> None:
+    ops = MetaOps()
+    ops(ATEN.convolution.default, convolved(4), {})
+    with pytest.raises(RuntimeError, match="Invalid channel"):
+        ops(ATEN.convolution.default, convolved(4, given=6), {})
+
+
+def test_an_operation_in_place_gives_its_argument() -> None:
+    ops = MetaOps()
+    for width in (4, 6):
+        images = shape(2, width, 8, 8)
+        assert ops(ATEN.hardswish_.default, (images,), {}) is images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from torch.utils.flop_counter import flop_registry
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.networks.example import Inputs
 from netslim.core.networks.modes import evaluation_mode
-from netslim.core.networks.torch_internals import PlainDispatchMode
+from netslim.core.networks.torch_internals import PlainDispatchMode, flops_of_shapes
 from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
 from netslim.core.networks.wrappers import check_shapes_known, unwrapped
 from netslim.core.protocols import Cost
@@ -117,14 +118,17 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
 
     def see(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         """Counts one operation."""
-        tensors = [arg for arg in args if isinstance(arg, Tensor)]
-        tensors += [part for arg in args if isinstance(arg, list | tuple) for part in arg if isinstance(part, Tensor)]
-        known = [self._weights.get(id(tensor)) for tensor in tensors]
-        if func._schema.is_mutable and None in known:
+        known = []
+        for arg in args:
+            if isinstance(arg, Tensor):
+                known.append(self._weights.get(id(arg)))
+            elif isinstance(arg, list | tuple):
+                known += [self._weights.get(id(part)) for part in arg if isinstance(part, Tensor)]
+        if None in known and func._schema.is_mutable:
             self._forget(args[0])
         if func.overloadpacket in _PRODUCTS:
             self._add(func.overloadpacket, args, result)
-        if all(name is not None for name in known):
+        if None not in known:
             name = known[0] if len(known) == 1 and isinstance(result, Tensor) and _is_view(func) else ""
             for own in result if isinstance(result, list | tuple) else [result]:
                 if isinstance(own, Tensor):
@@ -141,8 +145,8 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 self._weights.pop(id(tensor), None)
 
     def _add(self, packet: Any, args: tuple[Any, ...], result: Tensor) -> None:
-        flops: Callable[..., int] = flop_registry[packet]
-        macs = flops(*args, out_val=result) // 2
+        shapes = [arg.shape if isinstance(arg, Tensor) else arg for arg in args]
+        macs = _flops(packet)(*shapes, out_shape=result.shape) // 2
         first, second = args[1:3] if packet in (_ATEN.addmm, _ATEN.baddbmm) else args[:2]
         name = self._weights.get(id(second), self._weights.get(id(first)))
         self._note(name, macs)
@@ -156,6 +160,12 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self.count.computed += macs
 
 
+@functools.cache
+def _flops(packet: Any) -> Callable[..., int]:
+    return flops_of_shapes(flop_registry[packet])
+
+
+@functools.cache
 def _is_view(func: Any) -> bool:
     return any(own.alias_info is not None for own in func._schema.returns)
 

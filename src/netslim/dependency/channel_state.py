@@ -68,8 +68,8 @@ class ChannelState:
 
     def is_traced(self, tensor: Tensor) -> bool:
         """Whether a tensor is an activation, or a parameter or buffer of the network."""
-        state = self._states.get(id(tensor))
-        return state is not None or (id(tensor) in self._names and id(tensor) not in self._states)
+        own = id(tensor)
+        return self._states[own] is not None if own in self._states else own in self._names
 
     def state(self, tensor: Any) -> TensorChannels | Weight | None:
         """What a tensor carries; None for constants. Asking a vector of parameters gives labels to its channels."""

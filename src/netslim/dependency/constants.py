@@ -47,11 +47,13 @@ class Constants:
 
     def numbers_of(self, call: Call, constants: list[Tensor]) -> tuple[object, ...]:
         """What a call was given that may not depend on widths, in an order that two runs share."""
-        found = [
-            (name, value if type(value) in _PLAIN else self._described(value))
-            for name, value in call.given.items()
-            if not isinstance(value, Tensor) and _counts(call.name, name) and not _holds_tensors(value)
-        ]
+        found = []
+        for name, value in call.given.items():
+            if type(value) in _PLAIN:
+                if _counts(call.name, name):
+                    found.append((name, value))
+            elif not isinstance(value, Tensor) and _counts(call.name, name) and not _holds_tensors(value):
+                found.append((name, self._described(value)))
         if not constants:
             return tuple(found)
         if call.name in _CONVOLUTIONS and constants and not constants[0].is_meta and call.given["groups"] > 1:
@@ -72,6 +74,8 @@ class Constants:
                 return self._made[id(value)][1]
             return "unknown" if value.is_meta else self._content(value)
         if isinstance(value, list | tuple):
+            if all(type(part) is int for part in value):  # as strides and paddings are
+                return "int", *value
             return tuple(self._described(part) for part in value)
         if isinstance(value, dict):
             return tuple((key, self._described(part)) for key, part in value.items())

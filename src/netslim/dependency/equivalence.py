@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.networks.whole_functions import WholeFunctions
-from netslim.dependency.channel_sets import ChannelSets, TensorChannels
-from netslim.dependency.meta_ops import MetaOps, tensors_in
+from netslim.dependency.channel_sets import ChannelSets, TensorChannels, anywhere, everywhere
+from netslim.dependency.meta_ops import MetaOps
 from netslim.dependency.rules.elementwise import elementwise
 from netslim.dependency.rules.movement import SAME
 from netslim.dependency.rules.table import rule_of
@@ -37,7 +37,7 @@ class FixedSets(ChannelSets):
 
     def named(self, labels: Tensor) -> Tensor:
         """The names of the sets of the original's labels, -1 for those that stay: labels from here on."""
-        return self._names[labels]
+        return self._names.take(labels)
 
     def fresh(self, count: int, reason: str | None = None) -> Tensor:
         """ChannelSets that stay; the network's channels all have theirs already."""
@@ -51,16 +51,16 @@ class FixedSets(ChannelSets):
 
     def unite(self, first: Tensor, second: Tensor) -> None:
         """Raises ContradictionError unless they are united."""
-        if first is not second and not bool((first == second).all()):
+        if first is not second and not torch.equal(first, second) and not everywhere(first == second):
             raise ContradictionError
 
     def is_final(self, labels: Tensor) -> bool:
         """Whether they are among those that stay."""
-        return bool((labels < 0).all())
+        return everywhere(labels < 0)
 
     def freeze(self, labels: Tensor, reason: str) -> None:  # noqa: ARG002
         """Raises ContradictionError unless they are frozen."""
-        if bool((labels >= 0).any()):
+        if anywhere(labels >= 0):
             raise ContradictionError
 
 
@@ -69,24 +69,27 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
 
     def __init__(self, model: nn.Module, original: Trace, keeps: Mapping[Place, Tensor], meta_ops: MetaOps) -> None:
         self.settled = settled = FixedSets(original.sets)
-        named = {id(labels): settled.named(labels) for labels in original.dims.values()}  # most are of several places
+        lines = {id(labels): labels for labels in original.dims.values()}  # most are of several places
+        none = torch.empty(0, dtype=torch.int64)
+        names = settled.named(torch.cat([none, *lines.values()]))
+        widths = [len(labels) for labels in lines.values()]
+        named = dict(zip(lines, torch.split(names, widths), strict=True))
         whole = {place: named[id(labels)] for place, labels in original.dims.items()}
-        left = {place: whole[place][keep] for place, keep in keeps.items()}
+        left = {place: whole[place].take(keep) for place, keep in keeps.items()}
         super().__init__(model, Trace(settled, whole | left, original.axes, original.grouping), meta_ops)
         self.original = original
         self.done = 0
         self._call: Call | None = None
         self._stretched: dict[int, Tensor] = {}  # one value for as many channels as there are, by id
         self._left: dict[int, Tensor] = {}  # by id of the original's labels, the names of those that are left
-        none = torch.empty(0, dtype=torch.int64)
         self._gone = torch.zeros(original.sets.count + 1, dtype=torch.bool)  # the last is for those that stay
         self._gone[torch.cat([none, *(whole[place] for place in keeps)])] = True
         self._gone[torch.cat([torch.tensor([-1]), *left.values()])] = False
 
     def _note(self, call: Call, inputs: Sequence[TensorChannels], numbers: tuple[object, ...], states: Results) -> None:
         """Keeps the axis of the original's channels in mind where only one of them is left."""
-        self._call, given = call, tensors_in((call.args, call.kwargs))
-        if any(id(tensor) in self._stretched for tensor in given):
+        self._call = call
+        if self._stretched and any(id(tensor) in self._stretched for tensor in call.tensors):
             if call.name in SAME:
                 self._stretched[id(call.out[0])] = call.out[0]
             elif rule_of(call) is not elementwise:  # a sum of them, say, is another for another width
@@ -146,7 +149,7 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         left = self._left.get(id(carried.labels))
         if left is None:
             names = self.settled.named(carried.labels)
-            left = self._left[id(carried.labels)] = names[~self._gone[names]]
+            left = self._left[id(carried.labels)] = names[~self._gone.take(names)]
         expected = list(shape)
         if carried.axis is not None:
             expected[carried.axis] = len(left)
@@ -156,7 +159,7 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         if carried.axis == found.axis:
             same = bool(torch.equal(left, here))
         else:  # one of them has the same label all over, perhaps because all but one channel are gone
-            same = bool((left == left[:1]).all()) and bool((here == left[0]).all())
+            same = everywhere(left == left[:1]) and everywhere(here == left[0])
         if not same:
             raise ContradictionError
 

@@ -100,7 +100,7 @@ def scale_channels(model: nn.Module, group: ChannelGroup) -> list[int]:
     """The channels of the group's scores that are still in use, in order."""
     selection = selection_of(model, group)
     if selection is not None:
-        return [int(channel) for channel in selection.index]
+        return [int(channel) for channel in selection.index.tolist()]
     return list(range(channels_of(model, group)))
 
 
@@ -123,6 +123,11 @@ def scales_of(model: nn.Module, group: ChannelGroup) -> list[_NormBase]:
 def gammas_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
     """Per BatchNorm of the group its scales, shape (channels, entries per channel)."""
     return by_channel(group, [norm.weight.detach() for norm in scales_of(model, group)])
+
+
+def scales_in(model: nn.Module, groups: Sequence[BoundGroup]) -> list[Tensor]:
+    """Per BatchNorm of all groups that have any, the scales of the groups' channels, shape (entries,)."""
+    return [gammas.flatten() for own in groups if own.group.scales for gammas in gammas_of(model, own.group)]
 
 
 def by_channel(group: ChannelGroup, values: Sequence[Tensor]) -> list[Tensor]:

@@ -12,8 +12,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from netslim.core.protocols import Slice
-from netslim.dependency.meta import duplicate
-from netslim.dependency.meta import hollow as without_values
+from netslim.dependency.meta import copied_buffers, duplicate, without_values
+from netslim.dependency.meta_ops import META
 from netslim.dependency.trace import Place
 
 M = TypeVar("M", bound=nn.Module)
@@ -70,34 +70,76 @@ def rebuilt(model: M, keeps: Mapping[Place, Tensor], *, hollow: bool = False) ->
         keeps: per (name, dimension) the indices that stay; dimensions that are not named stay whole.
         hollow: whether parameters have shapes only.
     """
-    copies: dict[int, object] = {}
+    copies: dict[int, object] = {**copied_buffers(model)} if hollow else {}
     changed: dict[int, str] = {}
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        left = {dim: keeps[name, dim] for dim in range(tensor.dim()) if (name, dim) in keeps}
         parameter = isinstance(tensor, nn.Parameter)
-        values = without_values(tensor).detach() if hollow and isinstance(tensor, nn.Parameter) else tensor.detach()
-        cut = False
-        for dim in range(tensor.dim()):
-            if (name, dim) in keeps:
-                values, cut = _like(values.index_select(dim, keeps[name, dim].to(values.device)), tensor), True
-        if not cut and not parameter:
+        if not left and not parameter:
             continue
-        values = values if cut or hollow else values.clone()
+        values = _cut_shape(tensor, left) if hollow and parameter else _cut_values(tensor, left)
         copies[id(tensor)] = nn.Parameter(values, requires_grad=tensor.requires_grad) if parameter else values
-        if cut:
+        if left:
             changed[id(copies[id(tensor)])] = name
     small = duplicate(model, copies)
-    for module in small.modules():
-        own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-        names = [changed[id(tensor)] for tensor in own if id(tensor) in changed]
-        if names and isinstance(module, _ConvNd) and module.groups > 1:
-            module.groups = _groups_left(module, keeps.get((f"{names[0].rpartition('.')[0]}.weight".lstrip("."), 0)))
-        if names:
-            _adapt(module)
+    _adapt_(small, changed, keeps)
     return small
 
 
-def is_part(parameter: Tensor, whole: Tensor, name: str, keeps: Mapping[Place, Tensor]) -> bool:
-    """Whether a parameter is what stays of the one before, to the bit."""
+def _cut_values(tensor: Tensor, left: Mapping[int, Tensor]) -> Tensor:
+    """A copy of what stays of a tensor, given the indices that stay in some of its dimensions."""
+    values = tensor.detach()
+    for dim, keep in left.items():
+        values = _like(values.index_select(dim, keep.to(values.device)), tensor)
+    return values if left else values.clone()
+
+
+def _cut_shape(tensor: Tensor, left: Mapping[int, Tensor]) -> Tensor:
+    """Likewise without values."""
+    if not left:
+        return without_values(tensor)
+    sides = [len(left[dim]) if dim in left else size for dim, size in enumerate(tensor.shape)]
+    return _like(torch.empty(sides, dtype=tensor.dtype, device=META), tensor)
+
+
+def _adapt_(small: nn.Module, changed: Mapping[int, str], keeps: Mapping[Place, Tensor]) -> None:
+    """Makes the attributes of all modules that hold a tensor which was cut say what it is.
+
+    One walk through all tensors: to ask each module for its own takes as long as all else together.
+
+    Args:
+        small: the copy.
+        changed: by id of these tensors, their names.
+        keeps: as in `rebuilt`.
+    """
+    named = [*small.named_parameters(remove_duplicate=False), *small.named_buffers(remove_duplicate=False)]
+    holders: dict[int, tuple[nn.Module, str]] = {}
+    for name, tensor in named:
+        if id(tensor) in changed:
+            module = small.get_submodule(name.rpartition(".")[0])
+            holders.setdefault(id(module), (module, changed[id(tensor)]))
+    for module, name in holders.values():
+        if isinstance(module, _ConvNd) and module.groups > 1:
+            module.groups = _groups_left(module, keeps.get((f"{name.rpartition('.')[0]}.weight".lstrip("."), 0)))
+        _adapt(module)
+
+
+def first_changed(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor]) -> str | None:
+    """The first weight of several dimensions that is not what stays of the one in `model`, to the bit; or None.
+
+    Args:
+        small: what was cut out of `model`.
+        model: the network before.
+        keeps: as in `rebuilt`.
+    """
+    before = dict(model.named_parameters())
+    for name, own in small.named_parameters():
+        if own.dim() > 1 and name in before and not _is_part(own, before[name].detach(), name, keeps):
+            return name
+    return None
+
+
+def _is_part(parameter: Tensor, whole: Tensor, name: str, keeps: Mapping[Place, Tensor]) -> bool:
     for dim in range(whole.dim()):
         if (name, dim) in keeps:
             whole = whole.index_select(dim, keeps[name, dim].to(whole.device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,9 @@ from torch import Tensor
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels
+from netslim.dependency.meta_ops import tensors_in
 
+_ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
 Place = tuple[str, int]  # name of a parameter or buffer, and one of its dimensions
 
 
@@ -48,8 +51,34 @@ class Call:
     where: str
     layer: str = ""
 
+    @functools.cached_property
+    def tensors(self) -> list[Tensor]:
+        """The tensors that it was given."""
+        return tensors_in((self.args, self.kwargs))
+
     def __str__(self) -> str:
         return f"{self.name} at {self.where}"
+
+
+@functools.cache
+def name_of(func: Any) -> str:
+    """ "add" for aten.add.Tensor and aten.add_.Tensor."""
+    name: str = func.overloadpacket.__name__
+    return _ALIASES.get(name, name.removesuffix("_"))
+
+
+def given_to(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What an operation is given, by the names of its arguments, and what it takes where nothing is given."""
+    names, defaults = _schema(func)
+    return {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+
+
+@functools.cache
+def _schema(func: Any) -> tuple[list[str], dict[str, Any]]:
+    """The names of an operation's arguments, and the defaults."""
+    arguments = func._schema.arguments
+    defaults = {argument.name: argument.default_value for argument in arguments if argument.has_default_value()}
+    return [argument.name for argument in arguments], defaults
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -35,12 +36,11 @@ from netslim.dependency.meta_ops import META, MetaOps, on_meta, tensors_in
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS, is_blank
 from netslim.dependency.rules.table import rule_of
-from netslim.dependency.trace import Call, Event, Results, Trace, Weight
+from netslim.dependency.trace import Call, Event, Results, Trace, Weight, given_to, name_of
 
 _TORCH = str(Path(torch.__file__).parent) + os.sep  # not torchvision
 _OURS = (str(Path(__file__).parent), str(Path(__file__).parent.parent / "core"))
 _GENERATED = "<eval_with_key>"  # code that torch.fx wrote; every copy of a network has another number behind it
-_ALIASES = {"_unsafe_view": "view"}  # which of them a reshape is depends on the strides
 
 
 class DependsOnValuesError(UsageError):
@@ -100,7 +100,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 stack.enter_context(attributes_kept(self.model))
             for mode in (torch.random.fork_rng(devices=[]), torch.no_grad(), functions or nullcontext(), self):
                 stack.enter_context(mode)
-            torch.manual_seed(0)  # constants that are drawn are the same in every run
+            _seed()
             result = hollow.call(self.model)
         self.state.trace.whole |= functions is not None and functions.met
         for tensor in tensors_of(result).values():
@@ -124,8 +124,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
 
     def _seen(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tensors = tensors_in((args, kwargs))
-        traced = any(self.state.is_traced(tensor) for tensor in tensors)
-        name = _ALIASES.get(func.overloadpacket.__name__, func.overloadpacket.__name__.removesuffix("_"))
+        traced = any(map(self.state.is_traced, tensors))
+        name = name_of(func)
         hollow = any(tensor.is_meta for tensor in tensors)
         steers = is_steering(name, args)
         answer = self._answer(name) if steers and hollow else None
@@ -142,7 +142,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         out = tensors_in(result)
         if traced and (out or steers):
             where, layer = self._where()
-            call = Call(name, func, args, kwargs, _given(func, args, kwargs), out, where, layer)
+            call = Call(name, func, args, kwargs, given_to(func, args, kwargs), out, where, layer)
             self._follow(call, tensors)
             if answer is not None:
                 self._asked(call, answer[0], result, masks)
@@ -178,7 +178,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
 
     def _follow(self, call: Call, tensors: Sequence[Tensor]) -> None:
         """Notes what an operation does to the channels."""
-        constants = [tensor for tensor in tensors if not self.state.is_traced(tensor)]
+        constants = [*itertools.filterfalse(self.state.is_traced, tensors)]
         written = constants[0] if constants and constants[0] is call.args[0] else None
         if written is not None and call.name in ("copy", "index_put") and is_blank(self.state, written):
             del constants[0]
@@ -257,6 +257,13 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         return f"module '{module}'", module
 
 
+def _seed() -> None:
+    """Constants that are drawn are the same in every run. `torch.manual_seed` would note who asked for each device."""
+    torch.default_generator.manual_seed(0)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(0)
+
+
 def _is_room(func: Any, args: tuple[Any, ...]) -> bool:
     """Whether a new tensor is made to be written to; a single number is not."""
     if func.overloadpacket.__name__ not in (*ZEROS, *EMPTY):
@@ -277,19 +284,6 @@ def _file_of_network(path: str) -> str | None:
     if path.startswith((_TORCH, *_OURS)):
         return None
     return _GENERATED if path.startswith(_GENERATED) else Path(path).name
-
-
-def _given(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    names, defaults = _schema(func)
-    return {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
-
-
-@functools.cache
-def _schema(func: Any) -> tuple[list[str], dict[str, Any]]:
-    """The names of an operation's arguments, and the defaults."""
-    arguments = func._schema.arguments
-    defaults = {argument.name: argument.default_value for argument in arguments if argument.has_default_value()}
-    return [argument.name for argument in arguments], defaults
 
 
 def _hollow(spec: Any) -> Tensor:

@@ -29,10 +29,10 @@ from netslim.core.networks.replay import replaying
 from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.protocols import plan_of
-from netslim.dependency.slicing import is_part
+from netslim.dependency.slicing import first_changed
 from netslim.dependency.trace import Place
 from netslim.pruning.resolve_plan import resolve
-from netslim.pruning.verify import compare, masked, outputs_of, recorded_outputs
+from netslim.pruning.verify import compare, outputs_of, recorded_outputs, silenced
 
 _ROUNDING = 32  # in units of the type's precision at a layer's largest value: what is as good as no difference
 _CONSTANT = 1000  # likewise: what a constant may differ by from image to image
@@ -123,7 +123,7 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     resolved = resolve(model, plan)
     _check_weights(small, model, resolved.keeps)
     sites = _sites(small, resolved.keeps)
-    reference = masked(model, plan, shift=True)
+    reference = silenced(model, resolved.parts, shift=True)
     inputs = _random(Inputs.of(example))
     with running(small, inputs.map(TensorSpec.of)), evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
         with _watching(reference, sites, _Site.record):
@@ -151,15 +151,13 @@ def _deciding_alike(network: nn.Module, inputs: Inputs, decisions: Decisions | N
 
 def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor]) -> None:
     """Raises UsageError where there are no weights; warns where they are not the parts that stay of `model`."""
-    before = dict(model.named_parameters())
-    for name, parameter in small.named_parameters():
-        if parameter.is_meta:
-            raise UsageError(f"{type(small).__name__} is on the meta device: load its weights, then repair them")
-        if parameter.dim() > 1 and name in before and not is_part(parameter, before[name].detach(), name, keeps):
-            when = "constants are absorbed right after apply(model, plan), before any training"
-            said = f"{name} is not what apply() leaves of it: {when}, and `model` is the network that was given to it"
-            warnings.warn(said, NetslimWarning, stacklevel=3)
-            return
+    if any(parameter.is_meta for parameter in small.parameters()):
+        raise UsageError(f"{type(small).__name__} is on the meta device: load its weights, then repair them")
+    name = first_changed(small, model, keeps)
+    if name is not None:
+        when = "constants are absorbed right after apply(model, plan), before any training"
+        said = f"{name} is not what apply() leaves of it: {when}, and `model` is the network that was given to it"
+        warnings.warn(said, NetslimWarning, stacklevel=3)
 
 
 def _random(inputs: Inputs) -> Inputs:

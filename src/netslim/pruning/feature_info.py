@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.networks.example import Inputs
-from netslim.dependency.meta import ShapesOnly, skeleton
-from netslim.dependency.meta_ops import META
+from netslim.dependency.meta import skeleton
+from netslim.dependency.meta_ops import META, ShapesOnly
 
 
 class _AllSeenError(Exception):

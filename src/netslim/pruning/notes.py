@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.protocols import Budget
-from netslim.dependency.groups import BoundGroup, gammas_of
+from netslim.dependency.groups import BoundGroup, scales_in
 from netslim.pruning.budget.search import TOLERANCE
 
 _EQUAL = 0.5  # share of the scales
@@ -20,7 +20,7 @@ def scales_note(model: nn.Module, groups: Sequence[BoundGroup]) -> str | None:
 
     Scales that are exactly zero do tell: a proximal penalty makes them.
     """
-    found = [gammas.flatten() for own in groups if own.group.scales for gammas in gammas_of(model, own.group)]
+    found = scales_in(model, groups)
     if not found:
         return None
     sizes = torch.cat([gammas.float().cpu() for gammas in found]).abs()

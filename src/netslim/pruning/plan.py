@@ -111,7 +111,9 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     found = groups_of(model, inputs, residual)
     groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
     costs = _cost_model(model, found, groups, inputs)
-    ranking = ranked(_scores(model, groups.scored, criterion, _evidence(groups, costs, seed, batches)), per_layer)
+    ranking = ranked(
+        _scores(model, groups.scored, criterion, _evidence(groups, costs, criterion, seed, batches)), per_layer
+    )
     limits = limits_of(found.groups, groups.scored, min_channels, round_to)
     before = _cost_before(model, inputs, costs)
     blank = PrunePlan(
@@ -210,9 +212,8 @@ def _draft(
 ) -> PrunePlan:
     """The plan that removes what `outcome` says, with the cost of what is left."""
     names = [own.group.name for own in groups.scored]
-    counts = [len(ranks) - out for ranks, out in zip(ranking.ranks, outcome.removed, strict=True)]
-    kept = {name: ranking.keep(number, count) for number, (name, count) in enumerate(zip(names, counts, strict=True))}
-    rounded = zip(names, counts, limits.multiples, strict=True)
+    kept = dict(zip(names, ranking.kept(outcome.removed), strict=True))
+    rounded = zip(names, map(len, kept.values()), limits.multiples, strict=True)
     plan = replace(
         blank,
         groups=_parts(model, groups, kept),
@@ -241,9 +242,10 @@ def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:
 
 
 def _evidence(
-    groups: Candidates, costs: CostModel, seed: int, batches: Iterable[tuple[Tensor, Tensor]] | None
+    groups: Candidates, costs: CostModel, criterion: str, seed: int, batches: Iterable[tuple[Tensor, Tensor]] | None
 ) -> Evidence:
-    macs = {own.group.name: macs for own, macs in zip(groups.scored, costs.macs_per_channel(), strict=True)}
+    counted = costs.macs_per_channel() if CRITERIA.get(criterion).prepare else []  # a `score` is shown no evidence
+    macs = {own.group.name: macs for own, macs in zip(groups.scored, counted, strict=False)}
     return Evidence(groups=[own.group for own in groups.scored], macs=macs, seed=seed, batches=batches)
 
 

@@ -24,18 +24,12 @@ class Part:
     Attributes:
         group: the group.
         keep: the positions that stay among the channels that it still has.
-        channels: these channels, by their number in the unpruned network.
+        gone: the channels that go, by their number in the unpruned network.
     """
 
     group: ChannelGroup
     keep: list[int]
-    channels: list[int]
-
-    @property
-    def gone(self) -> list[int]:
-        """The channels that go, by their number in the unpruned network."""
-        stays = {self.channels[position] for position in self.keep}
-        return [channel for channel in self.channels if channel not in stays]
+    gone: list[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +131,8 @@ def _part(own: GroupPlan, found: BoundGroup | None, before: GroupPlan | None) ->
             f"the plan leaves nothing of group '{own.name}', which is in no residual branch that could go as a "
             f"whole; keep a channel of it (`min_channels=1`)"
         )
-    return Part(found.group, keep, channels)
+    stays = {channels[position] for position in keep}
+    return Part(found.group, keep, [channel for channel in channels if channel not in stays])
 
 
 def _with_whole_branches(plan: PrunePlan, groups: Mapping[str, BoundGroup]) -> PrunePlan:

@@ -1,6 +1,7 @@
 """Which of a network's channel groups a plan is about: those that a criterion scores and that the patterns choose."""
 
 import difflib
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -29,7 +30,7 @@ class Candidates:
     chosen: tuple[int, ...]
     left_alone: tuple[LeftAlone, ...]
 
-    @property
+    @functools.cached_property
     def scored(self) -> list[BoundGroup]:
         """The groups from which channels may go."""
         return [self.groups[number] for number in self.chosen]

@@ -18,7 +18,6 @@ from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import PrunePlan, plan_of
 from netslim.cost import count_params
-from netslim.dependency.groups import scales_of
 from netslim.pruning.resolve_plan import Part, resolve
 
 TOLERANCE = 1e-5
@@ -101,7 +100,7 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     if plan is None and count_params(small) > count_params(model):
         raise UsageError("the second network is larger than the first: the order is verify(model, small, images)")
     resolved = None if plan is None else resolve(model, plan)
-    reference = model if resolved is None else _silenced(model, resolved.parts)
+    reference = model if resolved is None else silenced(model, resolved.parts)
     with running(small, inputs.map(TensorSpec.of)):
         found = outputs_of(small, inputs)
     if resolved is not None and resolved.decides:
@@ -193,10 +192,11 @@ def masked(model: M, plan: PrunePlan, *, shift: bool = False) -> M:
             does not depend on the input.
     """
     model = cast(M, plain(model))
-    return _silenced(model, resolve(model, plan).parts, shift=shift)
+    return silenced(model, resolve(model, plan).parts, shift=shift)
 
 
-def _silenced(model: M, parts: Sequence[Part], *, shift: bool = False) -> M:
+def silenced(model: M, parts: Sequence[Part], *, shift: bool = False) -> M:
+    """`masked` by a plan that was held against the network already."""
     copied = copy.deepcopy(model)
     silence_(copied, parts, shift=shift)
     return copied
@@ -210,15 +210,14 @@ def silence_(model: nn.Module, parts: Sequence[Part], *, shift: bool = False) ->
         if part.group.slices:
             _silence_slices_(model, tensors, part, shift=shift)
         else:
-            _silence_scales_(model, part, shift=shift)
+            _silence_scales_(tensors, part, shift=shift)
 
 
-def _silence_scales_(model: nn.Module, part: Part, *, shift: bool) -> None:
-    gone = part.gone
-    for norm in scales_of(model, part.group):
-        norm.weight[gone] = 0
+def _silence_scales_(tensors: Mapping[str, Tensor], part: Part, *, shift: bool) -> None:
+    for norm in part.group.scales:
+        tensors[f"{norm}.weight"][part.gone] = 0
         if not shift:
-            norm.bias[gone] = 0
+            tensors[f"{norm}.bias"][part.gone] = 0
 
 
 def _silence_slices_(model: nn.Module, tensors: Mapping[str, Tensor], part: Part, *, shift: bool) -> None:

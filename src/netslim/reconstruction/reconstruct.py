@@ -15,7 +15,7 @@ from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import plan_of
-from netslim.dependency.slicing import is_part
+from netslim.dependency.slicing import first_changed
 from netslim.dependency.trace import Place
 from netslim.pruning.resolve_plan import resolve
 from netslim.reconstruction.layer_problem import HELD_OUT
@@ -133,12 +133,11 @@ def _other_size(inputs: Inputs, planned: Sequence[int]) -> str | None:
 
 
 def _check_untrained(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor]) -> None:
-    before = dict(model.named_parameters())
-    for name, own in small.named_parameters():
-        if own.is_meta:
-            raise UsageError(f"{type(small).__name__} is on the meta device: load its weights first")
-        if own.dim() > 1 and not is_part(own, before[name].detach(), name, keeps):
-            raise UsageError(
-                f"'{name}' of the small network is not what pruning left of the large one's: reconstruct right after "
-                f"netslim.apply, before any training"
-            )
+    if any(own.is_meta for own in small.parameters()):
+        raise UsageError(f"{type(small).__name__} is on the meta device: load its weights first")
+    name = first_changed(small, model, keeps)
+    if name is not None:
+        raise UsageError(
+            f"'{name}' of the small network is not what pruning left of the large one's: reconstruct right after "
+            f"netslim.apply, before any training"
+        )

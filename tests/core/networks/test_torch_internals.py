@@ -12,6 +12,7 @@ from torch.nn.modules._functions import SyncBatchNorm
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
+from torch.utils.flop_counter import flop_registry
 
 from netslim.core.networks import torch_internals
 from netslim.core.networks.torch_internals import (
@@ -19,6 +20,7 @@ from netslim.core.networks.torch_internals import (
     PlainSGD,
     become_,
     calls_hooks,
+    flops_of_shapes,
     frames_until,
     grad_scale_in,
     has_bf16,
@@ -38,6 +40,14 @@ class Operations(PlainDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.names.append(func.overloadpacket.__name__)
         return func(*args, **(kwargs or {}))
+
+
+def test_a_formula_for_flops_takes_shapes() -> None:
+    x, weight = torch.zeros(2, 3, 8, 8), torch.zeros(5, 3, 3, 3)
+    given = (None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+    formula = flop_registry[torch.ops.aten.convolution]
+    found = flops_of_shapes(formula)(x.shape, weight.shape, *given, out_shape=torch.Size([2, 5, 6, 6]))
+    assert found == formula(x, weight, *given, out_val=torch.zeros(2, 5, 6, 6)) == 2 * 2 * 5 * 36 * 27
 
 
 @pytest.mark.parametrize("options", [{"momentum": 0.9, "weight_decay": 0.1}, {"momentum": 0.9, "nesterov": True}])

@@ -8,7 +8,7 @@ documentation, as beta). They are in that test, too.
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
 import torch
@@ -47,6 +47,20 @@ class PlainDispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False
+
+
+# Operations
+
+
+def flops_of_shapes(registered: Callable[..., int]) -> Callable[..., int]:
+    """What counts an operation's FLOPs from shapes in the places of its tensors, and from `out_shape`.
+
+    What `flop_registry` of `torch.utils.flop_counter` holds is such a function in a wrapper (since 2.1) that looks for
+    tensors in every nested argument, ten times as long as the formula takes. Were there none, the same formula would
+    be called with another keyword for the result, and a convolution's would end in a TypeError.
+    """
+    formula: Callable[..., int] = inspect.unwrap(registered)
+    return formula
 
 
 # Mixed precision

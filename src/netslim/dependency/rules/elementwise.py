@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from netslim.dependency.channel_sets import TensorChannels
+from netslim.dependency.channel_sets import TensorChannels, anywhere, everywhere
 from netslim.dependency.channel_state import ChannelState
-from netslim.dependency.meta_ops import tensors_in
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.movement import is_new, written, written_over
 from netslim.dependency.rules.zero_propagation import silence
@@ -25,7 +24,7 @@ def elementwise(state: ChannelState, call: Call) -> Results:
             return done
     if isinstance(target, Tensor) and state.state(target) is None:
         return written_over(state, call)
-    tensors = tensors_in((call.args, call.kwargs))
+    tensors = call.tensors
     axes = _axes(state, tensors)
     if len(axes) > 1:
         return unknown(state, call, f"meets channels along another dimension in {call}")
@@ -42,7 +41,7 @@ def elementwise(state: ChannelState, call: Call) -> Results:
     for other in labels[1:]:
         state.sets.unite(labels[0], other)
     silent = silence(call, tensors, [own for _, own in met])
-    if isinstance(target, Tensor) and bool((met[0][1] & ~silent).any()):
+    if isinstance(target, Tensor) and anywhere(met[0][1] & ~silent):
         state.sets.freeze(labels[0], f"is changed in place by {call}")
     place = None if axis is None else axis + call.out[0].dim()
     return [TensorChannels(place, labels[0], silent & (number == 0)) for number in range(len(call.out))]
@@ -51,7 +50,7 @@ def elementwise(state: ChannelState, call: Call) -> Results:
 def _computed(state: ChannelState, call: Call, tensors: Sequence[Tensor]) -> Results:
     """A weight times a number is still that weight; otherwise it is computed, and no parameter any more."""
     own = state.weight(tensors[0]) if len(tensors) == 1 else None
-    if own is None or not bool(silence(call, tensors, [torch.ones(1, dtype=torch.bool)]).all()):
+    if own is None or not everywhere(silence(call, tensors, [torch.ones(1, dtype=torch.bool)])):
         return [None for _ in call.out]
     return [own, *(None for _ in call.out[1:])]
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netslim.dependency.channel_sets import TensorChannels
+from netslim.dependency.channel_sets import TensorChannels, everywhere
 from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.trace import Call, Results, Weight
@@ -142,7 +142,7 @@ def _reverse(call: Call, matrices: list[Tensor]) -> list[Tensor]:
 
 def consume(state: ChannelState, call: Call, name: str, dim: int, inputs: TensorChannels) -> None:
     """Inputs that are not zero for a silent channel would be missed."""
-    if not (state.training or bool(inputs.silent.all())):
+    if not (state.training or everywhere(inputs.silent)):
         loud = inputs.labels[~inputs.silent]
         state.sets.freeze(loud, f"is not zero where it is read ({call.where}) although its channel is silent")
     state.follow(name, dim, inputs.labels)

@@ -54,6 +54,8 @@ def moved(state: ChannelState, call: Call) -> Results:
         if call.name in ("repeat", "expand") and (source.dim() < call.out[0].dim() or source.shape[0] == 1):
             state.note_repeated(call.out[0])
         return [None for _ in call.out] if isinstance(source, Tensor) else joined(state, call)
+    if carried.uniform and all(out.numel() for out in call.out):  # wherever they go, all elements stay alike
+        return [TensorChannels(None, state.sets.roots(carried.labels), carried.silent) for _ in call.out]
     codes = carried.spread(_one_at_least(source))
     if call.name == "view":
         moved = codes.reshape(_one_at_least(call.out[0]))

@@ -37,7 +37,7 @@ def pooled(state: ChannelState, call: Call) -> Results:
 def reduced(state: ChannelState, call: Call) -> Results:
     """Means, sums, extremes: within a channel they keep it, over channels they freeze them."""
     tensor, carried = call.args[0], state.channels(call.args[0])
-    if carried is None or len(tensors_in((call.args, call.kwargs))) > 1:
+    if carried is None or len(call.tensors) > 1:
         return elementwise(state, call) if carried is None or call.name in ("max", "min") else unknown(state, call)
     dims = call.given.get("dim")
     dims = list(range(tensor.dim())) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims

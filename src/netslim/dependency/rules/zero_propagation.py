@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.networks.torch_internals import tree_map
+from netslim.dependency.channel_sets import anywhere, everywhere
 from netslim.dependency.trace import Call
 
 _SAMPLES = torch.tensor([-2.0, -0.3, 0.0, 0.4, 1.7])
@@ -18,13 +19,24 @@ _SAMPLES = torch.tensor([-2.0, -0.3, 0.0, 0.4, 1.7])
 
 def silence(call: Call, operands: Sequence[Tensor], silents: Sequence[Tensor]) -> Tensor:
     """Where the result is zero, given where each operand is; shape (channels,), bool."""
+    size = len(silents[0])
+    alike = [_alike(silent) for silent in silents]
+    if None not in alike:  # nearly always
+        return torch.full((size,), any(alike) and _vanishes(call, operands, [bool(own) for own in alike]))
     patterns = sum(silent.long() << place for place, silent in enumerate(silents))  # a bit for every operand
-    found = torch.zeros(len(silents[0]), dtype=torch.bool)
+    found = torch.zeros(size, dtype=torch.bool)
     for pattern in torch.unique(patterns).tolist():
         if pattern:
             zero = [bool(pattern >> place & 1) for place in range(len(silents))]
             found[patterns == pattern] = _vanishes(call, operands, zero)
     return found
+
+
+def _alike(mask: Tensor) -> bool | None:
+    """What a mask is everywhere; None if it is not the same."""
+    if not anywhere(mask):
+        return False
+    return True if everywhere(mask) else None
 
 
 def _vanishes(call: Call, operands: Sequence[Tensor], zero: Sequence[bool]) -> bool:

@@ -1,5 +1,6 @@
 """What a network costs as a function of how many channels each group has: nothing is cut and nothing runs."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
@@ -73,11 +74,14 @@ class CostModel:
 
 def _selections(groups: Sequence[BoundGroup], names: Sequence[str]) -> list[tuple[int, int, list[int]]]:
     """Groups whose BatchNorm is as wide as the stream until its branch goes: its number, channels and parameters."""
+    of_module: dict[str, list[int]] = defaultdict(list)
+    for index, name in enumerate(names):
+        of_module[name.rpartition(".")[0]].append(index)
     found = []
     for number, own in enumerate(groups):
         group = own.group
         if group.selection is not None and group.branch is not None:
-            vectors = [index for index, name in enumerate(names) if name.rpartition(".")[0] in group.scales]
+            vectors = [index for module in group.scales for index in of_module[module]]
             found.append((number, len(own.channels), vectors))
     return found
 

@@ -25,10 +25,9 @@ class Ranking:
         """Number of channels over all groups."""
         return sum(len(order) for order in self.orders)
 
-    def keep(self, group: int, count: int) -> list[int]:
-        """The `count` channels of a group that go last, by index."""
-        order = self.orders[group]
-        return sorted(order[len(order) - count :])
+    def kept(self, removed: Sequence[int]) -> list[list[int]]:
+        """Per group the channels that stay, by index, where so many of each go."""
+        return [sorted(order[count:]) for order, count in zip(self.orders, removed, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""Which layers can be fitted, and on which images."""
+
+import torch
+from torch import Tensor, nn
+
+from netslim.reconstruction.layer_problem import HELD_OUT, has_own_weight, held_out, is_linear
+
+
+class Standardised(nn.Conv2d):
+    """Computes with another weight than it has."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As a convolution with its weight's mean taken off."""
+        return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
+
+
+def test_layers_that_compute_what_their_class_does_are_linear() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(2, 4, 6, 6)
+    assert is_linear(nn.Conv2d(4, 6, 3, padding=1, groups=2), images)
+    assert is_linear(nn.Linear(4, 3), torch.randn(5, 4))
+    assert not is_linear(Standardised(4, 6, 3), images)
+
+
+def test_one_image_in_so_many_is_held_out_whatever_the_batches_are() -> None:
+    whole = held_out(torch.arange(12), 0)
+    assert torch.equal(torch.cat([held_out(torch.arange(5), 0), held_out(torch.arange(7), 5)]), whole)
+    assert int(whole.sum()) == 12 // HELD_OUT
+
+
+def test_a_shared_weight_is_no_layers_own() -> None:
+    layer = nn.Linear(4, 3)
+    assert has_own_weight(layer, set())
+    assert not has_own_weight(layer, {id(layer.weight)})
+    assert not has_own_weight(nn.ConvTranspose2d(4, 4, 2, groups=2), set())
