@@ -372,7 +372,8 @@ def reconstruction() -> str:
         of = [row for row in rows if tuple(row[name] for name in names) == key]
         kinds = ("dense", "cut", "repaired", "reconstructed")
         accuracies = [spread([100 * float(row[f"top1_{kind}"]) for row in of], 1) for kind in kinds]
-        chosen = f"{key[1]}, `--ignore {key[2]}`" if key[2] else key[1]
+        name = key[1].replace("random_", "best of random allocations, ")
+        chosen = f"{name}, `--ignore {key[2]}`" if key[2] else name
         lines.append((key[0], f"{100 * float(key[3]):.0f} %", chosen, *accuracies))
     head = ("network", "MACs left", "criterion", "unpruned", "as cut", "statistics", "layers fitted")
     first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
