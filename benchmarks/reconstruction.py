@@ -8,9 +8,9 @@ with labels) or `l2_norm` (none) until a share of the MACs is left, from all lay
 within blocks alone, the residual stream (group `bn1`) kept whole. The small network is judged on all test images:
 as it was cut; repaired (constants absorbed, statistics measured); and with its layers fitted to the large one's on the
 same 512 images. `random_20` draws 20 allocations (the share of its channels that a layer loses, those with the smallest
-weights, evenly distributed) and takes the one with the highest accuracy, repaired, on 1,000 other training images (Li et
-al. 2020, "EagleEye"). A row per network, criterion, what is kept, share and seed, which draws the images; the same command
-goes on where it was cut off.
+weights, evenly distributed) and takes the one with the highest accuracy, repaired, on 1,000 other training images (Li
+et al. 2020, "EagleEye"). A row per network, criterion, what is kept, share and seed, which draws the images; the same
+command goes on where it was cut off.
 """
 
 import argparse

@@ -39,11 +39,11 @@ from netslim.transfers.strategies.select import SelectOptions, select
 from real_training import Training, images_of, train_
 from table import rows_of_these_versions, write_rows
 from transfer_rivals import RULES, by_rule, iatransfer_
+from transfer_rows import EPOCHS, RATES, best_rate
 from transfer_study import CALIBRATION, DEPTH, half
 
 SOURCE, SOURCE_SIZE, SOURCE_EPOCHS = "timm/resnet26", 48, 6
 HELD_OUT = 0.04
-RATES = (0.1, 0.03, 0.3)
 STARTS = ("scratch", "select", "weight selection", "frequency truncation", "iatransfer", "guide", "select by spacing")
 COLUMNS = ("data", "images", "source", "source_top1", "start", "depth", "epochs", "rate", "seed", "top1_start", "top1",
            "held_out", "covered", "macs", "params", "seconds")  # fmt: skip
@@ -64,7 +64,9 @@ def queue() -> Iterator[Run]:
     """All runs, the most telling first."""
     for rate, start in product(RATES, STARTS):
         yield Run(start=start, epochs=1, seed=1, rate=rate)
-    for epochs, seeds in ((3, (1,)), (1, (2, 3)), (10, (1,)), (3, (2, 3)), (30, (1,)), (10, (2, 3)), (30, (2, 3))):
+    short, long, longer, longest = EPOCHS
+    stages = [(long, (1,)), (short, (2, 3)), (longer, (1,)), (long, (2, 3)), (longest, (1,)), (longer, (2, 3))]
+    for epochs, seeds in (*stages, (longest, (2, 3))):
         for seed, start in product(seeds, STARTS):
             yield Run(start=start, epochs=epochs, seed=seed)
 
@@ -82,7 +84,7 @@ class Study:
 
     def take(self, run: Run) -> None:
         """Makes a run's row, unless it is there."""
-        rate = self.best_rate(run.start) if run.rate is None else run.rate
+        rate = best_rate(self.rows, run.start) if run.rate is None else run.rate
         if any(is_row(row, run, rate) for row in self.rows):
             return
         model, covered = self.built(run)
@@ -112,15 +114,6 @@ class Study:
             covered = report.coverage
         recalibrate_(target, images)
         return target, round(covered, 4)
-
-    def best_rate(self, start: str) -> float:
-        """The one with the highest accuracy on the images held out after one epoch, with seed 1."""
-        tried = {
-            float(row["rate"]): float(row["held_out"])
-            for row in self.rows
-            if (row["start"], str(row["epochs"]), str(row["seed"])) == (start, "1", "1")
-        }
-        return max(RATES, key=lambda rate: tried.get(rate, 0.0))
 
     def top1(self, model: nn.Module, split: Split) -> float:
         """Share of the images that are recognised."""
