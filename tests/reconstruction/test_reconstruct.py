@@ -221,6 +221,14 @@ def test_what_can_not_be_done_is_said(change: object, error: type[Exception], te
     assert all(torch.equal(tensor, own[name]) for name, tensor in small.state_dict().items())
 
 
+def test_weights_that_are_no_numbers_are_said_and_not_taken_for_training() -> None:
+    torch.manual_seed(0)
+    model = networks.with_copies(networks.Plain())
+    model.fc.weight.data[0] = torch.nan  # type: ignore[union-attr,operator]
+    with pytest.raises(DataError, match="what the networks make of these images is not finite: are the images, and"):
+        reconstruct_(pruned(model, IMAGES), model, IMAGES.split(16))
+
+
 def test_a_network_that_was_trained_since_is_refused_and_one_that_was_repaired_is_not() -> None:
     torch.manual_seed(0)
     model = networks.with_copies(networks.Plain())
