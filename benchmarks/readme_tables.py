@@ -14,6 +14,10 @@ from itertools import product
 from pathlib import Path
 
 from real_rows import Curve, chosen_rate, curves, epochs_until, lead
+from transfer_rows import EPOCHS as TRANSFER_EPOCHS
+from transfer_rows import best_rate
+from transfer_rows import curve as transfer_curve
+from transfer_rows import leads as transfer_leads
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
@@ -231,6 +235,35 @@ def transfer_parts() -> str:
     )
 
 
+def transfer_whole() -> str:
+    """Accuracy over the epochs from netslim's starts and from other people's, on all images of five classes."""
+    if not (ROOT / "results" / "transfer_whole.csv").exists():
+        return "Not measured yet: `benchmarks/transfer_whole.py` is the queue of runs that will say it."
+    rows = read("transfer_whole")
+    lines = []
+    for start in dict.fromkeys(row["start"] for row in rows):
+        of, found = [row for row in rows if row["start"] == start], transfer_curve(rows, start)
+        top1 = [spread([100 * each for each in found.get(epochs, [])], 1) for epochs in TRANSFER_EPOCHS]
+        at_start = spread([100 * float(each) for each in {row["seed"]: row["top1_start"] for row in of}.values()], 1)
+        rates = {float(row["rate"]) for row in of if (row["epochs"], row["seed"]) == ("1", "1")}
+        chosen = f"{best_rate(rows, start)} of {len(rates)}"
+        covered = f"{100 * float(of[0]['covered']):.0f} %"
+        lines.append((start, covered, chosen, at_start, *top1, str(max(map(len, found.values())))))
+    head = ("start", "from the source", "rate", "test top-1 (%) after 0 epochs", *map(str, TRANSFER_EPOCHS), "seeds")
+    ahead = {epochs: transfer_leads(rows, epochs) for epochs in TRANSFER_EPOCHS}
+    said = [
+        f"- after {epochs} epoch{'s' * (epochs > 1)}, in points against scratch: "
+        + ", ".join(f"{start} {100 * lead:+.1f}" for start, lead in found.items() if start != "scratch") + "."
+        for epochs, found in ahead.items() if len(found) > 1
+    ]  # fmt: skip
+    source = next((row for row in rows if row["source"]), rows[0])
+    about = (
+        f"{rows[0]['data']}, {int(rows[0]['images']):,} training images, depth {rows[0]['depth']}; source: "
+        f"{source['source']} with {100 * float(source['source_top1'] or 0):.1f} % on its own five classes."
+    )
+    return "\n\n".join((markdown(head, lines), "\n".join(said), f"{about} {origin(rows[0])}"))
+
+
 def study(chosen: Callable[[dict[str, str]], bool]) -> str:
     """Rows of the transfer study."""
     rows = [row for row in read("transfer") if chosen(row)]
@@ -372,7 +405,8 @@ def reconstruction() -> str:
         of = [row for row in rows if tuple(row[name] for name in names) == key]
         kinds = ("dense", "cut", "repaired", "reconstructed")
         accuracies = [spread([100 * float(row[f"top1_{kind}"]) for row in of], 1) for kind in kinds]
-        chosen = f"{key[1]}, `--ignore {key[2]}`" if key[2] else key[1]
+        name = key[1].replace("random_", "best of random allocations, ")
+        chosen = f"{name}, `--ignore {key[2]}`" if key[2] else name
         lines.append((key[0], f"{100 * float(key[3]):.0f} %", chosen, *accuracies))
     head = ("network", "MACs left", "criterion", "unpruned", "as cut", "statistics", "layers fitted")
     first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
@@ -594,6 +628,7 @@ TABLES = {
     "exact-transfer": exact_transfer,
     "transfer": transfer,
     "transfer-parts": transfer_parts,
+    "transfer-whole": transfer_whole,
     "pruning-after": pruning_after,
     "reconstruction": reconstruction,
     "real": real,

@@ -189,6 +189,18 @@ def test_epochs_before_a_cut_count_in_the_comparison_with_peers() -> None:
     assert rows.epochs_until(found, 0.9) is None
 
 
+def test_a_transfers_curve_is_at_its_own_rate_and_led_by_scratch() -> None:
+    rows, made = load_program("transfer_rows"), list[dict[str, Any]]()
+    for start, rate, epochs, seed, top1 in [
+        ("scratch", 0.1, 1, 1, 0.5), ("scratch", 0.3, 1, 1, 0.4), ("scratch", 0.1, 1, 2, 0.52),
+        ("select", 0.1, 1, 1, 0.6), ("select", 0.03, 1, 1, 0.7), ("select", 0.03, 3, 1, 0.8),
+    ]:  # fmt: skip
+        made.append({"start": start, "rate": rate, "epochs": epochs, "seed": seed, "top1": top1, "held_out": top1})
+    assert rows.curve(made, "select") == {1: [0.7], 3: [0.8]}
+    assert {start: round(ahead, 4) for start, ahead in rows.leads(made, 1).items()} == {"select": 0.19, "scratch": 0.0}
+    assert rows.leads(made, 3) == {}
+
+
 def test_a_table_gives_mean_and_standard_deviation() -> None:
     tables = load_program("readme_tables")
     assert tables.spread([97.0, 98.0, 99.0]) == "98.00 ± 1.00"

@@ -68,12 +68,59 @@ class TwiceUsed(Plain):
         return self.fc(F.relu(self.conv2(x)).mean((2, 3)) - F.relu(self.conv2(x.flip(3) * 0.5)).mean((2, 3)))
 
 
+class Grouped(Plain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv2 = nn.Conv2d(8, 6, 3, padding=2, dilation=2, groups=2)
+
+
+class Volumes(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv3d(3, 8, 3), nn.BatchNorm3d(8)
+        self.conv2 = nn.Conv3d(8, 6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2(F.relu(self.bn1(self.conv1(x)))).mean((2, 3, 4))
+
+
+class Flattened(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8 * 4, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(F.adaptive_avg_pool2d(F.relu(self.bn1(self.conv1(x))), 2).flatten(1))
+
+
+class Recurrent(Sequences):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 6, num_layers=2, bidirectional=True, batch_first=True)
+        self.fc = nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.lstm(F.relu(self.bn1(self.conv1(x))).transpose(1, 2))[0][:, -1])
+
+
+class StepsFirst(Recurrent):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(8, 12, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.gru(F.relu(self.bn1(self.conv1(x))).permute(2, 0, 1))[0][-1])
+
+
 IMAGES = torch.randn(64, 3, 10, 10, generator=torch.Generator().manual_seed(1))
 
 
 def images_for(kind: type[nn.Module]) -> Tensor:
     """What it takes."""
-    return IMAGES[..., 0] if kind is Sequences else IMAGES
+    if kind is Volumes:
+        return IMAGES.unflatten(3, (2, 5)).transpose(3, 4)[:, :, :6].contiguous().repeat_interleave(2, 4)
+    return IMAGES[..., 0] if issubclass(kind, Sequences) else IMAGES
 
 
 @torch.no_grad()

@@ -140,10 +140,14 @@ def first_changed(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tens
 
 
 def _is_part(parameter: Tensor, whole: Tensor, name: str, keeps: Mapping[Place, Tensor]) -> bool:
+    """Whether a parameter is what stays of the one before, to the bit; what is no number stays none."""
     for dim in range(whole.dim()):
         if (name, dim) in keeps:
             whole = whole.index_select(dim, keeps[name, dim].to(whole.device))
-    return torch.equal(parameter, whole.to(parameter))
+    whole = whole.to(parameter)
+    if parameter.shape != whole.shape or torch.equal(parameter, whole):
+        return parameter.shape == whole.shape
+    return torch.allclose(parameter, whole, rtol=0, atol=0, equal_nan=True)
 
 
 def _adapt(module: nn.Module) -> None:

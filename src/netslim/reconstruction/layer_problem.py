@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from netslim.reconstruction.linear_map import (
+    Places,
     by_group,
     groups_of,
     inputs_at,
@@ -26,10 +28,10 @@ _WORK = 3e10  # multiply-adds that a layer's sums may take
 
 
 class LayerProblem:
-    """The least squares of one layer, over all its uses.
+    """The least squares of one weight, over all its uses.
 
     Args:
-        layer: of the small network.
+        layer: of the small network; of several that have the weight in common, one.
         norm: the BatchNorm that alone reads what it gives, or None.
         keep: the channels of the original's output that are left, None for all.
         batches: how many there will be of every use.
@@ -47,14 +49,13 @@ class LayerProblem:
         self._wanted = 0.0
 
     @torch.no_grad()
-    def add(self, here: Seen, there: Seen, passed: int) -> None:
-        """Takes what one batch shows, after so many images."""
-        layer = self._layer
+    def add(self, layer: Any, here: Seen, there: Seen, passed: int) -> None:
+        """Takes what one batch shows of a layer with this weight, after so many images."""
         places = some_places(layer, there.value, self._rows, self._generator)
         inputs = inputs_at(layer, here.value, places).double()
         wanted = outputs_at(layer, there.value, places).double()
         wanted = wanted if self._keep is None else wanted[:, self._keep]
-        lacks = self._lacking(inputs, wanted, here, places)
+        lacks = self._lacking(layer, inputs, wanted, here, places)
         if self._constant:
             inputs = torch.cat([inputs, inputs.new_ones(*inputs.shape[:2], 1)], 2)
         held = held_out(places[0], passed)
@@ -62,9 +63,8 @@ class LayerProblem:
         self._fit.add(inputs[:, ~held], lacks[:, ~held])
         self._held_out.add(inputs[:, held], lacks[:, held])
 
-    def _lacking(self, inputs: Tensor, wanted: Tensor, here: Seen, places: tuple[Tensor, ...]) -> Tensor:
+    def _lacking(self, layer: Any, inputs: Tensor, wanted: Tensor, here: Seen, places: Places) -> Tensor:
         """What the layer's outputs lack, shape (groups, places, outputs of a group)."""
-        layer = self._layer
         own = inputs @ self._matrix + (0 if layer.bias is None else by_group(layer, layer.bias[None].double()))
         if here.other is None:
             return by_group(layer, wanted) - own
@@ -131,6 +131,10 @@ def _affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
     return scale, (shift if own.bias is None else shift + own.bias.double())
 
 
-def has_own_weight(layer: nn.Module, shared: set[int]) -> bool:
-    """Whether no other module has the layer's weight, too, and none of its groups transposes."""
-    return id(layer.weight) not in shared and (not getattr(layer, "transposed", False) or groups_of(layer) == 1)
+def are_one_map(layers: Sequence[Any]) -> bool:
+    """Whether modules of one weight do the same with it, wherever they are used; of grouped transposed ones none do."""
+    first = layers[0]
+    if getattr(first, "transposed", False) and groups_of(first) > 1:
+        return False
+    alike = all(type(layer) is type(first) and groups_of(layer) == groups_of(first) for layer in layers)
+    return alike and all(layer.bias is first.bias for layer in layers)

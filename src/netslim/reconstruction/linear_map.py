@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -63,13 +64,15 @@ def weight_of(layer: Any, matrix: Tensor) -> Tensor:
 
 
 def _patches(layer: Any, x: Tensor) -> Tensor:
-    """All that the kernel lies over, shape (images, channels, *places, *kernel), without taking memory for it."""
+    """All that the kernel lies over, shape (images, channels, *places, *kernel), a view of one copy of the input."""
     steps = layer.stride
     if isinstance(layer, _ConvTransposeNd):
         x, steps = _spread(layer, x), (1,) * len(layer.kernel_size)
     else:
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
         x = F.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
+    if math.prod(layer.kernel_size) > 1:
+        x = x.movedim(1, -1).contiguous().movedim(-1, 1)  # with its channels side by side a place is read faster
     for number, (size, dilation, step) in enumerate(zip(layer.kernel_size, layer.dilation, steps, strict=True)):
         x = x.unfold(2 + number, dilation * (size - 1) + 1, step)[..., ::dilation]
     return x

@@ -13,7 +13,6 @@ from torch.utils._pytree import tree_leaves
 from netslim.core.errors import DataError
 from netslim.core.networks.torch_internals import PlainDispatchMode
 from netslim.data.host_memory import available_memory
-from netslim.reconstruction.layer_problem import HELD_OUT
 
 
 class LiveMemory(PlainDispatchMode):
@@ -54,17 +53,22 @@ class LiveMemory(PlainDispatchMode):
             self._now -= size
 
 
-def require_room(needed: int, images: int, device: torch.device) -> None:
-    """Raises DataError if what `images` need is more than the device has free, and says how many would fit."""
+def images_with_room(needed: int, images: int, device: torch.device) -> int:
+    """How many of `images`, of which all need so many bytes, a device has room for at once.
+
+    Raises:
+        DataError: for none.
+    """
     free = _free_on_gpu(device) if device.type == "cuda" else available_memory()
     if free is None or needed <= free:
-        return
+        return images
     fitting = images * free // needed
-    advice = f"fewer images, about {fitting:,}, or smaller ones" if fitting >= HELD_OUT else "smaller images"
-    raise DataError(
-        f"what both networks make of {images:,} images at one layer takes up to {needed / 1e9:.2g} GB of memory, "
-        f"and {free / 1e9:.2g} GB are free: give {advice}"
-    )
+    if not fitting:
+        raise DataError(
+            f"what both networks make of one image takes up to {needed / images / 1e9:.2g} GB of memory, "
+            f"and {free / 1e9:.2g} GB are free: give smaller images"
+        )
+    return fitting
 
 
 def _free_on_gpu(device: torch.device) -> int:

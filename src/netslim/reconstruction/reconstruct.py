@@ -30,7 +30,7 @@ class Reconstruction:
     Attributes:
         layers: in the order of their work.
         images: number of images.
-        left: layers that keep their weights, as no plain linear maps of weights of their own.
+        left: layers that keep their weights, as no plain linear maps.
         before, after: root mean square of what the outputs lack, as a share of what they should be, on images held out.
         note: what is odd about the images, with figures, or None.
     """
@@ -75,14 +75,16 @@ def reconstruct_(
         model: the network before pruning, left unchanged.
         batches: normalised images (N, C, H, W) on the networks' device, alone or with labels, as a loader gives them:
             of a pair the first is the input, a dictionary holds inputs by name. Some hundreds of images will do. They
-            are held in memory, with what both networks make of them at one layer. Of fewer images than a linear layer
-            has inputs it learns what they say, and keeps its weights in the other directions.
+            are held in memory, with what both networks make of them at one layer; where that is more than is free, the
+            networks run again from the beginning for every layer, on some images at a time, which a `NetslimWarning`
+            says. Of fewer images than a linear layer has inputs it learns what they say, and keeps its weights in the
+            other directions.
         seed: of which places of an image count, where there are more than enough.
         progress: called before each layer's turn with the number of turns behind, and of all.
 
     Raises:
-        DataError: there are fewer than four images, what the networks make of them is not finite, or it is more than
-            the memory that is free holds.
+        DataError: there are fewer than four images, what the networks make of them is not finite, or what they make of
+            one is more than the memory that is free holds.
         UsageError: `small` was not pruned from `model`, or was trained since.
 
     >>> import torch, netslim

@@ -15,6 +15,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from netslim.core.networks.torch_internals import PlainDispatchMode
 from netslim.reconstruction.linear_map import LAYERS
+from netslim.reconstruction.recurrent import InputWeights, input_weights, sequences
 
 _ATEN = torch.ops.aten
 _ADDITIONS = (_ATEN.add.Tensor, _ATEN.add_.Tensor)
@@ -110,11 +111,21 @@ class Watch(PlainDispatchMode):  # type: ignore[no-untyped-call]
 
     def after(self, layer: str, y: Tensor) -> None:
         """A layer has worked."""
-        use = Use(layer, self._calls[layer])
-        self._calls[layer] += 1
+        use = self._called(layer)
         self._made[y] = _Made(use)
         if self._stop is not None and not self._fits and not self._links.get(use, Link()).added:
             self._stop(Seen(use, y))
+
+    def reads(self, layer: str, weights: InputWeights, x: Tensor) -> None:
+        """A recurrent layer is about to work: what it makes of its inputs alone is what the original gives."""
+        use = self._called(layer)
+        if self._stop is not None:
+            self._stop(Seen(use, x if self._fits else weights(x)))
+
+    def _called(self, layer: str) -> Use:
+        use = Use(layer, self._calls[layer])
+        self._calls[layer] += 1
+        return use
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -208,6 +219,8 @@ class Hooks:
             if isinstance(module, LAYERS):
                 handles.append(module.register_forward_pre_hook(self._before(name), with_kwargs=True))
                 handles.append(module.register_forward_hook(self._after(name)))
+            for own, weights in input_weights(name, module):
+                handles.append(module.register_forward_pre_hook(self._reads(own, weights), with_kwargs=True))
         try:
             yield
         finally:
@@ -232,6 +245,13 @@ class Hooks:
         def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
             if (watch := self._watch()) is not None:
                 watch.before(name, args[0] if args else kwargs["input"])
+
+        return hook
+
+    def _reads(self, name: str, weights: InputWeights) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
+            if (watch := self._watch()) is not None:
+                watch.reads(name, weights, sequences(module, args[0] if args else kwargs["input"]))
 
         return hook
 

@@ -177,12 +177,12 @@ def test_where_layers_can_not_be_fitted_by_default_statistics_are_measured(
     plain = run(trained / BEST, tmp_path / "plain", **given, reconstruct=0)
     monkeypatch.setattr(live_memory, "available_memory", lambda: 1000)
     result = run(trained / BEST, tmp_path / "run", **given)
-    assert "layers are not fitted, BatchNorm statistics are measured instead: what both networks make of 26 images" in (
+    assert "layers are not fitted, BatchNorm statistics are measured instead: what both networks make of one image" in (
         capsys.readouterr().out
     )
     assert (result["recalibrated_on"], result["top1"]) == (26, plain["top1"])
     assert result["absorbed"] == plain["absorbed"]
-    with pytest.raises(DataError, match="what both networks make of 26 images at one layer takes up to"):
+    with pytest.raises(DataError, match="what both networks make of one image takes up to"):
         run(trained / BEST, tmp_path / "asked", **given, reconstruct=512)
 
 
