@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from netslim.data.own.user_data import UserData as UserData
     from netslim.deploy import export as export
     from netslim.deploy import for_inference as for_inference
+    from netslim.deploy.latency import Engine as Engine
     from netslim.models import create_model as create_model
     from netslim.network import load as load
     from netslim.network import save as save
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from netslim.transfers import transfer as transfer
 
 _HOMES = {
+    "Engine": ("netslim.deploy.latency", "Engine"),
     "PrunePlan": ("netslim.core.protocols", "PrunePlan"),
     "UserData": ("netslim.data.own.user_data", "UserData"),
     "absorb_": ("netslim.pruning.bias_absorption", "absorb_"),
