@@ -100,6 +100,8 @@ class TimeModel:
     def __init__(self, parts: Iterable[Part], groups: int, step: int) -> None:
         self.step = step
         self.parts = tuple(parts)
+        names = {name for part in self.parts for name in part.gone_with}
+        self._in = {name: [part for part in self.parts if name in part.gone_with] for name in names}
         self._of = [
             [part for part in self.parts if any(own == group for width in part.widths for own, _ in width.taken)]
             for group in range(groups)
@@ -112,3 +114,8 @@ class TimeModel:
     def of_group(self, group: int, removed: Sequence[int], gone: frozenset[str] = frozenset()) -> float:
         """The share of it that depends on one group."""
         return sum(part.seconds(removed) for part in self._of[group] if not part.gone_with & gone)
+
+    def of_block(self, name: str, removed: Sequence[int], gone: frozenset[str] = frozenset()) -> float:
+        """The share of it that goes with a block, if other blocks are gone already."""
+        others = gone - {name}
+        return sum(part.seconds(removed) for part in self._in.get(name, ()) if not part.gone_with & others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -16,19 +17,19 @@ from netslim.core.errors import ArgumentError, UsageError, one_of
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.protocols import ChannelGroup, Slice
 from netslim.core.runs.environment import hardware
-from netslim.cost import Latency, measure_latency
+from netslim.cost import Latency
 from netslim.cost.time_model import Part, Surface, TimeModel
 from netslim.deploy.inference import Form, shaped, simplified
 from netslim.deploy.latency.filling import fill, wanted, widths_of
 from netslim.deploy.latency.pieces import Piece, piece_of
-from netslim.deploy.latency.runners import torch_threads
+from netslim.deploy.latency.runners import in_turns, torch_threads
 from netslim.deploy.latency.table import Conditions, Table, check_same, kept_at, read_table
 from netslim.deploy.latency.units import Units
 from netslim.deploy.target import start_with_torch
 
 ENGINES = ("onnxruntime", "eager", "compiled")
 _PACKAGES = {"onnxruntime": ("onnxruntime", "onnx")}
-_SECONDS = 0.6  # per network that is run as a whole
+_SECONDS, _ROUNDS = 0.6, 200  # per network that is run as a whole
 Progress = Callable[[int, int], None]
 
 
@@ -124,9 +125,10 @@ class Engine:
         return start_onnx(content)(self.name, images, self.threads)
 
     def time(self, calls: Mapping[str, Callable[[], object]]) -> dict[str, Latency]:
-        """Calls, timed in turns."""
+        """Calls, timed in turns, each a few times in a row: as a network runs that is in use."""
         with torch_threads(self.threads), torch.inference_mode():
-            return measure_latency(calls, seconds=_SECONDS)
+            times = in_turns([*calls.values()], self.threads, _SECONDS, _ROUNDS)
+        return {name: _summary(taken) for name, taken in zip(calls, times, strict=True)}
 
     def pieces_of(self, model: nn.Module, example: Tensor, cuts: Sequence[Sequence[Slice]]) -> list[Piece]:
         """The network's parts, given what each of its groups cuts."""
@@ -170,6 +172,11 @@ def check_engine(name: str) -> None:
             raise UsageError(
                 f"engine {name} needs the package {package}, which is not installed; type pip install 'netslim[export]'"
             ) from error
+
+
+def _summary(taken: Sequence[float]) -> Latency:
+    lower, median, upper = statistics.quantiles(taken, n=4, method="inclusive")
+    return Latency(median=median, lower_quartile=lower, upper_quartile=upper, runs=len(taken))
 
 
 def _surface(table: Table, piece: Piece) -> Surface:

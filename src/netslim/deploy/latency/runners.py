@@ -39,7 +39,7 @@ def time_points(engine: str, points: Sequence[Point], batch: int, threads: int) 
     if engine == "onnxruntime":
         return _profiled(points, batch, threads)
     with torch_threads(threads), torch.inference_mode():
-        return _called(points, batch)
+        return _called(points, batch, threads)
 
 
 @contextmanager
@@ -53,12 +53,12 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _called(points: Sequence[Point], batch: int) -> list[float]:
+def _called(points: Sequence[Point], batch: int, threads: int) -> list[float]:
     empty = fx.symbolic_trace(torch.nn.Identity())
     calls: list[Callable[[], object]] = [lambda: empty(torch.empty(0))]
     for piece, widths in points:
         calls.append(_call(piece.network(widths), piece.inputs(widths, batch)))
-    times = _in_turns(calls)
+    times = in_turns(calls, threads)
     nothing, *others = (_lower_quartile(taken) for taken in times)
     return [max(own - nothing, 0.0) for own in others]
 
@@ -67,27 +67,34 @@ def _call(network: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> Callable[[
     return lambda: network(*inputs)
 
 
-def _in_turns(calls: Sequence[Callable[[], object]]) -> list[list[float]]:
-    """Every call's times over as many rounds as the calls are worth; the order turns round every other time."""
-    warm = [_burst(call)[-1] for call in calls]
-    rounds = int(min(max(_SECONDS / (BURST * max(statistics.median(warm), 1e-9)), _LEAST), _MOST))
+def in_turns(calls: Sequence[Callable[[], object]], seconds: float = _SECONDS, most: int = _MOST) -> list[list[float]]:
+    """Every call's times over as many rounds as the calls are worth; the order turns round every other time.
+
+    Args:
+        calls: what is timed, in bursts.
+        seconds: for each of them, all in all.
+        most: rounds.
+    """
+    clock = time.thread_time if threads == 1 else time.perf_counter
+    warm = [_burst(call, clock)[-1] for call in calls]
+    rounds = int(min(max(seconds / (BURST * max(statistics.median(warm), 1e-9)), _LEAST), most))
     times: list[list[float]] = [[] for _ in calls]
     order = list(enumerate(calls))
     for _ in range(rounds):
         for number, call in order:
-            times[number] += _burst(call)
+            times[number] += _burst(call, clock)
         order.reverse()
     return times
 
 
-def _burst(call: Callable[[], object]) -> list[float]:
-    return [_seconds(call) for _ in range(BURST)][1:]
+def _burst(call: Callable[[], object], clock: Callable[[], float]) -> list[float]:
+    return [_seconds(call, clock) for _ in range(BURST)][1:]
 
 
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _seconds(call: Callable[[], object], clock: Callable[[], float]) -> float:
+    start = clock()
     call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def _lower_quartile(taken: Sequence[float]) -> float:
@@ -99,7 +106,7 @@ def _profiled(points: Sequence[Point], batch: int, threads: int) -> list[float]:
         sessions = [_session(piece, widths, threads, folder) for piece, widths in points]
         calls = [_run(session, batch) for session in sessions if session is not None]
         if calls:
-            _in_turns(calls)
+            in_turns(calls, threads)
         return [0.0 if session is None else _of_unit(session.end_profiling()) for session in sessions]
 
 

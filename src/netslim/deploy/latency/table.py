@@ -107,7 +107,7 @@ def check_same(path: Path, table: Table, here: Conditions) -> bool:
     for name in ("engine", "threads", "batch"):
         given, wanted = getattr(found, name), getattr(here, name)
         if given != wanted:
-            setting = "batch_size" if name == "batch" else name
+            setting = "latency_batch" if name == "batch" else name
             raise UsageError(
                 f"{path} is of {name} {given}, and {wanted} was asked for; type `{setting}={given!r}`, or another table"
             )

@@ -18,8 +18,8 @@ from netslim.pruning.budget.ranking import Ranking
 from netslim.pruning.budget.solve import Limits
 
 _LEVELS = 16  # widths of a group that are tried
-_SWEEPS = 6
-_PRICES = 24
+_SWEEPS = 4
+_PRICES = 20
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,12 @@ class Allocation:
 
     def _best_blocks(self, counts: Sequence[int], gone: frozenset[str], price: float) -> frozenset[str]:
         """Each block without which the network is better off at this price."""
-        for name in self._branches:
-            without, present = self._kept(counts, gone | {name}), self._kept(counts, gone - {name})
-            saved, lost = present.seconds - without.seconds, present.importance - without.importance
-            gone = without.gone if (saved > 0 if math.isinf(price) else price * saved > lost) else present.gone
+        removed = self._removed(counts)
+        for name, groups in self._branches.items():
+            saved = self._times.of_block(name, removed, gone)
+            lost = sum(self._worth[group][counts[group]] for group in groups)
+            better = saved > 0 if math.isinf(price) else price * saved > lost
+            gone = gone | {name} if better else gone - {name}
         return gone
 
     def _filled(self, kept: Kept, seconds: float) -> Kept:
