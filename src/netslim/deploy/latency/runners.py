@@ -67,11 +67,17 @@ def _call(network: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> Callable[[
     return lambda: network(*inputs)
 
 
-def in_turns(calls: Sequence[Callable[[], object]], seconds: float = _SECONDS, most: int = _MOST) -> list[list[float]]:
+def in_turns(
+    calls: Sequence[Callable[[], object]], threads: int, seconds: float = _SECONDS, most: int = _MOST
+) -> list[list[float]]:
     """Every call's times over as many rounds as the calls are worth; the order turns round every other time.
+
+    Of one thread its own processor time is taken: on an idle machine that is the time that passes, and on a busy one it
+    does not contain what others were given in between.
 
     Args:
         calls: what is timed, in bursts.
+        threads: that a call works with.
         seconds: for each of them, all in all.
         most: rounds.
     """
