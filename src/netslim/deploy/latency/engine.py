@@ -46,6 +46,11 @@ class Engine:
     Raises:
         UsageError: an unknown engine, a missing package, a table for other conditions.
         CheckpointError: the table's file.
+
+    >>> import netslim
+    >>> engine = netslim.Engine("onnxruntime", batch_size=1, threads=2)
+    >>> engine.name, engine.batch_size, engine.threads
+    ('onnxruntime', 1, 2)
     """
 
     def __init__(
