@@ -1,4 +1,7 @@
-"""A table from another machine, and the plan by it: nothing is measured."""
+"""`netslim profile`: a table from another machine, and the plan by it; nothing is measured.
+
+Not in a folder of its own: it would hide the standard library's `profile`.
+"""
 
 import json
 from pathlib import Path
@@ -47,6 +50,12 @@ def test_there_and_back(network: Path, tmp_path: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().out.replace("\n", " ")
     assert "phone" in said
     assert "onnxruntime at batch 4 on 2 threads, predicted by the table alone" in said
+
+
+def test_what_is_written_and_read() -> None:
+    config = ProfileConfig(model=Path("a.pth.tar"), export_to=Path("parts"), save=Path("t.json"))
+    assert [use.path for use in config.reads()] == [Path("a.pth.tar")]
+    assert [use.path for use in config.writes()] == [Path("parts"), Path("t.json")]
 
 
 def test_one_thing_at_a_time(network: Path, tmp_path: Path) -> None:
