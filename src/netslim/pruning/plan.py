@@ -139,7 +139,9 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     )
     draft = partial(_draft, model, found, costs, blank, groups, ranking, limits)
     if engine is not None:
-        decided = within_engine(engine, Problem(request, model, inputs, groups.scored, scores, ranking, limits, draft))
+        summed = CRITERIA.get(criterion).needs_batches
+        problem = Problem(request, model, inputs, groups.scored, scores, ranking, limits, draft, summed)
+        decided = within_engine(engine, problem)
     else:
         decided = _decided(request, ranking, limits, per_layer, costs, before, draft, model, inputs, latency_batch)
     for note in decided.notes:

@@ -121,6 +121,24 @@ def test_a_table_of_another_machine_is_believed() -> None:
     assert budget.reached == budget.predicted <= 0.5 * budget.dense
 
 
+def test_a_second_time_the_share_is_still_of_the_unpruned_network() -> None:
+    once = netslim.apply(network(), decided(target_latency=0.8))
+    with pytest.raises(UsageError, match="netslim can't build the unpruned one to compare latencies with"):
+        netslim.plan(once, EXAMPLE, target_latency=0.5, engine=Formula())
+    torch.manual_seed(0)
+    declared, images = netslim.create_model("resnet", depth=11, num_classes=3), torch.zeros(2, 3, 32, 32)
+    options: dict[str, Any] = {"criterion": "l2_norm", "engine": Formula()}
+    once = netslim.apply(declared, netslim.plan(declared, images, target_latency=0.9, **options))
+    budget = netslim.plan(once, images, target_latency=0.75, **options).budget
+    assert budget is not None
+    assert budget.dense == pytest.approx(1e-4 + 1e-7 * sum(own.numel() for own in declared.parameters()))
+    assert budget.reached / budget.dense == pytest.approx(0.75, rel=0.03)
+    table = Formula()
+    table.is_here = False
+    with pytest.raises(UsageError, match="was pruned before, and the table alone does not say"):
+        netslim.plan(once, images, target_latency=0.5, **{**options, "engine": table})
+
+
 def test_shares_between_measured_ones() -> None:
     shares = Shares([(1.0, 0.2), (3.0, 1.0)])
     assert shares.at(2.0) == pytest.approx(0.6)

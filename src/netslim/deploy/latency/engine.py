@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from netslim.core.protocols import ChannelGroup, Slice
 from netslim.core.runs.environment import hardware
 from netslim.cost import Latency
 from netslim.cost.time_model import Part, Surface, TimeModel
+from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import Form, shaped, simplified
 from netslim.deploy.latency.filling import fill, wanted, widths_of
 from netslim.deploy.latency.pieces import Piece, piece_of
@@ -77,7 +78,7 @@ class Engine:
         """What times are measured under on this machine."""
         return Conditions(
             engine=self.name,
-            version=version("onnxruntime" if self.name == "onnxruntime" else "torch"),
+            version=str(importlib.import_module("onnxruntime" if self.name == "onnxruntime" else "torch").__version__),
             processor=str(hardware()["cpu"]),
             threads=self.threads,
             batch=self.batch_size,
@@ -113,9 +114,19 @@ class Engine:
         return TimeModel(parts, len(groups), table.conditions.step)
 
     def network(self, model: nn.Module, example: Tensor) -> fx.GraphModule:
-        """The network for inference as this engine runs it."""
+        """The network for inference as this engine runs it, on the processor.
+
+        Raises:
+            UsageError: it has no fixed graph.
+        """
         example = torch.zeros(2, *example.shape[1:])
-        return shaped(simplified(model, example), example, Form(bounds=self.name != "onnxruntime"))
+        if any(own.device.type != "cpu" for own in model.parameters()):
+            model = copy.deepcopy(model).cpu()
+        try:
+            simple = simplified(model, example)
+        except UntraceableError as error:
+            raise UsageError(f"{error}, so that its parts can't be timed; leave `engine` out") from error
+        return shaped(simple, example, Form(bounds=self.name != "onnxruntime"))
 
     def call(self, model: nn.Module, example: Tensor) -> Callable[[], object]:
         """What runs a whole network once, as it is exported, on a batch of images like the example's."""
@@ -172,8 +183,7 @@ def check_engine(name: str) -> None:
     for package in _PACKAGES.get(name, ()):
         try:
             importlib.import_module(package)
-            version(package)
-        except (ImportError, PackageNotFoundError) as error:
+        except ImportError as error:
             raise UsageError(
                 f"engine {name} needs the package {package}, which is not installed; type pip install 'netslim[export]'"
             ) from error

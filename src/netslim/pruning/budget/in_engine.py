@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, setting
 from netslim.core.networks.example import Inputs
-from netslim.core.protocols import Budget, PrunePlan
+from netslim.core.protocols import Budget, PrunePlan, plan_of
 from netslim.dependency.groups import BoundGroup
 from netslim.pruning.apply import rebuild
 from netslim.pruning.budget.allocation import Allocation, Kept
@@ -32,7 +32,7 @@ class Measured:
     Attributes:
         kept: its widths.
         plan: its plan.
-        predicted, seconds, dense: what was expected, what it takes, and what the unpruned one takes.
+        predicted, seconds, dense: what was expected, what it takes, and what the unpruned one takes beside it.
         apart: by how much two measurements differ, as a share.
     """
 
@@ -92,6 +92,7 @@ class Problem:
         scores, ranking: per group, a score per channel, and the order in which channels go.
         limits: what may be done with each group.
         draft: the plan that an outcome comes to.
+        summed: whether a channel's score is of all its layers together, or else their mean.
     """
 
     request: Request
@@ -102,6 +103,7 @@ class Problem:
     ranking: Ranking
     limits: Limits
     draft: Callable[[Outcome], PrunePlan]
+    summed: bool = False
 
     def plan(self, kept: Kept, budget: Budget) -> PrunePlan:
         """The plan of some widths."""
@@ -117,7 +119,15 @@ class Problem:
         entries = [own.slices[0].positions.shape[1] for own in self.groups]
         removable = [own for own in self.limits.branches if all(self.limits.floors[group] == 0 for group in own)]
         branches = {str(groups[own[0]].branch): own for own in removable}
-        return Allocation(times, self.scores, self.ranking, self.limits, entries, branches)
+        return Allocation(times, self._worths(), self.ranking, self.limits, entries, branches)
+
+    def _worths(self) -> list[Tensor]:
+        """What channels are worth beside each other: one of a residual stream is one of every layer that gives it.
+
+        A ranking compares means; where a channel costs the time of many layers, all of these count.
+        """
+        layers = [1 if self.summed else max(1, len(own.group.scales)) for own in self.groups]
+        return [score * count for score, count in zip(self.scores, layers, strict=True)]
 
 
 class Prober:
@@ -133,8 +143,13 @@ class Prober:
         self._example = problem.inputs.tensors[0]
         self._dense: Call = engine.call(unpruned(problem.model), self._example)
 
-    def measure(self, kept: Kept, predicted: float) -> Measured:
-        """Runs a network twice in turns with the unpruned one; the slower of two that differ much counts."""
+    def measure(self, kept: Kept, expected: float) -> Measured:
+        """Runs a network twice in turns with the unpruned one; the slower of two that differ much counts.
+
+        Args:
+            kept: its widths.
+            expected: what it should take of the unpruned one's time.
+        """
         blank = Budget(kind="latency", asked="", target=0, reached=0, dense=0)
         plan = self._problem.plan(kept, blank)
         calls = {"dense": self._dense, "pruned": self._engine.call(rebuild(self._problem.model, plan), self._example)}
@@ -146,7 +161,7 @@ class Prober:
         apart = abs(shares[0] - shares[1]) / max(shares)
         dense = min(own for _, own in pairs)
         share = max(shares) if apart > NOISE else sum(shares) / 2
-        return Measured(kept, plan, predicted, share * dense, dense, apart)
+        return Measured(kept, plan, expected * dense, share * dense, dense, apart)
 
 
 def check_engine(engine: TimingEngine | None, request: Request, per_layer: bool) -> None:
@@ -175,12 +190,13 @@ def within_engine(engine: TimingEngine, problem: Problem) -> PrunePlan:
     probe = Prober(engine, problem)
     whole, least = allocation.whole, allocation.least
     fast = probe.measure(least, 0.0)
-    slow = fast.dense
-    if target_of(request, slow) >= slow:
-        raise UsageError(f"{request}: the network takes {_ms(slow)} already; ask for less than that")
+    dense = fast.dense
+    now = dense if plan_of(problem.model) is None else probe.measure(whole, 0.0).seconds
+    if target_of(request, dense) >= now:
+        raise UsageError(f"{request}: the network takes {_ms(now)} already; ask for less than that")
     if least.seconds >= whole.seconds or fast.misses(request) > TOLERANCE:
-        raise _unreachable(request, engine, fast.seconds, slow)
-    shares = Shares([(least.seconds, fast.seconds / slow), (whole.seconds, 1.0)])
+        raise _unreachable(request, engine, fast.seconds, dense)
+    shares = Shares([(least.seconds, fast.seconds / dense), (whole.seconds, now / dense)])
     return _with_budget(request, engine, _probed(request, allocation, probe, shares, fast))
 
 
@@ -192,7 +208,7 @@ def _probed(request: Request, allocation: Allocation, probe: Prober, shares: Sha
         kept = allocation.within(shares.sum_for(target_of(request, dense) / dense))
         if any(kept.counts == own.kept.counts for own in tried):
             break
-        tried.append(probe.measure(kept, shares.at(kept.seconds) * dense))
+        tried.append(probe.measure(kept, shares.at(kept.seconds)))
         if abs(tried[-1].misses(request)) <= TOLERANCE:
             break
         shares.add(kept.seconds, tried[-1].seconds / tried[-1].dense)
@@ -201,6 +217,11 @@ def _probed(request: Request, allocation: Allocation, probe: Prober, shares: Sha
 
 def _by_table(request: Request, allocation: Allocation, engine: TimingEngine, problem: Problem) -> PrunePlan:
     """The plan by another machine's table alone."""
+    if request.relative and plan_of(problem.model) is not None:
+        raise UsageError(
+            f"{request}: the network was pruned before, and the table alone does not say what it took then; type a "
+            f"time (`target_latency='3ms'`)"
+        )
     whole, least = allocation.whole, allocation.least
     target = target_of(request, whole.seconds)
     if target >= whole.seconds:
