@@ -13,6 +13,7 @@ import netslim
 from netslim.stages.transfer.config import DEFAULT_STRATEGY
 
 NAMES = [
+    "Engine",
     "PrunePlan",
     "UserData",
     "absorb_",

@@ -6,6 +6,7 @@ The public API on one page; everything is imported at its first use:
 - `load(path)`, `save(path, model)`: a network from a file alone, and back (`load(path, model=MyNet())` for your own).
 - `transfer(source, target)`: weights of a source network into a prunable one, with a report.
 - `plan(model, example, percent=...)`: which channels of any network go. `apply(model, plan)`: the smaller network.
+- `Engine("onnxruntime", threads=2)`: what `plan(..., target_latency=0.5, engine=...)` spends channels by.
 - `verify(model, small, images)`: the masked original against the rebuilt network.
 - `penalty(model, "l1", strength=...)`: what makes channels removable, in a training loop of your own.
 - `repair_(small, model, batches)`: puts right what a pruning did; `absorb_` and `recalibrate_` are its parts.
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from netslim.data.own.user_data import UserData as UserData
     from netslim.deploy import export as export
     from netslim.deploy import for_inference as for_inference
+    from netslim.deploy.latency import Engine as Engine
     from netslim.models import create_model as create_model
     from netslim.network import load as load
     from netslim.network import save as save
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from netslim.transfers import transfer as transfer
 
 _HOMES = {
+    "Engine": ("netslim.deploy.latency", "Engine"),
     "PrunePlan": ("netslim.core.protocols", "PrunePlan"),
     "UserData": ("netslim.data.own.user_data", "UserData"),
     "absorb_": ("netslim.pruning.bias_absorption", "absorb_"),

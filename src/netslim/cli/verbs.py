@@ -80,6 +80,7 @@ VERBS = {
     "evaluate": Verb("evaluate", "EvaluateConfig", "Measure the accuracy of a checkpoint.", ("model",)),
     "export": Verb("export", "ExportConfig", "Make a network for inference, in a file of some kind.", ("model",)),
     "bench": Verb("bench", "BenchConfig", "Measure speed and memory of networks side by side.", ("files",)),
+    "profile": Verb("profile", "ProfileConfig", "Time a network's parts, for plans in an engine.", ("model",)),
     "push": Verb("push", "PushConfig", "Send a network to the Hugging Face hub, with a card.", ("model",)),
     "report": Verb("report", "ReportConfig", "Make one page of one or several runs, for people.", ("folders",)),
     "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),

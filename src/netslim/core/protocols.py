@@ -132,6 +132,9 @@ class Budget:
         asked: the budget as it was given ("0.5", "120M", "3ms").
         target, reached, dense: what should remain, what does, and what the unpruned network has, in the kind's unit.
         batch: images of the batch that a latency is of.
+        engine, threads: what it is a latency in; None where the network itself was run by torch.
+        predicted: what the engine's table of times said of it, in seconds.
+        measured: whether a latency was measured, or else predicted alone.
     """
 
     kind: str
@@ -140,6 +143,10 @@ class Budget:
     reached: float
     dense: float
     batch: int | None = None
+    engine: str | None = None
+    threads: int | None = None
+    predicted: float | None = None
+    measured: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

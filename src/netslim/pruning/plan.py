@@ -26,10 +26,12 @@ from netslim.dependency.meta import cost_of, products_of
 from netslim.models import build
 from netslim.pruning.budget.cost_model import CostModel
 from netslim.pruning.budget.group_limits import limits_of
-from netslim.pruning.budget.latency import Stopwatch, within
+from netslim.pruning.budget.in_engine import Problem, check_engine, within_engine
+from netslim.pruning.budget.latency import Stopwatch, batch_of, within
 from netslim.pruning.budget.ranking import Ranking, ranked
 from netslim.pruning.budget.request import Request, requested
 from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, outcome_of, search_of
+from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criterion import Evidence
 from netslim.pruning.notes import budget_note, scales_note
@@ -54,6 +56,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     residual: str | None = None,
     batches: Iterable[tuple[Tensor, Tensor]] | None = None,
     latency_batch: int = 1,
+    engine: TimingEngine | None = None,
     seed: int = 1,
 ) -> PrunePlan:
     """Decides which channels of a network stay.
@@ -86,6 +89,8 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
             its own inputs, in networks that are built so. None: as the network declares it, else "couple".
         batches: normalised images and labels, for criteria that need them (`taylor`).
         latency_batch: images of the batch whose latency is measured.
+        engine: with target_latency, what the network will run on (`netslim.Engine("onnxruntime", threads=2)`): channels
+            are spent where its time goes, in widths that it is fast at, and the batch is the engine's.
         seed: of what is random (criterion `random`).
 
     Raises:
@@ -106,14 +111,14 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     """
     request = requested(percent, {"params": target_params, "macs": target_macs, "latency": target_latency})
     check_counts(min_channels, round_to, latency_batch)
+    check_engine(engine, request, per_layer)
     CRITERIA.get(criterion)
     model, inputs = plain(model), Inputs.of(example)
     found = groups_of(model, inputs, residual)
     groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
     costs = _cost_model(model, found, groups, inputs)
-    ranking = ranked(
-        _scores(model, groups.scored, criterion, _evidence(groups, costs, criterion, seed, batches)), per_layer
-    )
+    scores = _scores(model, groups.scored, criterion, _evidence(groups, costs, criterion, seed, batches))
+    ranking = ranked(scores, per_layer)
     limits = limits_of(found.groups, groups.scored, min_channels, round_to)
     before = _cost_before(model, inputs, costs)
     blank = PrunePlan(
@@ -133,7 +138,12 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         notes=(*_notes(model, groups, criterion), *(found.derivation.notes if found.derivation else ())),
     )
     draft = partial(_draft, model, found, costs, blank, groups, ranking, limits)
-    decided = _decided(request, ranking, limits, per_layer, costs, before, draft, model, inputs, latency_batch)
+    if engine is not None:
+        summed = CRITERIA.get(criterion).needs_batches
+        problem = Problem(request, model, inputs, groups.scored, scores, ranking, limits, draft, summed)
+        decided = within_engine(engine, problem)
+    else:
+        decided = _decided(request, ranking, limits, per_layer, costs, before, draft, model, inputs, latency_batch)
     for note in decided.notes:
         warnings.warn(note, NetslimWarning, stacklevel=2)
     return decided
@@ -157,7 +167,7 @@ def _decided(  # noqa: PLR0913 - all that was worked out
     if request.kind == "latency":
         search = search_of(ranking, limits, lambda removed: costs.at(removed).macs)
         unmet = Budget(kind="latency", asked=request.asked, target=0, reached=0, dense=0)
-        stopwatch = Stopwatch(model, _batch(inputs, latency_batch))
+        stopwatch = Stopwatch(model, batch_of(inputs, latency_batch))
         return within(request, search, lambda s: draft(outcome_of(s, ranking, limits, unmet)), stopwatch, latency_batch)
     kind, dense = request.kind, getattr(before, request.kind)
     return draft(by_cost(request, ranking, limits, lambda removed: getattr(costs.at(removed), kind), dense))
@@ -185,19 +195,6 @@ def _recorded(inputs: Inputs, found: Grouping) -> dict[str, Any] | None:
     if found.derivation is None or (inputs.is_single and found.derivation.runs[0].inputs.batch == 2):
         return None
     return inputs_to_dict(found.derivation.runs[0].inputs)
-
-
-def _batch(inputs: Inputs, count: int) -> Inputs:
-    """Zeros like the inputs, `count` of them where the first side is the batch, or of a list of images."""
-    if inputs.is_listed:
-        first, *others = inputs.args
-        return type(inputs)(([torch.zeros_like(first[i % len(first)]) for i in range(count)], *others), inputs.kwargs)
-
-    def zeros(tensor: Tensor) -> Tensor:
-        batched = tensor.dim() and len(tensor) == inputs.batch
-        return tensor.new_zeros((count, *tensor.shape[1:]) if batched else tensor.shape)
-
-    return inputs.map(zeros)
 
 
 def _draft(

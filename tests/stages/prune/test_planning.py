@@ -11,6 +11,7 @@ from netslim.network import load
 from netslim.pruning import plan_from_dict
 from netslim.stages.prune import run as prune
 from netslim.stages.prune.config import PruneConfig
+from netslim.stages.prune.planning import check_budget
 
 BEST = "model_best.pth.tar"
 
@@ -71,3 +72,20 @@ def test_budgets_that_are_none_are_said_before_anything_is_opened(
 def test_numbers_that_are_no_widths(tmp_path: Path, setting: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="input should be greater than or equal to"):
         PruneConfig.build({"model": tmp_path / "x.pth.tar", **setting})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"threads": 2}, "`threads=2`: this is of an engine; type `engine='onnxruntime'` with it"),
+        ({"engine": "eager"}, "`engine='eager'` is for a latency; type `target_latency=0.5` with it"),
+        (
+            {"engine": "eager", "target_latency": 0.5, "batch_size": 8},
+            "`batch_size=8`: the batch of a latency is `latency_batch`; type that",
+        ),
+    ],
+)
+def test_what_an_engine_needs(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_budget(PruneConfig.build({"model": "net.pth.tar", **given}))
+    assert str(caught.value) == said

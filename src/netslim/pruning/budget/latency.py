@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, setting
 from netslim.core.networks.example import Inputs
@@ -55,16 +55,8 @@ class Stopwatch:
     def __init__(self, model: nn.Module, inputs: Inputs) -> None:
         self._model = model
         self._inputs = inputs
-        done = plan_of(model)
-        self.pruned_before = done is not None
-        self._dense = model
-        if done is not None:
-            if done.arch is None:
-                raise UsageError(
-                    f"{type(model).__name__} was pruned before, and netslim can't build the unpruned one to compare "
-                    f"latencies with; type `target_macs`"
-                )
-            self._dense = build(done.arch).to(inputs.tensors[0].device)
+        self.pruned_before = plan_of(model) is not None
+        self._dense = unpruned(model)
 
     def time(self, state: State, plan: PrunePlan) -> Probe:
         """Runs what `plan` makes of the network."""
@@ -74,6 +66,19 @@ class Stopwatch:
                 {name: partial(self._inputs.call, network) for name, network in networks.items()}, seconds=_SECONDS
             )
         return Probe(state, plan, times["pruned"].median, times["dense"].median)
+
+
+def unpruned(model: nn.Module) -> nn.Module:
+    """The network before it was pruned: itself, or one of the same architecture. Raises UsageError without any."""
+    done = plan_of(model)
+    if done is None:
+        return model
+    if done.arch is None:
+        raise UsageError(
+            f"{type(model).__name__} was pruned before, and netslim can't build the unpruned one to compare "
+            f"latencies with; type `target_macs`"
+        )
+    return build(done.arch).to(next(model.parameters()).device)
 
 
 def within(
@@ -113,6 +118,19 @@ def within(
         kind=request.kind, asked=request.asked, target=target, reached=fast.seconds, dense=fast.dense, batch=batch
     )
     return replace(fast.plan, budget=budget)
+
+
+def batch_of(inputs: Inputs, count: int) -> Inputs:
+    """Zeros like the inputs, `count` of them where the first side is the batch, or of a list of images."""
+    if inputs.is_listed:
+        first, *others = inputs.args
+        return type(inputs)(([torch.zeros_like(first[i % len(first)]) for i in range(count)], *others), inputs.kwargs)
+
+    def zeros(tensor: Tensor) -> Tensor:
+        batched = tensor.dim() and len(tensor) == inputs.batch
+        return tensor.new_zeros((count, *tensor.shape[1:]) if batched else tensor.shape)
+
+    return inputs.map(zeros)
 
 
 def _target(request: Request, probe: Probe) -> float:

@@ -31,6 +31,22 @@ class PruneConfig(TaskConfig):
         None, "time that remains, measured on this machine: a share (0.6), or a time for a batch (3ms)", group="Budget"
     )
     latency_batch: int = Setting(1, "images per batch for --target-latency", group="Budget", ge=1)
+    engine: str | None = Setting(
+        None,
+        "with --target-latency: spend channels where this engine's time goes: onnxruntime, eager or compiled",
+        group="Budget",
+        added=True,
+    )
+    threads: int | None = Setting(
+        None, "processor threads of --engine; default: all cores", group="Budget", ge=1, added=True
+    )
+    table: Path | None = Setting(
+        None,
+        "times of parts in --engine, from netslim profile, perhaps of another machine; default: this machine's",
+        group="Budget",
+        reads=True,
+        added=True,
+    )
     min_channels: int = Setting(
         1, "channels that every layer keeps at least; 0: whole blocks may go", group="Budget", ge=0
     )

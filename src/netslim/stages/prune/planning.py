@@ -1,16 +1,19 @@
 """From settings to a plan."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from netslim.core.errors import first_of
-from netslim.core.protocols import PrunePlan
+from netslim.core.errors import UsageError, first_of, setting
+from netslim.core.protocols import Budget, PrunePlan
 from netslim.data import AnyDataset
 from netslim.pruning import plan
 from netslim.pruning.budget.request import Request, asked_for, requested
+from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.plan import check_counts
 from netslim.report.console import say
+from netslim.report.progress import LayersProgress
 from netslim.report.tables import percent
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.shared.calibration_data import calibration_batches
@@ -27,6 +30,12 @@ def check_budget(config: PruneConfig) -> None:
     """Raises UsageError for two budgets, or for numbers that are none, before anything is opened."""
     budget_of(config)
     check_counts(config.min_channels, config.round_to, config.latency_batch)
+    if config.engine is None:
+        config.refuse(("threads", "table"), "this is of an engine; type `engine='onnxruntime'` with it")
+    elif config.target_latency is None:
+        raise UsageError(f"{setting('engine', config.engine)} is for a latency; type `target_latency=0.5` with it")
+    elif config.steps == 1:
+        config.refuse(("batch_size",), "the batch of a latency is `latency_batch`; type that")
 
 
 def budget_of(config: PruneConfig) -> Request:
@@ -40,6 +49,31 @@ def decide(
 ) -> PrunePlan:
     """The plan that the settings ask for. Raises UsageError as `netslim.plan` does."""
     check_criterion(config.criterion, task)
+    with engine_of(config) as engine:
+        return _decided(config, model, example, dataset, engine)
+
+
+@contextmanager
+def engine_of(config: PruneConfig) -> Iterator[TimingEngine | None]:
+    """The engine that the settings name, which shows how far its table is; or None."""
+    if config.engine is None:
+        yield None
+        return
+    from netslim.deploy.latency import Engine
+
+    with LayersProgress("timing parts") as shown:
+        yield Engine(
+            config.engine,
+            batch_size=config.latency_batch,
+            threads=config.threads,
+            table=config.table,
+            progress=shown.layer,
+        )
+
+
+def _decided(
+    config: PruneConfig, model: nn.Module, example: Tensor, dataset: AnyDataset | None, engine: TimingEngine | None
+) -> PrunePlan:
     return plan(
         model,
         example,
@@ -48,6 +82,7 @@ def decide(
         target_macs=config.target_macs,
         target_latency=config.target_latency,
         latency_batch=config.latency_batch,
+        engine=engine,
         criterion=config.criterion,
         min_channels=config.min_channels,
         round_to=config.round_to,
@@ -79,18 +114,30 @@ def say_budget(decided: PrunePlan) -> None:
     if budget is None:
         return
     if budget.kind == "latency":
-        reached = f"{budget.reached * 1e3:.3g} ms at batch {budget.batch}, measured in turns with the unpruned network"
+        reached = f"{budget.reached * 1e3:.3g} ms"
         asked = f"{budget.target * 1e3:.3g} ms"
     else:
         reached, asked = f"{budget.reached:,.0f} {_UNITS[budget.kind]}", f"{budget.target:,.0f}"
-    share = percent(budget.reached / budget.dense, 1)
-    say(f"budget     {asked_for(budget.kind, budget.asked)}: {asked} asked for, {reached} reached ({share} of before)")
+    share = f"{percent(budget.reached / budget.dense, 1)} of before{_how(budget)}"
+    say(f"budget     {asked_for(budget.kind, budget.asked)}: {asked} asked for, {reached} reached ({share})")
     if decided.clamped:
         say(f"held at `min_channels={decided.min_channels}`: {', '.join(decided.clamped)}")
     if decided.unrounded:
         say(f"whole, at a width that is no multiple of {decided.round_to}: {', '.join(decided.unrounded)}")
     if decided.left_alone:
         say(f"left alone: {_first([f'{part.name} ({part.reason})' for part in decided.left_alone])}")
+
+
+def _how(budget: Budget) -> str:
+    """In which engine a latency is, and what was expected; nothing for other budgets."""
+    if budget.kind != "latency":
+        return ""
+    measured = "measured in turns with the unpruned network" if budget.measured else "predicted by the table alone"
+    if budget.engine is None:
+        return f"; at batch {budget.batch}, {measured}"
+    threads = f"{budget.threads} thread{'s' * (budget.threads != 1)}"
+    predicted = f"; {budget.predicted * 1e3:.3g} ms were predicted" if budget.measured and budget.predicted else ""
+    return f"; {budget.engine} at batch {budget.batch} on {threads}, {measured}{predicted}"
 
 
 def _first(items: list[str]) -> str:

@@ -1,0 +1,137 @@
+"""Tables of measured times: what they are of, where they are kept, and which widths they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.files import atomic_write, make_folder, read_text
+
+FORMAT = 1
+_MOST = 64_000_000  # bytes of a file
+Points = dict[str, dict[tuple[int, ...], float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What times depend on besides the network.
+
+    Attributes:
+        engine, version: what ran.
+        processor: its name.
+        threads, batch: of a call.
+        step: what the engine pads widths to.
+    """
+
+    engine: str
+    version: str
+    processor: str
+    threads: int
+    batch: int
+    step: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.engine} {self.version}, {self.threads} thread{'s' * (self.threads > 1)}, batch {self.batch}, "
+            f"{self.processor}"
+        )
+
+
+@dataclass
+class Table:
+    """Times of pieces.
+
+    Attributes:
+        conditions: what they were measured under.
+        points: by kind of piece and widths, seconds for a batch.
+        drift: by how much the time of one and the same piece rose or fell while the others were measured.
+    """
+
+    conditions: Conditions
+    points: Points = field(default_factory=dict)
+    drift: float = 0.0
+
+    def lacks(self, kind: str, widths: tuple[int, ...]) -> bool:
+        """Whether a time is still missing."""
+        return widths not in self.points.get(kind, {})
+
+    def add(self, kind: str, widths: tuple[int, ...], seconds: float) -> None:
+        """Notes a time."""
+        self.points.setdefault(kind, {})[widths] = seconds
+
+    def write(self, path: Path) -> None:
+        """Writes the file, whole or not at all."""
+        make_folder(path.parent)
+        points = {
+            kind: [[*widths, seconds] for widths, seconds in sorted(own.items())] for kind, own in self.points.items()
+        }
+        said = {"netslim_latency": FORMAT, **asdict(self.conditions), "drift": self.drift, "points": points}
+        atomic_write(path, json.dumps(said, indent=0).encode())
+
+
+def read_table(path: Path) -> Table:
+    """A table from its file. Raises CheckpointError if that is missing, or is none."""
+    if not path.is_file():
+        raise CheckpointError(f"no such file: {path}")
+    try:
+        said = json.loads(read_text(path, _MOST))
+        conditions = Conditions(**{name: said[name] for name in Conditions.__dataclass_fields__})
+        points = {kind: {tuple(p[:-1]): float(p[-1]) for p in own} for kind, own in said["points"].items()}
+        return Table(conditions, points, float(said["drift"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} is no table of latencies; `netslim profile MODEL` makes one ({type(error).__name__}: {error})"
+        ) from error
+
+
+def kept_at(conditions: Conditions) -> Path:
+    """Where this machine keeps the table for such conditions: in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    key: dict[str, Any] = asdict(conditions)
+    digest = hashlib.sha256(json.dumps([FORMAT, key], sort_keys=True).encode()).hexdigest()[:12]
+    name = f"{conditions.engine}-t{conditions.threads}-b{conditions.batch}-{digest}.json"
+    return cache / "netslim" / "latency" / name
+
+
+def check_same(path: Path, table: Table, here: Conditions) -> bool:
+    """Whether a table is of this very machine. Raises UsageError if it is of another call, or of another version here.
+
+    Times of another processor are taken as they are: that is what a table is handed over for.
+    """
+    found = table.conditions
+    for name in ("engine", "threads", "batch"):
+        given, wanted = getattr(found, name), getattr(here, name)
+        if given != wanted:
+            setting = "latency_batch" if name == "batch" else name
+            raise UsageError(
+                f"{path} is of {name} {given}, and {wanted} was asked for; type `{setting}={given!r}`, or another table"
+            )
+    if found.processor != here.processor:
+        return False
+    if found.version != here.version:
+        raise UsageError(
+            f"{path} was measured with {found.engine} {found.version}, and here is {here.version}: "
+            f"measure again (`netslim profile`), or leave `table` out"
+        )
+    return True
+
+
+def grid(full: int, falls: bool, step: int) -> tuple[int, ...]:
+    """The widths that are measured of a width up to `full`: few small ones, and about each half of the next."""
+    padded = -(-full // step) * step
+    if not falls:
+        return (full,)
+    found = {full, step // 2} if full > step // 2 else {full}
+    width = padded
+    while width > step:
+        found.add(min(width, full))
+        width = max(step, -(-(width // 2) // step) * step)
+    if full >= 4 * step:
+        found.add(-(-(padded * 3 // 4) // step) * step)
+    found.add(min(step, full))
+    return tuple(sorted(found))

@@ -1,0 +1,70 @@
+"""An engine's table: what is missing is measured once, and whole networks are run."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import netslim
+from netslim.core.errors import ArgumentError, UsageError
+from netslim.core.protocols import ChannelGroup
+from netslim.deploy.latency import filling
+from netslim.deploy.latency.runners import Point
+
+from .small import INNER, STREAM, Small
+
+GROUPS = [(ChannelGroup(name="inner", scales=(), branch="block"), INNER), (ChannelGroup(name="s", scales=()), STREAM)]
+EXAMPLE = torch.zeros(2, 3, 8, 8)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Point]:
+    """Every point that is timed; its time is the product of its widths, in microseconds."""
+    found: list[Point] = []
+
+    def by_formula(engine: str, points: list[Point], batch: int, threads: int) -> list[float]:
+        assert (engine, batch, threads) == ("onnxruntime", 3, 1)
+        found.extend(points)
+        return [1e-6 * float(torch.tensor(widths).prod()) for _, widths in points]
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(filling, "time_points", by_formula)
+    return found
+
+
+def test_parts_are_timed_once(asked: list[Point]) -> None:
+    shown: list[tuple[int, int]] = []
+    engine = netslim.Engine(batch_size=3, threads=1, progress=lambda done, total: shown.append((done, total)))
+    times = engine.times_of(Small().eval(), EXAMPLE, GROUPS, [24, 16])
+    expected = 3 * 16 + 16 * 24 + 24 * 16 + 16 + 16 + 16 + 16 * 10
+    assert times.at([0, 0]) == pytest.approx(expected * 1e-6)
+    assert times.at([24, 0], frozenset({"block"})) == pytest.approx((expected - 2 * 16 * 24) * 1e-6)
+    assert shown[0][0] == 0
+    assert shown[-1][0] == shown[-1][1]
+    count = len(asked)
+    again = netslim.Engine(batch_size=3, threads=1).times_of(Small().eval(), EXAMPLE, GROUPS, [24, 16])
+    assert (again.at([0, 8]), len(asked)) == (times.at([0, 8]), count)
+
+
+def test_a_table_of_another_machine_must_be_whole(asked: list[Point]) -> None:
+    engine = netslim.Engine(batch_size=3, threads=1)
+    engine.is_here = False
+    with pytest.raises(UsageError, match=r"lacks \d+ of the times that this network needs"):
+        engine.times_of(Small().eval(), EXAMPLE, GROUPS, [24, 16])
+    assert not asked
+
+
+def test_whole_networks_run() -> None:
+    engine = netslim.Engine(threads=1)
+    times = engine.time({"small": engine.call(Small().eval(), EXAMPLE)})
+    assert 0 < times["small"].lower_quartile <= times["small"].median
+
+
+def test_what_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ArgumentError, match="`engine='tensorrt'`: type one of onnxruntime, eager, compiled"):
+        netslim.Engine("tensorrt")
+    with pytest.raises(ArgumentError, match="`threads=0`"):
+        netslim.Engine(threads=0)
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(UsageError, match=r"engine onnxruntime needs the package onnxruntime, .* 'netslim\[export\]'"):
+        netslim.Engine()
