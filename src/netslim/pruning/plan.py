@@ -52,7 +52,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     only: Sequence[str] = (),
     per_layer: bool = False,
     residual: str | None = None,
-    batches: Iterable[tuple[Tensor, Tensor]] | None = None,
+    batches: Iterable[tuple[Any, Tensor]] | None = None,
     latency_batch: int = 1,
     seed: int = 1,
 ) -> PrunePlan:
@@ -241,7 +241,7 @@ def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:
 
 
 def _evidence(
-    groups: Candidates, costs: CostModel, seed: int, batches: Iterable[tuple[Tensor, Tensor]] | None
+    groups: Candidates, costs: CostModel, seed: int, batches: Iterable[tuple[Any, Tensor]] | None
 ) -> Evidence:
     macs = {own.group.name: macs for own, macs in zip(groups.scored, costs.macs_per_channel(), strict=True)}
     return Evidence(groups=[own.group for own in groups.scored], macs=macs, seed=seed, batches=batches)

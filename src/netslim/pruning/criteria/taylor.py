@@ -38,7 +38,7 @@ def taylor(model: nn.Module, evidence: Evidence) -> Criterion:
     return score
 
 
-def _slopes(model: nn.Module, names: Iterable[str], batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+def _slopes(model: nn.Module, names: Iterable[str], batches: Iterable[tuple[Any, Tensor]]) -> dict[str, Tensor]:
     """By parameter, gamma x dL/dgamma of every batch, shape (batches, features)."""
     gammas = {name: model.get_parameter(name).detach().clone().requires_grad_() for name in names}
     found: list[tuple[Tensor, ...]] = []

@@ -33,7 +33,9 @@ def run(config: ExportConfig) -> dict[str, Any]:
     check_path(output, config.target)
     checkpoint = read(config.model)
     model = open_network(checkpoint, config.model, config.arch, config.arch_args).eval()
-    side = config.image_size
+    side, several = config.image_size, (checkpoint.dataset or {}).get("inputs")
+    if side and several:
+        raise ArgumentError("image_size", side, f"{config.model} holds a network of several inputs; leave it out")
     shape = {**(checkpoint.dataset or {}), "image_size": (side, side)} if side else checkpoint.dataset
     example = example_input(model, shape, batch=max(2, config.batch_size))
     found = export(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from netslim.core.errors import first_of
+from netslim.core.networks.trees import Batch
 from netslim.core.protocols import PrunePlan
 from netslim.data import AnyDataset
 from netslim.pruning import plan
@@ -36,7 +37,7 @@ def budget_of(config: PruneConfig) -> Request:
 
 
 def decide(
-    config: PruneConfig, model: nn.Module, example: Tensor, dataset: AnyDataset | None, task: Task | None = None
+    config: PruneConfig, model: nn.Module, example: Batch, dataset: AnyDataset | None, task: Task | None = None
 ) -> PrunePlan:
     """The plan that the settings ask for. Raises UsageError as `netslim.plan` does."""
     check_criterion(config.criterion, task)
@@ -68,7 +69,7 @@ class _Labelled:
         self._seed = seed
         self._device = device
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Batch, Tensor]]:
         for images, labels in calibration_batches(self._dataset, _BATCHES, self._seed):
             yield images.to(self._device), labels.to(self._device)
 
