@@ -39,8 +39,8 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
     The penalty goes along with the optimizer's step (`ScalePenalty.attach_`), so that precision plugins, accumulation,
     clipping and manual optimization leave it as it is. It ends with the last pruning. Pruning replaces the module's
     attribute, puts right what it broke, and carries the optimizers' state over; schedulers go on. Of several processes
-    (strategy `ddp`) all follow the plan of the first, and its statistics. A checkpoint says the plan, and a fit, test or prediction from it rebuilds the pruned network first; see `rebuild_` for
-    `load_from_checkpoint`.
+    (strategy `ddp`) all follow the plan of the first. A checkpoint says the plan, and a fit, test or prediction from it
+    rebuilds the pruned network first; see `rebuild_` for `load_from_checkpoint`.
 
         Trainer(callbacks=[NetworkSlimming("model", "proximal", strength=1e-4, prune_at={20: 0.3, 30: 0.5})])
 
