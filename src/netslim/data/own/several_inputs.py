@@ -34,7 +34,7 @@ def input_batch(given: Any, what: str) -> InputBatch:
     return found
 
 
-def first_of(sample: Any, collate: Callable[[list[Any]], Any] | None, what: str) -> Any:
+def first_inputs(sample: Any, collate: Callable[[list[Any]], Any] | None, what: str) -> Any:
     """What stands for the image in a batch of this sample alone: a tensor (C, H, W), or `Inputs` of `TensorSpec`s."""
     with user_code(f"{what}, as a batch"):
         batch = (collate or default_collate)([sample])

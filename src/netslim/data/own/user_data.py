@@ -14,7 +14,7 @@ from netslim.core.errors import ArgumentError, DataError, one_of
 from netslim.core.networks.example import Inputs
 from netslim.core.networks.trees import described
 from netslim.core.plugins.references import UserObject, kind, user_code
-from netslim.data.own.several_inputs import alike, first_of, has_several
+from netslim.data.own.several_inputs import alike, first_inputs, has_several
 
 PARTS = ("train", "val", "test")
 _DIMS = (2, 3, 4)  # of a signal, an image, a volume; with channels
@@ -213,7 +213,7 @@ def _first_sample(
         sample = split.dataset[0]
     image, label = pair(sample, f"{own.reference}: {name}[0]")
     if has_several(image):
-        image = first_of(sample, collate, f"{own.reference}: {name}[0]")
+        image = first_inputs(sample, collate, f"{own.reference}: {name}[0]")
     if isinstance(image, Inputs):
         return image, label
     if not (isinstance(image, Tensor) and image.is_floating_point() and image.ndim in _DIMS):
