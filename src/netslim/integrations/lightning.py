@@ -250,11 +250,10 @@ def _set(module: LightningModule, name: str, network: nn.Module) -> None:
 
 def _check_strategy(strategy: Any) -> None:
     """Raises UsageError for what can't hand on a network of other shapes than it began with."""
+    how = getattr(strategy, "_start_method", "popen")
     if not isinstance(strategy, DDPStrategy):
         what = f"pruning on the way can't be done under {type(strategy).__name__}"
-    elif (
-        how := getattr(strategy, "_start_method", "popen")
-    ) != "popen":  # the process that called `fit` would get weights of other shapes back
+    elif how != "popen":  # the process that called `fit` would get weights of other shapes back
         what = f"pruning on the way can't be done in processes that are started by {how}"
     else:
         return
