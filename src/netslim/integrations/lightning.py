@@ -176,7 +176,7 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
             if trains(optimizer, network):
                 carry_(optimizer, network, small)
         _set(pl_module, self.network, small)
-        if trainer.world_size > 1:
+        if isinstance(trainer.strategy, DDPStrategy):  # which wraps the module of one process, too
             _wrap_again_(trainer.strategy, pl_module)
 
     def _end(self) -> None:
