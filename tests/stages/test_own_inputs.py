@@ -39,6 +39,8 @@ def test_a_network_of_two_images_and_a_number(dataset: str, run_own: Run) -> Non
     found = json.loads(Path("b/run.json").read_text())["result"]
     assert found["macs"] < 0.6 * found["macs_before"]
     assert found["reconstructed"]["images"] == 24
+    looked = run_own("prune", "a/checkpoint.pth.tar", *TWO, *data, *CPU, "--criterion", "taylor", "--save", "d")
+    assert looked.code == 0, looked.err
     said = run_own("info", "b/pruned.pth.tar", *TWO).out
     assert "1x8x8 and 1x8x8 and 1" in said
 
