@@ -28,12 +28,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import timm
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torchvision import models as torchvision_models
+from torchvision.models.video import mvit
 
 import netslim
 from any_network import norms
@@ -136,9 +138,22 @@ def videos() -> Iterator[Entry]:
     module = torchvision_models.video
     for name in torchvision_models.list_models(module=module):
         transformer = "mvit" in name or "swin" in name
-        example = images(224, 16) if "mvit" in name or name == "s3d" else images(64, 8)
+        example = images(224, 16) if name == "s3d" else images(64, 8)
         criterion = "l1_norm" if transformer else "bn_scale"
-        yield Entry("video", "torchvision", name, lambda name=name: bare(module, name), example, criterion=criterion)
+        build = small_mvit if "mvit" in name else functools.partial(bare, module)
+        yield Entry("video", "torchvision", name, functools.partial(build, name), example, criterion=criterion)
+
+
+def small_mvit(name: str) -> nn.Module:
+    """One for 8 images of 64 pixels: its positions are parameters, and torchvision's functions fix their number."""
+    build = mvit._mvit
+
+    def smaller(**arguments: Any) -> nn.Module:
+        network: nn.Module = build(**{**arguments, "spatial_size": (64, 64), "temporal_size": 8})
+        return network
+
+    with mock.patch.object(mvit, "_mvit", smaller):
+        return bare(torchvision_models.video, name)
 
 
 def bare(module: Any, name: str, **arguments: Any) -> nn.Module:

@@ -67,4 +67,4 @@ def test_without_ultralytics_the_example_says_what_to_type() -> None:
     if importlib.util.find_spec("ultralytics"):
         pytest.skip("it is installed")
     with pytest.raises(SystemExit, match=r"^this example needs Ultralytics: pip install ultralytics \(AGPL-3\.0\)$"):
-        load_example("ultralytics_yolo").main("yolov8n.pt", "coco8.yaml")
+        load_example("ultralytics_yolo").main(["yolov8n.pt", "coco8.yaml"])

@@ -34,6 +34,8 @@ def test_unknown_keys_are_kept() -> None:
         ),
         (DatasetFacts, {"std": [0.0]}, "std.0: input should be greater than 0"),
         (DatasetFacts, {"image_size": [65536, 65536]}, "an image of 65536 x 65536 is larger than"),
+        (DatasetFacts, {"inputs": {"args": [{"tensor": {}}], "kwargs": {}}}, "inputs: no inputs of a network (KeyErr"),
+        (DatasetFacts, {"inputs": {"args": [], "kwargs": {}}}, "inputs: an input is empty, or larger than"),
         (RunRecord, {"run_id": "1"}, "stage: field required"),
         (RunResult, {"best_top1": [0.5]}, "best_top1: input should be a valid number"),
     ],

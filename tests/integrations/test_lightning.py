@@ -2,7 +2,6 @@
 
 import copy
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -265,16 +264,6 @@ def test_refusals(tmp_path: Path) -> None:
         "EMAWeightAveraging keeps a copy of the weights, which a pruning does not cut: leave prune_at out, and prune "
         "between two fits"
     )
-
-
-def test_pruning_on_the_way_in_several_processes() -> None:
-    """Without it, they are as good as one: the penalty needs no process but its own."""
-    several: Any = SimpleNamespace(world_size=2, callbacks=[], max_epochs=4)
-    NetworkSlimming(strength=0.1).setup(several, Classifier(), "fit")
-    with pytest.raises(
-        UsageError, match=r"^pruning on the way is for one process: leave prune_at out, and prune between"
-    ):
-        NetworkSlimming(strength=0.1, prune_at={1: 0.5}).setup(several, Classifier(), "fit")
 
 
 def test_two_callbacks_on_one_network(tmp_path: Path) -> None:

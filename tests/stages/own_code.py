@@ -132,6 +132,37 @@ def constant(outputs, labels):
 
 def another(parameters, lr):
     return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr)
+
+
+class Pairs:
+    def __init__(self, named):
+        self.named = named
+
+    def __len__(self):
+        return 24
+
+    def __getitem__(self, index):
+        g = torch.Generator().manual_seed(index)
+        first, second = torch.randn(2, 1, 8, 8, generator=g)
+        inputs = {"first": first, "second": second, "hour": index} if self.named else (first, second, index)
+        return inputs, index % 3
+
+
+def pairs():
+    return tuple(Pairs(False) for _ in range(3))
+
+
+def named_pairs():
+    return Pairs(True), None, Pairs(True)
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk, self.head = net(num_classes=4), nn.Linear(5, 3)
+
+    def forward(self, first, second, hour):
+        return self.head(torch.cat([self.trunk(first) - self.trunk(second), hour[:, None] / 24], 1))
 """
 
 

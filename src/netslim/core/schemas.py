@@ -62,7 +62,23 @@ class DatasetFacts(FileModel):
     std: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
     in_channels: Annotated[int, Field(ge=1, le=2**16)] | None = None
     image_size: Annotated[list[Side], Field(min_length=1, max_length=3)] | None = None  # of signals and volumes, too
+    inputs: dict[str, Any] | None = None  # of a network that takes several
     resized: bool = False
+
+    @pydantic.field_validator("inputs")
+    @classmethod
+    def _possible(cls, inputs: dict[str, Any] | None) -> dict[str, Any] | None:
+        from netslim.core.networks.example import inputs_from_dict  # not before: torch takes seconds
+
+        if inputs is None:
+            return None
+        try:
+            shapes = [spec.shape for spec in inputs_from_dict(inputs).tensors]
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ValueError(f"no inputs of a network ({type(error).__name__} {error})") from error
+        if not shapes or any(min(shape, default=0) < 1 or math.prod(shape) > LARGEST_INPUT for shape in shapes):
+            raise ValueError(f"an input is empty, or larger than {LARGEST_INPUT:,} numbers")
+        return inputs
 
     @pydantic.model_validator(mode="after")
     def _bounded(self) -> DatasetFacts:

@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs, tensors_of
 
-Example: TypeAlias = Tensor | tuple[Any, ...] | dict[str, Any]
+Example: TypeAlias = Tensor | tuple[Any, ...] | dict[str, Any] | Inputs
 
 
 class ExportInputs(Inputs):

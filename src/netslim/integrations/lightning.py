@@ -19,13 +19,14 @@ from netslim.integrations.missing import MissingLibraryError
 from netslim.own_loop.penalty import penalty
 from netslim.own_loop.repair import Repair, inputs_in, repair_
 from netslim.own_loop.rounds import check_schedule, prune_to
-from netslim.pruning import carry_, plan_from_dict, trains
+from netslim.pruning import apply, carry_, plan_from_dict, trains
 from netslim.pruning.apply import rebuild
 from netslim.training.penalties import ScalePenalty, ScaleReport, check_settings
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
     from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
+    from lightning.pytorch.strategies import DDPStrategy
 except ImportError as error:
     raise MissingLibraryError("lightning") from error
 
@@ -37,9 +38,9 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
 
     The penalty goes along with the optimizer's step (`ScalePenalty.attach_`), so that precision plugins, accumulation,
     clipping and manual optimization leave it as it is. It ends with the last pruning. Pruning replaces the module's
-    attribute, puts right what it broke, and carries the optimizers' state over; schedulers go on. A checkpoint says the
-    plan, and a fit, test or prediction from it rebuilds the pruned network first; see `rebuild_` for
-    `load_from_checkpoint`.
+    attribute, puts right what it broke, and carries the optimizers' state over; schedulers go on. Of several processes
+    (strategy `ddp`) all follow the plan of the first. A checkpoint says the plan, and a fit, test or prediction from it
+    rebuilds the pruned network first; see `rebuild_` for `load_from_checkpoint`.
 
         Trainer(callbacks=[NetworkSlimming("model", "proximal", strength=1e-4, prune_at={20: 0.3, 30: 0.5})])
 
@@ -62,7 +63,8 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
 
     Raises:
         UsageError: the shares do not go one way, the module has no such network, its optimizers have none of its
-            scales, several processes train it while it is pruned, or another callback keeps a copy of its weights.
+            scales, several processes train it in another way than `ddp` while it is pruned, or another callback keeps
+            a copy of its weights.
     """
 
     def __init__(
@@ -146,10 +148,7 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
 
     def _check(self, trainer: Trainer) -> None:
         if trainer.world_size > 1:
-            raise UsageError(
-                "pruning on the way is for one process: leave prune_at out, and prune between two fits with "
-                "netslim.plan, apply and repair_"
-            )
+            _check_strategy(trainer.strategy)
         for callback in trainer.callbacks:
             if isinstance(callback, WeightAveraging | StochasticWeightAveraging):
                 raise UsageError(
@@ -169,12 +168,16 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
         network = unwrapped(_network(pl_module, self.network))
         batches = self._batches or (lambda: trainer.train_dataloader)
         example = next(inputs_in(network, batches()))
-        small, _, _ = prune_to(network, example, share, self._budget, **self._settings)
+        small, plan, _ = prune_to(network, example, share, self._budget, **self._settings)
+        if trainer.world_size > 1 and (first := trainer.strategy.broadcast(plan.to_dict())) != plan.to_dict():
+            small = apply(network, plan_from_dict(first))  # what a criterion looks at is other data in each process
         self.repairs.append(repair_(small, network, islice(batches(), self._most)))
         for optimizer in trainer.optimizers:
             if trains(optimizer, network):
                 carry_(optimizer, network, small)
         _set(pl_module, self.network, small)
+        if isinstance(trainer.strategy, DDPStrategy):  # which wraps the module of one process, too
+            _wrap_again_(trainer.strategy, pl_module)
 
     def _end(self) -> None:
         if self._penalty is not None:
@@ -243,6 +246,27 @@ def _network(module: LightningModule, name: str) -> nn.Module:
 def _set(module: LightningModule, name: str, network: nn.Module) -> None:
     parent, _, leaf = name.rpartition(".")
     setattr(module.get_submodule(parent), leaf, network)
+
+
+def _check_strategy(strategy: Any) -> None:
+    """Raises UsageError for what can't hand on a network of other shapes than it began with."""
+    how = getattr(strategy, "_start_method", "popen")
+    if not isinstance(strategy, DDPStrategy):
+        what = f"pruning on the way can't be done under {type(strategy).__name__}"
+    elif how != "popen":  # the process that called `fit` would get weights of other shapes back
+        what = f"pruning on the way can't be done in processes that are started by {how}"
+    else:
+        return
+    raise UsageError(
+        f"{what}: type Trainer(strategy='ddp'), or leave prune_at out, and prune between two fits with netslim.plan, "
+        f"apply and repair_"
+    )
+
+
+def _wrap_again_(strategy: DDPStrategy, module: LightningModule) -> None:
+    """Around the module that has other parameters now; its buffers become those of the first process."""
+    strategy.model = module  # frees the wrapper that has its hooks on the old parameters
+    strategy.configure_ddp()
 
 
 def _trains(network: nn.Module, optimizers: list[Optimizer]) -> Optimizer:

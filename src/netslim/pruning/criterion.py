@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from torch import Tensor, nn
 
@@ -34,7 +34,7 @@ class Evidence:
     groups: Sequence[ChannelGroup]
     macs: Mapping[str, float]
     seed: int
-    batches: Iterable[tuple[Tensor, Tensor]] | None
+    batches: Iterable[tuple[Any, Tensor]] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     only: Sequence[str] = (),
     per_layer: bool = False,
     residual: str | None = None,
-    batches: Iterable[tuple[Tensor, Tensor]] | None = None,
+    batches: Iterable[tuple[Any, Tensor]] | None = None,
     latency_batch: int = 1,
     engine: TimingEngine | None = None,
     seed: int = 1,
@@ -239,7 +239,7 @@ def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:
 
 
 def _evidence(
-    groups: Candidates, costs: CostModel, criterion: str, seed: int, batches: Iterable[tuple[Tensor, Tensor]] | None
+    groups: Candidates, costs: CostModel, criterion: str, seed: int, batches: Iterable[tuple[Any, Tensor]] | None
 ) -> Evidence:
     counted = costs.macs_per_channel() if CRITERIA.get(criterion).prepare else []  # a `score` is shown no evidence
     macs = {own.group.name: macs for own, macs in zip(groups.scored, counted, strict=False)}

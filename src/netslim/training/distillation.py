@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netslim.core.networks.trees import Batch, called
+
 
 class Teacher:
     """Gives a network softened targets beside the labels.
@@ -23,10 +25,10 @@ class Teacher:
         self.weight = weight
         self.temperature = temperature
 
-    def logits(self, images: Tensor) -> Tensor:
+    def logits(self, images: Batch) -> Tensor:
         """What the teacher says of images (N, C, H, W): logits (N, classes)."""
         with torch.no_grad():
-            said: Tensor = self.model(images)
+            said: Tensor = called(self.model, images)
         return said
 
     def mixed(self, loss: Tensor, logits: Tensor, said: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import DataError
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.trees import Batch, called
 from netslim.core.processes.distributed import ALONE, World
 from netslim.training.class_numbers import unfit
 from netslim.training.cuda_graphs import Graphs, Pair, Work
@@ -39,7 +40,7 @@ class Evaluation:
 
 def evaluate(
     model: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[tuple[Batch, Tensor]],
     *,
     between: Callable[[], None] | None = None,
     world: World = ALONE,
@@ -64,8 +65,8 @@ def evaluate(
     (0.5, 1, 2)
     """
 
-    def act(inputs: Tensor, labels: Tensor) -> Pair:
-        logits = model(inputs)
+    def act(inputs: Batch, labels: Tensor) -> Pair:
+        logits = called(model, inputs)
         if wrong := unfit(logits, labels, values=False):  # a look at values would wait for a GPU
             raise DataError(wrong)
         try:
@@ -79,7 +80,10 @@ def evaluate(
     images = 0
     with evaluation_mode(model), torch.inference_mode():
         for inputs, labels in batches:
-            found = work.act(inputs, labels) if graphs is None else graphs.run(work, inputs, labels)
+            if graphs is None or not isinstance(inputs, Tensor):
+                found = act(inputs, labels)
+            else:
+                found = graphs.run(work, inputs, labels)
             loss, correct = loss + found[0], correct + found[1]  # on the device: nothing waits
             images += len(labels)
             if between is not None:

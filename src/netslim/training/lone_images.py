@@ -1,21 +1,21 @@
 """How many images a process must have at least: BatchNorm has no statistics of one value per channel."""
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.trees import Batch, called
 from netslim.core.networks.wrappers import copied
 from netslim.core.processes.distributed import World
 
 
-def least_share(model: nn.Module, images: Tensor, world: World, sizes: tuple[int, int], parts: int) -> int:
+def least_share(model: nn.Module, images: Batch, world: World, sizes: tuple[int, int], parts: int) -> int:
     """Images that every process needs of every part of a batch: 0 where there is nothing to look after.
 
     Two are needed where a BatchNorm sees one pixel (the end of a VGG). It is tried only if a batch comes to that.
 
     Args:
         model: the network; left unchanged.
-        images: some of its input, float (N, C, H, W).
+        images: some of its input, (N, C, H, W), or several inputs.
         world: the processes.
         sizes: images of a batch, and of all batches of an epoch.
         parts: in which a batch is worked off.
@@ -37,10 +37,10 @@ def least_share(model: nn.Module, images: Tensor, world: World, sizes: tuple[int
     return least
 
 
-def _needs_two(model: nn.Module, images: Tensor) -> bool:
+def _needs_two(model: nn.Module, images: Batch) -> bool:
     trial = copied(model).to("meta").train()
     try:
-        trial(torch.empty_like(images[:1], device="meta"))
+        called(trial, images[:1].to("meta"))
     except ValueError as error:
         return "more than 1 value per channel" in str(error)
     except Exception:  # it may do anything, and has no shapes without numbers: the first step will tell

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import DivergedError
+from netslim.core.networks.trees import Batch
 from netslim.core.runs.seeding import seed_torch
 from netslim.training.evaluate import Evaluation
 from netslim.training.penalties.spread import spread
@@ -32,7 +33,7 @@ class Batches(Protocol):
         """Images of batch `number` of an epoch, those of other processes included."""
         ...
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Batch, Any]]:
         """The epoch's batches from number `start` on: this process's part of them."""
         ...
 
@@ -148,7 +149,7 @@ class Training:
             self._show(done / max(time.perf_counter() - clock, 1e-9), count)
             self.check_stop()
 
-    def _timed(self, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _timed(self, batches: Iterator[tuple[Batch, Any]]) -> Iterator[tuple[Batch, Any]]:
         """The batches, with a clock on how long the step has to wait for each (on a GPU: how long the host takes)."""
         self._waited = 0.0
         while True:

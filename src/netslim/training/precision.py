@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from netslim.core.networks.trees import Batch
+
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -36,9 +38,11 @@ class Precision:
         # Each weight is used once per pass; and what is recorded must not depend on what was cast before.
         return torch.autocast(device.type, dtype=self.dtype, cache_enabled=False)
 
-    def arrange(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in this memory layout."""
-        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+    def arrange(self, images: Batch) -> Batch:
+        """Images (N, C, H, W) in this memory layout; several inputs as they are."""
+        if not self.channels_last or not isinstance(images, Tensor):
+            return images
+        return images.contiguous(memory_format=torch.channels_last)
 
     def arrange_(self, model: nn.Module) -> None:
         """Puts the model's weights into this memory layout."""

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.errors import unknown_name
 from netslim.core.networks.torch_internals import has_bf16
-from netslim.core.networks.trees import rows
+from netslim.core.networks.trees import Batch, rows
 from netslim.core.networks.wrappers import copied
 from netslim.training.cuda_graphs import WARM_UP, Graphs, Recorder
 from netslim.training.optimizer import build_sgd
@@ -27,7 +27,7 @@ WORTHWHILE = 0.9  # another setting is taken over exact fp32 only if its step ne
 def choose_precision(
     name: str,
     model: nn.Module,
-    images: Tensor,
+    images: Batch,
     labels: Any,
     recorder: Callable[[], Recorder] | None = None,
     *,
@@ -65,7 +65,7 @@ def choose_precision(
     return exact if slowest is not None and seconds[fastest] > WORTHWHILE * slowest else fastest
 
 
-def _some(time_step: Callable[..., float], images: Tensor, labels: Any) -> tuple[Tensor, Any]:
+def _some(time_step: Callable[..., float], images: Batch, labels: Any) -> tuple[Batch, Any]:
     """A part of the batch where all of it would take seconds."""
     if images.device.type != "cpu":
         return images, labels
@@ -76,7 +76,7 @@ def _some(time_step: Callable[..., float], images: Tensor, labels: Any) -> tuple
 
 def _time_step(
     precision: Precision,
-    images: Tensor,
+    images: Batch,
     labels: Any,
     *,
     model: nn.Module,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.core.networks.trees import rows
+from netslim.core.networks.trees import Batch, called, rows
 from netslim.core.processes.distributed import ALONE, World
 from netslim.training.cuda_graphs import Graphs, Pair, Work, unchanged
 from netslim.training.device_scalars import Dials
@@ -19,7 +19,7 @@ from netslim.training.precision import Precision
 from netslim.training.processes.ddp import Replica
 from netslim.training.tasks.objective import Classification, Objective
 
-Network = Callable[[Tensor], Tensor]  # images (N, C, H, W) -> logits (N, classes)
+Network = Callable[..., Any]  # images (N, C, H, W) -> logits (N, classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class TrainStep:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision.dtype == torch.float16)
         self._dials = Dials(self.optimizer, self.penalty, device)
 
-    def rehearse(self, images: Tensor, labels: Tensor) -> None:
+    def rehearse(self, images: Batch, labels: Any) -> None:
         """Takes a step on a batch as in training, unrecorded, and takes it back: what fails, fails here.
 
         A compiled network is compiled by this, for minutes.
@@ -100,8 +100,8 @@ class TrainStep:
         parameters = [parameter.detach() for parameter in self.model.parameters()]
         return parameters, [*self.model.buffers()], [each for each in momentum if each is not None]
 
-    def __call__(self, images: Tensor, labels: Tensor, total: int | None = None) -> StepResult:
-        """Takes a step on images (N, C, H, W) and labels (N,), or whatever labels the loss takes.
+    def __call__(self, images: Batch, labels: Any, total: int | None = None) -> StepResult:
+        """Takes a step on images (N, C, H, W), or several inputs, and labels (N,), or whatever labels the loss takes.
 
         Args:
             images: this process's part of the batch, see `netslim.core.processes.distributed.World.shares`.
@@ -109,7 +109,7 @@ class TrainStep:
             total: images of the whole batch, over all processes; None: these are all.
         """
         total = len(images) if total is None else total
-        if self.graphs is None:
+        if self.graphs is None or not isinstance(images, Tensor):
             return self._take(images, labels, total)
         loss, correct = self.graphs.run(self._work(total), images, labels)
         return StepResult(loss=loss, correct=correct)
@@ -127,7 +127,7 @@ class TrainStep:
             prepare=self._dials.turn,
         )
 
-    def _take(self, images: Tensor, labels: Tensor, total: int) -> StepResult:
+    def _take(self, images: Batch, labels: Any, total: int) -> StepResult:
         self.optimizer.zero_grad(set_to_none=True)
         sizes = self.replica.world.shares(total, self.accumulate)
         pairs = [(images, labels)] if len(sizes) == 1 else list(_parts(images, labels, sizes))
@@ -152,11 +152,11 @@ class TrainStep:
             return step_size(self.optimizer)
         return step_sizes(self.optimizer, self.penalty.scales)
 
-    def _backward(self, images: Tensor, labels: Tensor, total: int, *, last: bool) -> StepResult:
+    def _backward(self, images: Batch, labels: Any, total: int, *, last: bool) -> StepResult:
         with self.replica.part(last=last):
             with self.precision.autocast(images.device):
                 arranged = self.precision.arrange(images)
-                logits = self.compiled.get(len(images), self.replica)(arranged)
+                logits = called(self.compiled.get(len(images), self.replica), arranged)
                 said = self.teacher.logits(arranged) if self.teacher else None
             loss, correct = self.objective(logits, labels, len(images))
             if self.teacher and said is not None:
@@ -166,7 +166,7 @@ class TrainStep:
         return StepResult(loss=loss.detach(), correct=correct)
 
 
-def _parts(images: Tensor, labels: Any, sizes: Sequence[int]) -> Iterator[tuple[Tensor, Any]]:
+def _parts(images: Batch, labels: Any, sizes: Sequence[int]) -> Iterator[tuple[Batch, Any]]:
     for size, end in zip(sizes, itertools.accumulate(sizes), strict=True):
         part = slice(end - size, end)
         yield images[part], rows(labels, part, len(images))

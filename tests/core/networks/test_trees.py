@@ -1,6 +1,6 @@
 import torch
 
-from netslim.core.networks.trees import described, in_single, mapped, on_device, rows
+from netslim.core.networks.trees import InputBatch, called, described, in_single, mapped, on_device, rows
 
 
 def test_every_tensor_of_an_arrangement_is_changed() -> None:
@@ -24,3 +24,12 @@ def test_shapes_and_types_in_a_line() -> None:
     assert described({"a": torch.zeros(1), "b": [torch.zeros(2).long()]}) == "{a: (1,) float32, b: [(2,) int64]}"
     assert described([torch.zeros(1)] * 9) == "list of 9"
     assert (described("text"), described(None)) == ("str of 4", "NoneType")
+
+
+def test_a_batch_of_several_inputs_is_cut_moved_and_given_to_a_network_like_one_of_images() -> None:
+    batch = InputBatch((torch.arange(4.0),), {"by": torch.ones(4)})
+    assert (len(batch), len(batch[1:3]), batch.to("meta").device.type) == (4, 2, "meta")
+    assert called(lambda first, by: first - by, batch[1:3]).tolist() == [0, 1]
+    assert called(lambda images: images + 1, torch.ones(1)).tolist() == [2]
+    assert described(batch) == "[(4,) float32], {by: (4,) float32}"
+    assert described(InputBatch((torch.arange(4.0), torch.ones(4, 2)), {})) == "[(4,) float32, (4, 2) float32]"

@@ -84,6 +84,16 @@ def test_labels_that_are_no_class_numbers(label: torch.Tensor) -> None:
             (images(3), [(torch.zeros(1, 8, 6), 0)], images(3)),
             "data.py:load: the image of val[0] has 1 channels, that of train[0] 2",
         ),
+        (([((torch.zeros(3), "x"), 1)], None, [1]), "data.py:load: train[0] has inputs [(1, 3) float32, ["),
+        (([({}, 1)], None, [1]), "data.py:load: train[0] has inputs {}: give tensors and numbers alone"),
+        (
+            ([((torch.zeros(3), 1.0), 1)], None, [(torch.zeros(1, 8, 8), 1)]),
+            "data.py:load: the inputs of test[0] are (1, 8, 8) float32, those of train[0] [(1, 3) float32, (1,) float6",
+        ),
+        (
+            ([({"a": torch.zeros(3)}, 1)], None, [({"b": torch.zeros(3)}, 1)]),
+            "data.py:load: the inputs of test[0] are {b: (1, 3) float32}, those of train[0] {a: (1, 3) float32}",
+        ),
     ],
 )
 def test_what_is_no_data_set(given: Any, said: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import CheckpointError
+from netslim.core.errors import CheckpointError, NetslimError
 from netslim.deploy.inference import for_inference
 from netslim.deploy.target import TARGETS, Bundle
 from netslim.deploy.targets.onnx import onnx_bytes, start_onnx
@@ -53,3 +53,27 @@ def test_the_timed_call_computes_the_same_whoever_can_write_the_network() -> Non
     found = target.caller(for_inference(shuffle, IMAGES), IMAGES)()
     assert isinstance(found, Tensor)
     torch.testing.assert_close(found, shuffle(IMAGES).detach())
+
+
+class Keeping(nn.Module):
+    """As detectors' heads do it: what was made for one size is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.kept, self.shape = nn.Conv2d(3, 4, 3), torch.zeros(()), torch.Size()
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.shape != images.shape:
+            self.kept, self.shape = torch.ones(len(images), 1, 1, 1), images.shape
+        return self.conv(images) + self.kept
+
+
+def test_a_network_that_keeps_what_it_made_for_one_batch_size() -> None:
+    network = Keeping().eval()
+    network(IMAGES)
+    with pytest.raises(NetslimError) as error:
+        onnx_bytes(network, IMAGES)
+    assert str(error.value) == (
+        "torch writes this network as ONNX for batches of 2 alone: its code compares the batch's size, or keeps what "
+        "it made for one size"
+    )

@@ -45,7 +45,12 @@ class Inputs:
     @property
     def tensors(self) -> list[Any]:
         """Its tensors, in order."""
-        return [leaf for leaf in _leaves((self.args, self.kwargs)) if isinstance(leaf, Tensor | TensorSpec)]
+        return [leaf for leaf in self.leaves if isinstance(leaf, Tensor | TensorSpec)]
+
+    @property
+    def leaves(self) -> list[Any]:
+        """All that is in it, but for containers."""
+        return [*_leaves((self.args, self.kwargs))]
 
     @property
     def batch(self) -> int:

@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from netslim.core.errors import DataError, UserCodeError
-from netslim.core.networks.trees import on_device
+from netslim.core.networks.trees import InputBatch, described, on_device
 from netslim.core.plugins.references import kind, user_code
 from netslim.core.runs.seeding import derive_seed
+from netslim.data.own.several_inputs import has_several, input_batch
 from netslim.data.own.user_data import LoadedSplit, UserDataset, pair
 from netslim.data.resident import BatchCounts, Share
 
@@ -129,9 +130,18 @@ def _loaded(
         multiprocessing_context="fork" if forked else None,  # the user's module has a name in this process alone
     )
     for batch in _one_line_errors(iter(loader), dataset.name):
-        if not isinstance(batch, tuple | list) or len(batch) != 2 or not isinstance(batch[0], Tensor):
-            raise UserCodeError(f"{dataset.name}: collate gives {kind(batch)}, not (images, labels)")
-        yield on_device(batch[0], device), on_device(batch[1], device)
+        yield _images(batch, dataset).to(device, non_blocking=True), on_device(batch[1], device)
+
+
+def _images(batch: Any, dataset: UserDataset) -> Tensor | InputBatch:
+    """What a batch has for the network: images, or several inputs, as the first sample has them."""
+    if isinstance(batch, tuple | list) and len(batch) == 2:
+        if dataset.inputs is not None and has_several(batch[0]):
+            return input_batch(batch[0], f"{dataset.name}: a batch")
+        if dataset.inputs is None and isinstance(batch[0], Tensor):
+            return batch[0]
+    wanted = "(images, labels)" if dataset.inputs is None else f"(inputs, labels) of inputs {described(dataset.inputs)}"
+    raise UserCodeError(f"{dataset.name}: collate gives {kind(batch)}, not {wanted}")
 
 
 def _one_line_errors(batches: Iterator[Any], name: str) -> Iterator[Any]:

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import ArgumentError, DataError, one_of
+from netslim.core.networks.example import Inputs
+from netslim.core.networks.trees import described
 from netslim.core.plugins.references import UserObject, kind, user_code
+from netslim.data.own.several_inputs import alike, first_inputs, has_several
 
 PARTS = ("train", "val", "test")
 _DIMS = (2, 3, 4)  # of a signal, an image, a volume; with channels
@@ -23,7 +26,8 @@ class UserData:
 
     A data set has `len(...)` and gives (image, label) by index: the image is a float tensor (C, H, W) that is
     normalised already (or a signal (C, L), or a volume or video (C, D, H, W)), and a label whatever the loss takes. All
-    images of a batch have one size.
+    images of a batch have one size. In the image's place stand several inputs of the network as a tuple, in the order
+    of its arguments, or as a dictionary by their names.
 
     >>> import torch, netslim
     >>> def noise(seed=1):
@@ -82,7 +86,8 @@ class UserDataset:
     Attributes:
         name: the reference to the function.
         train, val, test: its parts; `val` is None where some of `train` are to be held out.
-        image_shape: of the first image: (C, H, W), or with one side or three.
+        image_shape: of the first image: (C, H, W), or with one side or three; of several inputs nothing.
+        inputs: several inputs of a network, as `TensorSpec`s of a batch of one; None: an image.
         label: of the first sample.
         num_classes, class_names, class_weights, collate: see `UserData`.
         workers: processes that load samples.
@@ -94,6 +99,7 @@ class UserDataset:
     val: LoadedSplit | None
     test: LoadedSplit
     image_shape: tuple[int, ...]
+    inputs: Inputs | None = None
     label: Any
     num_classes: int | None
     class_names: tuple[str, ...]
@@ -103,9 +109,9 @@ class UserDataset:
     sha256: str | None = None
 
     @property
-    def in_channels(self) -> int:
-        """Channels of an image."""
-        return self.image_shape[0]
+    def in_channels(self) -> int | None:
+        """Channels of an image; None of several inputs."""
+        return self.image_shape[0] if self.image_shape else None
 
     @property
     def image_size(self) -> tuple[int, ...]:
@@ -141,22 +147,23 @@ def open_user_data(own: UserObject, offered: Mapping[str, Any], workers: int = 0
     train, test = parts["train"], parts["test"]
     if train is None or test is None:
         raise own.wrong(given, "the parts train and test (val may be None: some of train are held out)")
-    image, label = _first_sample(own, "train", train)
-    for name in ("val", "test"):
-        if part := parts[name]:
-            _check_channels(own, name, _first_sample(own, name, part)[0], len(image))
-    weights = _class_weights(own, data.class_weights)
     if data.collate is not None and not callable(data.collate):
         raise DataError(
             f"{own.reference}: collate is {kind(data.collate)}, not a function (samples) -> (images, labels)"
         )
+    image, label = _first_sample(own, "train", train, data.collate)
+    for name in ("val", "test"):
+        if part := parts[name]:
+            _check_alike(own, name, _first_sample(own, name, part, data.collate)[0], image)
+    weights = _class_weights(own, data.class_weights)
     names = data.class_names or getattr(data.train, "classes", None) or ()
     return UserDataset(
         name=own.reference,
         train=train,
         val=parts["val"],
         test=test,
-        image_shape=tuple(image.shape),
+        image_shape=() if isinstance(image, Inputs) else tuple(image.shape),
+        inputs=image if isinstance(image, Inputs) else None,
         label=label,
         num_classes=_class_count(own, data, weights) or len(names) or None,
         class_names=tuple(map(str, names)),
@@ -198,22 +205,36 @@ def _split(own: UserObject, name: str, dataset: Any) -> LoadedSplit | None:
     return LoadedSplit(dataset, torch.arange(count))
 
 
-def _first_sample(own: UserObject, name: str, split: LoadedSplit) -> tuple[Tensor, Any]:
+def _first_sample(
+    own: UserObject, name: str, split: LoadedSplit, collate: Callable[[list[Any]], Any] | None
+) -> tuple[Tensor | Inputs, Any]:
+    """Its image, or what its inputs are like, and its label."""
     with user_code(f"{own.reference}, {name}[0]"):
         sample = split.dataset[0]
     image, label = pair(sample, f"{own.reference}: {name}[0]")
+    if has_several(image):
+        image = first_inputs(sample, collate, f"{own.reference}: {name}[0]")
+    if isinstance(image, Inputs):
+        return image, label
     if not (isinstance(image, Tensor) and image.is_floating_point() and image.ndim in _DIMS):
         found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else kind(image)
         raise DataError(
             f"{own.reference}: the image of {name}[0] is {found}, not a float tensor (C, H, W), nor (C, L) or "
-            f"(C, D, H, W)"
+            f"(C, D, H, W), nor a tuple or dictionary of several inputs"
         )
     return image, label
 
 
-def _check_channels(own: UserObject, name: str, image: Tensor, wanted: int) -> None:
-    if len(image) != wanted:
-        raise DataError(f"{own.reference}: the image of {name}[0] has {len(image)} channels, that of train[0] {wanted}")
+def _check_alike(own: UserObject, name: str, image: Tensor | Inputs, first: Tensor | Inputs) -> None:
+    if isinstance(image, Tensor) and isinstance(first, Tensor):
+        if len(image) != len(first):
+            raise DataError(
+                f"{own.reference}: the image of {name}[0] has {len(image)} channels, that of train[0] {len(first)}"
+            )
+    elif isinstance(image, Tensor) or isinstance(first, Tensor) or not alike(image, first):
+        raise DataError(
+            f"{own.reference}: the inputs of {name}[0] are {described(image)}, those of train[0] {described(first)}"
+        )
 
 
 def _class_weights(own: UserObject, given: Any) -> Tensor | None:

@@ -124,6 +124,12 @@ def _by_torch(network: nn.Module, example: Example, facts: Mapping[str, str]) ->
     finally:
         logger.setLevel(level)
     model = program.model_proto
+    for given, leaf in zip(model.graph.input, leaves, strict=True):
+        if inputs.batched(leaf) and given.type.tensor_type.shape.dim[0].dim_value:
+            raise NetslimError(
+                f"torch writes this network as ONNX for batches of {len(leaf)} alone: its code compares the batch's "
+                f"size, or keeps what it made for one size"
+            )
     helper.set_model_props(model, dict(facts))
     return model
 

@@ -38,15 +38,15 @@ def taylor(model: nn.Module, evidence: Evidence) -> Criterion:
     return score
 
 
-def _slopes(model: nn.Module, names: Iterable[str], batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+def _slopes(model: nn.Module, names: Iterable[str], batches: Iterable[tuple[Any, Tensor]]) -> dict[str, Tensor]:
     """By parameter, gamma x dL/dgamma of every batch, shape (batches, features)."""
     gammas = {name: model.get_parameter(name).detach().clone().requires_grad_() for name in names}
     found: list[tuple[Tensor, ...]] = []
     with evaluation_mode(model), torch.enable_grad():
         for batch in batches:
-            images, labels = _labelled(batch)
-            with running(model, Inputs.of(images).map(TensorSpec.of)):
-                logits = _logits(functional_call(model, gammas, (images,)))
+            inputs, labels = _labelled(batch)
+            with running(model, inputs.map(TensorSpec.of)):
+                logits = _logits(functional_call(model, gammas, inputs.args, dict(inputs.kwargs)))
             _check_classes(labels, logits)
             loss = F.cross_entropy(logits, labels)
             found.append(torch.autograd.grad(loss, [*gammas.values()], allow_unused=True, materialize_grads=True))
@@ -58,14 +58,14 @@ def _slopes(model: nn.Module, names: Iterable[str], batches: Iterable[tuple[Tens
     }
 
 
-def _labelled(batch: Any) -> tuple[Tensor, Tensor]:
+def _labelled(batch: Any) -> tuple[Inputs, Tensor]:
     pair = batch if isinstance(batch, tuple | list) else ()
-    if len(pair) != 2 or not all(isinstance(part, Tensor) for part in pair):
+    if len(pair) != 2 or not isinstance(pair[0], Tensor | Inputs) or not isinstance(pair[1], Tensor):
         raise DataError(
             f"criterion 'taylor' reads batches of (images, labels), two tensors, and one is of type "
             f"{type(batch).__name__}: give plan(..., batches=[(images, labels), ...])"
         )
-    return pair[0], pair[1]
+    return Inputs.of(pair[0]), pair[1]
 
 
 def _check_classes(labels: Tensor, logits: Tensor) -> None:

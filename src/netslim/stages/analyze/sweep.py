@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.trees import Batch, called
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.cost import measure
 from netslim.cost.latency import measure_latency
@@ -133,14 +134,14 @@ def _prune(trial: Trial, budget: Candidate) -> tuple[nn.Module, Row]:
 
 
 def _add_latencies(
-    rows: dict[str, Row], networks: dict[str, nn.Module], images: Tensor, check_stop: Callable[[], None]
+    rows: dict[str, Row], networks: dict[str, nn.Module], images: Batch, check_stop: Callable[[], None]
 ) -> None:
     """Times all networks side by side and adds milliseconds per call to their rows."""
 
     def call(network: nn.Module) -> Callable[[], object]:
         def once() -> object:
             check_stop()
-            return network(images)
+            return called(network, images)
 
         return once
 

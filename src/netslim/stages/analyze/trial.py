@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint
 from netslim.core.errors import ArgumentError, InterruptedRunError, setting
+from netslim.core.networks.trees import Batch
 from netslim.core.processes.signals import Stopped
 from netslim.core.runlog import RunDirectory
 from netslim.core.runs.seeding import derive_seed
@@ -28,6 +29,7 @@ from netslim.stages.shared.calibration_data import calibration_batches, some_tra
 from netslim.stages.shared.config import SEED, VAL_SHARE
 from netslim.stages.shared.datasets import check_fits, open_any, required_dataset
 from netslim.stages.shared.devices import pick_device
+from netslim.stages.shared.example_input import example_of
 from netslim.stages.shared.networks import open_network
 from netslim.stages.shared.tasks import check_criterion, check_task, task_of, try_out
 from netslim.training.signals import Interrupt
@@ -64,12 +66,9 @@ class Trial:
         """Where the network is."""
         return next(self.model.parameters()).device
 
-    def example(self, batch: int) -> Tensor:
-        """Random images of the data set's shape, the same every time."""
-        generator = torch.Generator().manual_seed(0)
-        return torch.randn(batch, self.dataset.in_channels, *self.dataset.image_size, generator=generator).to(
-            self.device
-        )
+    def example(self, batch: int) -> Batch:
+        """Random images of the data set's shape, the same every time; or several inputs."""
+        return example_of(self.dataset, batch).to(self.device)
 
     def judged(self, network: nn.Module, which: str = "") -> Row:
         """What the network does on the images: loss and metric."""
@@ -95,18 +94,18 @@ class Trial:
             row |= self.judged(repaired, "reconstructed")
         return row
 
-    def labelled(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def labelled(self) -> Iterator[tuple[Batch, Tensor]]:
         """Training images and labels, for criteria that ask for them."""
         for images, labels in calibration_batches(self.dataset, BATCHES, SEED):
             self.check_stop()
             yield images.to(self.device), labels.to(self.device)
 
     @cached_property
-    def _calibration(self) -> list[Tensor]:
+    def _calibration(self) -> list[Batch]:
         return training_images(self.dataset, self.config.recalibrate, SEED)
 
     @cached_property
-    def _fitted_on(self) -> list[Tensor]:
+    def _fitted_on(self) -> list[Batch]:
         return some_training_images(self.dataset, self.config.reconstruct, SEED)
 
 

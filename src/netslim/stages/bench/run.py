@@ -150,7 +150,13 @@ def _shape(config: BenchConfig, files: Sequence[Opened]) -> tuple[int, ...]:
     facts = {**(recorded or {}), "image_size": (side, side)} if side else recorded
     if model is None:
         raise UsageError(f"{files[0].path} does not say the shape of its input: type `image_size=N`")
-    return tuple(example_input(model, facts).shape[1:])
+    example = example_input(model, facts)
+    if not isinstance(example, Tensor):
+        raise UsageError(
+            f"{files[0].path} holds a network of several inputs, which are not timed here: in Python "
+            f"netslim.cost.measure_latency does"
+        )
+    return tuple(example.shape[1:])
 
 
 def _numbers(name: str, text: str) -> list[int]:

@@ -3,8 +3,6 @@
 import math
 from typing import Any
 
-import torch
-
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError
 from netslim.cost import measure
@@ -13,6 +11,7 @@ from netslim.report.console import say
 from netslim.stages.evaluate.config import EvaluateConfig
 from netslim.stages.shared.datasets import check_fits, open_any, required_dataset
 from netslim.stages.shared.devices import pick_device
+from netslim.stages.shared.example_input import example_of
 from netslim.stages.shared.networks import open_network
 from netslim.stages.shared.tasks import check_task, task_of, try_out
 from netslim.training.evaluate import Evaluation
@@ -45,7 +44,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         raise CheckpointError(
             f"{config.model} holds a network whose loss on {name} is {found.loss}: its accuracy means nothing"
         )
-    cost = measure(model, torch.zeros(1, dataset.in_channels, *dataset.image_size, device=device))
+    cost = measure(model, example_of(dataset).to(device))
     counted = f"{found.correct}/{found.images}" if isinstance(found, Evaluation) else f"{found.images} images"
     say(
         f"{name} {config.split}: {task.label} {task.shown(found.value)} ({counted}), loss {found.loss:.4f}; "

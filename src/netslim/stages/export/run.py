@@ -3,7 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from netslim.core.errors import ArgumentError, either
+from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.running import running
 from netslim.deploy import TARGETS, Exported, export
 from netslim.deploy.artifact import check_path
 from netslim.deploy.inference import SELECTIONS, Search
@@ -33,9 +37,14 @@ def run(config: ExportConfig) -> dict[str, Any]:
     check_path(output, config.target)
     checkpoint = read(config.model)
     model = open_network(checkpoint, config.model, config.arch, config.arch_args).eval()
-    side = config.image_size
+    side, several = config.image_size, (checkpoint.dataset or {}).get("inputs")
+    if side and several:
+        raise ArgumentError("image_size", side, f"{config.model} holds a network of several inputs; leave it out")
     shape = {**(checkpoint.dataset or {}), "image_size": (side, side)} if side else checkpoint.dataset
     example = example_input(model, shape, batch=max(2, config.batch_size))
+    inputs = Inputs.of(example)
+    with running(model, inputs.map(TensorSpec.of)), torch.no_grad():  # exporters wrap what it says
+        inputs.call(model)
     found = export(
         model,
         example,

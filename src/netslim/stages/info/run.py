@@ -11,7 +11,7 @@ from netslim.report.console import say
 from netslim.report.tables import percent, print_table
 from netslim.stages.info.config import InfoConfig
 from netslim.stages.shared.datasets import dataset_name
-from netslim.stages.shared.example_input import example_input
+from netslim.stages.shared.example_input import example_input, sides
 from netslim.stages.shared.networks import arguments_of, name_of, open_network
 
 
@@ -30,7 +30,7 @@ def run(config: InfoConfig) -> dict[str, Any]:
         "architecture": f"{name_of(model)}({arguments})",
         "params": cost.params,
         "macs": cost.macs,
-        "input": "x".join(str(side) for side in example.shape[1:]),
+        "input": sides(example),
         "epoch": checkpoint.epoch,
         **_best(checkpoint),
         "selected_on": checkpoint.training.get("selected_on", "unknown (not recorded in the file)"),

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, first_of, setting
+from netslim.core.networks.trees import Batch
 from netslim.core.protocols import Budget, PrunePlan
 from netslim.data import AnyDataset
 from netslim.pruning import plan
@@ -45,7 +46,7 @@ def budget_of(config: PruneConfig) -> Request:
 
 
 def decide(
-    config: PruneConfig, model: nn.Module, example: Tensor, dataset: AnyDataset | None, task: Task | None = None
+    config: PruneConfig, model: nn.Module, example: Batch, dataset: AnyDataset | None, task: Task | None = None
 ) -> PrunePlan:
     """The plan that the settings ask for. Raises UsageError as `netslim.plan` does."""
     check_criterion(config.criterion, task)
@@ -103,7 +104,7 @@ class _Labelled:
         self._seed = seed
         self._device = device
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Batch, Tensor]]:
         for images, labels in calibration_batches(self._dataset, _BATCHES, self._seed):
             yield images.to(self._device), labels.to(self._device)
 

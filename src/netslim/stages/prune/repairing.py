@@ -7,9 +7,10 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.errors import NetslimError, UsageError, first_line
+from netslim.core.networks.trees import Batch
 from netslim.core.protocols import plan_of
 from netslim.data import AnyDataset
 from netslim.own_loop.repair import Repair, repair_
@@ -34,7 +35,7 @@ def check_repair(config: PruneConfig, dataset: AnyDataset | None) -> None:
 
 
 def repaired(
-    config: PruneConfig, dataset: AnyDataset | None, model: nn.Module, small: nn.Module, example: Tensor
+    config: PruneConfig, dataset: AnyDataset | None, model: nn.Module, small: nn.Module, example: Batch
 ) -> tuple[nn.Module, Repair]:
     """The small network after its repair, and what was done. `small` itself may be changed, too.
 
@@ -69,8 +70,8 @@ def _repair(
     dataset: AnyDataset | None,
     model: nn.Module,
     small: nn.Module,
-    example: Tensor,
-    images: Sequence[Tensor],
+    example: Batch,
+    images: Sequence[Batch],
     *,
     reconstruct: bool = True,
 ) -> Repair:

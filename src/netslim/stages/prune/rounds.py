@@ -29,7 +29,7 @@ from netslim.report.trackers import TRACKERS
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.planning import budget_of
 from netslim.stages.shared.config import TaskConfig
-from netslim.stages.shared.datasets import dataset_name, open_any
+from netslim.stages.shared.datasets import dataset_facts, dataset_name, open_any
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import open_network
 from netslim.stages.train.config import TrainConfig
@@ -156,7 +156,7 @@ def _course(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Course
 
 def _cost(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Cost:
     model = open_network(checkpoint, config.model, config.arch, config.arch_args)
-    facts = checkpoint.dataset or {"image_size": open_any(dataset, config).image_size}
+    facts = checkpoint.dataset or dataset_facts(open_any(dataset, config), config)
     return measure(model, example_input(model, facts, batch=1))
 
 

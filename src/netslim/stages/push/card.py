@@ -16,7 +16,7 @@ from netslim.cost import measure
 from netslim.models.own import arch_of
 from netslim.report.tables import percent
 from netslim.stages.shared.datasets import dataset_name
-from netslim.stages.shared.example_input import example_input
+from netslim.stages.shared.example_input import example_input, sides
 from netslim.stages.shared.networks import arguments_of, name_of
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _numbers(model: nn.Module, checkpoint: Checkpoint, judged: Judged | None) ->
     cost, plan = measure(model, example), plan_of(model)
     arguments = ", ".join(f"{name}={value}" for name, value in arguments_of(model).items())
     found: dict[str, object] = {"architecture": f"`{name_of(model)}({arguments})`"}
-    found["input"] = " x ".join(str(side) for side in example.shape[1:])
+    found["input"] = sides(example, " x ")
     found["parameters"] = f"{cost.params:,}{f' of {plan.before.params:,}' if plan else ''}"
     found["multiply-adds"] = f"{cost.macs:,}{f' of {plan.before.macs:,}' if plan else ''}"
     if plan:

@@ -15,7 +15,7 @@ from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import CheckpointError, DataError, UsageError, setting
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.plugins.references import is_reference, user_code
-from netslim.data import AnyDataset, ImageDataset, at_hand, evaluation_batches
+from netslim.data import AnyDataset, ImageDataset, UserDataset, at_hand, evaluation_batches
 from netslim.report.console import say
 from netslim.report.page.findings import Example, Images
 from netslim.stages.report.config import ReportConfig
@@ -53,6 +53,8 @@ def look_at_images(config: ReportConfig, large: Path, small: Path) -> Images:
     name = required_dataset(config.dataset, checkpoint, small)
     _check_at_hand(name, config)
     dataset = open_any(name, config, checkpoint.dataset)
+    if isinstance(dataset, UserDataset) and dataset.inputs is not None:
+        raise UsageError(f"{dataset.name} gives several inputs, and no images to show")
     device = pick_device(config.device)
     if not task_of(config, dataset, checkpoint, small, device=device).is_top1:
         raise UsageError(f"{small} is not judged by top-1: there are no classes to confuse")

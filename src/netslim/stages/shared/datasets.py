@@ -9,6 +9,7 @@ from torch import nn
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import CheckpointError, UsageError, setting
+from netslim.core.networks.example import inputs_to_dict
 from netslim.core.plugins.references import is_reference, load_reference
 from netslim.data import AnyDataset, ImageDataset, UserDataset, load_dataset, open_user_data
 from netslim.stages.shared.config import SEED, DataConfig, TaskConfig
@@ -63,11 +64,13 @@ def open_dataset(name: str, config: DataConfig, facts: dict[str, Any] | None = N
 def dataset_facts(dataset: AnyDataset, config: DataConfig) -> dict[str, Any]:
     """What a checkpoint says of the data set, so that the network can be used without it."""
     if isinstance(dataset, UserDataset):
+        shape: dict[str, Any] = {"in_channels": dataset.in_channels, "image_size": list(dataset.image_size)}
+        if dataset.inputs is not None:
+            shape = {"inputs": inputs_to_dict(dataset.inputs)}
         return {
             "name": dataset.name,
             "class_names": list(dataset.class_names),
-            "in_channels": dataset.in_channels,
-            "image_size": list(dataset.image_size),
+            **shape,
             "sha256": dataset.sha256,
         }
     return {

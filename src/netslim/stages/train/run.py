@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError, InterruptedRunError, LostProcessError, UsageError
+from netslim.core.networks.trees import Batch
 from netslim.core.plugins.references import is_reference, load_reference
 from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.processes.distributed import ALONE, World, join
@@ -23,6 +24,7 @@ from netslim.report.progress import TrainingProgress
 from netslim.report.trackers import TRACKERS
 from netslim.stages.shared.datasets import dataset_facts, open_any
 from netslim.stages.shared.devices import pick_device
+from netslim.stages.shared.example_input import example_of
 from netslim.stages.shared.networks import name_of, new_network, open_network
 from netslim.stages.shared.tasks import check_task, task_facts, task_of
 from netslim.stages.train.config import TrainConfig
@@ -241,8 +243,8 @@ class Phase:
         sizes = self.config.batch_size, len(self.splits.train)
         return least_share(self.model, self._image(), self.world, sizes, self.config.accumulate)
 
-    def _image(self) -> Tensor:
-        return torch.zeros(1, self.dataset.in_channels, *self.dataset.image_size)
+    def _image(self) -> Batch:
+        return example_of(self.dataset)
 
     def _opened(self, checkpoint: Checkpoint, name: str) -> nn.Module:
         return open_network(checkpoint, self.config.save / name, self.config.arch, self.config.arch_args)
@@ -265,7 +267,7 @@ class Phase:
         recorded = self.files.remember("precision", choose, default=("fp32", False))
         return precision_of(recorded, self.config.save)
 
-    def _first_batch(self) -> tuple[Tensor, Any]:
+    def _first_batch(self) -> tuple[Batch, Any]:
         return next(iter(self.batches.epoch(0)))
 
     def _save(self, state: TrainState, row: dict[str, Any] | None, best: bool) -> None:

@@ -3,17 +3,20 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError, UsageError, either, first_line, setting, unknown_name
+from netslim.core.networks.trees import Batch, called
 from netslim.core.processes.distributed import ALONE, World
 from netslim.data import AnyDataset
 from netslim.pruning.freed_macs import freed_macs
 from netslim.report.console import say
 from netslim.stages.shared.datasets import dataset_name
+from netslim.stages.shared.example_input import example_of, sides
 from netslim.stages.shared.networks import open_network
 from netslim.stages.shared.plugins import PENALTIES as PENALTY_KIND
 from netslim.stages.train.config import TrainConfig
@@ -65,7 +68,7 @@ def build_step(  # noqa: PLR0913 - all that was worked out
     objective: Objective | None = None,
     world: World = ALONE,
     graphs: Graphs | None = None,
-    first_batch: Callable[[], tuple[Tensor, Tensor]] | None = None,
+    first_batch: Callable[[], tuple[Batch, Any]] | None = None,
 ) -> TrainStep:
     """The training step of a network that is on its device, in its memory layout.
 
@@ -106,9 +109,8 @@ def build_penalty(config: TrainConfig, model: nn.Module, dataset: AnyDataset) ->
     """The penalty on the scales of a network. Raises ArgumentError if it has none that learn."""
     if not config.sparsity_regularization:
         return no_penalty(model)
-    shape = (1, dataset.in_channels, *dataset.image_size)
     options = PenaltyOptions(
-        weights=freed_macs(model, torch.zeros(shape)) if config.penalty_weights == "macs" else None,
+        weights=freed_macs(model, example_of(dataset)) if config.penalty_weights == "macs" else None,
         warmup=config.penalty_warmup,
         schedule=config.penalty_schedule,
         own={option.name: getattr(config, option.name) for option in PENALTY_KIND.options().get(config.penalty, ())},
@@ -174,9 +176,7 @@ def _unrecordable(device: torch.device, world: World) -> str:
     return "several processes train together" if world.size > 1 else ""
 
 
-def _compiled(
-    make: Callable[..., TrainStep], model: nn.Module, accumulate: int, batch: tuple[Tensor, Tensor]
-) -> TrainStep:
+def _compiled(make: Callable[..., TrainStep], model: nn.Module, accumulate: int, batch: tuple[Batch, Any]) -> TrainStep:
     """The step with the compiled network, or with the network itself if that can't be."""
     try:
         step = make(compiled=compiled_for(model, len(batch[0]), accumulate=accumulate))
@@ -188,12 +188,12 @@ def _compiled(
 
 
 def _check_teacher(model: nn.Module, path: Path, dataset: AnyDataset, device: torch.device) -> None:
-    images = torch.zeros(1, dataset.in_channels, *dataset.image_size, device=device)
+    images = example_of(dataset).to(device)
     try:
         with torch.no_grad():
-            classes = model(images).shape[1]
+            classes = called(model, images).shape[1]
     except RuntimeError as error:
-        shape, reason = " x ".join(str(size) for size in images.shape[1:]), first_line(error)
+        shape, reason = sides(images, " x "), first_line(error)
         raise CheckpointError(
             f"{setting('teacher', path)}: its network can't take the images of {dataset.name} ({shape}): {reason}"
         ) from error

@@ -39,11 +39,11 @@ class Replica:
                 stack.enter_context(self._parallel.no_sync())
             yield
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, *inputs: Any, **named: Any) -> Tensor:
         """Logits (N, classes) of this process's images (N, C, H, W); N may be 0 where others have some."""
         network: Any = self.model if self._parallel is None else self._parallel
         with ExitStack() as stack:
             if self._sync_bn:
                 stack.enter_context(SyncedBatchNorm(self.world))
-            logits: Tensor = network(images)
+            logits: Tensor = network(*inputs, **named)
         return logits

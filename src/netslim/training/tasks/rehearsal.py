@@ -8,7 +8,7 @@ from torch import nn
 
 from netslim.core.errors import UserCodeError
 from netslim.core.networks.modes import evaluation_mode
-from netslim.core.networks.trees import described, in_single
+from netslim.core.networks.trees import InputBatch, called, described, in_single
 from netslim.core.plugins.references import user_code
 from netslim.core.processes.distributed import ALONE
 from netslim.training.class_numbers import unfit
@@ -27,8 +27,9 @@ def rehearse(task: Task, model: nn.Module, batch: tuple[Any, Any]) -> None:
     images, targets = batch
     learns = any(parameter.requires_grad for parameter in model.parameters())
     with evaluation_mode(model), torch.set_grad_enabled(learns):
-        with user_code(f"the network can't take images {described(images)}"):
-            outputs = in_single(model(images))
+        what = "inputs" if isinstance(images, InputBatch) else "images"
+        with user_code(f"the network can't take {what} {described(images)}"):
+            outputs = in_single(called(model, images))
         _check_classes(task, outputs, targets)
         loss = float(task.objective(outputs, targets, len(images))[0].detach())
     if not math.isfinite(loss):

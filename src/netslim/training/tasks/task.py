@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import DataError, UserCodeError
 from netslim.core.networks.modes import evaluation_mode
-from netslim.core.networks.trees import in_single
+from netslim.core.networks.trees import called, in_single
 from netslim.core.plugins.references import user_code
 from netslim.core.processes.distributed import ALONE, World
 from netslim.training.cuda_graphs import Graphs
@@ -103,7 +103,7 @@ class Task:
         running, loss, images = self.running(), torch.zeros(()), 0
         with evaluation_mode(model), torch.inference_mode():
             for inputs, targets in batches:
-                loss = loss + self.take(running, model(inputs), targets, len(inputs))
+                loss = loss + self.take(running, called(model, inputs), targets, len(inputs))
                 images += len(inputs)
                 if between is not None:
                     between()
