@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 
 from netslim.core.errors import NetslimError, UsageError, first_line
 from netslim.core.plugins.registry import Registry
+from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example
 
 Run = Callable[..., Any]  # the network's inputs to its outputs
@@ -67,6 +68,7 @@ class Target:
         layouts: the memory layouts that are tried.
         bounds: whether BatchNorm and ReLU before convolutions are best as bounds, where nothing is measured.
         holds_code: whether opening its files runs code from them.
+        has_int8: whether its files can hold 8-bit integers.
         packages: modules that must be importable.
     """
 
@@ -77,6 +79,7 @@ class Target:
     layouts: tuple[str, ...] = ("nchw",)
     bounds: bool = True
     holds_code: bool = False
+    has_int8: bool = False
     packages: tuple[str, ...] = ()
 
     def check(self, name: str) -> None:
@@ -100,6 +103,10 @@ class Target:
 
     def open(self, bundle: Bundle, path: Path) -> Run:
         """Reads what was written, as its user will, and runs it: inputs on the CPU to outputs."""
+        raise NotImplementedError
+
+    def quantize(self, path: Path, request: Quantization) -> Quantized:
+        """Puts int8 in the place of the float network in a file; not called without `has_int8`."""
         raise NotImplementedError
 
     def recognises(self, path: Path, facts: Mapping[str, Any]) -> bool:  # noqa: ARG002

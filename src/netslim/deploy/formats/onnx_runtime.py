@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,13 @@ from torch import Tensor
 from netslim.core.errors import CheckpointError, first_line
 
 
-def onnx_session(model: bytes, threads: int) -> Any:
+def onnx_session(model: bytes, threads: int, optimised: Path | None = None) -> Any:
     """A session for an ONNX model. Its threads stop as soon as a run ends: they don't disturb what runs next.
+
+    Args:
+        model: the file's content.
+        threads: of the processor.
+        optimised: where what ONNX Runtime makes of the model is written.
 
     Raises:
         CheckpointError: ONNX Runtime can't read the model.
@@ -24,6 +30,8 @@ def onnx_session(model: bytes, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if optimised is not None:
+        options.optimized_model_filepath = str(optimised)
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base but this

@@ -17,6 +17,8 @@ from netslim.core.files import atomic_write
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.formats.onnx_hash import check_seal, seal
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
+from netslim.deploy.int8.convert import quantized
+from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example, ExportInputs, FlatNetwork, named_tensors
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Start, Target
 
@@ -50,6 +52,13 @@ class OnnxTarget(Target):
         check_seal(content, path)
         session = onnx_session(content, torch.get_num_threads())
         return lambda *args, **kwargs: run_session(session, *ExportInputs(args, kwargs).tensors)
+
+    def quantize(self, path: Path, request: Quantization) -> Quantized:
+        """By ONNX Runtime's quantizer; the file stays as it is if float is faster and int8 is no must."""
+        found = quantized(path.read_bytes(), request)
+        if found.written:
+            atomic_write(path, found.content)
+        return found
 
     def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:  # noqa: ARG002
         """ONNX Runtime; the file's metadata says the rest."""
@@ -125,9 +134,16 @@ def _by_torch(network: nn.Module, example: Example, facts: Mapping[str, str]) ->
         logger.setLevel(level)
     model = program.model_proto
     helper.set_model_props(model, dict(facts))
+    return _without_traces(model)
+
+
+def _without_traces(model: Any) -> Any:
+    """Without what torch writes of every node: the source lines that it came from, and the paths of their files."""
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        del part.metadata_props[:]
     return model
 
 
 TARGETS.register("onnx")(
-    OnnxTarget(suffix=".onnx", bounds=False, engines=("onnxruntime",), packages=("onnx", "onnxruntime"))
+    OnnxTarget(suffix=".onnx", bounds=False, engines=("onnxruntime",), has_int8=True, packages=("onnx", "onnxruntime"))
 )
