@@ -70,6 +70,7 @@ class Target:
         holds_code: whether opening its files runs code from them.
         has_int8: whether its files can hold 8-bit integers.
         packages: modules that must be importable.
+        extra: of netslim, which installs them.
     """
 
     summary: str = ""
@@ -81,6 +82,7 @@ class Target:
     holds_code: bool = False
     has_int8: bool = False
     packages: tuple[str, ...] = ()
+    extra: str = "export"
 
     def check(self, name: str) -> None:
         """Raises UsageError if a package is missing."""
@@ -90,7 +92,7 @@ class Target:
             except ImportError as error:
                 raise UsageError(
                     f"target {name} needs the package {package}, which is not installed; "
-                    f"type pip install 'netslim[export]'"
+                    f"type pip install 'netslim[{self.extra}]'"
                 ) from error
 
     def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:

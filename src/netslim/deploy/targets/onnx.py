@@ -17,6 +17,7 @@ from netslim.core.files import atomic_write
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.formats.onnx_hash import check_seal, seal
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
+from netslim.deploy.formats.openvino_runtime import openvino_function
 from netslim.deploy.int8.convert import quantized
 from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example, ExportInputs, FlatNetwork, named_tensors
@@ -76,9 +77,12 @@ class OnnxTarget(Target):
 
 
 def start_onnx(content: bytes) -> Start:
-    """Runs the content of an ONNX file."""
+    """Runs the content of an ONNX file, by ONNX Runtime or OpenVINO."""
 
-    def start(_: str, images: Tensor, threads: int) -> Callable[[], object]:
+    def start(engine: str, images: Tensor, threads: int) -> Callable[[], object]:
+        if engine == "openvino":
+            run = openvino_function(content, threads)
+            return lambda: run(images)
         session = onnx_session(content, threads)
         return lambda: run_session(session, images)
 
@@ -145,5 +149,11 @@ def _without_traces(model: Any) -> Any:
 
 
 TARGETS.register("onnx")(
-    OnnxTarget(suffix=".onnx", bounds=False, engines=("onnxruntime",), has_int8=True, packages=("onnx", "onnxruntime"))
+    OnnxTarget(
+        suffix=".onnx",
+        bounds=False,
+        engines=("onnxruntime", "openvino"),
+        has_int8=True,
+        packages=("onnx", "onnxruntime"),
+    )
 )
