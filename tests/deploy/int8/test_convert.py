@@ -44,7 +44,7 @@ def test_all_layers_really_run_in_int8() -> None:
 
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     model, path = Net().eval(), tmp_path / "net.onnx"
-    done = netslim.export(model, IMAGES[:2], path, int8=request(always=True)).int8
+    done = netslim.export(model, IMAGES[:2], path, numbers=request(always=True)).int8
     assert done is not None
     check_seal(path.read_bytes(), path)
     assert path.read_bytes() == done.content
@@ -57,7 +57,7 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
 def test_what_is_slower_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for slower, in_int8 in ((True, False), (False, True)):
         monkeypatch.setattr("netslim.deploy.int8.convert._is_slower", lambda times, slower=slower: slower)
-        done = netslim.export(Net().eval(), IMAGES[:2], tmp_path / "net.onnx", int8=request()).int8
+        done = netslim.export(Net().eval(), IMAGES[:2], tmp_path / "net.onnx", numbers=request()).int8
         assert done is not None
         assert done.written is in_int8
         assert ((tmp_path / "net.onnx").read_bytes() == done.content) is in_int8
@@ -71,13 +71,13 @@ def test_an_impossible_demand_leaves_nothing_behind(tmp_path: Path) -> None:
         return float(len(calls) == 1)
 
     with pytest.raises(NetslimError, match=r"with a single layer in int8 more is lost than the 0\.1 allowed"):
-        netslim.export(Net().eval(), IMAGES[:2], tmp_path / "net.onnx", int8=request(judge=only_float))
+        netslim.export(Net().eval(), IMAGES[:2], tmp_path / "net.onnx", numbers=request(judge=only_float))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_other_targets_have_no_int8(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"`target='pt2'`: it has no int8; type `target='onnx'`"):
-        netslim.export(Net().eval(), IMAGES[:2], tmp_path / "net.pt2", "pt2", int8=request())
+        netslim.export(Net().eval(), IMAGES[:2], tmp_path / "net.pt2", "pt2", numbers=request())
 
 
 def test_several_outputs_are_refused(tmp_path: Path) -> None:
@@ -91,4 +91,4 @@ def test_several_outputs_are_refused(tmp_path: Path) -> None:
 
     judge: Judge = lambda run: float(run(IMAGES).sum())  # noqa: E731
     with pytest.raises(NetslimError, match="int8 is for networks with one output, and this one has 2"):
-        netslim.export(Two().eval(), IMAGES[:2], tmp_path / "net.onnx", int8=request(judge=judge))
+        netslim.export(Two().eval(), IMAGES[:2], tmp_path / "net.onnx", numbers=request(judge=judge))

@@ -61,6 +61,7 @@ def test_float_is_kept_where_it_is_faster(
     ("given", "message"),
     [
         ({"calibrate": 9}, "`calibrate=9`: this is for 8-bit integers: type `int8=True`, too"),
+        ({"int8": True, "half": True}, "`half=True`: int8 is smaller still: leave one of the two out"),
         ({"int8": True, "target": "pt2"}, "`target='pt2'`: it has no int8; type `target='onnx'`"),
         ({"int8": True}, r"int8 needs images to calibrate with and labels to judge by, and .*small\.pth\.tar names no"),
     ],

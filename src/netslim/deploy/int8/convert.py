@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
 from netslim.core.errors import NetslimError
 from netslim.cost import Latency, measure_latency
-from netslim.deploy.formats.onnx_hash import KEY, seal
+from netslim.deploy.formats.onnx_hash import with_facts
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.int8.processor import integers
 from netslim.deploy.int8.quantizer import Quantizer
@@ -38,6 +36,8 @@ def quantized(content: bytes, request: Quantization) -> Quantized:
         DataError: the calibration images are all the same.
         NetslimError: nothing can be in int8: the model has no layers for it, or any of them costs more than allowed.
     """
+    import onnx
+
     kinds = integers()
     request.progress("ranges of the activations")
     quantizer = Quantizer(content, request.images, kinds)
@@ -69,7 +69,7 @@ def quantized(content: bytes, request: Quantization) -> Quantized:
         time_int8=times["int8"],
         calibrated_on=sum(map(len, request.images)),
     )
-    made = _with_facts(found.content, result.facts())
+    made = with_facts(onnx.load_from_string(found.content), {"int8": result.facts()})
     return replace(result, content=made, bytes_int8=len(made))
 
 
@@ -99,15 +99,3 @@ def _timed(models: Mapping[str, bytes], request: Quantization) -> dict[str, Late
     sessions = {name: onnx_session(content, torch.get_num_threads()) for name, content in models.items()}
     calls = {name: partial(run_session, session, images) for name, session in sessions.items()}
     return measure_latency(calls, seconds=request.seconds)
-
-
-def _with_facts(content: bytes, facts: Mapping[str, Any]) -> bytes:
-    """The file with what it says of itself, and a hash."""
-    import onnx
-
-    model = onnx.load_from_string(content)
-    said = {entry.key: entry.value for entry in model.metadata_props if entry.key != KEY.decode()}
-    said["netslim"] = json.dumps({**json.loads(said.get("netslim", "{}")), "int8": dict(facts)})
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, said)
-    return seal(model.SerializeToString())

@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 from netslim.core.errors import NetslimError, UsageError, first_line
 from netslim.core.files import atomic_write
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
+from netslim.deploy.formats.onnx_half import halved
 from netslim.deploy.formats.onnx_hash import check_seal, seal
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.formats.openvino_runtime import openvino_function
@@ -60,6 +61,10 @@ class OnnxTarget(Target):
         if found.written:
             atomic_write(path, found.content)
         return found
+
+    def halve(self, path: Path) -> None:
+        """Weights as float16, each before a Cast."""
+        atomic_write(path, halved(path.read_bytes()))
 
     def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:  # noqa: ARG002
         """ONNX Runtime; the file's metadata says the rest."""
@@ -153,7 +158,7 @@ TARGETS.register("onnx")(
         suffix=".onnx",
         bounds=False,
         engines=("onnxruntime", "openvino"),
-        has_int8=True,
+        has_small_numbers=True,
         packages=("onnx", "onnxruntime"),
     )
 )

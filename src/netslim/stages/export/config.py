@@ -40,6 +40,9 @@ class ExportConfig(JudgedConfig):
     )
     batch_size: int = Setting(1, "images per call when forms are measured", group="Form", ge=1)
     seconds: float = Setting(0.3, "measured time per form", group="Form", gt=0)
+    half: bool = Setting(
+        False, "weights of 16 bits, in half the size, computed as before (target onnx)", group="Form", added=True
+    )
     int8: bool = Setting(
         False, "8-bit integers where they are faster on this machine (target onnx)", group="Int8", added=True
     )

@@ -48,7 +48,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
             facts=export_facts(model, checkpoint, config.model),
             reopen=loader(config.arch, config.arch_args),
             search=_search(config),
-            int8=int8.quantization if int8 else None,
+            numbers=int8.quantization if int8 else "half" if config.half else None,
         )
     _print(found, config.batch_size)
     if int8 and found.int8:
