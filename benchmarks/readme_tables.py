@@ -26,7 +26,7 @@ DOCUMENTS = (
         f"docs/{name}.md"
         for name in ("slim", "workflow", "transfer", "any_network", "your_own", "pruning", "ablations")
     ),
-    *(f"docs/{name}.md" for name in ("training", "speed", "reliability")),
+    *(f"docs/{name}.md" for name in ("training", "speed", "reliability", "export")),
 )
 REAL_KEYS, REAL_EPOCHS = ("network", "share", "teacher"), (0, 1, 5, 15)
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -614,6 +614,23 @@ def faults() -> str:
     return f"{markdown(('kind', 'tries', 'failures'), lines)}\n\n{made}"
 
 
+def int8() -> str:
+    """Dense, pruned, int8, and both: accuracy, size, and time at each batch size."""
+    rows = read("int8")
+    batches = list(dict.fromkeys(row["batch"] for row in rows))
+    lines = []
+    for data, network, whole in dict.fromkeys((row["data"], row["network"], row["int8"]) for row in rows):
+        of = [row for row in rows if (row["data"], row["network"], row["int8"]) == (data, network, whole)]
+        first = of[0]
+        lines.append(
+            (data, f"{network}, int8" if whole == "True" else network, f"{100 * float(first['test_top1']):.2f}",
+             f"{first['layers_int8']} of {first['layers']}", f"{int(first['bytes']) / 1e3:,.0f}",
+             *(f"{float(row['ms']):.2f} ({float(row['speed_up']):.2f}x)" for row in of))
+        )  # fmt: skip
+    head = ("data", "network", "test top-1 (%)", "layers in int8", "kB", *(f"ms, batch {batch}" for batch in batches))
+    return f"{markdown(head, lines)}\n\nONNX Runtime, one thread. {origin(rows[0])}"
+
+
 TABLES = {
     "demo": demo,
     "fashion-mnist": fashion_mnist,
@@ -645,6 +662,7 @@ TABLES = {
     "any-network-families": any_network_families,
     "torch-pruning": torch_pruning,
     "faults": faults,
+    "int8": int8,
 }
 
 

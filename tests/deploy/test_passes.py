@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from netslim.deploy.fx_graph import annotate, capture, clean, name_of
+from netslim.deploy.inference import simplified
 from netslim.deploy.passes import (
     drop_dead_branches,
     drop_full_selections,
@@ -141,3 +142,17 @@ def test_what_is_read_again_is_not_written_over(model: Net) -> None:
     check_same(network, model)
     (total,) = [node for node in network.graph.nodes if name_of(node) == "add"]
     assert (total.target, total.args[0].name) == ("add_", "conv"), "the other one is the stream, which conv reads"
+
+
+def test_tiny_numbers_are_cleared_and_their_channels_go() -> None:
+    """Subnormal activations take a hundred times as long; what is far below float32's seven digits gives nothing."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3)).eval()
+    norm = cast(nn.BatchNorm2d, model[1])
+    with torch.no_grad():
+        norm.weight[:] = torch.tensor([1.0, 1e-39, 2.0, 1e-20, 0.5, 1e-10, 1.0, 1e-14])
+    images = torch.randn(2, 3, 8, 8)
+    network = simplified(model, images)
+    assert [layer.weight.shape[0] for layer in network.modules() if isinstance(layer, nn.Conv2d)] == [6, 4]
+    assert all(bool((values == 0).logical_or(values.abs() > 1e-30).all()) for values in network.parameters())
+    torch.testing.assert_close(network(images), model(images), rtol=1e-6, atol=1e-6)
+    assert norm.weight[1] != 0

@@ -31,10 +31,14 @@ def write_folder(
     """Writes both files, and source code by name; the configuration holds the SHA-256 of each and of itself."""
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     written = {name: text.encode() for name, text in (code or {}).items()}
-    written[WEIGHTS] = save(tensors, metadata={"format": "pt"})
-    for name, content in written.items():
+    write_files(folder, {**written, WEIGHTS: save(tensors, metadata={"format": "pt"})}, facts)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
+    """Writes files by name, and the configuration with the SHA-256 of each and of itself."""
+    for name, content in files.items():
         atomic_write(folder / name, content)
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in written.items()}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     write_json(folder / CONFIG, {**facts, HASHES: {**hashes, CONFIG: _own_hash(facts)}})
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -30,7 +30,8 @@ from netslim.cost import measure
 from netslim.cost.params import count_params
 from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import LAYOUTS, Choice, Search, choose, shaped, simplified
-from netslim.deploy.parity import check_parity
+from netslim.deploy.int8.request import Quantization, Quantized
+from netslim.deploy.parity import HALF_TOLERANCE, check_parity
 from netslim.deploy.signature import Example, ExportInputs
 from netslim.deploy.target import TARGETS, Bundle, Target
 
@@ -45,6 +46,7 @@ class Exported:
         choice: the form and what the others took, or None where the trained network itself was written.
         params: parameters in the file, padding included.
         note: why there is no form, or None.
+        int8: the network in 8-bit integers, if that was asked for, and whether the file holds it.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Exported:
     choice: Choice | None
     params: int
     note: str | None = None
+    int8: Quantized | None = None
 
 
 def export(
@@ -63,6 +66,7 @@ def export(
     search: Search | None = None,
     facts: Mapping[str, Any] | None = None,
     reopen: Callable[[Path], nn.Module] | None = None,
+    numbers: Quantization | Literal["half"] | None = None,
 ) -> Exported:
     """Writes a network, pruned or not, to a file for inference that is shown to compute the same.
 
@@ -78,9 +82,14 @@ def export(
         search: which forms are timed to take the fastest; default: one good form, and nothing is timed.
         facts: what the file says of itself, besides its cost and form; default: architecture and plan.
         reopen: builds a network from a folder of target safetensors; default: loads it into a copy of `model`.
+        numbers: of 32 bits by default. "half": weights of 16, in half the size; outputs may then differ by 2e-2. Images
+            and a judge: integers of 8 bits, if they are faster on this machine; then the judge compares. Whichever it
+            is, the file is float32 first, and compared as such. Target onnx only.
 
     Raises:
-        UsageError: unknown target or form, a missing package, a path of another kind.
+        UsageError: unknown target or form, a missing package, a path of another kind, numbers that a
+            target has not.
+        DataError: the calibration images are all the same.
         ParityError: the exported network computes something else.
         NetslimError: the network can't be written as this target, or the path can't be written to.
 
@@ -97,6 +106,7 @@ def export(
     path, kind = Path(path), TARGETS.get(target)
     kind.check(target)
     check_path(path, target)
+    check_numbers(target, numbers)
     model, inputs = _on_cpu(model, ExportInputs.of(example).several())
     example = inputs.args[0] if isinstance(example, Tensor) else dict(inputs.kwargs) or inputs.args
     with evaluation_mode(model):
@@ -108,7 +118,11 @@ def export(
         with _put_in_place(path) as temporary:
             kind.write(bundle, temporary)
             difference = check_parity(model, kind.open(bundle, temporary), example, target)
-    return Exported(path=path, difference=difference, choice=choice, params=count_params(network), note=note)
+            if numbers == "half":
+                kind.halve(temporary)
+                difference = check_parity(model, kind.open(bundle, temporary), example, target, HALF_TOLERANCE)
+            done = kind.quantize(temporary, numbers) if isinstance(numbers, Quantization) else None
+    return Exported(path=path, difference=difference, choice=choice, params=count_params(network), note=note, int8=done)
 
 
 def check_path(path: Path, target: str) -> None:
@@ -124,6 +138,13 @@ def check_path(path: Path, target: str) -> None:
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG).is_file():
         raise ArgumentError("output", path, "the folder is in use and is no earlier export; type another name")
     check_writable(path / CONFIG if path.is_dir() else path)
+
+
+def check_numbers(target: str, numbers: object) -> None:
+    """Raises UsageError if a target's files hold numbers of 32 bits only, and others are asked for."""
+    if numbers and not TARGETS.get(target).has_small_numbers:
+        what = "16-bit weights" if numbers == "half" else "int8"
+        raise ArgumentError("target", target, f"it has no {what}; type `target='onnx'`")
 
 
 def _on_cpu(model: nn.Module, inputs: ExportInputs) -> tuple[nn.Module, ExportInputs]:

@@ -17,6 +17,7 @@ from netslim.cost.params import count_params
 from netslim.deploy.bn_relu_to_clamp import bound
 from netslim.deploy.fx_graph import annotate, capture, clean, index_of
 from netslim.deploy.passes import (
+    clear_tiny,
     drop_dead_branches,
     drop_full_selections,
     drop_unread,
@@ -97,6 +98,7 @@ def simplified(model: nn.Module, example: Tensor) -> fx.GraphModule:
     """The network with everything done that is independent of the form."""
     network = capture(model, example)
     fold_norms(network)
+    clear_tiny(network)
     network.recompile()
     annotate(network, example)
     while fold_constants(network, example) + drop_unread(network):

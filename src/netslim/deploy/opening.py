@@ -17,7 +17,8 @@ from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import LAYOUTS, Form, Search, choose, shaped, simplified
 from netslim.deploy.target import TARGETS, Start, start_with_torch
 
-ENGINES = ("eager", "compiled", "onnxruntime")  # of checkpoints
+ENGINES = ("eager", "compiled", "onnxruntime", "openvino")  # of checkpoints
+_TARGETS = {"onnxruntime": "onnx", "openvino": "openvino"}  # whose callers time forms; torch's engines: eager
 Call = Callable[[], object]
 
 
@@ -49,12 +50,12 @@ class Opened:
         """The fastest form of a checkpoint's network for an engine; None for a file that was exported in one."""
         if self.model is None:
             return None
-        target = TARGETS.get("onnx" if engine == "onnxruntime" else "eager")
+        target = TARGETS.get(_TARGETS.get(engine, "eager"))
         try:
             network = simplified(self.model, _two(images))
         except UntraceableError:
             return None
-        layouts = ("nchw",) if engine == "onnxruntime" else LAYOUTS
+        layouts = ("nchw",) if engine in _TARGETS else LAYOUTS
         search = Search(seconds=seconds)
         return choose(network, _two(images), lambda found: target.caller(found, images), layouts, search).form
 
@@ -62,7 +63,7 @@ class Opened:
         """What runs the network once on a batch."""
         if self.start is not None:
             return self.start(engine, images, threads)
-        if engine == "onnxruntime":
+        if engine in _TARGETS:
             from netslim.deploy.targets.onnx import onnx_bytes, start_onnx
 
             return start_onnx(onnx_bytes(self._as_torch(images, form), _two(images)))(engine, images, threads)

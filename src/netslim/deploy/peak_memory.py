@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from netslim.core.processes.allocator import give_back_freed_memory
 from netslim.deploy.inference import Form
-from netslim.deploy.opening import open_file
+from netslim.deploy.opening import ENGINES, Opened, open_file
 
 RUNS = 3
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -33,7 +35,8 @@ def peak_memory(
     """Bytes by which a fresh process grows at most while it runs a network.
 
     The process opens the file and makes the network ready first; what counts is what it holds then (weights included)
-    and what three runs add, less what it held before. So the libraries themselves are not in it.
+    and what three runs add, less what it held before. So the libraries themselves are not in it, nor what was needed
+    only to make the network ready: a tiny one goes the same way before, and freed memory is given back.
 
     Args:
         path: the file.
@@ -44,8 +47,7 @@ def peak_memory(
         threads: of the processor.
         trust: see `open_file`.
     """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+    with ProcessPoolExecutor(1, mp_context=_context()) as pool:
         try:
             with _without_ctrl_c():
                 future = pool.submit(grown, path, load, engine, shape, form, threads, trust)
@@ -54,6 +56,15 @@ def peak_memory(
             for process in multiprocessing.active_children():
                 process.kill()
             raise
+
+
+def _context() -> BaseContext:
+    """Processes forked from one that has imported the libraries once and done nothing else, where there are such."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "netslim.network"])
+    return context
 
 
 @contextmanager
@@ -77,15 +88,24 @@ def grown(
 ) -> int:
     """What `peak_memory` says, for this process."""
     torch.set_num_threads(threads)
-    images = torch.zeros(shape)
-    torch.nn.functional.conv2d(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 3, 3))  # what the first one allocates
-    before = _now()
     with torch.inference_mode():
+        _load_libraries(engine, threads)
+        give_back_freed_memory()
+        images, before = torch.zeros(shape), _now()
         call = open_file(path, load, trust).call(engine, images, form, threads)
+        give_back_freed_memory()
         _reset()
         for _ in range(RUNS):
             call()
     return max(0, _peak() - before)
+
+
+def _load_libraries(engine: str, threads: int) -> None:
+    """Runs a tiny network as the real one will be, so that modules and what first calls allocate are there."""
+    tiny = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU()).eval()
+    images = torch.zeros(2, 1, 8, 8)
+    for _ in range(2):
+        Opened(Path(), ENGINES, None, None, model=tiny).call(engine, images, Form(), threads)()
 
 
 def _now() -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 
 from netslim.core.errors import NetslimError, UsageError, first_line
 from netslim.core.plugins.registry import Registry
+from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example
 
 Run = Callable[..., Any]  # the network's inputs to its outputs
@@ -67,7 +68,9 @@ class Target:
         layouts: the memory layouts that are tried.
         bounds: whether BatchNorm and ReLU before convolutions are best as bounds, where nothing is measured.
         holds_code: whether opening its files runs code from them.
+        has_small_numbers: whether its files can hold 8-bit integers, or weights of 16 bits.
         packages: modules that must be importable.
+        extra: of netslim, which installs them.
     """
 
     summary: str = ""
@@ -77,7 +80,9 @@ class Target:
     layouts: tuple[str, ...] = ("nchw",)
     bounds: bool = True
     holds_code: bool = False
+    has_small_numbers: bool = False
     packages: tuple[str, ...] = ()
+    extra: str = "export"
 
     def check(self, name: str) -> None:
         """Raises UsageError if a package is missing."""
@@ -87,7 +92,7 @@ class Target:
             except ImportError as error:
                 raise UsageError(
                     f"target {name} needs the package {package}, which is not installed; "
-                    f"type pip install 'netslim[export]'"
+                    f"type pip install 'netslim[{self.extra}]'"
                 ) from error
 
     def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
@@ -100,6 +105,14 @@ class Target:
 
     def open(self, bundle: Bundle, path: Path) -> Run:
         """Reads what was written, as its user will, and runs it: inputs on the CPU to outputs."""
+        raise NotImplementedError
+
+    def quantize(self, path: Path, request: Quantization) -> Quantized:
+        """Puts int8 in the place of the float network in a file; not called without `has_small_numbers`."""
+        raise NotImplementedError
+
+    def halve(self, path: Path) -> None:
+        """Puts weights of 16 bits in the place of those in a file; not called without `has_small_numbers`."""
         raise NotImplementedError
 
     def recognises(self, path: Path, facts: Mapping[str, Any]) -> bool:  # noqa: ARG002

@@ -60,7 +60,7 @@ def test_bench_compares_with_the_first_file(files: tuple[Path, Path], tmp_path: 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"engines": "tensorrt"}, "`engines='tensorrt'`: type some of eager,compiled,onnxruntime"),
+        ({"engines": "tensorrt"}, "`engines='tensorrt'`: type some of eager,compiled,onnxruntime,openvino"),
         ({"batch_sizes": "1,x"}, "`batch_sizes='1,x'`: type numbers from 1, with commas between"),
         ({"threads": "0"}, "`threads='0'`: type numbers from 1, with commas between"),
     ],

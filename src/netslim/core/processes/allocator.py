@@ -1,6 +1,8 @@
 """The C library's allocator: training frees and asks for the same large blocks in every step."""
 
 import ctypes
+import gc
+from contextlib import suppress
 
 # glibc's malloc.h
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
@@ -22,3 +24,10 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, _TOP_PAD))
     return all(mallopt(name, value) == 1 for name, value in settings)
+
+
+def give_back_freed_memory() -> None:
+    """Returns to the system what this process has freed, so that its size says what it holds."""
+    gc.collect()
+    with suppress(AttributeError, OSError, TypeError):  # other C libraries than glibc
+        ctypes.CDLL(None).malloc_trim(0)

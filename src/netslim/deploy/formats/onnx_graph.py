@@ -188,10 +188,13 @@ class _Writer:
         if "max" in name_of(node).lower():
             self._add("MaxPool", _names(node), node.name, **attributes)
             return
-        if options["divisor_override"] is not None or options["ceil_mode"]:
+        beyond = options["ceil_mode"] and any(
+            _pair(options["padding"])
+        )  # what is padded there counts, what is not doesn't
+        if options["divisor_override"] is not None or beyond:
             raise NotWrittenError("an average with a divisor of its own")
         del attributes["dilations"]  # opset 19
-        counted = int(options["count_include_pad"])
+        counted = int(options["count_include_pad"] and not options["ceil_mode"])
         self._add("AveragePool", _names(node), node.name, count_include_pad=counted, **attributes)
 
     def adaptive_mean(self, node: fx.Node) -> None:

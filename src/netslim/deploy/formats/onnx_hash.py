@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from netslim.core.errors import CheckpointError
 
@@ -26,6 +29,17 @@ def check_seal(content: bytes, path: Path) -> None:
             f"{path} is damaged, or another program changed it: its metadata {KEY.decode()} is not its hash; export it "
             f"again, or remove that entry"
         )
+
+
+def with_facts(model: Any, facts: Mapping[str, Any]) -> bytes:
+    """A changed model as a file: what it says of itself has these facts, too, and its hash is its own."""
+    from onnx import helper
+
+    said = {entry.key: entry.value for entry in model.metadata_props if entry.key != KEY.decode()}
+    said["netslim"] = json.dumps({**json.loads(said.get("netslim", "{}")), **facts})
+    del model.metadata_props[:]
+    helper.set_model_props(model, said)
+    return seal(model.SerializeToString())
 
 
 def _entry(model: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ from torch import Tensor
 from netslim.core.errors import CheckpointError, first_line
 
 
-def onnx_session(model: bytes, threads: int, *, profile: str = "") -> Any:
+def onnx_session(model: bytes, threads: int, *, optimised: Path | None = None, profile: str = "") -> Any:
     """A session for an ONNX model. Its threads stop as soon as a run ends: they don't disturb what runs next.
 
     Args:
         model: content of the file.
         threads: of the processor.
+        optimised: where what ONNX Runtime makes of the model is written.
         profile: how the file begins that is written of every node's time; empty: none.
 
     Raises:
@@ -31,6 +33,8 @@ def onnx_session(model: bytes, threads: int, *, profile: str = "") -> Any:
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.enable_profiling = bool(profile)
     options.profile_file_prefix = profile or "onnxruntime_profile"
+    if optimised is not None:
+        options.optimized_model_filepath = str(optimised)
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base but this

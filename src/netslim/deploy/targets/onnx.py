@@ -15,8 +15,12 @@ from torch import Tensor, fx, nn
 from netslim.core.errors import NetslimError, UsageError, first_line
 from netslim.core.files import atomic_write
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
+from netslim.deploy.formats.onnx_half import halved
 from netslim.deploy.formats.onnx_hash import check_seal, seal
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
+from netslim.deploy.formats.openvino_runtime import openvino_function
+from netslim.deploy.int8.convert import quantized
+from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example, ExportInputs, FlatNetwork, named_tensors
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Start, Target
 
@@ -51,6 +55,17 @@ class OnnxTarget(Target):
         session = onnx_session(content, torch.get_num_threads())
         return lambda *args, **kwargs: run_session(session, *ExportInputs(args, kwargs).tensors)
 
+    def quantize(self, path: Path, request: Quantization) -> Quantized:
+        """By ONNX Runtime's quantizer; the file stays as it is if float is faster and int8 is no must."""
+        found = quantized(path.read_bytes(), request)
+        if found.written:
+            atomic_write(path, found.content)
+        return found
+
+    def halve(self, path: Path) -> None:
+        """Weights as float16, each before a Cast."""
+        atomic_write(path, halved(path.read_bytes()))
+
     def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:  # noqa: ARG002
         """ONNX Runtime; the file's metadata says the rest."""
         self.check("onnx")
@@ -67,9 +82,12 @@ class OnnxTarget(Target):
 
 
 def start_onnx(content: bytes) -> Start:
-    """Runs the content of an ONNX file."""
+    """Runs the content of an ONNX file, by ONNX Runtime or OpenVINO."""
 
-    def start(_: str, images: Tensor, threads: int) -> Callable[[], object]:
+    def start(engine: str, images: Tensor, threads: int) -> Callable[[], object]:
+        if engine == "openvino":
+            run = openvino_function(content, threads)
+            return lambda: run(images)
         session = onnx_session(content, threads)
         return lambda: run_session(session, images)
 
@@ -131,9 +149,22 @@ def _by_torch(network: nn.Module, example: Example, facts: Mapping[str, str]) ->
                 f"size, or keeps what it made for one size"
             )
     helper.set_model_props(model, dict(facts))
+    return _without_traces(model)
+
+
+def _without_traces(model: Any) -> Any:
+    """Without what torch writes of every node: the source lines that it came from, and the paths of their files."""
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        del part.metadata_props[:]
     return model
 
 
 TARGETS.register("onnx")(
-    OnnxTarget(suffix=".onnx", bounds=False, engines=("onnxruntime",), packages=("onnx", "onnxruntime"))
+    OnnxTarget(
+        suffix=".onnx",
+        bounds=False,
+        engines=("onnxruntime", "openvino"),
+        has_small_numbers=True,
+        packages=("onnx", "onnxruntime"),
+    )
 )

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from netslim.core.checkpoint import Checkpoint, read_checkpoint
+from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import ArgumentError, InterruptedRunError, setting
 from netslim.core.networks.trees import Batch
 from netslim.core.processes.signals import Stopped
 from netslim.core.runlog import RunDirectory
 from netslim.core.runs.seeding import derive_seed
-from netslim.data import AnyDataset, AnySplit, Split, UserDataset, choosing_parts, evaluation_batches
-from netslim.data.own.user_data import LoadedSplit
+from netslim.data import AnyDataset, AnySplit, evaluation_batches
 from netslim.own_loop.repair import repair_
 from netslim.report.figures.drawn import Drawn
 from netslim.report.page.beside import write_beside
 from netslim.stages.analyze.config import TrialConfig
 from netslim.stages.shared.calibration_data import calibration_batches, some_training_images, training_images
-from netslim.stages.shared.config import SEED, VAL_SHARE
+from netslim.stages.shared.config import SEED
 from netslim.stages.shared.datasets import check_fits, open_any, required_dataset
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_of
+from netslim.stages.shared.held_out import held_out
 from netslim.stages.shared.networks import open_network
 from netslim.stages.shared.tasks import check_criterion, check_task, task_of, try_out
 from netslim.training.signals import Interrupt
@@ -153,7 +152,7 @@ def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int |
     if config.split == "test":
         images, described = dataset.test, "test images"
     else:
-        dataset, images, described = _held_out(checkpoint, dataset)
+        dataset, images, described = held_out(checkpoint, dataset)
     if limit is not None and limit < len(images):
         images = _drawn(images, limit)
     return Trial(
@@ -165,20 +164,6 @@ def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int |
         config=config,
         check_stop=check_stop,
     )
-
-
-def _held_out(checkpoint: Checkpoint, dataset: AnyDataset) -> tuple[AnyDataset, AnySplit, str]:
-    """The data set without the images that choose, those images, and which they are."""
-    recorded = checkpoint.provenance.get("config", {})
-    known = recorded.get("select_on") == "val" and recorded.get("dataset") == dataset.name
-    share, seed = recorded.get("val_share", VAL_SHARE), recorded.get("seed", SEED)
-    train, images = choosing_parts(dataset, share if known else VAL_SHARE, seed if known else SEED)
-    described = "training images that its training held out" if known else "training images, perhaps seen in training"
-    if isinstance(dataset, UserDataset):
-        if dataset.val is not None:
-            return dataset, images, "val images"
-        return dataclasses.replace(dataset, train=cast(LoadedSplit, train)), images, described
-    return dataclasses.replace(dataset, train=cast(Split, train)), images, described
 
 
 def _drawn(images: AnySplit, count: int) -> AnySplit:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from netslim.deploy.inference import Form
 from netslim.deploy.opening import Opened, check_engines, open_file
 from netslim.deploy.peak_memory import peak_memory
 from netslim.network import read
-from netslim.report.console import say
+from netslim.report.console import console, say
 from netslim.report.csv_files import write_csv
 from netslim.report.figures.speed import draw_speed
 from netslim.report.tables import print_table
@@ -45,11 +46,11 @@ def run(config: BenchConfig) -> dict[str, Any]:
     files = [open_file(path, loader(config.arch, config.arch_args), config.trust) for path in config.files]
     shape = _shape(config, files)
     rows = []
-    for engine in engines:
-        for count in threads:
-            for batch in batches:
-                images = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
-                rows += _measure(config, files, engine, images, count)
+    with console().status("") as status:
+        for engine, count, batch in product(engines, threads, batches):
+            images = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
+            status.update(f"{engine}, {count} threads, batch {batch}")
+            rows += _measure(config, files, engine, images, count)
     if not rows:
         raise ArgumentError("engines", config.engines, "none of them runs any of these files")
     _compare(rows)

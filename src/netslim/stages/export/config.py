@@ -5,10 +5,10 @@ from pathlib import Path
 from netslim.core.apart import Use
 from netslim.core.config import Setting
 from netslim.stages.shared import plugins
-from netslim.stages.shared.config import NetworkConfig
+from netslim.stages.shared.config import JudgedConfig
 
 
-class ExportConfig(NetworkConfig):
+class ExportConfig(JudgedConfig):
     """A network made for inference, in a file."""
 
     model: Path = Setting(..., "checkpoint of the network", reads=True)
@@ -18,15 +18,43 @@ class ExportConfig(NetworkConfig):
         f"file ({', '.join(plugins.suffixes())}) or folder to write; default: beside the checkpoint",
         writes=True,
     )
-    image_size: int | None = Setting(None, "side of the square images; default: the one in the checkpoint", ge=1)
-    selection: str | None = Setting(None, "channel selections as gather or zeros; default: the faster, measured")
-    pad: int | None = Setting(None, "widths become multiples of this; default: the fastest of 1, 8, 16, measured", ge=1)
-    layout: str | None = Setting(None, "memory layout, nchw or nhwc; default: the faster that the target has, measured")
-    bounds: bool | None = Setting(
-        None, "BatchNorm and ReLU before convolutions as one bound per channel; default: the faster, measured"
+    dataset: str | None = Setting(
+        None, f"data set for int8; default: the one in the file; or {plugins.OWN}", group="Data", added=True
     )
-    batch_size: int = Setting(1, "images per call when forms are measured", ge=1)
-    seconds: float = Setting(0.3, "measured time per form", gt=0)
+    image_size: int | None = Setting(
+        None, "side of the square images; default: the one in the checkpoint", group="Form", ge=1
+    )
+    selection: str | None = Setting(
+        None, "channel selections as gather or zeros; default: the faster, measured", group="Form"
+    )
+    pad: int | None = Setting(
+        None, "widths become multiples of this; default: the fastest of 1, 8, 16, measured", group="Form", ge=1
+    )
+    layout: str | None = Setting(
+        None, "memory layout, nchw or nhwc; default: the faster that the target has, measured", group="Form"
+    )
+    bounds: bool | None = Setting(
+        None,
+        "BatchNorm and ReLU before convolutions as one bound per channel; default: the faster, measured",
+        group="Form",
+    )
+    batch_size: int = Setting(1, "images per call when forms are measured", group="Form", ge=1)
+    seconds: float = Setting(0.3, "measured time per form", group="Form", gt=0)
+    half: bool = Setting(
+        False, "weights of 16 bits, in half the size, computed as before (target onnx)", group="Form", added=True
+    )
+    int8: bool = Setting(
+        False, "8-bit integers where they are faster on this machine (target onnx)", group="Int8", added=True
+    )
+    int8_always: bool = Setting(
+        False, "8-bit integers even where they are slower here, for other machines", group="Int8", added=True
+    )
+    calibrate: int = Setting(
+        256, "images that were held out of training, for the ranges of activations", group="Int8", added=True, ge=1
+    )
+    accuracy_drop: float = Setting(
+        0.5, "points of accuracy that int8 may lose, on other held-out images", group="Int8", added=True, ge=0
+    )
 
     def writes(self) -> list[Use]:
         """The output, with the name that it has by default."""

@@ -12,10 +12,11 @@ from netslim.deploy import TARGETS, Exported, export
 from netslim.deploy.artifact import check_path
 from netslim.deploy.inference import SELECTIONS, Search
 from netslim.network import read
-from netslim.report.console import say
+from netslim.report.console import console, say
 from netslim.report.tables import print_table, size
 from netslim.stages.export.config import ExportConfig
 from netslim.stages.export.facts import export_facts
+from netslim.stages.export.int8 import asked, int8_facts, print_int8
 from netslim.stages.export.output import output_of
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader, open_network
@@ -45,23 +46,22 @@ def run(config: ExportConfig) -> dict[str, Any]:
     inputs = Inputs.of(example)
     with running(model, inputs.map(TensorSpec.of)), torch.no_grad():  # exporters wrap what it says
         inputs.call(model)
-    found = export(
-        model,
-        example,
-        output,
-        config.target,
-        facts=export_facts(model, checkpoint, config.model),
-        reopen=loader(config.arch, config.arch_args),
-        search=Search(
-            selection=config.selection,
-            multiple=config.pad,
-            layout=config.layout,
-            bounds=config.bounds,
-            batch=config.batch_size,
-            seconds=config.seconds,
-        ),
-    )
+    with console().status("") as status:
+        int8 = asked(config, checkpoint, model, lambda text: status.update(f"int8: {text}"))
+        status.update("forms")
+        found = export(
+            model,
+            example,
+            output,
+            config.target,
+            facts=export_facts(model, checkpoint, config.model),
+            reopen=loader(config.arch, config.arch_args),
+            search=_search(config),
+            numbers=int8.quantization if int8 else "half" if config.half else None,
+        )
     _print(found, config.batch_size)
+    if int8 and found.int8:
+        print_int8(found.int8, int8, config.batch_size, output)
     return {
         "file": str(output),
         "target": config.target,
@@ -71,7 +71,19 @@ def run(config: ExportConfig) -> dict[str, Any]:
         "max_difference": found.difference,
         "params": found.params,
         "bytes": _bytes(output),
+        **({"int8": int8_facts(found.int8, int8)} if int8 and found.int8 else {}),
     }
+
+
+def _search(config: ExportConfig) -> Search:
+    return Search(
+        selection=config.selection,
+        multiple=config.pad,
+        layout=config.layout,
+        bounds=config.bounds,
+        batch=config.batch_size,
+        seconds=config.seconds,
+    )
 
 
 def _print(found: Exported, batch: int) -> None:

@@ -9,7 +9,7 @@ SEED = 1  # of what is drawn, where nobody says another
 VAL_SHARE = 0.1  # of the training set is held out
 
 
-class DataConfig(StageConfig):
+class ImagesConfig(StageConfig):
     """Where images come from."""
 
     data_dir: Path | None = Setting(
@@ -21,6 +21,11 @@ class DataConfig(StageConfig):
     unverified_data: bool = Setting(
         False, "accept local data files whose hash is not the official one", group="Data", free=True
     )
+
+
+class DataConfig(ImagesConfig):
+    """Where images come from, and where a network sees them."""
+
     device: str = Setting("auto", "auto, cpu, cuda or cuda:N", group="Run")
 
 
@@ -33,7 +38,7 @@ class NetworkConfig(StageConfig):
     )
 
 
-class TaskConfig(DataConfig, NetworkConfig):
+class JudgedConfig(ImagesConfig, NetworkConfig):
     """What a network is judged by."""
 
     loss: str | None = Setting(None, f"{plugins.or_own(plugins.LOSSES)}; default: the file's", group="Task")
@@ -42,3 +47,7 @@ class TaskConfig(DataConfig, NetworkConfig):
         None, "max or min, whichever is better; default: as the metric says, else max", group="Task"
     )
     workers: int = Setting(0, "processes that load a data set of your own", group="Data", ge=0, le=1024, free=True)
+
+
+class TaskConfig(DataConfig, JudgedConfig):
+    """What a network is judged by, and where."""

@@ -12,7 +12,7 @@ from netslim.core.errors import CheckpointError, UsageError, setting
 from netslim.core.networks.example import inputs_to_dict
 from netslim.core.plugins.references import is_reference, load_reference
 from netslim.data import AnyDataset, ImageDataset, UserDataset, load_dataset, open_user_data
-from netslim.stages.shared.config import SEED, DataConfig, TaskConfig
+from netslim.stages.shared.config import SEED, ImagesConfig, JudgedConfig
 from netslim.stages.shared.networks import arguments_of, name_of
 
 
@@ -35,7 +35,7 @@ def data_directory(given: Path | None) -> Path:
     return given or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
 
 
-def open_any(name: str, config: TaskConfig, facts: dict[str, Any] | None = None) -> AnyDataset:
+def open_any(name: str, config: JudgedConfig, facts: dict[str, Any] | None = None) -> AnyDataset:
     """The data set that a configuration names, registered or of the user's own; see `open_dataset`.
 
     Raises:
@@ -50,7 +50,7 @@ def open_any(name: str, config: TaskConfig, facts: dict[str, Any] | None = None)
     return open_user_data(load_reference("dataset", name), offered, config.workers)
 
 
-def open_dataset(name: str, config: DataConfig, facts: dict[str, Any] | None = None) -> ImageDataset:
+def open_dataset(name: str, config: ImagesConfig, facts: dict[str, Any] | None = None) -> ImageDataset:
     """The data set that a configuration names; with `facts` from a checkpoint, normalised as the network learnt it."""
     size = config.image_size or (facts["image_size"][0] if facts and facts.get("resized") else None)
     dataset = load_dataset(
@@ -61,7 +61,7 @@ def open_dataset(name: str, config: DataConfig, facts: dict[str, Any] | None = N
     return dataset
 
 
-def dataset_facts(dataset: AnyDataset, config: DataConfig) -> dict[str, Any]:
+def dataset_facts(dataset: AnyDataset, config: ImagesConfig) -> dict[str, Any]:
     """What a checkpoint says of the data set, so that the network can be used without it."""
     if isinstance(dataset, UserDataset):
         shape: dict[str, Any] = {"in_channels": dataset.in_channels, "image_size": list(dataset.image_size)}

@@ -13,7 +13,7 @@ from netslim.core.plugins.references import is_reference, load_reference
 from netslim.core.schemas import USUAL_TASK, TaskFacts
 from netslim.data import AnyDataset, UserDataset, evaluation_batches
 from netslim.pruning.criteria import CRITERIA
-from netslim.stages.shared.config import TaskConfig
+from netslim.stages.shared.config import JudgedConfig
 from netslim.training.losses import LOSSES, Loss
 from netslim.training.losses.own import own_loss
 from netslim.training.metrics import METRICS, MetricSpec
@@ -39,7 +39,7 @@ def task_facts(task: Task, best: float) -> TaskFacts | None:
     return TaskFacts.model_validate({"loss": task.loss, "metric": task.metric, "metric_mode": task.mode, "best": best})
 
 
-def check_task(config: TaskConfig) -> None:
+def check_task(config: JudgedConfig) -> None:
     """Raises UsageError for an unknown loss, metric or mode, before anything is opened; imports the user's own."""
     if config.metric_mode not in (None, *MODES):
         raise ArgumentError("metric_mode", config.metric_mode, "type max or min")
@@ -49,7 +49,7 @@ def check_task(config: TaskConfig) -> None:
 
 
 def task_of(
-    config: TaskConfig,
+    config: JudgedConfig,
     dataset: AnyDataset,
     checkpoint: Checkpoint | None = None,
     path: Path | None = None,

@@ -1,0 +1,90 @@
+"""Dense, pruned, int8, and both: accuracy, size and time of ONNX files in ONNX Runtime -> results/int8.csv.
+
+    netslim slim recipes/published/test_resnet-fashion-mnist.toml --set cut.target_macs=0.5 --data-dir DIR --save runs/f
+    python benchmarks/int8.py fashion-mnist runs/f/01-dense/model_best.pth.tar runs/f/small.pth.tar --data-dir DIR
+
+Rows of other names stay in the file. Everything is done by `netslim export` and `netslim bench`, whose files are in
+`--work`: the same command goes on where it was cut off. Layers and calibration images are chosen by held-out training
+images; the accuracy is of all test images. One thread; all four files are timed in turns.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from table import rows_of_these_versions, write_rows
+
+BATCHES = (1, 16, 64)
+PARTS = ("dense", "pruned")
+Row = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of the rows: the data set")
+    parser.add_argument("dense", type=Path)
+    parser.add_argument("pruned", type=Path)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("runs/int8"))
+    parser.add_argument("--out", type=Path, default=Path("results/int8.csv"))
+    args = parser.parse_args()
+    folder = args.work / args.name
+    folder.mkdir(parents=True, exist_ok=True)
+    exports = {
+        (part, whole): exported(folder, part, whole, model, args.data_dir)
+        for (part, model), whole in product(zip(PARTS, (args.dense, args.pruned), strict=True), (False, True))
+    }
+    files = [Path(found["file"]) for found in exports.values()]
+    given = (
+        "--engines",
+        "onnxruntime",
+        "--batch-sizes",
+        ",".join(map(str, BATCHES)),
+        "--threads",
+        1,
+        "--no-memory",
+        "--save",
+    )
+    timed = run(folder / "bench.json", "bench", *files, *given, folder / "bench")["rows"]
+    kept = [row for row in rows_of_these_versions(args.out) if row["data"] != args.name]
+    write_rows(args.out, [*kept, *rows(args.name, exports, timed)])
+
+
+def exported(folder: Path, part: str, int8: bool, model: Path, data_dir: Path) -> Row:
+    name = f"{part}-int8" if int8 else part
+    given = ("--int8-always", "--data-dir", data_dir) if int8 else ()
+    return run(folder / f"{name}.json", "export", model, "--output", folder / f"{name}.onnx", *given)
+
+
+def run(result: Path, *words: object) -> Row:
+    """What a command wrote to `result`, now or before."""
+    if not result.exists():
+        command = [sys.executable, "-m", "netslim", *map(str, words), "--json", str(result)]
+        subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    found: Row = json.loads(result.read_text())
+    return found
+
+
+def rows(name: str, exports: dict[tuple[str, bool], Row], timed: list[Row]) -> list[Row]:
+    found = []
+    for (number, ((part, int8), done)), batch in product(enumerate(exports.items()), BATCHES):
+        judged = exports[part, True]["int8"]
+        time = next(row for row in timed if (row["number"], row["batch_size"]) == (number, batch))
+        found.append({
+            "data": name, "network": part, "int8": int8, "batch": batch,
+            "test_top1": judged["test_int8" if int8 else "test_float"],
+            "layers": judged["layers"], "layers_int8": judged["layers_int8"] if int8 else 0,
+            "bytes": done["bytes"], "macs": time["macs"], "ms": 1e3 * time["median_seconds"],
+            "ms_q1": 1e3 * time["lower_quartile_seconds"], "ms_q3": 1e3 * time["upper_quartile_seconds"],
+            "speed_up": time["speed_up"],
+        })  # fmt: skip
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""A float ONNX model -> the same with quantised layers (QDQ), any of which may stay in float."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from torch import Tensor
+
+from netslim.core.errors import DataError, NetslimError, first_line
+from netslim.deploy.int8.processor import Integers
+
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+AROUND = (
+    *("Add", "Mul", "Relu", "Clip", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Gather"),
+    *("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Resize", "Split", "Slice", "Pad"),
+)  # BatchNormalization stays in float: there is no kernel for it in int8
+_OPTIONS = {"MatMulConstBOnly": True}
+
+
+class Quantizer:
+    """ONNX Runtime's static quantizer with the ranges of one network, measured once.
+
+    Tensors that are concatenated share a scale, so that a concatenation only copies. Those that are added have scales
+    of their own: the kernel for additions takes them as they are, and a shared one would be the coarser of the two.
+
+    Args:
+        content: the float model.
+        images: batches that ranges are measured on.
+        integers: kinds of numbers.
+
+    Raises:
+        DataError: the images are all the same.
+        NetslimError: ONNX Runtime's quantizer can't take this model.
+    """
+
+    def __init__(self, content: bytes, images: Sequence[Tensor], integers: Integers) -> None:
+        import onnx
+
+        if not _differ(images):
+            count = sum(map(len, images))
+            raise DataError(
+                f"the calibration images ({count}) are all the same: what a network does with one image "
+                f"says nothing of its ranges; give some of those that it was trained for"
+            )
+        self.float_content = content
+        self._model = onnx.shape_inference.infer_shapes(onnx.load_from_string(content))
+        self._integers = integers
+        constants = {tensor.name for tensor in self._model.graph.initializer}
+        self.layers = [
+            node.name for node in self._model.graph.node if node.op_type in LAYERS and node.input[1] in constants
+        ]
+        if not self.layers:
+            raise NetslimError(
+                "this network has no convolution and no matrix product with weights: nothing to quantise"
+            )
+        with _refused():
+            self._ranges = _shared(self._model, _ranges(self._model, images))
+
+    def model(self, in_float: Collection[str] = (), *, around: bool = True, only: str | None = None) -> bytes:
+        """The model in int8.
+
+        Args:
+            in_float: layers that stay in float.
+            around: whether additions, pooling and the like are in int8, too, or layers alone.
+            only: the only layer in int8.
+        """
+        from onnxruntime.quantization import QDQQuantizer, QuantType
+
+        with _refused():
+            made = QDQQuantizer(
+                copy.deepcopy(self._model),
+                True,  # weights per channel
+                self._integers.seven_bits,
+                QuantType.QInt8,
+                QuantType[self._integers.activations],
+                self._ranges,
+                [only] if only else [],
+                list(in_float),
+                [*LAYERS, *(AROUND if around and not only else ())],
+                dict(_OPTIONS),
+            ).quantize_model()
+        content: bytes = made.SerializeToString()
+        return content
+
+
+def _differ(images: Sequence[Tensor]) -> bool:
+    return bool(images) and any(bool((batch != images[0][:1]).any()) for batch in images)
+
+
+def _ranges(model: Any, images: Sequence[Tensor]) -> Any:
+    """Smallest and largest value of every activation, by name."""
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, create_calibrator
+
+    name = model.graph.input[0].name
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._left: Iterator[Tensor] = iter(images)
+
+        def get_next(self) -> Mapping[str, Any] | None:
+            batch = next(self._left, None)
+            return None if batch is None else {name: batch.detach().cpu().numpy()}
+
+    with TemporaryDirectory(prefix="netslim-") as folder:
+        plain = Path(folder) / "float.onnx"
+        onnx.save_model(model, plain)
+        calibrator = create_calibrator(
+            plain, [*LAYERS, *AROUND], augmented_model_path=str(Path(folder) / "observed.onnx")
+        )
+        calibrator.collect_data(Reader())
+        return calibrator.compute_data()
+
+
+def _shared(model: Any, ranges: Any) -> Any:
+    """Gives all inputs of a concatenation the range of its output, which holds them all.
+
+    Unless that is another range than a ReLU has by which it is left out: what is below 0 is cut off by the range alone.
+    """
+    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
+    for node in reversed(model.graph.node):  # chains of them: the last one decides
+        inputs = [name for name in node.input if name in ranges]
+        if node.op_type != "Concat" or node.output[0] not in ranges:
+            continue
+        whole = ranges[node.output[0]]
+        kinds = {made_by.get(name) for name in inputs}
+        if "Clip" not in kinds and not ("Relu" in kinds and whole.lowest.min() < 0):
+            for name in inputs:
+                ranges[name] = whole
+    return ranges
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """ONNX Runtime's quantizer raises whatever comes, and logs advice for its command line on the root logger."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    except Exception as error:
+        raise NetslimError(f"ONNX Runtime can't quantise this network: {first_line(error)}") from error
+    finally:
+        logging.disable(before)

@@ -1,0 +1,94 @@
+"""A whole ONNX file in int8."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from int8_networks import IMAGES, Net, content
+from torch import nn
+
+import netslim
+from netslim.core.errors import NetslimError, UsageError
+from netslim.deploy.formats.onnx_hash import check_seal
+from netslim.deploy.int8.convert import layers_in_int8, quantized
+from netslim.deploy.int8.request import Judge, Quantization
+from netslim.deploy.int8.search import Function, function_of
+from netslim.deploy.opening import open_file
+
+RIGHT = Net().eval()(IMAGES).argmax(1)
+
+
+def accuracy(run: Function) -> float:
+    return float((run(IMAGES).argmax(1) == RIGHT).float().mean())
+
+
+def request(**given: Any) -> Quantization:
+    return Quantization(**{"images": [IMAGES], "judge": accuracy, "allowed": 0.1, "seconds": 0.01, **given})
+
+
+def test_all_layers_really_run_in_int8() -> None:
+    float_content = content(Net().eval())
+    found = quantized(float_content, request(always=True, test=accuracy))
+    assert (found.layers, found.layers_int8, found.layers_float) == (5, 5, ())
+    assert layers_in_int8(found.content) == 5
+    assert layers_in_int8(float_content) == 0
+    assert found.judged_float == found.test_float == 1.0
+    assert found.judged_int8 == found.test_int8 == found.agreement == accuracy(function_of(found.content)) >= 0.9
+    assert (found.bytes_float, found.bytes_int8) == (len(float_content), len(found.content))
+    assert found.calibrated_on == 16
+    assert found.written
+
+
+def test_the_file_says_what_it_is(tmp_path: Path) -> None:
+    model, path = Net().eval(), tmp_path / "net.onnx"
+    done = netslim.export(model, IMAGES[:2], path, numbers=request(always=True)).int8
+    assert done is not None
+    check_seal(path.read_bytes(), path)
+    assert path.read_bytes() == done.content
+    said = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    facts = json.loads(said["netslim"])
+    assert facts["int8"] == json.loads(json.dumps(done.facts()))
+    assert facts["macs"] == netslim.measure(model, IMAGES[:1]).macs == open_file(path, lambda _: model).macs
+
+
+def test_what_is_slower_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for slower, in_int8 in ((True, False), (False, True)):
+        monkeypatch.setattr("netslim.deploy.int8.convert._is_slower", lambda times, slower=slower: slower)
+        done = netslim.export(Net().eval(), IMAGES[:2], tmp_path / "net.onnx", numbers=request()).int8
+        assert done is not None
+        assert done.written is in_int8
+        assert ((tmp_path / "net.onnx").read_bytes() == done.content) is in_int8
+
+
+def test_an_impossible_demand_leaves_nothing_behind(tmp_path: Path) -> None:
+    calls: list[float] = []
+
+    def only_float(run: Function) -> float:
+        calls.append(accuracy(run))
+        return float(len(calls) == 1)
+
+    with pytest.raises(NetslimError, match=r"with a single layer in int8 more is lost than the 0\.1 allowed"):
+        netslim.export(Net().eval(), IMAGES[:2], tmp_path / "net.onnx", numbers=request(judge=only_float))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_targets_have_no_int8(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"`target='pt2'`: it has no int8; type `target='onnx'`"):
+        netslim.export(Net().eval(), IMAGES[:2], tmp_path / "net.pt2", "pt2", numbers=request())
+
+
+def test_several_outputs_are_refused(tmp_path: Path) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return self.conv(x), x
+
+    judge: Judge = lambda run: float(run(IMAGES).sum())  # noqa: E731
+    with pytest.raises(NetslimError, match="int8 is for networks with one output, and this one has 2"):
+        netslim.export(Two().eval(), IMAGES[:2], tmp_path / "net.onnx", numbers=request(judge=judge))
