@@ -105,11 +105,11 @@ class _Rewriter:
         if maker.op_type != "Concat":
             self._resize_vector(maker, 0, old, new)
             return
-        known = [self._known(part) for part in maker.input]
-        open_ones = sum(part is None for part in known)
-        each = (len(old) - sum(part.size for part in known if part is not None)) // max(1, open_ones)
+        parts = [self._known(part) for part in maker.input]
+        open_ones = sum(part is None for part in parts)
+        each = (len(old) - sum(part.size for part in parts if part is not None)) // max(1, open_ones)
         at = 0
-        for piece, part in enumerate(known):
+        for piece, part in enumerate(parts):
             count = each if part is None else part.size
             if part is not None:
                 said = _said(part, old[at : at + count], new[at : at + count])
@@ -228,7 +228,7 @@ class _Rewriter:
         return name
 
     def _clean(self) -> None:
-        """Drops what nothing takes any more, and shapes that were noted; tensors from other files come into this one."""
+        """Drops what nothing takes any more, and noted shapes; tensors in other files come into this one."""
         graph = self._graph
         outputs = {output.name for output in graph.output}
         while True:

@@ -12,7 +12,9 @@ from netslim.core.errors import CheckpointError, first_line
 
 
 def onnx_session(model: bytes | str, threads: int) -> Any:
-    """A session for an ONNX model, its content or its path. Its threads stop as soon as a run ends: they don't disturb what runs next.
+    """A session for an ONNX model, its content or its path.
+
+    Its threads stop as soon as a run ends: they don't disturb what runs next.
 
     Raises:
         CheckpointError: ONNX Runtime can't read the model.

@@ -125,8 +125,7 @@ class Builder:
             return value
         kind = torch.float32 if any(isinstance(item.value, float) for item in value.items) else torch.int64
         items = value.items[0] if value.scalar else [*value.items]
-        made = self.call(torch.tensor, items, dtype=kind)
-        return made  # type: ignore[no-any-return]
+        return self.call(torch.tensor, items, dtype=kind)  # type: ignore[no-any-return]
 
     def _node(self, value: object) -> Any:
         if isinstance(value, Number):

@@ -11,22 +11,15 @@ import torch
 from torch import Tensor, fx
 
 from netslim.core.errors import CheckpointError, first_line
-from netslim.models.onnx_import import (  # noqa: F401 - each files its operators
-    activations,
-    arithmetic,
-    layers,
-    movement,
-    pooling,
-    reductions,
-    resizing,
-    shapes,
-)
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import OPERATORS, Operator
+from netslim.models.onnx_import.rules import activations, arithmetic, layers, movement, pooling, reductions, resizing
+from netslim.models.onnx_import.rules import shapes as shape_rules
 from netslim.models.onnx_import.source import Placed, Port
 from netslim.models.onnx_import.tensors import as_tensor
 from netslim.models.onnx_import.values import Activation, Constant, Value
 
+FAMILIES = (activations, arithmetic, layers, movement, pooling, reductions, resizing, shape_rules)  # each files its own
 FEW = 16  # numbers of a tensor that may be a shape
 
 

@@ -15,7 +15,7 @@ from netslim.core.errors import CheckpointError, UsageError, first_line, one_of
 from netslim.core.files import check_readable
 from netslim.models.onnx_import.convert import Converted, converted, kind_of
 from netslim.models.onnx_import.operators import OPERATORS
-from netslim.models.onnx_import.shapes import DTYPES
+from netslim.models.onnx_import.rules.shapes import DTYPES
 from netslim.models.onnx_import.source import OnnxSource, Port, keep_source_
 from netslim.models.onnx_import.tensors import as_tensor
 
@@ -23,7 +23,14 @@ SUFFIX = ".onnx"
 FILE_LIMIT = 2**31 - 1  # bytes: protobuf's own
 BATCH = 2  # where the file leaves it open: one image could hide a reshape that mixes images and channels
 OLDEST = 7  # operator set: before it, tensors were broadcast in another way
-SIDES = ((224, 224), (64, 64), (32, 32), (48, 320), (32, 320), (640, 640))  # that are tried where the file leaves them open
+SIDES = (
+    (224, 224),
+    (64, 64),
+    (32, 32),
+    (48, 320),
+    (32, 320),
+    (640, 640),
+)  # that are tried where the file leaves them open
 _QUANTIZED = ("QuantizeLinear", "QLinear", "ConvInteger", "MatMulInteger", "DynamicQuantize", "QGemm", "QAttention")
 
 
@@ -35,8 +42,8 @@ def is_onnx(path: Path) -> bool:
 def load_onnx(path: Path, input_shape: Sequence[int] | None = None) -> fx.GraphModule:
     """The network in an ONNX file as a torch graph, in eval mode on the CPU.
 
-    Convolutions, linear layers and BatchNorm are torch's modules, named by their weights; the rest are torch's functions.
-    Shapes that the file writes as numbers follow the channels and the batch where they can be said by other shapes.
+    Convolutions, linear layers and BatchNorm are torch's modules, named by their weights; the rest are its functions.
+    Shapes that the file writes as numbers follow channels and batch where other shapes can say them.
 
     Args:
         path: of the file.
@@ -147,7 +154,9 @@ def _at_some_size(
         if input_shape is not None or not any(any(port.free[2:]) for port in ports):
             break
     shape = "x".join(map(str, ports[0].shape))
-    hint = "" if len(ports[0].free) < 3 or not any(ports[0].free[2:]) else "; if it is of another size, give `input_shape`"
+    hint = (
+        "" if len(ports[0].free) < 3 or not any(ports[0].free[2:]) else "; if it is of another size, give `input_shape`"
+    )
     raise CheckpointError(f"{path}, at an input of {shape if input_shape else _tried(given[0])}: {failed}{hint}")
 
 
@@ -164,7 +173,9 @@ def _port(path: Path, given: Any, sides: Sequence[int], wanted: Sequence[int] | 
         raise CheckpointError(f"{path}: input '{given.name}' is no tensor of known type and dimensions")
     free = tuple(side.dim_value <= 0 for side in tensor.shape.dim)
     usual = itertools.chain(_usual(len(free), sides, last=free[-1:] == (False,)), itertools.repeat(16))
-    shape = [side.dim_value if side.dim_value > 0 else size for side, size in zip(tensor.shape.dim, usual, strict=False)]
+    shape = [
+        side.dim_value if side.dim_value > 0 else size for side, size in zip(tensor.shape.dim, usual, strict=False)
+    ]
     if wanted is not None:
         _check_shape(given.name, shape, free, wanted)
         shape = [*wanted]

@@ -90,7 +90,7 @@ def _random(port: Port, batch: int | None, generator: torch.Generator) -> Tensor
 
 def keep_source_(network: nn.Module, source: OnnxSource) -> None:
     """Makes a network know its file; copies of it know it, too."""
-    network.meta[_KEY] = source  # type: ignore[index, operator]
+    network.meta[_KEY] = source  # type: ignore[index, operator, assignment]
 
 
 def source_of(network: nn.Module) -> OnnxSource | None:

@@ -32,7 +32,9 @@ def as_tensor(proto: Any, folder: Path | None = None) -> Tensor:
 
     name, count = proto.name or "a constant", math.prod(proto.dims)
     if proto.data_type not in _BYTES or any(side < 0 for side in proto.dims):
-        raise CheckpointError(f"tensor '{name}' is of ONNX's type {proto.data_type}, which is none that is computed with")
+        raise CheckpointError(
+            f"tensor '{name}' is of ONNX's type {proto.data_type}, which is none that is computed with"
+        )
     if count > LARGEST:
         raise CheckpointError(f"tensor '{name}' says that it has {count:,} numbers (at most {LARGEST:,} are read)")
     proto = with_content(proto, folder)

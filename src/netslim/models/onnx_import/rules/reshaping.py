@@ -104,9 +104,9 @@ def _said(
     sides: tuple[Sequence[int], Sequence[int]],
 ) -> None:
     """Writes the new sizes of one run by the old ones, in place."""
-    if any(wanted[at].node is not None for at in run.new):
-        if len(run.new) == 1 or sum(wanted[at].node is None for at in run.new) != 1:
-            return
+    written = sum(wanted[at].node is None for at in run.new)
+    if written < len(run.new) and written != 1:
+        return
     old, new = sides
     within = [at for at in run.old if old[at] != 1] or [*run.old[:1]]
     given_up = [at for at in run.new if new[at] != 1] or [*run.new[:1]]

@@ -55,8 +55,8 @@ def sliced(build: Builder, node: Operator) -> Value:
     axes = node.integers("axes", 3) or [*range(len(starts.items))]
     steps = node.integers("steps", 4) or [1] * len(axes)
     if isinstance(given, Numbers):
-        begin, end = (int(side.items[0].value) for side in (starts, ends))
-        return Numbers(given.items[slice(begin, None if end <= -_FAR else end, steps[0])])
+        first, last = (int(side.items[0].value) for side in (starts, ends))
+        return Numbers(given.items[slice(first, None if last <= -_FAR else last, steps[0])])
     turned = [axis for axis, step in zip(axes, steps, strict=True) if step < 0]
     if turned:
         return _backwards(build, node, given, axes, (starts, ends), steps)
@@ -97,7 +97,9 @@ def pad(build: Builder, node: Operator) -> Value:
     if first == dims:
         return given
     flat = [width for axis in range(dims - 1, first - 1, -1) for width in pairs.get(axis, (0, 0))]
-    mode = {"edge": "replicate", "constant": "constant", "reflect": "reflect"}.get(node.attributes.get("mode", "constant"))
+    mode = {"edge": "replicate", "constant": "constant", "reflect": "reflect"}.get(
+        node.attributes.get("mode", "constant")
+    )
     if mode is None or (mode != "constant" and first < 2):
         raise node.refusal(f"has mode {node.attributes.get('mode')} over {dims - first} dimensions")
     if mode != "constant":

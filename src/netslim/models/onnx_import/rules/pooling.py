@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import Operator, activation, operator
-from netslim.models.onnx_import.padding import padded, pads_of, split_pads
+from netslim.models.onnx_import.rules.padding import padded, pads_of, split_pads
 from netslim.models.onnx_import.values import Activation, Constant, Value
 
 _MAX: tuple[Callable[..., Any], ...] = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
@@ -25,7 +25,7 @@ def max_pool(build: Builder, node: Operator) -> Value:
     given = activation(node)
     kernel, stride, dilation, pads = _window(node, given)
     ceil = bool(node.attributes.get("ceil_mode", 0))
-    half = all(2 * pad <= window for pad, window in zip(pads, kernel * 2, strict=True))
+    half = all(2 * pad <= window for pad, window in zip(pads, [*kernel] * 2, strict=True))
     inner, padding = split_pads(build, given, pads, float("-inf"))
     if not half and any(padding):
         inner, padding = padded(build, given, padding, padding, float("-inf")), [0] * len(kernel)
@@ -42,7 +42,7 @@ def average_pool(build: Builder, node: Operator) -> Value:
     counted = bool(node.attributes.get("count_include_pad", 0))
     ceil = bool(node.attributes.get("ceil_mode", 0))
     pool, dims = _MEAN[len(kernel) - 1], len(kernel)
-    if pads[:dims] == pads[dims:] and all(2 * pad <= window for pad, window in zip(pads, kernel * 2, strict=True)):
+    if pads[:dims] == pads[dims:] and all(2 * pad <= window for pad, window in zip(pads, [*kernel] * 2, strict=True)):
         return build.call(pool, given, kernel, stride, pads[:dims], ceil, counted)  # type: ignore[no-any-return]
     if ceil:
         raise node.refusal("has uneven padding and `ceil_mode`")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import Operator, operator
-from netslim.models.onnx_import.reshaping import new_sizes
+from netslim.models.onnx_import.rules.reshaping import new_sizes
 from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Value
 
 # ONNX's numbers of types. Half precision is computed in single here.

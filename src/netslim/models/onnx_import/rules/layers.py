@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from netslim.models.onnx_import.builder import Builder, layer_name
 from netslim.models.onnx_import.operators import Operator, activation, operator
-from netslim.models.onnx_import.padding import pads_of, split_pads
+from netslim.models.onnx_import.rules.padding import pads_of, split_pads
 from netslim.models.onnx_import.values import Activation, Constant, Value
 
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -26,7 +26,7 @@ def conv(build: Builder, node: Operator) -> Value:
     dims = _dims(node, weight)
     stride, dilation = _each(node, "strides", dims), _each(node, "dilations", dims)
     pads = pads_of(node, given.like.shape[2:], weight.shape[2:], stride, dilation)
-    given, padding = split_pads(build, given, pads, 0.0)
+    inner, padding = split_pads(build, given, pads, 0.0)
     groups = int(node.attributes.get("group", 1))
 
     def make() -> nn.Module:
@@ -35,7 +35,7 @@ def conv(build: Builder, node: Operator) -> Value:
         layer = _CONVS[dims - 1](*shape, stride, padding, dilation, groups, bias)  # type: ignore[arg-type]
         return _filled(layer, weight, node.constant(2))
 
-    return _layer(build, node, make, given, (stride, padding, dilation, groups))
+    return _layer(build, node, make, inner, (stride, padding, dilation, groups))
 
 
 @operator("ConvTranspose")
@@ -214,9 +214,10 @@ def prelu(build: Builder, node: Operator) -> Value:
 
 def _is_per_channel(slope: Tensor, given: Activation) -> bool:
     """Whether it is (C, 1, 1), with or without a batch in front."""
-    return slope.dim() >= given.like.dim() - 1 and slope.shape[1 - given.like.dim() :].numel() == slope.shape[
-        1 - given.like.dim()
-    ]
+    return (
+        slope.dim() >= given.like.dim() - 1
+        and slope.shape[1 - given.like.dim() :].numel() == slope.shape[1 - given.like.dim()]
+    )
 
 
 def _layer(build: Builder, node: Operator, make: object, given: Value, settings: Sequence[object]) -> Activation:
