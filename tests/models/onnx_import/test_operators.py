@@ -30,6 +30,11 @@ def conv(*shape, bias=True):
     return {"w": numbers(*shape), **({"b": numbers(shape[0])} if bias else {})}
 
 
+def recurrent(directions):
+    shapes = {"w": (directions, 20, 4), "r": (directions, 20, 5), "b": (directions, 40)}
+    return {name: 0.3 * numbers(*shape, seed=at) for at, (name, shape) in enumerate(shapes.items())}
+
+
 LAYERS = [
     case("Conv", tensors=conv(4, 6, 3, 3), pads=[1, 1, 1, 1], strides=[2, 2]),
     case("Conv", tensors=conv(4, 3, 3, 3, bias=False), group=2, dilations=[2, 1], name="grouped"),
@@ -72,6 +77,8 @@ LAYERS = [
     case("LayerNormalization", inputs={"x": ["n", 5, 6]}, tensors={"s": numbers(5, 6)}, axis=1, name="two-dims"),
     case("GroupNormalization", tensors={"s": numbers(6), "b": numbers(6, seed=1)}, num_groups=3, opset=21),
     case("LRN", size=3, alpha=0.01, beta=0.6, bias=2.0),
+    case("LSTM", inputs={"x": [7, 2, 4]}, tensors=recurrent(2), hidden_size=5, direction="bidirectional", outputs=3),
+    case("LSTM", inputs={"x": [7, 2, 4]}, tensors=recurrent(1), hidden_size=5, name="forward"),
     case("PRelu", tensors={"slope": numbers(6, 1, 1)}),
     case("PRelu", tensors={"slope": numbers(1)}, name="one"),
     case("PRelu", tensors={"slope": numbers(6, 8, 10)}, name="per-pixel"),
@@ -225,31 +232,39 @@ def test_an_operator_computes_what_onnx_runtime_computes(model, tmp_path):
     assert difference(tmp_path / "net.onnx", network) < 1e-5
 
 
+# Kind, inputs, `>`, output and attributes; `_` is an input that is left out.
 SMALL = {
-    "logic": [("Greater", ["x", "zero"], "a", {}), ("Less", ["x", "one"], "b", {}), ("And", ["a", "b"], "c", {}), ("Not", ["c"], "d", {}), ("Where", ["d", "x", "zero"], "y", {})],
-    "or": [("Greater", ["x", "one"], "a", {}), ("Less", ["x", "zero"], "b", {}), ("Or", ["a", "b"], "c", {}), ("Xor", ["c", "b"], "d", {}), ("Cast", ["d"], "y", {"to": 1})],
-    "equal": [("Cast", ["x"], "i", {"to": 7}), ("Cast", ["one"], "k", {"to": 7}), ("Equal", ["i", "k"], "e", {}), ("Cast", ["e"], "y", {"to": 1})],
-    "whole division": [("Cast", ["x"], "i", {"to": 7}), ("Constant", [], "k", {"value_int": 3}), ("Div", ["i", "k"], "q", {}), ("CastLike", ["q", "x"], "y", {})],
-    "roots": [("Abs", ["x"], "a", {}), ("Sqrt", ["a"], "s", {}), ("Add", ["s", "one"], "t", {}), ("Log", ["t"], "y", {})],
-    "arcs": [("Tanh", ["x"], "t", {}), ("Asin", ["t"], "a", {}), ("Acos", ["t"], "b", {}), ("GreaterOrEqual", ["a", "b"], "c", {}), ("Where", ["c", "a", "b"], "y", {})],
-    "view of sizes": [("Shape", ["x"], "s", {}), ("Gather", ["s", "first"], "n", {}), ("Concat", ["n", "rest"], "to", {"axis": 0}), ("Reshape", ["x", "to"], "y", {})],
-    "sizes computed": [
-        ("Shape", ["x"], "s", {}), ("Slice", ["s", "two", "four"], "hw", {}), ("Mul", ["hw", "two"], "big", {}), ("Slice", ["s", "none", "two"], "nc", {}),
-        ("Concat", ["nc", "big"], "to", {"axis": 0}), ("Resize", ["x", "", "", "to"], "y", {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
-    ],
-    "zeros of sizes": [("Shape", ["x"], "s", {}), ("ConstantOfShape", ["s"], "z", {}), ("Add", ["x", "z"], "y", {})],
-    "size": [("Size", ["first"], "n", {}), ("Cast", ["n"], "f", {"to": 1}), ("Mul", ["x", "f"], "y", {})],
-    "range": [("Constant", [], "b", {"value_int": 0}), ("Constant", [], "e", {"value_int": 10}), ("Constant", [], "d", {"value_int": 1}), ("Range", ["b", "e", "d"], "r", {}), ("Cast", ["r"], "f", {"to": 1}), ("Mul", ["x", "f"], "y", {})],
-}  # fmt: skip
+    "logic": "Greater x zero > a; Less x one > b; And a b > c; Not c > d; Where d x zero > y",
+    "or": "Greater x one > a; Less x zero > b; Or a b > c; Xor c b > d; Cast d > y to=1",
+    "equal": "Cast x > i to=7; Cast one > k to=7; Equal i k > e; Cast e > y to=1",
+    "whole division": "Cast x > i to=7; Constant > k value_int=3; Div i k > q; CastLike q x > y",
+    "roots": "Abs x > a; Sqrt a > s; Add s one > t; Log t > y",
+    "arcs": "Tanh x > t; Asin t > a; Acos t > b; GreaterOrEqual a b > c; Where c a b > y",
+    "view of sizes": "Shape x > s; Gather s first > n; Concat n rest > to axis=0; Reshape x to > y",
+    "zeros of sizes": "Shape x > s; ConstantOfShape s > z; Add x z > y",
+    "size": "Size first > n; Cast n > f to=1; Mul x f > y",
+    "sizes computed": "Shape x > s; Slice s two four > hw; Mul hw two > big; Slice s first two > nc; "
+    "Concat nc big > to axis=0; Resize x _ _ to > y coordinate_transformation_mode=asymmetric nearest_mode=floor",
+    "range": "Constant > b value_int=0; Constant > e value_int=10; Constant > d value_int=1; Range b e d > r; "
+    "Cast r > f to=1; Mul x f > y",
+}
+TENSORS = {
+    **{"zero": f32(0), "one": f32(1), "first": ints(0), "rest": ints(-1, 10), "two": ints(2), "four": ints(4)},
+}
+
+
+def nodes_of(text):
+    for line in text.split("; "):
+        before, after = (part.split() for part in line.split(">"))
+        attributes = dict(word.split("=") for word in after[1:])
+        typed = {key: int(value) if value.isdigit() else value for key, value in attributes.items()}
+        inputs = ["" if name == "_" else name for name in before[1:]]
+        yield helper.make_node(before[0], inputs, after[:1], **typed)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_operators_together_compute_what_onnx_runtime_computes(name, tmp_path):
-    nodes = [helper.make_node(kind, given, [out], **attributes) for kind, given, out, attributes in SMALL[name]]
-    tensors = {
-        "zero": f32(0), "one": f32(1), "first": ints(0), "rest": ints(-1, 10), "none": ints(0), "two": ints(2), "four": ints(4),
-    }  # fmt: skip
-    network = read(tmp_path / "net.onnx", made(nodes, {"x": IMAGE}, ["y"], tensors))
+    network = read(tmp_path / "net.onnx", made([*nodes_of(SMALL[name])], {"x": IMAGE}, ["y"], TENSORS))
     assert difference(tmp_path / "net.onnx", network) < 1e-5
 
 
@@ -258,5 +273,5 @@ def test_every_operator_is_proven_here():
         param.values[0].graph.node[0].op_type
         for param in [*LAYERS, *FUNCTIONS, *ARITHMETIC, *POOLS, *MOVEMENT, *RESIZES]
     }
-    proven |= {kind for nodes in SMALL.values() for kind, *_ in nodes}
+    proven |= {node.op_type for text in SMALL.values() for node in nodes_of(text)}
     assert {kind for kind in OPERATORS if ":" not in kind} - proven == set()

@@ -142,16 +142,16 @@ class _Rewriter:
         """Puts the network's tensors in the place of the file's."""
         paths = defaultdict(set)
         for each in self._source.placed:
-            paths[each.name].add(each.path)
+            paths[each.name].add(each.paths)
         placed = defaultdict(set)
         for each in self._source.placed:
             placed[each.name].add(each.node)
         for each in self._source.placed:
-            value = _tensor(self._network, each.path)
-            value = value if each.back is None else each.back(value)
+            values = [_tensor(self._network, path) for path in each.paths]
+            value = values[0] if each.back is None else each.back(*values)
             alone = len(paths[each.name]) == 1 and placed[each.name] == set(self._takers[each.name])
-            name = self._put(each.name, each.path, value, keep_name=alone and each.name in self._tensors)
-            self._set_groups(nodes[each.node], each.path)
+            name = self._put(each.name, each.paths[0], value, keep_name=alone and each.name in self._tensors)
+            self._set_groups(nodes[each.node], each.paths[0])
             inputs = nodes[each.node].input
             inputs[:] = [name if own == each.name else own for own in inputs]
 
@@ -189,9 +189,9 @@ class _Rewriter:
 
     def _add_biases(self, nodes: Sequence[Any]) -> None:
         """Biases that layers without one have got, by absorption or reconstruction."""
-        placed = {(each.node, each.path) for each in self._source.placed}
+        placed = {(each.node, path) for each in self._source.placed for path in each.paths}
         for each in self._source.placed:
-            layer, _, own = each.path.rpartition(".")
+            layer, _, own = each.paths[0].rpartition(".")
             node = nodes[each.node]
             if own != "weight" or node.op_type not in _WITH_BIAS or (each.node, f"{layer}.bias") in placed:
                 continue

@@ -60,13 +60,9 @@ class Builder:
             return _wrapped(function(*real[0], **real[1]))
         named = _mapped(given, self._node)
         node = self.graph.call_function(function, named[0], named[1])
-        if isinstance(like, tuple):
-            return tuple(
-                Activation(self.graph.call_function(getitem, (node, place)), part) for place, part in enumerate(like)
-            )
-        return Activation(node, like)
+        return self._parts(node, like)
 
-    def layer(self, make: Callable[[], nn.Module], name: str, given: Iterable[Value], key: object = None) -> Any:
+    def layer(self, make: Callable[[], nn.Module], name: str, given: Iterable[Any], key: object = None) -> Any:
         """What a layer gives; the same layer again where `key` is one that was met before."""
         path = self._layers.get(key) if key is not None else None
         if path is None:
@@ -76,25 +72,36 @@ class Builder:
                 self._layers[key] = path
         layer = self.root.get_submodule(path)
         hollow = {own: tensor.to("meta") for own, tensor in layer.state_dict().items()}
-        values = [*given]
-        like = torch.func.functional_call(layer.eval(), hollow, tuple(_hollow(value) for value in values))
+        values = tuple(given)
+        like = torch.func.functional_call(layer.eval(), hollow, _mapped(values, _hollow))
         _check_size(like, type(layer))
-        node = self.graph.call_module(path, tuple(self._node(value) for value in values))
-        return Activation(node, like) if isinstance(like, Tensor) else (Activation(node, like[0]), path)
+        return self._parts(self.graph.call_module(path, _mapped(values, self._node)), like)
+
+    def _parts(self, node: fx.Node, like: Any) -> Any:
+        """A result as values: one, or several of any nesting."""
+        if isinstance(like, Tensor):
+            return Activation(node, like)
+        return tuple(
+            self._parts(self.graph.call_function(getitem, (node, place)), part) for place, part in enumerate(like)
+        )
 
     def like(self, value: Value) -> Tensor:
         """A tensor of a value's shape and type."""
         found: Tensor = _hollow(self.tensor(value))
         return found
 
-    def place(self, value: Value | None, path: str, back: Callable[[Tensor], Tensor] | None = None) -> None:
+    def place(self, value: Value | None, path: str | list[str], back: Callable[..., Tensor] | None = None) -> None:
         """Notes where a tensor of the file is now, and how it is turned back into the file's form."""
         if isinstance(value, Constant) and value.name:
-            self.placed.append(Placed(self.at, value.name, path, back))
+            paths = (path,) if isinstance(path, str) else tuple(path)
+            self.placed.append(Placed(self.at, value.name, paths, back))
 
     def path_of(self, value: Activation) -> str:
-        """The layer that gives a value."""
-        return str(value.node.target)
+        """The layer that gives a value, or one of several."""
+        node = value.node
+        while node.op != "call_module" and isinstance(node.args[0], fx.Node):
+            node = node.args[0]
+        return str(node.target)
 
     def number(self, function: Callable[..., Any], *args: Number | float) -> Number:
         """A number that is computed of others."""

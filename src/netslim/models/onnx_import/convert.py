@@ -13,13 +13,32 @@ from torch import Tensor, fx
 from netslim.core.errors import CheckpointError, first_line
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import OPERATORS, Operator
-from netslim.models.onnx_import.rules import activations, arithmetic, layers, movement, pooling, reductions, resizing
+from netslim.models.onnx_import.rules import (
+    activations,
+    arithmetic,
+    layers,
+    movement,
+    pooling,
+    recurrent,
+    reductions,
+    resizing,
+)
 from netslim.models.onnx_import.rules import shapes as shape_rules
 from netslim.models.onnx_import.source import Placed, Port
 from netslim.models.onnx_import.tensors import as_tensor
 from netslim.models.onnx_import.values import Activation, Constant, Value
 
-FAMILIES = (activations, arithmetic, layers, movement, pooling, reductions, resizing, shape_rules)  # each files its own
+FAMILIES = (
+    activations,
+    arithmetic,
+    layers,
+    movement,
+    pooling,
+    recurrent,
+    reductions,
+    resizing,
+    shape_rules,
+)  # each files its own
 FEW = 16  # numbers of a tensor that may be a shape
 
 
@@ -72,7 +91,7 @@ def converted(graph: Any, tensors: Mapping[str, Tensor], ports: Sequence[Port], 
     left = {node.name for node in network.graph.nodes}
     made = {name: value for name, value in known.items() if isinstance(value, Activation)}
     held = {name for name, _ in [*network.named_parameters(), *network.named_buffers()]}
-    placed = tuple(each for each in build.placed if each.path in held)
+    placed = tuple(each for each in build.placed if held.issuperset(each.paths))
     shapes = {name: (value.node.name, tuple(value.like.shape)) for name, value in made.items()}
     return Converted(network, placed, {name: said for name, said in shapes.items() if said[0] in left}, _sizes(known))
 

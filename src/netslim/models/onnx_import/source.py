@@ -20,14 +20,14 @@ class Placed:
     Attributes:
         node: place of the node that takes it, in the file's graph.
         name: of the value that the node takes.
-        path: dotted name of the parameter or buffer.
-        back: from the network's tensor to the file's; None where they are alike.
+        paths: dotted names of the parameters or buffers that it became; mostly one.
+        back: from the network's tensors to the file's; None where they are alike.
     """
 
     node: int
     name: str
-    path: str
-    back: Callable[[Tensor], Tensor] | None = None
+    paths: tuple[str, ...]
+    back: Callable[..., Tensor] | None = None
 
 
 @dataclass(frozen=True)
