@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from netslim.core.errors import ArgumentError, NetslimError, UsageError
+from netslim.core.errors import ArgumentError, NetslimError, UsageError, first_line
 from netslim.core.files import atomic_write, write_json
 from netslim.core.protocols import PrunePlan
 from netslim.core.runlog import RunDirectory, RunStatus
@@ -84,7 +87,7 @@ def _prune(config: PruneConfig, directory: RunDirectory) -> dict[str, Any]:
     agreement = verify(network, small, example)
     if not agreement.agrees:
         raise NetslimError(f"the pruned network differs from the masked one by {agreement.max_difference:.2e}")
-    repair = _repaired(config, network, small, example, files, reader)
+    small, repair = _repaired(config, network, small, example, files, reader)
     content = _content(small, source, decided)
     difference = difference_from(content, small, source)
     _check_difference(difference, "what would be written differs from the pruned network")
@@ -148,19 +151,43 @@ def _repaired(
     example: Tensor | tuple[Tensor, ...],
     files: Files | None,
     reader: Reader | None,
-) -> Repair:
-    """Layers fitted on images of the folder, or BatchNorm statistics of them, or what can be done without any."""
+) -> tuple[nn.Module, Repair]:
+    """The network with its layers fitted on images of the folder, or what can be done without, and what was done.
+
+    Where layers can't be fitted (too few images, too little memory) a line says why, unless it was asked for.
+    """
     batches: list[Tensor] = []
     if files and reader:
         count = BATCHES * 128 if config.recalibrate else IMAGES if config.reconstruct is None else config.reconstruct
         batches = [*reader.batches(files.fitting[: 0 if config.recalibrate == 0 else count])]
         say(f"images     {sum(map(len, batches)):,} of {config.data_dir}, {reader}")
-    fits = bool(batches) and not config.recalibrate
+    if batches and not config.recalibrate:
+        fitted = small if config.reconstruct else copy.deepcopy(small)
+        try:
+            return fitted, _repair(config, network, fitted, example, batches, fits=True)
+        except (NetslimError, torch.OutOfMemoryError) as error:
+            if config.reconstruct:
+                raise
+            say(f"layers are not fitted: {first_line(error)}")
+    return small, _repair(config, network, small, example, batches, fits=False)
+
+
+def _repair(
+    config: PruneConfig,
+    network: nn.Module,
+    small: nn.Module,
+    example: Tensor | tuple[Tensor, ...],
+    batches: Sequence[Tensor],
+    *,
+    fits: bool,
+) -> Repair:
+    """Fits layers, or measures the statistics of the file's BatchNorm, if it has any."""
+    measured = batches if fits or any(isinstance(part, _BatchNorm) for part in small.modules()) else []
     with LayersProgress("fitting layers") as shown:
         done = repair_(
-            small, network, batches, example=example, absorb=config.absorb, reconstruct=fits, progress=shown.layer
+            small, network, measured, example=example, absorb=config.absorb, reconstruct=fits, progress=shown.layer
         )
-    return dataclasses.replace(done, dataset=str(config.data_dir) if batches else "")
+    return dataclasses.replace(done, dataset=str(config.data_dir) if measured else "")
 
 
 def _content(small: nn.Module, source: OnnxSource, decided: PrunePlan) -> bytes:
