@@ -199,9 +199,42 @@ def test_weights_that_two_nodes_share_stay_one(tmp_path):
     assert difference(tmp_path / "net.onnx", network) < 1e-5
 
 
+def test_matrices_that_many_steps_share_stay_one(tmp_path):
+    nodes = [helper.make_node("MatMul", [given, "w"], [out]) for given, out in (("x", "a"), ("a", "b"), ("b", "y"))]
+    network = read(tmp_path / "net.onnx", made(nodes, {"x": ["n", 3]}, ["y"], {"w": numbers(3, 3)}))
+    assert len([*network.parameters()]) == 1
+
+
+def test_a_batch_in_the_second_dimension_is_no_channel(tmp_path):
+    nodes = [
+        helper.make_node("Unsqueeze", ["x", "zero"], ["u"]),
+        helper.make_node("Add", ["u", "shift"], ["a"]),
+        helper.make_node("Squeeze", ["a", "zero"], ["y"]),
+    ]
+    tensors = {"zero": np.array([0]), "shift": np.array([0.5], dtype=np.float32)}
+    network = read(tmp_path / "net.onnx", made(nodes, {"x": ["n", 3, 4, 5]}, ["y"], tensors))
+    assert difference(tmp_path / "net.onnx", network) < 1e-6
+
+
 def test_functions_of_the_file_are_inlined(tmp_path):
     body = [helper.make_node("Sigmoid", ["a"], ["s"]), helper.make_node("Mul", ["a", "s"], ["b"])]
     model = made([helper.make_node("Silu", ["x"], ["y"], domain="mine")], {"x": ["n", 3]}, ["y"], {})
     model.opset_import.append(helper.make_opsetid("mine", 1))
     model.functions.append(helper.make_function("mine", "Silu", ["a"], ["b"], body, [helper.make_opsetid("", 17)]))
     assert difference(tmp_path / "net.onnx", read(tmp_path / "net.onnx", model)) < 1e-5
+
+
+def test_a_number_that_is_added_to_images_is_one_per_channel_so_that_channels_can_go(tmp_path):
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("Mul", ["c", "scale"], ["m"]),
+        helper.make_node("Add", ["m", "shift"], ["a"]),
+        helper.make_node("Conv", ["a", "v"], ["y"]),
+    ]
+    tensors = {
+        **{"w": numbers(8, 3, 3, 3), "v": numbers(2, 8, 3, 3)},
+        **{name: np.array([0.5], dtype=np.float32) for name in ("scale", "shift")},
+    }
+    network = read(tmp_path / "net.onnx", made(nodes, {"x": ["n", 3, 9, 9]}, ["y"], tensors))
+    assert network.get_parameter("shift").shape == (8, 1, 1)
+    assert netslim.plan(network, torch.zeros(2, 3, 9, 9), percent=0.4, criterion="l2_norm").kept == 4

@@ -58,10 +58,9 @@ def _is_shift(node: Operator, value: Value) -> bool:
 
 def _per_channel(value: Value, images: Activation) -> Value:
     """One number for each channel, so that a channel can go with its own."""
-    dims = images.like.dim()
-    if not isinstance(value, Constant) or dims < 3:
+    if not isinstance(value, Constant) or images.like.dim() != 4:
         return value
-    return Constant(value.tensor.reshape(1).repeat(images.like.shape[1]).reshape(-1, *[1] * (dims - 2)), value.name)
+    return Constant(value.tensor.reshape(1).repeat(images.like.shape[1]).reshape(-1, 1, 1), value.name)
 
 
 def _plain(value: Value, other: Value, build: Builder) -> Any:

@@ -111,7 +111,7 @@ def linear(build: Builder, node: Operator, given: Value, *, turned: bool, bias: 
 
     value = node.value(1)
     name = layer_name(value.name if isinstance(value, Constant) else "", node.name)
-    made = build.layer(make, name, [given])
+    made = build.layer(make, name, [given], ("linear", turned, _identity(node, 1), _id(bias)))
     path = build.path_of(made)
     build.place(value, f"{path}.weight", None if turned else Tensor.t)
     ones = len(shape) - 1
@@ -239,7 +239,10 @@ def _weight(node: Operator, place: int) -> Tensor:
 
 
 def _identity(node: Operator, place: int) -> int:
-    value = node.input(place)
+    return _id(node.input(place))
+
+
+def _id(value: Value | None) -> int:
     return id(value.tensor) if isinstance(value, Constant) else 0
 
 

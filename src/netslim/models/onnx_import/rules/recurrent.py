@@ -54,7 +54,7 @@ def _check(node: Operator) -> None:
 
 
 def _state(weight: Tensor, recurrent: Tensor, bias: Tensor | None) -> dict[str, Tensor]:
-    found = {}
+    found: dict[str, Tensor] = {}
     for at, end in zip(range(len(weight)), ("", "_reverse"), strict=False):
         found |= {
             f"weight_ih_l0{end}": _ordered(weight[at], _TO_TORCH),

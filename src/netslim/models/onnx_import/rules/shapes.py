@@ -84,7 +84,7 @@ def cast(build: Builder, node: Operator) -> Value:
         return Numbers(tuple(build.number(function, item) for item in given.items), scalar=given.scalar)
     if isinstance(given, Constant):
         return Constant(given.tensor.to(kind), given.name if given.tensor.dtype == kind else "")
-    return given if build.like(given).dtype == kind else build.call(torch.Tensor.to, given, kind)  # type: ignore[no-any-return]
+    return given if build.like(given).dtype == kind else build.call(torch.Tensor.to, given, kind)
 
 
 @operator("CastLike")
