@@ -163,6 +163,7 @@ MOVEMENT = [
     case("Gather", tensors={"i": ints(0, -1, 2)}, axis=1),
     case("Gather", tensors={"i": np.array(2)}, axis=1, name="one"),
     case("Gather", tensors={"i": ints(0, 1, 2, 3).reshape(2, 2)}, axis=3, name="table"),
+    case("GatherND", tensors={"i": ints(0, 1, 1, 3, 0, 5).reshape(3, 2)}, inputs={"x": [2, 6, 8]}),
     case("Tile", tensors={"r": ints(1, 2, 1, 1)}),
     case("DepthToSpace", inputs={"x": ["n", 8, 3, 4]}, blocksize=2),
     case("DepthToSpace", inputs={"x": ["n", 8, 3, 4]}, blocksize=2, mode="CRD", name="crd"),

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
 from netslim.core.errors import CheckpointError
+from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.values import Activation, Constant, Numbers, Value
-
-if TYPE_CHECKING:
-    from netslim.models.onnx_import.builder import Builder
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,7 +70,7 @@ class Operator:
         return CheckpointError(f"node '{self.name}' ({self.kind}) {why}")
 
 
-Rule: TypeAlias = Callable[["Builder", Operator], Value | Sequence[Value]]
+Rule: TypeAlias = Callable[[Builder, Operator], Value | Sequence[Value]]
 OPERATORS: dict[str, Rule] = {}
 
 

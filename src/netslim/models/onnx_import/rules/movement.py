@@ -135,6 +135,16 @@ def gather(build: Builder, node: Operator) -> Value:
     return picked if index.dim() == 1 else build.call(torch.unflatten, picked, axis, tuple(index.shape))  # type: ignore[no-any-return]
 
 
+@operator("GatherND")
+def gather_nd(build: Builder, node: Operator) -> Value:
+    """Places along the first dimensions."""
+    index = node.constant(1)
+    if index is None or node.attributes.get("batch_dims", 0):
+        raise node.refusal("picks places of a batch")
+    places = tuple(Constant(part.clone()) for part in index.unbind(-1))
+    return build.call(getitem, build.tensor(node.value()), places)  # type: ignore[no-any-return]
+
+
 def _of_sizes(build: Builder, node: Operator, given: Numbers) -> Numbers:
     index = build.numbers(node.value(1))
     if index is None:
