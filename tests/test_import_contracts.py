@@ -20,7 +20,7 @@ HEAVY = {
     "torchvision": {"netslim.models.libraries.torchvision"},
     "timm": {"netslim.models.libraries.timm"},
     "sklearn": {"netslim.data.digits"},
-    "onnx": {"netslim.deploy"},
+    "onnx": {"netslim.deploy", "netslim.models.onnx_import"},
     "onnxruntime": {"netslim.deploy"},
     "matplotlib": {"netslim.report.figures"},
     "typer": {"netslim.cli"},

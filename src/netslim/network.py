@@ -1,7 +1,7 @@
 """Networks in files: `load` needs nothing but the file, `save` nothing but the network."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -16,6 +16,7 @@ from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import is_folder, read_folder
 from netslim.models import build, check_known, recognise
+from netslim.models.onnx_import import is_onnx, load_onnx
 from netslim.models.own import arch_of
 from netslim.models.published import folder_of, is_published
 from netslim.pruning import plan_from_dict
@@ -29,23 +30,27 @@ M = TypeVar("M", bound=nn.Module)
 
 
 @overload
-def load(path: str | Path) -> PrunableModel: ...
+def load(path: str | Path, *, input_shape: Sequence[int] | None = None) -> PrunableModel: ...
 @overload
 def load(path: str | Path, model: M) -> M: ...
-def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
+def load(path: str | Path, model: nn.Module | None = None, *, input_shape: Sequence[int] | None = None) -> nn.Module:
     """The network in a file, in eval mode on the CPU.
 
     Reads netslim's files and those of the original network-slimming scripts (also without `cfg`, with `module.`
-    prefixes, or from torch 0.3), and folders of the export target safetensors.
+    prefixes, or from torch 0.3), and folders of the export target safetensors. An ONNX file becomes a
+    `torch.fx.GraphModule`, which `plan`, `apply`, `reconstruct_` and `export` take as any network.
 
     Args:
         path: the file or folder, which is enough for a registered architecture; `published/NAME`, one that
             comes with netslim; `hf://user/name`, a repository at the Hugging Face hub to which `netslim push` sent one
             (`@` and a branch, tag or commit may follow).
         model: the unpruned network that the file is of, for one that netslim can't build; left unchanged.
+        input_shape: of an ONNX file's first input, the batch first, where the file leaves sides open; default: what
+            fits of some usual sizes.
 
     Raises:
-        CheckpointError: the file is missing, damaged, unsafe, or its weights fit no known architecture or not `model`.
+        CheckpointError: the file is missing, damaged, unsafe, or its weights fit no known architecture or not `model`;
+            an ONNX file is quantized, or has operators that are not known.
 
     >>> import tempfile, torch, netslim
     >>> mine = lambda: torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.Conv2d(8, 4, 3))
@@ -58,9 +63,19 @@ def load(path: str | Path, model: nn.Module | None = None) -> nn.Module:
     """
     if not isinstance(path, str | Path):
         raise UsageError(f"a path of type {type(path).__name__}: give the file, as load('small.pth.tar')")
+    if is_onnx(Path(path)):
+        return _from_onnx(Path(path), model, input_shape)
+    if input_shape is not None:
+        raise UsageError(f"`input_shape={[*input_shape]}` is of ONNX files, and {path} is none: leave it out")
     checkpoint = read(Path(path))
     found: nn.Module = restore(checkpoint, Path(path)) if model is None else restore(checkpoint, Path(path), model)
     return found.eval()
+
+
+def _from_onnx(path: Path, model: nn.Module | None, input_shape: Sequence[int] | None) -> nn.Module:
+    if model is not None:
+        raise UsageError(f"{path} says what its network computes: leave `model` out")
+    return load_onnx(path, input_shape)
 
 
 def read(path: Path) -> Checkpoint:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
+from torch.fx import GraphModule
+
+_META = "netslim_plan"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +265,9 @@ class PrunableModel(nn.Module):
 
 def plan_of(model: nn.Module) -> PrunePlan | None:
     """What was removed from a network, or None: what `keep_plan_` gave it."""
-    plans = (getattr(model, name, None) for name in ("plan", "prune_plan"))
+    graphs = getattr(model, "meta", None)
+    plans = [getattr(model, name, None) for name in ("plan", "prune_plan")]
+    plans += [graphs.get(_META)] if isinstance(graphs, dict) else []
     return next((plan for plan in plans if isinstance(plan, PrunePlan)), None)
 
 
@@ -270,3 +275,5 @@ def keep_plan_(model: nn.Module, plan: PrunePlan) -> None:
     """Makes a plan the network's attribute `plan`, or `prune_plan` where it has a `plan` of its own."""
     free = isinstance(getattr(model, "plan", None), PrunePlan | None)
     setattr(model, "plan" if free else "prune_plan", plan)
+    if isinstance(model, GraphModule):
+        model.meta[_META] = plan  # copies of a graph keep no other attribute

@@ -27,8 +27,8 @@ def load_folder(source: Source) -> ImageDataset:
     passed over. The images are grey if all of them are, else colour. They are decoded into memory if they fit there
     twice (a validation part is cut out by copying), else whenever they are needed.
     """
-    train = _class_files(source.data_dir, _TRAIN)
-    test = _class_files(source.data_dir, _TEST)
+    train = class_files(source.data_dir, _TRAIN)
+    test = class_files(source.data_dir, _TEST)
     _check_same_classes(source.data_dir, train, test)
     files = [file for part in (train, test) for group in part.values() for file in group]
     labels = torch.tensor([label for part in (train, test) for label, group in enumerate(part.values()) for _ in group])
@@ -73,8 +73,8 @@ def _part(root: Path, parts: tuple[str, ...]) -> Path | None:
     return next((root / part for part in parts if (root / part).is_dir()), None)
 
 
-def _class_files(root: Path, parts: tuple[str, ...]) -> ClassFiles:
-    """Class name -> its sorted image files, for the first of `parts` that is a folder in `root`."""
+def class_files(root: Path, parts: tuple[str, ...]) -> ClassFiles:
+    """Class name -> its sorted image files, for the first of `parts` that is a folder in `root`. Raises DataError."""
     part = _part(root, parts)
     if part is None:
         raise DataError(
@@ -84,14 +84,15 @@ def _class_files(root: Path, parts: tuple[str, ...]) -> ClassFiles:
     folders = sorted(entry for entry in part.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not folders:
         raise DataError(f"{part} has no class folders: put the images of each class in {part}/<class>/")
-    classes = {folder.name: _image_files(folder) for folder in folders}
+    classes = {folder.name: image_files(folder) for folder in folders}
     for folder in folders:
         if not classes[folder.name]:
             raise DataError(f"class folder {folder} has no images: add some or remove it")
     return classes
 
 
-def _image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """The images in a folder by their suffixes, sorted; hidden ones are passed over."""
     return sorted(
         file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
     )

@@ -58,7 +58,7 @@ def next_step(verb: str, config: StageConfig, result: Mapping[str, Any]) -> Next
         return None
     file = _written(config, result)
     found = _following(verb, config, file)
-    if found is None or not file.exists():
+    if found is None or not file.exists() or file.suffix == ".onnx":  # a network from an ONNX file is not trained
         return None
     checkpoint = read_checkpoint(file)
     why, following, settings = found

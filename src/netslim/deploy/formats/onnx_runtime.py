@@ -12,11 +12,11 @@ from torch import Tensor
 from netslim.core.errors import CheckpointError, first_line
 
 
-def onnx_session(model: bytes, threads: int, *, optimised: Path | None = None, profile: str = "") -> Any:
+def onnx_session(model: bytes | str, threads: int, *, optimised: Path | None = None, profile: str = "") -> Any:
     """A session for an ONNX model. Its threads stop as soon as a run ends: they don't disturb what runs next.
 
     Args:
-        model: content of the file.
+        model: content of the file, or its path.
         threads: of the processor.
         optimised: where what ONNX Runtime makes of the model is written.
         profile: how the file begins that is written of every node's time; empty: none.

@@ -9,4 +9,4 @@ from netslim.stages.shared.config import NetworkConfig
 class InfoConfig(NetworkConfig):
     """What a checkpoint holds."""
 
-    model: Path = Setting(..., "checkpoint", reads=True)
+    model: Path = Setting(..., "checkpoint, or an ONNX file", reads=True)

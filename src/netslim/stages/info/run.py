@@ -6,10 +6,12 @@ from netslim.core.checkpoint import Checkpoint, read_checkpoint
 from netslim.core.files import file_hash
 from netslim.core.protocols import PrunableModel, plan_of
 from netslim.cost import measure
+from netslim.models.onnx_import import is_onnx
 from netslim.models.own import arch_of
 from netslim.report.console import say
 from netslim.report.tables import percent, print_table
 from netslim.stages.info.config import InfoConfig
+from netslim.stages.info.onnx_file import run_onnx
 from netslim.stages.shared.datasets import dataset_name
 from netslim.stages.shared.example_input import example_input, sides
 from netslim.stages.shared.networks import arguments_of, name_of, open_network
@@ -17,6 +19,8 @@ from netslim.stages.shared.networks import arguments_of, name_of, open_network
 
 def run(config: InfoConfig) -> dict[str, Any]:
     """Reads a file, rebuilds its network and says what it is. Raises CheckpointError."""
+    if is_onnx(config.model):
+        return run_onnx(config)
     checkpoint = read_checkpoint(config.model)
     model = open_network(checkpoint, config.model, config.arch, config.arch_args)
     plan = plan_of(model)

@@ -11,7 +11,7 @@ from netslim.training.schedule import SCHEDULES
 class PruneConfig(TaskConfig):
     """Removal of the channels with the smallest scales."""
 
-    model: Path = Setting(..., "checkpoint of the network to prune", reads=True)
+    model: Path = Setting(..., "checkpoint of the network to prune, or an ONNX file", reads=True)
     dataset: str | None = Setting(
         None, f"data set for the accuracy; default: the one in the file; or {plugins.OWN}", group="Data"
     )
@@ -103,10 +103,29 @@ class PruneConfig(TaskConfig):
         group="Rounds",
         free=True,
     )
+    input_shape: str | None = Setting(
+        None,
+        "of an ONNX file that leaves sides open: one input without the batch, as 3x48x320; default: what fits of some "
+        "usual sizes",
+        group="ONNX",
+        added=True,
+    )
+    mean: str | None = Setting(
+        None,
+        "of an ONNX file's images, whose pixels are scaled to 0..1: one number per channel, with commas; default: 0",
+        group="ONNX",
+        added=True,
+    )
+    std: str | None = Setting(
+        None,
+        "likewise, what pixels are divided by after that (1/255: 0.00392157); default: 1",
+        group="ONNX",
+        added=True,
+    )
     save: Path = Setting(
         Path("pruned"),
-        "folder for pruned.pth.tar, plan.json and prune.txt",
+        "folder for pruned.pth.tar (pruned.onnx), plan.json and prune.txt",
         group="Run",
         free=True,
-        writes=("pruned.pth.tar", "plan.json", "prune.txt", "round*", *RUN_FILES),
+        writes=("pruned.pth.tar", "pruned.onnx", "plan.json", "prune.txt", "round*", *RUN_FILES),
     )

@@ -14,6 +14,7 @@ from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import PrunableModel, PrunePlan, plan_of
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.data import AnyDataset, evaluation_batches
+from netslim.models.onnx_import import is_onnx
 from netslim.network import describe
 from netslim.own_loop.repair import Repair
 from netslim.pruning import apply, masked, verify
@@ -22,6 +23,7 @@ from netslim.report.page.beside import PAGE, write_beside
 from netslim.report.tables import percent, print_table
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.momentum import carried_optimizer
+from netslim.stages.prune.onnx_file import OF_ONNX, run_onnx
 from netslim.stages.prune.planning import check_budget, decide, say_budget
 from netslim.stages.prune.repairing import check_repair, repaired
 from netslim.stages.prune.rounds import as_asked, check_rounds, last_round
@@ -46,6 +48,9 @@ def run(config: PruneConfig) -> dict[str, Any]:
         DataError: the data set for the accuracy.
     """
     check_budget(config)
+    if is_onnx(config.model):
+        return run_onnx(config)
+    config.refuse(OF_ONNX, "only ONNX files need it")
     check_rounds(config)
     check_task(config)
     parents = {"model": config.model, **own_code(config)}

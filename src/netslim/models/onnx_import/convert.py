@@ -1,0 +1,166 @@
+"""From an ONNX graph to a torch graph."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from netslim.core.errors import CheckpointError, first_line
+from netslim.models.onnx_import.builder import Builder
+from netslim.models.onnx_import.operators import OPERATORS, Operator
+from netslim.models.onnx_import.rules import (
+    activations,
+    arithmetic,
+    layers,
+    movement,
+    pooling,
+    recurrent,
+    reductions,
+    resizing,
+)
+from netslim.models.onnx_import.rules import shapes as shape_rules
+from netslim.models.onnx_import.source import Placed, Port
+from netslim.models.onnx_import.tensors import as_tensor
+from netslim.models.onnx_import.values import Activation, Constant, Value
+
+FAMILIES = (
+    activations,
+    arithmetic,
+    layers,
+    movement,
+    pooling,
+    recurrent,
+    reductions,
+    resizing,
+    shape_rules,
+)  # each files its own
+FEW = 16  # numbers of a tensor that may be a shape
+
+
+@dataclass(frozen=True, eq=False)
+class Converted:
+    """A torch graph that was made of an ONNX graph.
+
+    Attributes:
+        network: the torch graph; outputs as the file has them, a tuple where there are several.
+        placed: where the file's tensors went.
+        computed: by name of a value in the file, the node that computes it, and its shape.
+        sizes: by name, whole numbers of the file that are few.
+    """
+
+    network: fx.GraphModule
+    placed: tuple[Placed, ...]
+    computed: dict[str, tuple[str, tuple[int, ...]]]
+    sizes: dict[str, Tensor]
+
+
+def converted(graph: Any, tensors: Mapping[str, Tensor], ports: Sequence[Port], opsets: Mapping[str, int]) -> Converted:
+    """Follows every node once, at the shapes of `ports`.
+
+    Args:
+        graph: an `onnx.GraphProto` of operators that are all known.
+        tensors: its initializers.
+        ports: its inputs.
+        opsets: versions by domain.
+
+    Raises:
+        CheckpointError: a node that can't be followed.
+    """
+    build = Builder()
+    known: dict[str, Value] = {name: Constant(tensor, name) for name, tensor in tensors.items()}
+    for port in ports:
+        kind = torch.float32 if port.dtype.is_floating_point else port.dtype
+        known[port.name] = build.input(port.name, torch.empty(port.shape, dtype=kind, device="meta"))
+    takers: dict[str, list[str]] = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            takers[name].append(node.op_type)
+    for index, node in enumerate(graph.node):
+        build.at = index
+        _follow(build, node, index, known, opsets, takers)
+    outputs = [_output(build, known, output.name) for output in graph.output]
+    build.graph.output(outputs[0].node if len(outputs) == 1 else tuple(output.node for output in outputs))
+    whole = fx.GraphModule(build.root, build.graph)
+    whole.graph.eliminate_dead_code()
+    network = fx.GraphModule(whole, whole.graph, "OnnxNetwork")  # with what is left alone
+    left = {node.name for node in network.graph.nodes}
+    made = {name: value for name, value in known.items() if isinstance(value, Activation)}
+    held = {name for name, _ in [*network.named_parameters(), *network.named_buffers()]}
+    placed = tuple(each for each in build.placed if held.issuperset(each.paths))
+    shapes = {name: (value.node.name, tuple(value.like.shape)) for name, value in made.items()}
+    return Converted(network, placed, {name: said for name, said in shapes.items() if said[0] in left}, _sizes(known))
+
+
+def _sizes(known: Mapping[str, Value]) -> dict[str, Tensor]:
+    found = {name: value.tensor for name, value in known.items() if isinstance(value, Constant)}
+    return {name: tensor for name, tensor in found.items() if tensor.dtype == torch.int64 and tensor.numel() <= FEW}
+
+
+def _follow(
+    build: Builder,
+    node: Any,
+    index: int,
+    known: dict[str, Value],
+    opsets: Mapping[str, int],
+    takers: Mapping[str, Sequence[str]],
+) -> None:
+    from onnx import TensorProto, helper
+
+    kind = kind_of(node)
+    attributes = {each.name: _attribute(helper.get_attribute_value(each), TensorProto) for each in node.attribute}
+    absent = [name for name in node.input if name and name not in known]
+    name = node.name or f"{node.op_type}_{index}"
+    if absent:
+        raise CheckpointError(f"node '{name}' ({node.op_type}) takes '{absent[0]}', which nothing before it gives")
+    given = Operator(
+        kind=kind,
+        index=index,
+        name=name,
+        opset=opsets.get(node.domain if node.domain != "ai.onnx" else "", 1),
+        inputs=[known[each] if each else None for each in node.input],
+        attributes=attributes,
+        outputs=list(node.output),
+        takers=[each for name in node.output for each in takers.get(name, ())],
+    )
+    try:
+        made = OPERATORS[kind](build, given)
+    except CheckpointError as error:
+        if given.name in str(error):
+            raise
+        raise given.refusal(f"can't be followed: {error}") from error
+    except (RuntimeError, ValueError, TypeError, IndexError, KeyError, NotImplementedError, ArithmeticError) as error:
+        raise given.refusal(f"can't be followed: {first_line(error)}") from error
+    for name, value in zip(node.output, [made] if isinstance(made, Value) else made, strict=False):
+        known[name] = _named(value, name)
+
+
+def _named(value: Value, name: str) -> Value:
+    """A constant that was computed has its own name, by which a later node takes it."""
+    return Constant(value.tensor, name) if isinstance(value, Constant) else value
+
+
+def _output(build: Builder, known: Mapping[str, Value], name: str) -> Activation:
+    value = known.get(name)
+    if value is None:
+        raise CheckpointError(f"output '{name}' is computed by no node")
+    made = build.tensor(value)
+    if isinstance(made, Activation):
+        return made
+    return Activation(build.holder(made), made.tensor.to("meta"))
+
+
+def kind_of(node: Any) -> str:
+    """The operator of a node; of another domain than ONNX's with it in front."""
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}:{node.op_type}"
+
+
+def _attribute(value: Any, tensor_type: Any) -> Any:
+    """A Python value, or a tensor."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return as_tensor(value) if isinstance(value, tensor_type) else value

@@ -1,0 +1,108 @@
+"""Functions of single numbers, and softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from netslim.models.onnx_import.builder import Builder
+from netslim.models.onnx_import.operators import Operator, operator
+from netslim.models.onnx_import.values import Numbers, Value
+
+_PLAIN: Mapping[str, Callable[..., Any]] = {
+    **{"Relu": F.relu, "Sigmoid": torch.sigmoid, "Tanh": torch.tanh, "Erf": torch.erf, "Mish": F.mish},
+    **{"HardSwish": F.hardswish, "Softplus": F.softplus, "Softsign": F.softsign, "Exp": torch.exp, "Log": torch.log},
+    **{"Sqrt": torch.sqrt, "Abs": torch.abs, "Neg": torch.neg, "Reciprocal": torch.reciprocal, "Sign": torch.sign},
+    **{"Round": torch.round, "Sin": torch.sin, "Cos": torch.cos, "Tan": torch.tan, "Atan": torch.atan},
+    **{"Not": torch.logical_not, "IsNaN": torch.isnan, "Asin": torch.asin, "Acos": torch.acos},
+}
+_WITH_ALPHA: Mapping[str, tuple[Callable[..., Any], float]] = {
+    "LeakyRelu": (F.leaky_relu, 0.01),
+    "Elu": (F.elu, 1.0),
+    "Celu": (F.celu, 1.0),
+}
+
+
+@operator(*_PLAIN)
+def plain(build: Builder, node: Operator) -> Value:
+    """A function without settings."""
+    return build.call(_PLAIN[node.kind], build.tensor(node.value()))  # type: ignore[no-any-return]
+
+
+@operator(*_WITH_ALPHA)
+def with_alpha(build: Builder, node: Operator) -> Value:
+    """A function with one slope."""
+    function, usual = _WITH_ALPHA[node.kind]
+    return build.call(function, node.value(), float(node.attributes.get("alpha", usual)))  # type: ignore[no-any-return]
+
+
+@operator("Identity", "Dropout")
+def identity(build: Builder, node: Operator) -> Value | list[Value]:  # noqa: ARG001
+    """The input; dropout does nothing in inference."""
+    if len(node.outputs) > 1 and node.outputs[1]:
+        raise node.refusal("gives its mask")
+    return node.value()
+
+
+@operator("Gelu", "com.microsoft:Gelu")
+def gelu(build: Builder, node: Operator) -> Value:
+    """x times the normal distribution's cumulative function, or its approximation by tanh."""
+    return build.call(F.gelu, node.value(), approximate=node.attributes.get("approximate", "none"))  # type: ignore[no-any-return]
+
+
+@operator("Selu")
+def selu(build: Builder, node: Operator) -> Value:
+    """gamma * elu(x, alpha)."""
+    alpha = float(node.attributes.get("alpha", 1.67326319217681884765625))
+    gamma = float(node.attributes.get("gamma", 1.05070102214813232421875))
+    return build.call(torch.mul, build.call(F.elu, node.value(), alpha), gamma)  # type: ignore[no-any-return]
+
+
+@operator("HardSigmoid")
+def hard_sigmoid(build: Builder, node: Operator) -> Value:
+    """max(0, min(1, alpha x + beta)); torch has it for alpha 1/6."""
+    alpha, beta = float(node.attributes.get("alpha", 0.2)), float(node.attributes.get("beta", 0.5))
+    given = node.value()
+    if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
+        return build.call(F.hardsigmoid, given)  # type: ignore[no-any-return]
+    line = build.call(torch.add, build.call(torch.mul, given, alpha), beta)
+    return build.call(torch.clamp, line, 0.0, 1.0)  # type: ignore[no-any-return]
+
+
+@operator("ThresholdedRelu")
+def thresholded_relu(build: Builder, node: Operator) -> Value:
+    """x above alpha, else zero."""
+    return build.call(F.threshold, node.value(), float(node.attributes.get("alpha", 1)), 0.0)  # type: ignore[no-any-return]
+
+
+@operator("Clip")
+def clip(build: Builder, node: Operator) -> Value:
+    """Bounds, attributes before operator set 11, inputs since."""
+    bounds = []
+    for place, name in ((1, "min"), (2, "max")):
+        found = node.constant(place)
+        given = node.attributes.get(name)
+        bounds.append(found.item() if found is not None else None if given is None else float(given))
+    if isinstance(node.value(), Numbers) or bounds == [None, None]:
+        return node.value()
+    if bounds[1] is not None and float(bounds[1]) >= 3e38:
+        return build.call(torch.clamp, node.value(), min=bounds[0])  # type: ignore[no-any-return]
+    return build.call(torch.clamp, node.value(), bounds[0], bounds[1])  # type: ignore[no-any-return]
+
+
+@operator("Softmax", "LogSoftmax")
+def softmax(build: Builder, node: Operator) -> Value:
+    """Over one axis; before operator set 13 over all from the axis on."""
+    function = torch.softmax if node.kind == "Softmax" else torch.log_softmax
+    given = build.tensor(node.value())
+    dims = build.like(given).dim()
+    axis = int(node.attributes.get("axis", -1 if node.opset >= 13 else 1))
+    if node.opset >= 13 or axis % dims == dims - 1:
+        return build.call(function, given, axis)  # type: ignore[no-any-return]
+    if build.like(given).shape[axis % dims + 1 :].numel() == 1:
+        return build.call(function, given, axis)  # type: ignore[no-any-return]
+    flat = build.call(torch.flatten, given, axis % dims)
+    return build.call(torch.unflatten, build.call(function, flat, -1), axis % dims, build.like(given).shape[axis:])  # type: ignore[no-any-return]

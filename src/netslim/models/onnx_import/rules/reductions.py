@@ -1,0 +1,72 @@
+"""What makes one number of many: means, sums, extrema and where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import mul
+from typing import Any
+
+import torch
+
+from netslim.models.onnx_import.builder import Builder
+from netslim.models.onnx_import.operators import Operator, operator
+from netslim.models.onnx_import.values import Numbers, Value
+
+_REDUCED: Mapping[str, Callable[..., Any]] = {
+    **{"ReduceMean": torch.mean, "ReduceSum": torch.sum, "ReduceMax": torch.amax, "ReduceMin": torch.amin},
+    **{"ReduceL2": torch.sum, "ReduceSumSquare": torch.sum, "ReduceL1": torch.sum, "ReduceLogSumExp": torch.logsumexp},
+}
+_BEFORE: Mapping[str, Callable[..., Any]] = {
+    **{"ReduceL2": torch.square, "ReduceSumSquare": torch.square, "ReduceL1": torch.abs},
+}
+
+
+@operator(*_REDUCED)
+def reduced(build: Builder, node: Operator) -> Value:
+    """Over some axes, or all; axes are an attribute before operator set 13 or 18, an input since."""
+    given = build.tensor(node.value())
+    axes = node.integers("axes", 1)
+    if not axes:
+        if node.attributes.get("noop_with_empty_axes", 0):
+            return given
+        axes = [*range(build.like(given).dim())]
+    keep = bool(node.attributes.get("keepdims", 1))
+    if node.kind in _BEFORE:
+        given = build.call(_BEFORE[node.kind], given)
+    result = build.call(_REDUCED[node.kind], given, axes, keep)
+    return build.call(torch.sqrt, result) if node.kind == "ReduceL2" else result  # type: ignore[no-any-return]
+
+
+@operator("ReduceProd")
+def product(build: Builder, node: Operator) -> Value:
+    """The product of sizes, or along axes."""
+    given, axes = node.value(), node.integers("axes", 1)
+    keep = bool(node.attributes.get("keepdims", 1))
+    if isinstance(given, Numbers) and axes in (None, [], [0]):
+        made = given.items[0]
+        for item in given.items[1:]:
+            made = build.number(mul, made, item)
+        return Numbers((made,), scalar=not keep)
+    result: Value = build.tensor(given)
+    for axis in sorted(axes or range(build.like(result).dim()), reverse=True):
+        result = build.call(torch.prod, result, axis, keep)
+    return result
+
+
+@operator("ArgMax", "ArgMin")
+def arg_extremum(build: Builder, node: Operator) -> Value:
+    """Where the largest or smallest along an axis is."""
+    if node.attributes.get("select_last_index", 0):
+        raise node.refusal("takes the last of several")
+    function = torch.argmax if node.kind == "ArgMax" else torch.argmin
+    axis, keep = int(node.attributes.get("axis", 0)), bool(node.attributes.get("keepdims", 1))
+    return build.call(function, node.value(), axis, keep)  # type: ignore[no-any-return]
+
+
+@operator("TopK")
+def top_k(build: Builder, node: Operator) -> tuple[Value, ...]:
+    """The largest along an axis, and where they are."""
+    count = node.integers("k", 1) or [1]
+    axis = int(node.attributes.get("axis", -1))
+    largest, ordered = (bool(node.attributes.get(name, 1)) for name in ("largest", "sorted"))
+    return tuple(build.call(torch.topk, node.value(), count[0], axis, largest, ordered))

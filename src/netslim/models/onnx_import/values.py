@@ -1,0 +1,63 @@
+"""What flows along the edges of an ONNX graph while it becomes a torch graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from torch import Tensor, fx
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A tensor that does not depend on the network's inputs.
+
+    Attributes:
+        tensor: its numbers, on the CPU.
+        name: of the value in the file, or "" for one that was made on the way.
+    """
+
+    tensor: Tensor
+    name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """A tensor that depends on the network's inputs.
+
+    Attributes:
+        node: what computes it.
+        like: a tensor of its shape and type at the example's sizes, on the meta device.
+    """
+
+    node: fx.Node
+    like: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Number:
+    """A number that is known at the example's sizes, and follows other sizes where a node computes it."""
+
+    value: float
+    node: fx.Node | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """What an ONNX graph computes of sizes: a vector of numbers, or a single one.
+
+    Attributes:
+        items: the numbers.
+        scalar: whether it is a single one, without a dimension.
+    """
+
+    items: tuple[Number, ...]
+    scalar: bool = False
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """At the example's sizes."""
+        return tuple(item.value for item in self.items)
+
+
+Value: TypeAlias = Constant | Activation | Numbers
