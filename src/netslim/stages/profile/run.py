@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs
@@ -39,6 +41,8 @@ def run(config: ProfileConfig) -> dict[str, Any]:
     side = config.image_size
     facts = {**(checkpoint.dataset or {}), "image_size": (side, side)} if side else checkpoint.dataset
     example = example_input(model, facts)
+    if not isinstance(example, Tensor):
+        raise UsageError(f"{config.model} takes several inputs: parts are timed of networks that take one batch of images")
     groups = groups_of(model, Inputs.of(example), config.residual).groups
     with LayersProgress("timing parts") as shown:
         engine = Engine(config.engine, batch_size=config.batch_size, threads=config.threads, progress=shown.layer)

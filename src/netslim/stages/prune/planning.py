@@ -73,7 +73,7 @@ def engine_of(config: PruneConfig) -> Iterator[TimingEngine | None]:
 
 
 def _decided(
-    config: PruneConfig, model: nn.Module, example: Tensor, dataset: AnyDataset | None, engine: TimingEngine | None
+    config: PruneConfig, model: nn.Module, example: Batch, dataset: AnyDataset | None, engine: TimingEngine | None
 ) -> PrunePlan:
     return plan(
         model,
