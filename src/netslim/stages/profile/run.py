@@ -42,7 +42,7 @@ def run(config: ProfileConfig) -> dict[str, Any]:
     facts = {**(checkpoint.dataset or {}), "image_size": (side, side)} if side else checkpoint.dataset
     example = example_input(model, facts)
     if not isinstance(example, Tensor):
-        raise UsageError(f"{config.model} takes several inputs: parts are timed of networks that take one batch of images")
+        raise UsageError(f"{config.model} takes several inputs: only parts of networks of one are timed")
     groups = groups_of(model, Inputs.of(example), config.residual).groups
     with LayersProgress("timing parts") as shown:
         engine = Engine(config.engine, batch_size=config.batch_size, threads=config.threads, progress=shown.layer)

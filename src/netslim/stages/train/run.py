@@ -214,14 +214,13 @@ class Phase:
         batches = evaluation_batches(split, self.dataset, batch_size=size, device=self.device, share=share)
         if training is None:
             return self.task.evaluate(self.model, batches, world=world)
-        between = training.check_stop
-        return self.task.evaluate(self.model, batches, between=between, world=world, graphs=self.graphs)
+        return self.task.evaluate(self.model, batches, between=training.check_stop, world=world, graphs=self.graphs)
 
     def _finish(self) -> dict[str, Any]:
         self.model = self._opened(self.files.best(), BEST).to(self.device)
         on_test = self.config.select_on == "test"
         test = self.state.best if on_test else self._evaluate(self.splits.test).value
-        cost = measure(self.model, self._image().to(self.device))
+        cost = measure(self.model, example_of(self.dataset).to(self.device))
         result = {
             "file": str(self.config.save / BEST),
             "selected_on": self.config.select_on,
@@ -241,10 +240,7 @@ class Phase:
     def _least(self) -> int:
         """Images that every process needs of every part of a batch."""
         sizes = self.config.batch_size, len(self.splits.train)
-        return least_share(self.model, self._image(), self.world, sizes, self.config.accumulate)
-
-    def _image(self) -> Batch:
-        return example_of(self.dataset)
+        return least_share(self.model, example_of(self.dataset), self.world, sizes, self.config.accumulate)
 
     def _opened(self, checkpoint: Checkpoint, name: str) -> nn.Module:
         return open_network(checkpoint, self.config.save / name, self.config.arch, self.config.arch_args)
