@@ -164,7 +164,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "name", "message"),
     [
-        ("onxn", "net.onnx", "unknown target 'onxn'; did you mean onnx?"),
+        ("onxn", "net.onnx", "unknown target 'onxn'; did you mean onnx or openvino?"),
         ("onnx", "net", "target onnx writes a .onnx file; type"),
         ("pt2", "net.pt", "target pt2 writes a .pt2 file; type"),
         ("eager", "net.py", "target eager writes a folder; type"),

@@ -207,7 +207,7 @@ def _timed(
     if len(networks) < 2:
         return {}
     with torch.inference_mode():
-        found = measure_latency({str(form): call_of(net) for form, net in networks.items()}, seconds=seconds)
+        found = measure_latency({str(form): call_of(net) for form, net in networks.items()}, seconds=seconds, warmup=1)
     return {form: found[str(form)] for form in networks}
 
 
