@@ -51,3 +51,12 @@ def test_a_model_computes_the_same_at_any_batch_size() -> None:
 def test_what_is_not_written_is_named(layer: nn.Module, message: str) -> None:
     with pytest.raises(NotWrittenError, match=f"^{message}$"):
         onnx_model(capture(nn.Sequential(layer), IMAGES), {})
+
+
+def test_an_average_over_windows_that_reach_beyond_the_image() -> None:
+    """ceil_mode without padding: what is outside does not count."""
+    model, images = nn.AvgPool2d(2, 2, ceil_mode=True), torch.randn(2, 4, 7, 7)
+    session = onnx_session(onnx_model(capture(model, images), {}).SerializeToString(), 1)
+    torch.testing.assert_close(run_session(session, images), model(images))
+    with pytest.raises(NotWrittenError, match="an average with a divisor of its own"):
+        onnx_model(capture(nn.AvgPool2d(3, 2, padding=1, ceil_mode=True), images), {})
