@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
+# Images of containers often forbid it, and then every process compiles all modules that it imports anew.
+export PYTHONDONTWRITEBYTECODE =
 
 # `make bench` measures on the CPU what results/ says of speed, start-up and memory, in less than an hour on two cores that
 # do nothing else. With ORIGINAL=DIR, a checkout of the original scripts, it also measures those.

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -36,30 +37,42 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def python(site: Path, cwd: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
+def python(site: Path, cwd: Path, *arguments: object, typed: str = "") -> "subprocess.CompletedProcess[str]":
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     line = [sys.executable, *map(str, arguments)]
-    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=110)
+    return subprocess.run(
+        line, cwd=cwd, env=environment, input=typed, capture_output=True, text=True, check=False, timeout=110
+    )
 
 
-def netslim(site: Path, cwd: Path, *arguments: object) -> str:
-    done = python(site, cwd, "-m", "netslim", *arguments)
+IN_A_ROW = """
+import json, sys
+from netslim.cli.app import main
+for line in json.load(sys.stdin):
+    try:
+        code = main(line)
+    except SystemExit as end:
+        code = end.code
+    if code:
+        sys.exit(code)
+"""
+
+
+def netslim(site: Path, cwd: Path, *lines: Sequence[object]) -> None:
+    """Command lines one after the other, in one process that knows the plug-ins."""
+    typed = json.dumps([[str(word) for word in line] for line in lines])
+    done = python(site, cwd, "-c", IN_A_ROW, typed=typed)
     assert done.returncode == 0, done.stderr
     assert "warning: plug-in" not in done.stderr
-    return done.stdout
 
 
 def test_train_prune_export_and_bench(site: Path, tmp_path: Path) -> None:
     train = ("train", "--dataset", "noise", "--arch", "tiny", "-sr", "--penalty", "ridge", "--power", 1.5)
-    netslim(site, tmp_path, *train, "--s", 0.01, "--epochs", 1, "--batch-size", 16, "--save", "run", "--device", "cpu")
-    recorded = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert recorded["config"]["power"] == 1.5
+    train += ("--s", 0.01, "--epochs", 1, "--batch-size", 16, "--save", "run", "--device", "cpu")
     prune = ("prune", "run/model_best.pth.tar", "--criterion", "by_index", "--percent", 0.4, "--recalibrate", 0)
-    netslim(site, tmp_path, *prune, "--save", "pruned")
-    plan = json.loads((tmp_path / "pruned" / "plan.json").read_text())
-    assert plan["groups"] == [{"name": "norm", "total": 8, "keep": [0, 1, 2, 3]}]
-    netslim(site, tmp_path, "export", "pruned/pruned.pth.tar", "--target", "pickled")
+    prune += ("--save", "pruned")
+    export = ("export", "pruned/pruned.pth.tar", "--target", "pickled")
     bench = (
         "bench",
         "pruned/pruned.pkl",
@@ -71,13 +84,18 @@ def test_train_prune_export_and_bench(site: Path, tmp_path: Path) -> None:
         0.05,
         "--no-memory",
     )
-    netslim(site, tmp_path, *bench, "--no-memory", "--json", "bench.json", "--save", "bench")
+    bench += ("--json", "bench.json", "--save", "bench")
+    netslim(site, tmp_path, train, prune, export, bench)
+    recorded = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert recorded["config"]["power"] == 1.5
+    plan = json.loads((tmp_path / "pruned" / "plan.json").read_text())
+    assert plan["groups"] == [{"name": "norm", "total": 8, "keep": [0, 1, 2, 3]}]
     assert [row["engine"] for row in json.loads((tmp_path / "bench.json").read_text())["rows"]] == ["unpickled"]
 
 
 def test_transfer_from_a_library(site: Path, tmp_path: Path) -> None:
     transfer = ("transfer", "--source", "zoo", "--model-name", "resnet10", "--arch", "same", "--dataset", "noise")
-    netslim(site, tmp_path, *transfer, "--recalibrate", 0, "--strategy", "nothing", "--json", "moved.json")
+    netslim(site, tmp_path, (*transfer, "--recalibrate", 0, "--strategy", "nothing", "--json", "moved.json"))
     assert (tmp_path / "transferred_model.pth.tar").is_file()
     assert json.loads((tmp_path / "moved.json").read_text())["mapped"] == 0
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from netslim.reconstruction.layer_problem import HELD_OUT, has_own_weight, held_out, is_linear
+from netslim.reconstruction.layer_problem import HELD_OUT, are_one_map, held_out, is_linear
 
 
 class Standardised(nn.Conv2d):
@@ -28,8 +28,12 @@ def test_one_image_in_so_many_is_held_out_whatever_the_batches_are() -> None:
     assert int(whole.sum()) == 12 // HELD_OUT
 
 
-def test_a_shared_weight_is_no_layers_own() -> None:
+def test_layers_of_one_weight_are_one_map_if_they_do_the_same_with_it() -> None:
     layer = nn.Linear(4, 3)
-    assert has_own_weight(layer, set())
-    assert not has_own_weight(layer, {id(layer.weight)})
-    assert not has_own_weight(nn.ConvTranspose2d(4, 4, 2, groups=2), set())
+    tied = nn.Linear(4, 3)
+    tied.weight = layer.weight
+    assert are_one_map([layer])
+    assert not are_one_map([layer, tied])  # two biases
+    tied.bias = layer.bias
+    assert are_one_map([layer, tied])
+    assert not are_one_map([nn.ConvTranspose2d(4, 4, 2, groups=2)])

@@ -2,7 +2,10 @@
 
 from netslim.report.page.measures import Measure
 
-SHARE, OTHER = Measure(label="top-1", is_share=True), Measure(label="mean_iou", is_share=False)
+SHARE, OTHER = (
+    Measure(label="top-1", is_share=True, in_percent=True),
+    Measure(label="psnr", is_share=False, in_percent=False),
+)
 
 
 def test_shares_are_percentages_and_other_metrics_stay_as_they_are() -> None:

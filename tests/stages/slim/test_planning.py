@@ -94,14 +94,14 @@ def test_a_recipe_leaves_no_choice_of_the_plan(tmp_path: Path) -> None:
 
 
 def test_a_trained_network_is_trained_on_at_a_lower_rate(tmp_path: Path) -> None:
-    dense, prune, _ = plan(dataset="digits", model=tmp_path / "mine.pth.tar")
+    dense, prune, _ = plan(dataset="digits", checkpoint=tmp_path / "mine.pth.tar")
     assert (dense["verb"], dense["from"], dense["lr"]) == ("train", str(tmp_path / "mine.pth.tar"), planning.RATE[True])
     assert not {"arch", "depth"} & dense.keys()
     assert prune["from"] == "dense"
-    assert plan(dataset="digits", model=Path("mine"))[0]["from"] == "./mine"  # a file, and no step's name
+    assert plan(dataset="digits", checkpoint=Path("mine"))[0]["from"] == "./mine"  # a file, and no step's name
 
 
 @pytest.mark.parametrize("given", [{"arch": "torchvision/resnet18"}, {"depth": 20}, {"stem": "cifar"}])
 def test_a_file_says_itself_what_network_it_holds(given: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"mine\.pth says itself what network it holds"):
-        plan(dataset="digits", model=Path("mine.pth"), **given)
+        plan(dataset="digits", checkpoint=Path("mine.pth"), **given)

@@ -25,7 +25,7 @@ class PlannedConfig(TaskConfig):
         f"the network to slim: {plugins.architectures()} (with pretrained weights), or {plugins.OWN}; default: resnet",
         group="Network",
     )
-    model: Path | None = Setting(
+    checkpoint: Path | None = Setting(
         None, "file of a trained network to slim, which is trained on at a lower rate", group="Network", reads=True
     )
     depth: int | None = Setting(None, "depth of a network that has it not in its name", group="Network")

@@ -63,7 +63,7 @@ def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: M
     dense = Step(
         name="dense",
         verb="train",
-        starts=(_file(config.model),) if config.model else ("transferred",) if pretrained else (),
+        starts=(_file(config.checkpoint),) if config.checkpoint else ("transferred",) if pretrained else (),
         settings={**network, "epochs": epochs[0], "lr": RATE[trained], **training, **PENALTY},
     )
     prune = Step(
@@ -90,7 +90,9 @@ def asked_recipe(config: PlannedConfig, path: Path | None) -> Recipe:
     if path is None:
         recipe = planned_recipe(config)
     else:
-        names = (name for name in (*BUDGETS, "model", "depth", "stem", "time") if name in type(config).model_fields)
+        names = (
+            name for name in (*BUDGETS, "checkpoint", "depth", "stem", "time") if name in type(config).model_fields
+        )
         config.refuse(names, f"{path} says that itself; type --set STEP.SETTING=VALUE, or edit the file")
         recipe = read_recipe(path).with_shared(given(config, SHARED))
     return changed(recipe, config)
@@ -114,7 +116,7 @@ def is_pretrained(config: PlannedConfig) -> bool:
 
 def is_trained(config: PlannedConfig) -> bool:
     """Whether the network was trained before, by a library or by the user."""
-    return config.model is not None or is_pretrained(config)
+    return config.checkpoint is not None or is_pretrained(config)
 
 
 def is_own(config: PlannedConfig) -> bool:
@@ -124,9 +126,9 @@ def is_own(config: PlannedConfig) -> bool:
 
 def _check_network(config: PlannedConfig) -> None:
     """Raises UsageError for a file's network beside another one."""
-    if config.model is None:
+    if config.checkpoint is None:
         return
-    why = f"{config.model} says itself what network it holds"
+    why = f"{config.checkpoint} says itself what network it holds"
     config.refuse(("depth", "stem") if is_own(config) else ("arch", "depth", "stem"), why)
 
 
