@@ -7,7 +7,6 @@ import pytest
 
 import netslim.integrations
 
-
 WITHOUT = """
 import sys
 sys.modules["lightning"] = sys.modules["transformers"] = None
