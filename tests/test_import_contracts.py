@@ -1,6 +1,7 @@
 """What the import contracts of pyproject.toml can't say: no circles at all, and what rooms may import and name."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -29,6 +30,11 @@ HEAVY = {
 }
 
 
+@functools.cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
 def module_of(file: Path) -> str:
     """The dotted name of a file of netslim."""
     return ".".join(("netslim", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
@@ -45,7 +51,7 @@ def imports_in(tree: ast.AST) -> Iterator[str]:
 
 def strings_in(file: Path) -> Iterator[str]:
     """Every string that a file spells, docstrings included."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
@@ -60,7 +66,7 @@ def test_there_are_no_circles() -> None:
     "file", [file for file in FILES if file.parent != ROOT / "cli" and file != ROOT / "__init__.py"]
 )
 def test_no_import_of_netslim_is_for_the_type_checker_alone(file: Path) -> None:
-    blocks = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.If)]
+    blocks = [node for node in ast.walk(parsed(file)) if isinstance(node, ast.If)]
     guarded = [node for node in blocks if "TYPE_CHECKING" in ast.unparse(node.test)]
     assert not [name for node in guarded for name in imports_in(node) if name.startswith("netslim")]
 
@@ -68,7 +74,7 @@ def test_no_import_of_netslim_is_for_the_type_checker_alone(file: Path) -> None:
 @pytest.mark.parametrize("library", HEAVY)
 def test_heavy_libraries_are_imported_where_they_are_needed(library: str) -> None:
     for file in FILES:
-        if any(name.partition(".")[0] == library for name in imports_in(ast.parse(file.read_text()))):
+        if any(name.partition(".")[0] == library for name in imports_in(parsed(file))):
             assert any(f"{module_of(file)}.".startswith(f"{room}.") for room in HEAVY[library]), file
 
 

@@ -23,13 +23,9 @@ from netslim.network import describe
 KINDS = [
     "torchvision/resnet18",
     "timm/test_resnet",
-    "timm/resnet26d",
-    "timm/seresnet18",
     "timm/ecaresnet26t",
-    "timm/resnetaa50",
     "timm/resnetblur18",
     "timm/resnetv2_18",
-    "timm/resnetv2_50d",
     "timm/legacy_seresnet18",
 ]
 GROUPED = "torchvision/resnext50_32x4d"

@@ -56,7 +56,10 @@ def test_the_whole_way_of_an_own_classifier(run_own: Run) -> None:
         assert "top-1 on 24 val images" in done.out
 
 
-@pytest.mark.parametrize(("net", "data", "size"), [("net_1d", "signals", [64]), ("net_3d", "volumes", [5, 8, 8])])
+@pytest.mark.parametrize(
+    ("net", "data", "size"),
+    [("net_1d", "signals", [64]), pytest.param("net_3d", "volumes", [5, 8, 8], marks=pytest.mark.slow)],
+)
 def test_signals_and_volumes_go_the_same_way(run_own: Run, net: str, data: str, size: list[int]) -> None:
     own = ("--arch", f"mine.py:{net}", "--dataset", f"mine.py:{data}", "--device", "cpu")
     done = run_own("train", *own, *PLAIN, "-sr", "--s", 0.01, "--save", "sparse")

@@ -29,7 +29,13 @@ def on_cpu(words: list[str]) -> list[object]:
     return [*words, *short.get(words[0], ())]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in ("regression", "segmentation")))
+        for path in EXAMPLES
+    ],
+)
 def test_an_example_trains_prunes_and_trains_again(example: Path, run_own: Run) -> None:
     Path("examples").symlink_to(ROOT / "examples")
     lines = list(commands(ast.get_docstring(ast.parse(example.read_text())) or ""))
