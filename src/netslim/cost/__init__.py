@@ -2,6 +2,7 @@
 
 from netslim.cost.latency import Latency as Latency
 from netslim.cost.latency import measure_latency as measure_latency
+from netslim.cost.latency import torch_threads as torch_threads
 from netslim.cost.macs import MacCount as MacCount
 from netslim.cost.macs import MacCounter as MacCounter
 from netslim.cost.macs import count_macs as count_macs

@@ -17,13 +17,13 @@ from netslim.core.errors import ArgumentError, UsageError, one_of
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.protocols import ChannelGroup, Slice
 from netslim.core.runs.environment import hardware
-from netslim.cost import Latency
+from netslim.cost import Latency, torch_threads
 from netslim.cost.time_model import Part, Surface, TimeModel
 from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import Form, shaped, simplified
 from netslim.deploy.latency.filling import fill, wanted, widths_of
 from netslim.deploy.latency.pieces import Piece, piece_of
-from netslim.deploy.latency.runners import in_turns, torch_threads
+from netslim.deploy.latency.runners import in_turns
 from netslim.deploy.latency.table import Conditions, Table, check_same, kept_at, read_table
 from netslim.deploy.latency.units import Units
 from netslim.deploy.target import start_with_torch

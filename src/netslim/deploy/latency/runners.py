@@ -6,8 +6,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import fx
 
+from netslim.cost import torch_threads
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.formats.onnx_runtime import onnx_session
 from netslim.deploy.latency.pieces import Piece
@@ -40,17 +40,6 @@ def time_points(engine: str, points: Sequence[Point], batch: int, threads: int) 
         return _profiled(points, batch, threads)
     with torch_threads(threads), torch.inference_mode():
         return _called(points, batch, threads)
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Lets torch use so many threads inside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _called(points: Sequence[Point], batch: int, threads: int) -> list[float]:

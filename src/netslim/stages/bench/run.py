@@ -1,7 +1,6 @@
 """`netslim bench`: latency, throughput and memory of networks side by side."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -12,7 +11,7 @@ from netslim.core.errors import ArgumentError, UsageError
 from netslim.core.files import check_writable
 from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.runs.environment import commit, hardware, versions
-from netslim.cost import Latency, measure_latency
+from netslim.cost import Latency, measure_latency, torch_threads
 from netslim.deploy.inference import Form
 from netslim.deploy.opening import Opened, check_engines, open_file
 from netslim.deploy.peak_memory import peak_memory
@@ -63,7 +62,7 @@ def _measure(
 ) -> list[dict[str, Any]]:
     """One row per file that the engine can run, all of them timed in turns."""
     able = {number: file for number, file in enumerate(files) if engine in file.engines}
-    with _threads(threads), torch.inference_mode():
+    with torch_threads(threads), torch.inference_mode():
         forms = {number: file.form(engine, images, PER_FORM * config.seconds) for number, file in able.items()}
         calls = {str(number): file.call(engine, images, forms[number], threads) for number, file in able.items()}
         times = measure_latency(calls, seconds=config.seconds) if calls else {}
@@ -165,13 +164,3 @@ def _numbers(name: str, text: str) -> list[int]:
     if min(numbers) < 1:
         raise ArgumentError(name, text, "type numbers from 1, with commas between")
     return numbers
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -29,10 +29,10 @@ from netslim.pruning import Agreement, apply, verify
 from netslim.report.console import say
 from netslim.report.page.beside import write_beside
 from netslim.report.progress import LayersProgress
-from netslim.report.tables import percent, print_table
+from netslim.report.tables import percent
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.onnx_images import Files, Reader, files_in
-from netslim.stages.prune.planning import decide, say_budget
+from netslim.stages.prune.planning import decide, recorded, say_plan
 from netslim.stages.prune.repairing import BATCHES, IMAGES
 from netslim.stages.prune.rounds import BETWEEN
 from netslim.stages.prune.warning_signs import warn_of
@@ -249,16 +249,7 @@ def _result(
 ) -> dict[str, Any]:
     return {
         "file": str(config.save / PRUNED),
-        "percent": decided.percent,
-        "budget": dataclasses.asdict(decided.budget) if decided.budget else None,
-        "channels": decided.total,
-        "kept": decided.kept,
-        "clamped": list(decided.clamped),
-        "unrounded": list(decided.unrounded),
-        "params_before": decided.before.params,
-        "params": decided.after.params,
-        "macs_before": decided.before.macs,
-        "macs": decided.after.macs,
+        **recorded(decided),
         "max_difference": agreement.max_difference,
         "runtime_difference": difference,
         **repair.to_dict(),
@@ -267,12 +258,7 @@ def _result(
 
 
 def _print(decided: PrunePlan, result: dict[str, Any], repair: Repair) -> None:
-    print_table(["layer", "kept"], [(group.name, f"{len(group.keep)}/{group.total}") for group in decided.groups])
-    say_budget(decided)
-    before, after = decided.before, decided.after
-    say(f"channels   {decided.total:,} -> {decided.kept:,} ({percent(decided.kept / decided.total, 1)})")
-    say(f"parameters {before.params:,} -> {after.params:,} ({percent(after.params / before.params, 1)})")
-    say(f"MACs       {before.macs:,} -> {after.macs:,} ({percent(after.macs / before.macs, 1)})")
+    say_plan(decided)
     say(f"largest difference of an output, masked to pruned: {result['max_difference']:.1e}")
     for line in repair.lines():
         say(line)

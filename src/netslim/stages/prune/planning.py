@@ -1,7 +1,9 @@
 """From settings to a plan."""
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.plan import check_counts
 from netslim.report.console import say
 from netslim.report.progress import LayersProgress
-from netslim.report.tables import percent
+from netslim.report.tables import percent, print_table
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.shared.calibration_data import calibration_batches
 from netslim.stages.shared.tasks import check_criterion
@@ -109,7 +111,33 @@ class _Labelled:
             yield images.to(self._device), labels.to(self._device)
 
 
-def say_budget(decided: PrunePlan) -> None:
+def recorded(decided: PrunePlan) -> dict[str, Any]:
+    """What a run's record says of a plan."""
+    return {
+        "percent": decided.percent,
+        "budget": dataclasses.asdict(decided.budget) if decided.budget else None,
+        "channels": decided.total,
+        "kept": decided.kept,
+        "clamped": list(decided.clamped),
+        "unrounded": list(decided.unrounded),
+        "params_before": decided.before.params,
+        "params": decided.after.params,
+        "macs_before": decided.before.macs,
+        "macs": decided.after.macs,
+    }
+
+
+def say_plan(decided: PrunePlan) -> None:
+    """Prints what every group keeps, how the budget was met, and what is left of the network."""
+    print_table(["layer", "kept"], [(group.name, f"{len(group.keep)}/{group.total}") for group in decided.groups])
+    _say_budget(decided)
+    before, after = decided.before, decided.after
+    say(f"channels   {decided.total:,} -> {decided.kept:,} ({percent(decided.kept / decided.total, 1)})")
+    say(f"parameters {before.params:,} -> {after.params:,} ({percent(after.params / before.params, 1)})")
+    say(f"MACs       {before.macs:,} -> {after.macs:,} ({percent(after.macs / before.macs, 1)})")
+
+
+def _say_budget(decided: PrunePlan) -> None:
     """Prints what was asked for and reached, and what could not be done as asked."""
     budget = decided.budget
     if budget is None:

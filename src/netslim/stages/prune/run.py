@@ -1,6 +1,5 @@
 """`netslim prune`: removes the channels with the smallest scales; proves that the rebuilt network is the masked one."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,11 +19,10 @@ from netslim.own_loop.repair import Repair
 from netslim.pruning import apply, masked, verify
 from netslim.report.console import say
 from netslim.report.page.beside import PAGE, write_beside
-from netslim.report.tables import percent, print_table
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.momentum import carried_optimizer
 from netslim.stages.prune.onnx_file import OF_ONNX, run_onnx
-from netslim.stages.prune.planning import check_budget, decide, say_budget
+from netslim.stages.prune.planning import check_budget, decide, recorded, say_plan
 from netslim.stages.prune.repairing import check_repair, repaired
 from netslim.stages.prune.rounds import as_asked, check_rounds, last_round
 from netslim.stages.prune.warning_signs import warn_of
@@ -91,16 +89,7 @@ def _prune(
     warn_of(decided, agreement, accuracy, dataset.num_classes if dataset else None)
     result = {
         "file": str(config.save / PRUNED),
-        "percent": decided.percent,
-        "budget": dataclasses.asdict(decided.budget) if decided.budget else None,
-        "channels": decided.total,
-        "kept": decided.kept,
-        "clamped": list(decided.clamped),
-        "unrounded": list(decided.unrounded),
-        "params_before": decided.before.params,
-        "params": decided.after.params,
-        "macs_before": decided.before.macs,
-        "macs": decided.after.macs,
+        **recorded(decided),
         "max_difference": agreement.max_difference,
         **repair.to_dict(),
         **accuracy,
@@ -177,13 +166,7 @@ def _accuracies(
 def _print(
     decided: PrunePlan, accuracy: dict[str, float], task: Task | None, difference: float, repair: Repair
 ) -> None:
-    rows = [(group.name, f"{len(group.keep)}/{group.total}") for group in decided.groups]
-    print_table(["layer", "kept"], rows)
-    say_budget(decided)
-    before, after = decided.before, decided.after
-    say(f"channels   {decided.total:,} -> {decided.kept:,} ({percent(decided.kept / decided.total, 1)})")
-    say(f"parameters {before.params:,} -> {after.params:,} ({percent(after.params / before.params, 1)})")
-    say(f"MACs       {before.macs:,} -> {after.macs:,} ({percent(after.macs / before.macs, 1)})")
+    say_plan(decided)
     say(f"largest difference of a logit, masked to rebuilt: {difference:.1e}")
     for line in repair.lines():
         say(line)
