@@ -4,9 +4,7 @@ from pathlib import Path
 
 from page_runs import page, seen
 
-from netslim.report.page.chain import runs_in
 from netslim.report.page.findings import Findings
-from netslim.report.page.render import page_text
 
 
 def test_images_and_speed_stand_where_they_are_known(chain: list[Path]) -> None:
@@ -25,8 +23,6 @@ def test_of_many_classes_the_largest_confusions_are_listed(chain: list[Path]) ->
     assert "A row: images of a class." not in text
 
 
-def test_without_findings_the_page_is_that_of_none(chain: list[Path]) -> None:
-    runs = runs_in([chain[-1]])
-    plain = page_text(runs, Findings())
-    assert page_text(runs) == plain
-    assert page_text(runs, Findings(no_images="Left out, as asked for.")) != plain
+def test_why_there_are_no_images_is_said_in_the_words_of_who_left_them_out(chain: list[Path]) -> None:
+    assert "Left out, as asked for." in page(chain[-1], findings=Findings(no_images="Left out, as asked for.")).text
+    assert "Left out" not in page(chain[-1]).text
