@@ -5,7 +5,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from netslim.report.page.chain import runs_in
 from netslim.report.page.findings import Example, Findings, Images, Speed
+from netslim.report.page.render import page_text
 
 PNG = b"\x89PNG\r\n\x1a\n"
 HISTOGRAMS = ([0] * 20 + [30, 10, 0, 0, 0], [20] + [0] * 19 + [10, 10, 0, 0, 0])
@@ -164,3 +166,7 @@ class Parsed(HTMLParser):
     def all(self, tag: str) -> list[dict[str, str | None]]:
         """The attributes of all elements of a kind."""
         return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page(*folders: Path, findings: Findings | None = None) -> Parsed:
+    return Parsed(page_text(runs_in([*folders]), findings))

@@ -5,17 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from page_runs import PLAN, Parsed, epochs, seen, write_run
+from page_runs import PLAN, epochs, page, seen, write_run
 
 from netslim.report.page.chain import runs_in
-from netslim.report.page.findings import Findings
 from netslim.report.page.render import GENERATOR, page_text
 
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
-
-
-def page(*folders: Path, findings: Findings | None = None) -> Parsed:
-    return Parsed(page_text(runs_in([*folders]), findings))
 
 
 def test_the_first_screen_answers_four_questions(chain: list[Path]) -> None:
@@ -46,27 +41,6 @@ def test_every_drawing_and_picture_is_told_in_words(chain: list[Path]) -> None:
     assert all(each["role"] == "img" and each["aria-label"] for each in drawings)
     assert "layer1 0: bn1 2 of 4, bn2 4 of 4 channels kept" in [each["aria-label"] for each in drawings]
     assert [each["alt"] for each in found.all("img")] == ["Test image 7, a: the small network says b"]
-
-
-def test_scales_say_when_they_parted(chain: list[Path]) -> None:
-    text = page(chain[1]).text
-    assert "They parted in two in epoch 2 of phase 1 (training)" in text
-
-
-def test_images_and_speed_stand_where_they_are_known(chain: list[Path]) -> None:
-    text = page(chain[-1], findings=seen("a", "b")).text
-    assert "2.00× as fast at batch 1, with 20 % of the MACs" in text
-    assert (
-        "the small network gets 90 right, the network before pruning 91. 3 are right before only, 2 after only." in text
-    )
-    assert "Latency, batch 1, eager, 1 thread 50 % 4.00 ms 2.00 ms 2.00×" in text
-    assert "a now b (75 %) before a (50 %)" in text
-
-
-def test_of_many_classes_the_largest_confusions_are_listed(chain: list[Path]) -> None:
-    text = page(chain[-1], findings=seen(*(f"class {number}" for number in range(30)))).text
-    assert "Most frequent mistakes of the small network" in text
-    assert "A row: images of a class." not in text
 
 
 def test_names_from_files_are_text_and_nothing_else(tmp_path: Path) -> None:

@@ -11,11 +11,7 @@ from netslim.cli.app import main
 from netslim.core.errors import ArgumentError, NetslimError, NetslimWarning, UsageError
 from netslim.stages.report import run as report
 from netslim.stages.report.config import ReportConfig
-
-
-def make(out: Path, *folders: Path, data: Path | None, **given: Any) -> tuple[dict[str, Any], str]:
-    config = ReportConfig(folders=[*folders], out=out, data_dir=data, device="cpu", **given)
-    return report.run(config), out.read_text()
+from report.pages import make
 
 
 def marks(found: dict[str, Any]) -> dict[str, str]:
@@ -44,43 +40,6 @@ def test_without_images_at_hand_the_page_says_so(pruned: Path, tmp_path: Path) -
     assert (
         make(tmp_path / "page.html", pruned, data=tmp_path, images=False)[0]["no_images"] == "Left out, as asked for."
     )
-
-
-def test_a_benchmark_that_is_there_is_shown(pruned: Path, trained: Path, tmp_path: Path) -> None:
-    rows = [
-        f"{file},eager,1,1,{seconds},Some CPU"
-        for file, seconds in ((trained / "model_best.pth.tar", 0.004), (pruned / "pruned.pth.tar", 0.001))
-    ]
-    table = tmp_path / "bench" / "bench.csv"
-    table.parent.mkdir()
-    table.write_text("\n".join(["file,engine,threads,batch_size,median_seconds,cpu", *rows]))
-    _, text = make(tmp_path / "page.html", pruned, data=None, images=False)
-    assert "4.00×" in text
-    assert "Some CPU (bench/bench.csv)" in text
-    table.write_text(table.read_text().replace("0.001", "nan"))
-    assert "Latency is not measured" in make(tmp_path / "page.html", pruned, data=None, images=False)[1]
-
-
-def test_what_is_timed_is_what_bench_is_asked_for(
-    pruned: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-    monkeypatch.setattr("netslim.stages.report.speed.bench", asked.append)
-    _, text = make(tmp_path / "page.html", pruned, data=None, images=False, bench=True)
-    assert [(config.files, config.save, config.engines) for config in asked] == [
-        ([trained / "model_best.pth.tar", pruned / "pruned.pth.tar"], tmp_path / "bench", "eager")
-    ]
-    assert "Latency is not measured" in text
-
-
-@pytest.mark.slow
-def test_the_networks_are_timed_where_that_is_asked(
-    pruned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("netslim.stages.report.speed.SECONDS", 1e-3)
-    _, text = make(tmp_path / "page.html", pruned, data=None, images=False, bench=True)
-    assert "Latency, batch 1, eager" in text
-    assert (tmp_path / "bench" / "bench.csv").exists()
 
 
 def test_a_changed_file_and_a_missing_one_are_noticed(pruned: Path, trained: Path, tmp_path: Path) -> None:
