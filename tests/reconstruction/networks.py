@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from netslim.pruning import apply, plan
 from netslim.training.bn_statistics import recalibrate_
 
 
@@ -137,3 +138,8 @@ def with_copies(model: nn.Module, names: tuple[str, ...] = ("conv1", "bn1")) -> 
             tensor[4:8] = tensor[:4] * (0.3 if isinstance(layer, _BatchNorm) else 1)
     recalibrate_(model, images_for(type(model)).split(16))
     return model.eval()
+
+
+def pruned(model: nn.Module, images: Tensor, norms: tuple[str, ...] = ("bn1",)) -> nn.Module:
+    """Without the copies."""
+    return apply(model, plan(model, images[:1], percent=0.49, criterion="bn_scale", only=norms))

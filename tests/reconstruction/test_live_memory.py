@@ -8,8 +8,7 @@ from netslim.core.errors import DataError, NetslimWarning
 from netslim.reconstruction import live_memory, reconstruct_
 from netslim.reconstruction.live_memory import LiveMemory, images_with_room
 from reconstruction import networks
-from reconstruction.networks import IMAGES
-from reconstruction.test_reconstruct import pruned
+from reconstruction.networks import IMAGES, pruned
 
 
 def test_what_is_gone_counts_no_more_and_views_count_once() -> None:

@@ -10,8 +10,7 @@ from netslim.core.errors import NetslimWarning
 from netslim.reconstruction import reconstruct_
 from netslim.reconstruction.unlike_training import FirstNorm
 from reconstruction import networks
-from reconstruction.networks import IMAGES
-from reconstruction.test_reconstruct import pruned
+from reconstruction.networks import IMAGES, pruned
 
 
 def note(images: Tensor, model: torch.nn.Module | None = None) -> str | None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.deploy.latency import time_pieces
 from netslim.deploy.latency.exchange import read_times, write_pieces
 from netslim.deploy.latency.pieces import piece_of
 from netslim.deploy.latency.table import Conditions
@@ -63,9 +62,3 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(UsageError, match="is in use, and not by parts of a network"):
         write_pieces(tmp_path, [], HERE)
-
-
-def test_timing_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    time_pieces.write(tmp_path / "times.csv", {"a.onnx": 0.25})
-    assert time_pieces.read(tmp_path / "times.csv") == {"a.onnx": 0.25}
-    assert time_pieces.read(tmp_path / "none.csv") == {}

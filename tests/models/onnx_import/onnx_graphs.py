@@ -61,3 +61,24 @@ def difference(path: Path, network, model: bytes | str | None = None, batches=(1
 
 def read(path: Path, model, input_shape=None):
     return load_onnx(written(path, model), input_shape)
+
+
+WEIGHTS = {
+    "conv.weight": numbers(4, 3, 3, 3),
+    "conv.bias": numbers(4),
+    "fc.weight": numbers(5, 4),
+    "fc.bias": numbers(5),
+}
+
+
+def classifier(**settings):
+    """Convolution, ReLU, pooling, linear layer."""
+    nodes = [
+        helper.make_node("Conv", ["x", "conv.weight", "conv.bias"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Gemm", ["f", "fc.weight", "fc.bias"], ["y"], transB=1),
+    ]
+    inputs = settings.pop("inputs", {"x": ["n", 3, 8, 8]})
+    return made(nodes, inputs, settings.pop("outputs", ["y"]), settings.pop("tensors", WEIGHTS), **settings)

@@ -1,0 +1,54 @@
+"""Layers with weights: as in ONNX Runtime."""
+
+import numpy as np
+import pytest
+from onnx_graphs import numbers
+from operator_cases import case, check, conv
+
+CASES = [
+    case("Conv", tensors=conv(4, 6, 3, 3), pads=[1, 1, 1, 1], strides=[2, 2]),
+    case("Conv", tensors=conv(4, 3, 3, 3, bias=False), group=2, dilations=[2, 1], name="grouped"),
+    case("Conv", inputs={"x": ["n", 6, 9]}, tensors=conv(4, 6, 3), pads=[1, 1], name="1d"),
+    case("Conv", inputs={"x": ["n", 2, 5, 6, 7]}, tensors=conv(4, 2, 3, 3, 3), name="3d"),
+    case("ConvTranspose", tensors={"w": numbers(6, 4, 3, 3), "b": numbers(4)}, strides=[2, 2], pads=[1, 1, 1, 1]),
+    case(
+        "ConvTranspose",
+        tensors={"w": numbers(6, 2, 3, 3)},
+        strides=[2, 2],
+        group=2,
+        output_padding=[1, 1],
+        name="grouped",
+    ),
+    case("ConvTranspose", tensors={"w": numbers(6, 4, 3, 3)}, strides=[2, 2], pads=[0, 1, 1, 1], name="uneven"),
+    case("Gemm", inputs={"x": ["n", 6]}, tensors={"w": numbers(4, 6), "b": numbers(4)}, transB=1),
+    case("Gemm", inputs={"x": ["n", 6]}, tensors={"w": numbers(6, 4), "b": numbers(1, 4)}, name="row"),
+    case(
+        "Gemm",
+        inputs={"x": ["n", 6]},
+        tensors={"w": numbers(4, 6), "b": numbers(4)},
+        transB=1,
+        alpha=0.5,
+        beta=2.0,
+        name="scaled",
+    ),
+    case("Gemm", inputs={"x": [6, 2]}, tensors={"w": numbers(6, 4)}, transA=1, name="turned"),
+    case("MatMul", inputs={"x": ["n", 5, 6]}, tensors={"w": numbers(6, 4)}),
+    case("MatMul", inputs={"x": ["n", 5, 6], "z": ["n", 6, 4]}, name="two"),
+    case(
+        "BatchNormalization",
+        tensors={"s": numbers(6), "b": numbers(6, seed=1), "m": numbers(6, seed=2), "v": np.abs(numbers(6)) + 0.1},
+    ),
+    case("InstanceNormalization", tensors={"s": numbers(6), "b": numbers(6, seed=1)}, epsilon=1e-3),
+    case("LayerNormalization", inputs={"x": ["n", 5, 6]}, tensors={"s": numbers(6), "b": numbers(6, seed=1)}),
+    case("LayerNormalization", inputs={"x": ["n", 5, 6]}, tensors={"s": numbers(5, 6)}, axis=1, name="two-dims"),
+    case("GroupNormalization", tensors={"s": numbers(6), "b": numbers(6, seed=1)}, num_groups=3, opset=21),
+    case("LRN", size=3, alpha=0.01, beta=0.6, bias=2.0),
+    case("PRelu", tensors={"slope": numbers(6, 1, 1)}),
+    case("PRelu", tensors={"slope": numbers(1)}, name="one"),
+    case("PRelu", tensors={"slope": numbers(6, 8, 10)}, name="per-pixel"),
+]
+
+
+@pytest.mark.parametrize("model", CASES)
+def test_it_computes_what_onnx_runtime_computes(model, tmp_path):
+    check(model, tmp_path)
