@@ -26,7 +26,7 @@ DOCUMENTS = (
         f"docs/{name}.md"
         for name in ("slim", "workflow", "transfer", "any_network", "your_own", "pruning", "ablations")
     ),
-    *(f"docs/{name}.md" for name in ("training", "speed", "reliability", "export")),
+    *(f"docs/{name}.md" for name in ("training", "speed", "reliability", "export", "latency")),
 )
 REAL_KEYS, REAL_EPOCHS = ("network", "share", "teacher"), (0, 1, 5, 15)
 MARKED = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -631,6 +631,33 @@ def int8() -> str:
     return f"{markdown(head, lines)}\n\nONNX Runtime, one thread. {origin(rows[0])}"
 
 
+OTHER_WAYS = {"uniform": "uniform", "macs": "by MACs", "torch_pruning": "Torch-Pruning"}
+
+
+def latency_plans() -> str:
+    """Plans in ONNX Runtime: the speed-up reached, and the importance left beside other ways'."""
+    rows = read("latency_plans")
+    lines = []
+    for key in dict.fromkeys((row["network"], row["threads"], row["batch"], row["asked"]) for row in rows):
+        network, threads, batch, asked = key
+        of = {row["way"]: row for row in rows if (row["network"], row["threads"], row["batch"], row["asked"]) == key}
+        ours = of["latency"]
+        lines.append(
+            (network, threads, batch, f"{float(ours['planned']):.2f}x", f"{float(ours['speed_up']):.2f}x",
+             f"{float(ours['error']):.1%}", f"{float(ours['macs_left']):.0%}", f"{float(ours['importance']):.2f}",
+             *(_importance(of[way], float(ours["speed_up"])) for way in OTHER_WAYS))
+        )  # fmt: skip
+    head = ("network", "threads", "batch", "in the plan", "timed again", "error of the prediction", "MACs left",
+            "importance left", *OTHER_WAYS.values())  # fmt: skip
+    return f"{markdown(head, lines)}\n\n{asked}x asked for, random weights and scales. {origin(rows[0])}"
+
+
+def _importance(row: dict[str, str], speed_up: float) -> str:
+    """A way's at the same time, or at its fastest where that is slower."""
+    fastest = float(row["fastest"])
+    return f"{float(row['importance']):.2f}" + (f" (at {fastest:.1f}x)" if fastest < 0.97 * speed_up else "")
+
+
 TABLES = {
     "demo": demo,
     "fashion-mnist": fashion_mnist,
@@ -663,6 +690,7 @@ TABLES = {
     "torch-pruning": torch_pruning,
     "faults": faults,
     "int8": int8,
+    "latency-plans": latency_plans,
 }
 
 
