@@ -53,8 +53,9 @@ def test_the_peak_of_three_runs_counts_less_what_was_there_before(
     monkeypatch.setattr(peak_memory, "open_file", opened(run, seen))
     threads = torch.get_num_threads()
     assert peak_memory.grown(Path("net"), lambda path: None, "eager", (2, 3, 4, 4), Form(), threads) == 600 * 1024
-    ((engine, images, form, own),) = seen
-    assert (engine, images.shape, form, own) == ("eager", (2, 3, 4, 4), Form(), threads)
+    assert len(seen) == 2  # what opening imports is there before the second one, which is measured
+    for engine, images, form, own in seen:
+        assert (engine, images.shape, form, own) == ("eager", (2, 3, 4, 4), Form(), threads)
     assert peaks == []
 
 
