@@ -5,11 +5,12 @@ python benchmarks/readme_tables.py [--check]
 
 import argparse
 import csv
+import itertools
 import re
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 
@@ -415,19 +416,30 @@ def reconstruction() -> str:
 
 
 def slim_recipes() -> str:
-    """Recipes for `netslim slim` at equal cost."""
+    """Recipes for `netslim slim` at equal cost, a pair of columns for each data set."""
     rows = read("slim_recipes")
+    by = {(row["dataset"], row["recipe"]): [] for row in rows}
+    for row in rows:
+        by[row["dataset"], row["recipe"]].append(row)
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     lines = []
     for name in dict.fromkeys(row["recipe"] for row in rows):
-        of = [row for row in rows if row["recipe"] == name]
-        kinds = ("dense_top1", "pruned_top1", "small_val", "small_top1")
-        accuracies = [spread([100 * float(row[kind]) for row in of], 1) for kind in kinds]
-        lines.append((name, f"{of[0]['epochs_before']} + {of[0]['epochs_after']}", *accuracies))
-    head = ("recipe", "epochs", "before", "pruned", "fine-tuned, held-out", "fine-tuned")
+        cells = (_recipe_cells(by.get((dataset, name), [])) for dataset in datasets)
+        first = next(of[0] for (_, recipe), of in by.items() if recipe == name)
+        lines.append((name, f"{first['epochs_before']} + {first['epochs_after']}", *itertools.chain(*cells)))
+    kinds = ("pruned", "held-out", "test")
+    head = ("recipe", "epochs", *(f"{dataset}: {kind}" for dataset in datasets for kind in kinds))
     first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
-    about = f"{first['dataset']}, depth {first['depth']}, cost of {first['cost']} epochs, half of the MACs; top-1 (%)"
-    about += f", seeds {seeds}."
+    parts = {row["dataset"]: f"{row['images']} of the images of {row['dataset']}" for row in rows if row["images"]}
+    about = f"Depth {first['depth']}, cost of {first['cost']} epochs, half of the MACs; top-1 (%), seeds {seeds}; "
+    about += "test images right after the pruning, held-out and test images after the fine-tuning."
+    about += f" {', '.join(parts.values())}." if parts else ""
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+
+
+def _recipe_cells(rows: list[dict[str, str]]) -> Iterator[str]:
+    for kind in ("pruned_top1", "small_val", "small_top1"):
+        yield spread([100 * float(row[kind]) for row in rows], 1) if rows else ""
 
 
 def slim_against_guide() -> str:

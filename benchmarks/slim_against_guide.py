@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fashion_part import use_part
+from dataset_part import use_part
 from netslim.core.runlog import read_metrics
 from netslim.stages.slim.config import PlannedConfig, SlimConfig
 from netslim.stages.slim.planning import planned_recipe
@@ -47,7 +47,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument(
-        "--images", type=int, help="of fashion-mnist: only so many to train on, and half as many to test"
+        "--images",
+        type=int,
+        help="of fashion-mnist or cifar10-jpeg: only so many to train on, and half as many to test",
     )
     parser.add_argument("--depth", type=int, default=11)
     parser.add_argument("--epochs", type=int, default=24, help="of each of the guide's two fine-tunings")
@@ -81,7 +83,7 @@ def add_row(args: argparse.Namespace, way: str, seed: int) -> None:
 
 def guide(args: argparse.Namespace) -> Recipe:
     """The guide's recipe with fewer epochs; nothing is repaired, and the weights that it moves are new ones."""
-    recipe = read_recipe(GUIDE).with_shared({"dataset": args.dataset, "device": "cpu"})
+    recipe = read_recipe(GUIDE).with_shared({"dataset": args.loader, "device": "cpu"})
     epochs = {
         "fine_tuned_model": args.epochs,
         "sparsity_trained_model": max(1, round(SPARSITY * args.epochs)),
@@ -97,7 +99,7 @@ def guide(args: argparse.Namespace) -> Recipe:
 def slim(args: argparse.Namespace, share: float) -> Recipe:
     """The default plan, with the epochs that this share of the guide's cost pays."""
     budget = share * cost(args, guide(args))
-    config = PlannedConfig(dataset=args.dataset, depth=args.depth, target_macs=args.share)
+    config = PlannedConfig(dataset=args.loader, depth=args.depth, target_macs=args.share)
     plans = (planned_recipe(config, epochs, args.images) for epochs in range(2, 1000))
     paid = [plan for plan in plans if cost(args, plan) <= budget][-1]
     names = [step.name for step in paid.steps if step.verb == "train"]

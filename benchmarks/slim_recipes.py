@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fashion_part import use_part
+from dataset_part import use_part
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.recipe import Recipe, Step, to_toml
 from netslim.stages.slim.run import run
@@ -34,6 +34,11 @@ DEFAULT: dict[str, Any] = {
     "tune_lr": 0.05,
     "rounds": 1,
     "prune": {},
+    "train": {},  # more settings of both trainings
+}
+PLAN: dict[str, Any] = {  # what `netslim slim` does where no recipe is given
+    "teacher": False,
+    "penalty": {"sparsity_regularization": True, "s": 2e-3, "penalty": "polarization"},
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "base": {},
@@ -48,6 +53,11 @@ RECIPES: dict[str, dict[str, Any]] = {
     "two rounds": {"rounds": 2},
     "no teacher, a quarter before": {"teacher": False, "before": 0.25},
     "no teacher, a quarter before, tuned at 0.1": {"teacher": False, "before": 0.25, "tune_lr": 0.1},
+    "plan": PLAN,
+    "plan, batches of 16": PLAN | {"train": {"batch_size": 16}},
+    "plan, Nesterov, decay 5e-4": PLAN | {"train": {"nesterov": True, "weight_decay": 5e-4}},
+    "plan, a third before": PLAN | {"before": 0.33},
+    "plan, labels smoothed": PLAN | {"train": {"label_smoothing": 0.1}},
 }
 
 
@@ -74,7 +84,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--images", type=int, help="of fashion-mnist: only so many to train on, half as many to test")
+    parser.add_argument(
+        "--images", type=int, help="of fashion-mnist or cifar10-jpeg: only so many to train on, half as many to test"
+    )
     parser.add_argument("--depth", type=int, default=11)
     parser.add_argument("--cost", type=float, default=12, help="in epochs of the dense network")
     parser.add_argument("--share", type=float, default=0.5, help="of the MACs that remain")
@@ -98,10 +110,10 @@ def recipe_of(args: argparse.Namespace, given: Mapping[str, Any]) -> Recipe:
     if given["rounds"] > 1:
         rounds["epochs"] = max(1, round(0.25 * left / args.share**0.5))
         left -= rounds["epochs"] * args.share**0.5
-    training = {"schedule": given["schedule"], "batch_size": args.batch_size, "precision": "fp32"}
+    training = {"schedule": given["schedule"], "batch_size": args.batch_size, "precision": "fp32", **given["train"]}
     teacher = {"teacher": "dense"} if given["teacher"] else {}
     return Recipe(
-        shared={"dataset": args.dataset, "device": "cpu"},
+        shared={"dataset": args.loader, "device": "cpu"},
         steps=(
             Step(
                 name="dense",
@@ -145,6 +157,7 @@ def rows(args: argparse.Namespace, name: str, recipe: Recipe, folder: Path) -> I
         small = found["03-tune"]
         yield {
             "dataset": args.dataset,
+            "images": args.images or "",
             "depth": args.depth,
             "recipe": name,
             "seed": seed,

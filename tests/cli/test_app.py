@@ -129,6 +129,11 @@ def test_a_command_line_that_makes_no_sense(netslim: Netslim, arguments: list[st
     assert f"Try 'netslim{' ' + arguments[0] if arguments[0] in VERBS else ''} -h' for help." in err
 
 
+def test_a_verb_that_there_is_not_has_the_nearest(netslim: Netslim) -> None:
+    assert "Error: unknown verb 'slm'; did you mean slim? (known: bench, demo," in netslim("slm")[2]
+    assert "Error: unknown verb 'xx' (known: bench, demo," in netslim("xx", "--depth", 20)[2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [

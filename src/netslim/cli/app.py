@@ -16,7 +16,7 @@ import typer.main
 from netslim.cli.flags import spelled
 from netslim.cli.next_command import command, say_next
 from netslim.cli.verbs import TOGETHER, VERBS
-from netslim.core.errors import NetslimError, NetslimWarning, UsageError
+from netslim.core.errors import NetslimError, NetslimWarning, UsageError, unknown_name
 from netslim.core.processes import signals
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ class Verbs(typer.core.TyperGroup):
             command(verb.settings(), _act(cmd_name), verb.positional)
         )
         return typer.main.get_command(single)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb that was typed; one that there is not is refused with the nearest."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            ctx.fail(str(unknown_name("verb", args[0], VERBS)))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """The list in `--help`."""

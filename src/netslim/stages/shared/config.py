@@ -1,6 +1,10 @@
 """Where images come from: the settings that most verbs share."""
 
+import os
 from pathlib import Path
+from typing import Any
+
+import pydantic
 
 from netslim.core.config import Setting, StageConfig
 from netslim.stages.shared import plugins
@@ -21,6 +25,12 @@ class ImagesConfig(StageConfig):
     unverified_data: bool = Setting(
         False, "accept local data files whose hash is not the official one", group="Data", free=True
     )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_environment(cls, values: Any) -> Any:
+        """The variable is the flag: run.json, the page and the next command say so, too."""
+        return {"unverified_data": True} | values if os.environ.get("NETSLIM_UNVERIFIED_DATA") == "1" else values
 
 
 class DataConfig(ImagesConfig):
