@@ -69,11 +69,11 @@ def queue(networks: list[str]) -> Iterator[Run]:
         if network == networks[0]:
             tried = product(RATES, RATED_BY)
             yield from (Run(network=network, way=way, teacher=False, rate=rate, **RATED_ON) for rate, way in tried)
-        short, long, first, others = (1, 5), (15,), (1,), (2, 3)
-        stages = [(0.33, short, first), (0.33, short, others), (0.5, short, first + others)]
-        stages += [(0.33, long, first + others), (0.5, long, first + others)]
-        for share, lengths, seeds in stages:
-            for sparse, teacher, epochs, seed in product((False, True), (False, True), lengths, seeds):
+        first, others = (1,), (2, 3)
+        stages = [(0.33, 1, first + others), (0.33, 5, first), (0.5, 1, first + others), (0.33, 5, others)]
+        stages += [(0.5, 5, first + others), (0.33, 15, first + others), (0.5, 15, first + others)]
+        for share, epochs, seeds in stages:
+            for sparse, teacher, seed in product((False, True), (False, True), seeds):
                 for way in WAYS:
                     if ("sparsity" in way) == sparse:
                         yield Run(network=network, way=way, share=share, epochs=epochs, seed=seed, teacher=teacher)

@@ -10,13 +10,12 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from netslim.core.errors import NetslimError
 from netslim.cost import Latency, measure_latency
 from netslim.deploy.formats.onnx_hash import with_facts
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.int8.processor import integers
 from netslim.deploy.int8.quantizer import Quantizer
-from netslim.deploy.int8.request import Quantization, Quantized
+from netslim.deploy.int8.request import NothingInInt8Error, Quantization, Quantized
 from netslim.deploy.int8.search import function_of, judged, within
 
 _KERNELS = ("QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "ConvInteger", "QLinearConvTranspose")
@@ -34,7 +33,8 @@ def quantized(content: bytes, request: Quantization) -> Quantized:
 
     Raises:
         DataError: the calibration images are all the same.
-        NetslimError: nothing can be in int8: the model has no layers for it, or any of them costs more than allowed.
+        NothingInInt8Error: any layer costs more than allowed.
+        NetslimError: the model has no layers for int8.
     """
     import onnx
 
@@ -44,7 +44,7 @@ def quantized(content: bytes, request: Quantization) -> Quantized:
     before = judged(content, request)
     found = within(quantizer, request, before.value - request.allowed, _faster_first(quantizer, request))
     if found is None:
-        raise NetslimError(
+        raise NothingInInt8Error(
             f"with a single layer in int8 more is lost than the {request.allowed:g} allowed; nothing was written"
         )
     request.progress("times")

@@ -8,9 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
+from netslim.core.errors import NetslimError
 from netslim.cost import Latency
 
 Judge = Callable[[Callable[[Tensor], Tensor]], float]
+
+
+class NothingInInt8Error(NetslimError):
+    """With any one layer in int8 more is lost than is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)

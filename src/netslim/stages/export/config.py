@@ -56,6 +56,14 @@ class ExportConfig(JudgedConfig):
         0.5, "points of accuracy that int8 may lose, on other held-out images", group="Int8", added=True, ge=0
     )
 
+    qat: int = Setting(
+        0,
+        "epochs of fine-tuning with rounded numbers, where int8 alone loses more than that",
+        group="Int8",
+        added=True,
+        ge=0,
+    )
+
     def writes(self) -> list[Use]:
         """The output, with the name that it has by default."""
         from netslim.stages.export.output import output_of

@@ -35,11 +35,13 @@ class Asked:
 
     Attributes:
         quantization: images and judge.
+        dataset: without the images above.
         task: loss and metric.
         described: how many images were used for what.
     """
 
     quantization: Quantization
+    dataset: AnyDataset
     task: Task
     described: str
 
@@ -55,7 +57,7 @@ def asked(
         DataError: the data set, or too few images in it.
     """
     if not (config.int8 or config.int8_always):
-        config.refuse(("calibrate", "accuracy_drop"), "this is for 8-bit integers: type `int8=True`, too")
+        config.refuse(("calibrate", "accuracy_drop", "qat"), "this is for 8-bit integers: type `int8=True`, too")
         return None
     config.refuse(("half",), "int8 is smaller still: leave one of the two out")
     check_numbers(config.target, True)
@@ -79,7 +81,7 @@ def asked(
         progress=progress,
     )
     described = f"calibrated on {len(first):,} and chosen by {len(others):,} other {which}"
-    return Asked(quantization=quantization, task=task, described=described)
+    return Asked(quantization=quantization, dataset=dataset, task=task, described=described)
 
 
 def _dataset(config: ExportConfig, checkpoint: Checkpoint) -> AnyDataset:

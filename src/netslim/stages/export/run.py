@@ -1,5 +1,6 @@
 """`netslim export`: a network made for inference, in a file of the target's kind."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from netslim.stages.export.config import ExportConfig
 from netslim.stages.export.facts import export_facts
 from netslim.stages.export.int8 import asked, int8_facts, print_int8
 from netslim.stages.export.output import output_of
+from netslim.stages.export.qat import written_with_qat
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader, open_network
 
@@ -49,16 +51,18 @@ def run(config: ExportConfig) -> dict[str, Any]:
     with console().status("") as status:
         int8 = asked(config, checkpoint, model, lambda text: status.update(f"int8: {text}"))
         status.update("forms")
-        found = export(
-            model,
-            example,
-            output,
-            config.target,
+        write = partial(
+            export,
+            example=example,
+            target=config.target,
             facts=export_facts(model, checkpoint, config.model),
             reopen=loader(config.arch, config.arch_args),
             search=_search(config),
-            numbers=int8.quantization if int8 else "half" if config.half else None,
         )
+        if int8 and config.qat:
+            found = written_with_qat(model, output, int8, config, write)
+        else:
+            found = write(model, path=output, numbers=int8.quantization if int8 else "half" if config.half else None)
     _print(found, config.batch_size)
     if int8 and found.int8:
         print_int8(found.int8, int8, config.batch_size, output)
