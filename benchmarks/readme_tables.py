@@ -312,17 +312,6 @@ def any_network() -> str:
     return f"{markdown(head, lines)}\n\n{families} families. Not passed: {failed or 'none'}. {origin(rows[0])}"
 
 
-def any_network_families() -> str:
-    """Every family's networks."""
-    rows = read("any_network")
-    lines = []
-    for library, family in dict.fromkeys((row["library"], row["family"]) for row in rows):
-        of = [row for row in rows if (row["library"], row["family"]) == (library, family)]
-        models = ", ".join(dict.fromkeys(row["model"] for row in of))
-        lines.append((library, family, models, f"{sum(row['ok'] == 'yes' for row in of)} of {len(of)}"))
-    return markdown(("library", "family", "networks", "rows that pass"), lines)
-
-
 def tasks() -> str:
     """Per task and share: how many pass, and what is left."""
     rows = read("tasks")
@@ -372,18 +361,12 @@ def median_share(rows: list[dict[str, str]], what: str) -> str:
 
 
 def torch_pruning() -> str:
-    """How often the two agree, and each case in which they do not."""
+    """How often the two agree."""
     rows = read("torch_pruning_check")
     counts = Counter((row["verdict"], row["right"]) for row in rows)
     summary = markdown(("verdict", "right", "cases"), [(*key, str(count)) for key, count in counts.most_common()])
-    differ = [
-        (row["model"], row["layer"], f"{row['removed']} of {row['of']}", row["verdict"], row["right"], row["reason"])
-        for row in rows
-        if row["verdict"] != "agree"
-    ]
-    head = ("network", "layer", "outputs removed", "verdict", "right", "why")
     networks = len({(row["library"], row["model"]) for row in rows})
-    return f"{summary}\n\n{networks} networks. {origin(rows[0])}\n\n{markdown(head, differ)}"
+    return f"{summary}\n\n{networks} networks. {origin(rows[0])}"
 
 
 def pruning_after() -> str:
@@ -698,7 +681,6 @@ TABLES = {
     "any-network": any_network,
     "tasks": tasks,
     "tasks-accuracy": tasks_accuracy,
-    "any-network-families": any_network_families,
     "torch-pruning": torch_pruning,
     "faults": faults,
     "int8": int8,
