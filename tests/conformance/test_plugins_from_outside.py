@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from fresh_python import NETSLIM, FreshPython
+
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 EXAMPLE = re.compile(r"```python\n# src/netslim/[\w/]*/(\w+)\.py\n(.*?)```", re.DOTALL)
 
@@ -34,15 +36,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     points = [f"{name} = friends_{name}" for name in examples]
     install(folder, "friends", "\n".join(["[netslim.plugins]", *points]))
     return folder
-
-
-def python(site: Path, cwd: Path, *arguments: object, typed: str = "") -> "subprocess.CompletedProcess[str]":
-    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    line = [sys.executable, *map(str, arguments)]
-    return subprocess.run(
-        line, cwd=cwd, env=environment, input=typed, capture_output=True, text=True, check=False, timeout=110
-    )
 
 
 IN_A_ROW = """
@@ -74,10 +67,11 @@ LINES = {
 
 
 @pytest.fixture(scope="module")
-def here(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def here(site: Path, fresh_python: FreshPython, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder where the command lines ran one after the other, in one process that knows the plug-ins."""
     folder = tmp_path_factory.mktemp("here")
-    done = python(site, folder, "-c", IN_A_ROW, typed=json.dumps([line.split() for line in LINES.values()]))
+    typed = json.dumps([line.split() for line in LINES.values()])
+    done = fresh_python(IN_A_ROW, folder=folder, path=[site], typed=typed)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return folder
@@ -137,16 +131,20 @@ def test_help_has_the_plug_ins_and_imports_none_of_them(site: Path, tmp_path: Pa
         "export": ["pickled (for friends)", ".pkl"],
         "bench": ["unpickled", ".pkl"],
     }
-    done = python(site, tmp_path, "-c", HELP, *wanted)
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
+    line = [sys.executable, "-c", HELP, *wanted]
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode == 0, done.stderr
     for verb, text in json.loads(done.stdout).items():
         assert [word for word in wanted[verb] if word not in " ".join(text.split())] == [], verb
 
 
-def test_a_plug_in_that_can_not_be_imported_is_named_and_left_out(tmp_path: Path) -> None:
+def test_a_plug_in_that_can_not_be_imported_is_named_and_left_out(fresh_python: FreshPython, tmp_path: Path) -> None:
     (tmp_path / "hole.py").write_text("import no_such_module_anywhere\n")
     install(tmp_path, "holes", "[netslim.plugins]\nholes = hole\n")
-    done = python(tmp_path, tmp_path, "-m", "netslim", "train", "--dataset", "digit", "--save", "run")
+    words = ("train", "--dataset", "digit", "--save", "run")
+    done = fresh_python(NETSLIM, *words, folder=tmp_path, path=[tmp_path])
     warning, error = done.stderr.splitlines()
     assert warning == (
         "netslim: warning: plug-in 'holes' is left out, its module hole can't be imported (ModuleNotFoundError: "

@@ -1,11 +1,11 @@
 """What a pruning must not load at all, and a training not before its first step: each takes a second or several."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from fresh_python import FreshPython
 
 WATCHED = """
 import json, sys
@@ -20,13 +20,13 @@ finally:
 
 
 @pytest.fixture(scope="module")
-def ended(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def ended(folder: Path, fresh_python: FreshPython, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What is printed by a process that imports the pruning, then trains; at last, the modules after each."""
-    command = [sys.executable, "-c", WATCHED, "train", "--dataset", "folder", "--data-dir", str(folder)]
-    command += ["--depth", "11", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
-    command += ["-sr", "--penalty", "proximal", "--nesterov", "--clip-grad-norm", "1", "--accumulate", "2"]
-    command += ["--save", str(tmp_path_factory.mktemp("watched") / "run")]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=100).stdout.splitlines()
+    words = ["train", "--dataset", "folder", "--data-dir", folder, "--depth", 11, "--epochs", 1, "--batch-size", 8]
+    words += ["--device", "cpu", "-sr", "--penalty", "proximal", "--nesterov", "--clip-grad-norm", 1, "--accumulate", 2]
+    done = fresh_python(WATCHED, *words, "--save", "run", folder=tmp_path_factory.mktemp("watched"))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def test_a_pruning_loads_nothing_of_trainings(ended: list[str]) -> None:
