@@ -28,7 +28,7 @@ def build(name: str, **arguments: Any) -> nn.Module:
     if "ssdlite" in name:
         model.transform.min_size, model.transform.max_size = (96,), 96
     if "rcnn" in name:  # fewer boxes to look at, for speed
-        model.rpn._pre_nms_top_n = model.rpn._post_nms_top_n = {"training": 50, "testing": 50}
+        model.rpn._pre_nms_top_n = model.rpn._post_nms_top_n = {"training": 10, "testing": 10}
     for norm in scale_norms(model).values():
         nn.init.uniform_(norm.weight, 0.3, 1.2)
     return model.eval()
