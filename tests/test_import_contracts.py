@@ -49,6 +49,12 @@ def imports_in(tree: ast.AST) -> Iterator[str]:
             yield str(node.module)
 
 
+@functools.cache
+def packages_of(file: Path) -> set[str]:
+    """The packages that a file imports from."""
+    return {name.partition(".")[0] for name in imports_in(parsed(file))}
+
+
 def strings_in(file: Path) -> Iterator[str]:
     """Every string that a file spells, docstrings included."""
     for node in ast.walk(parsed(file)):
@@ -74,7 +80,7 @@ def test_no_import_of_netslim_is_for_the_type_checker_alone(file: Path) -> None:
 @pytest.mark.parametrize("library", HEAVY)
 def test_heavy_libraries_are_imported_where_they_are_needed(library: str) -> None:
     for file in FILES:
-        if any(name.partition(".")[0] == library for name in imports_in(parsed(file))):
+        if library in packages_of(file):
             assert any(f"{module_of(file)}.".startswith(f"{room}.") for room in HEAVY[library]), file
 
 

@@ -1,7 +1,5 @@
 """Networks in files: reopened from the file alone, the original scripts' files too, and refused with reasons."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import netslim
+from fresh_python import FreshPython
 from netslim.core.checkpoint import read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.core.protocols import ArchSpec, PrunableModel
@@ -68,7 +67,7 @@ def test_a_network_built_narrow_comes_back(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "n.pth.tar").cfg == widths
 
 
-def test_a_fresh_process_needs_nothing_but_the_file(tmp_path: Path) -> None:
+def test_a_fresh_process_needs_nothing_but_the_file(fresh_python: FreshPython, tmp_path: Path) -> None:
     script = (
         "import sys, torch, netslim\n"
         "images = torch.load(sys.argv[1])\n"
@@ -84,7 +83,8 @@ def test_a_fresh_process_needs_nothing_but_the_file(tmp_path: Path) -> None:
         netslim.save(path, network)
     assert files[1].stat().st_size < files[0].stat().st_size
     torch.save(IMAGES, tmp_path / "logits")
-    subprocess.run([sys.executable, "-c", script, tmp_path / "logits", *files], check=True)
+    done = fresh_python(script, tmp_path / "logits", *files, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     for found, network in zip(torch.load(tmp_path / "logits"), networks, strict=True):
         assert torch.equal(found, network(IMAGES))
 

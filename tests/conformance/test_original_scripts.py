@@ -12,6 +12,7 @@ Where the two differ, on purpose:
 """
 
 import functools
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ import original_format as original
 import pytest
 import torch
 from original_families import FAMILIES, Masks
+from PIL import Image
 from torch import Tensor, nn
 
 import netslim
@@ -334,6 +336,12 @@ def test_a_trained_file_has_what_the_originals_resume_reads(trained: Path, name:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "trained"
-    train.run(TrainConfig(dataset="digits", depth=11, epochs=1, batch_size=256, precision="fp32", save=folder))
+    """The folder of a run on a few images."""
+    images, folder = tmp_path_factory.mktemp("images"), tmp_path_factory.mktemp("run") / "trained"
+    for part, label, index in itertools.product(("train", "test"), ("cat", "dog"), range(9)):
+        file = images / part / label / f"{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), 20 * index, np.uint8)).save(file)
+    given = {"dataset": "folder", "data_dir": images, "depth": 11, "epochs": 1, "batch_size": 8, "precision": "fp32"}
+    train.run(TrainConfig(**given, save=folder))
     return folder

@@ -1,10 +1,8 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from fresh_python import FreshPython
 from netslim.core.errors import UsageError
 from netslim.data import at_hand, dataset_names, load_dataset
 from netslim.data.cifar import CIFAR10, CIFAR100, CifarRelease
@@ -16,14 +14,13 @@ def test_the_names() -> None:
     assert dataset_names() == ["cifar10", "cifar100", "digits", "fashion-mnist", "folder"]
 
 
-def test_importing_the_room_loads_no_heavy_library() -> None:
+def test_importing_the_room_loads_no_heavy_library(fresh_python: FreshPython, tmp_path: Path) -> None:
     code = (
         "import sys, netslim.data; netslim.data.dataset_names();"
         "print([name for name in ('torchvision', 'sklearn', 'PIL', 'rich') if name in sys.modules])"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout.strip() == "[]"
+    done = fresh_python(code, folder=tmp_path)
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:

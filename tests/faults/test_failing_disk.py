@@ -115,7 +115,7 @@ def test_killed_twenty_times(
     source, line = random.Random(verb), verbs(images, model, tmp_path / "out")[verb]  # noqa: S311
     for _ in range(20):
         process = start(*line)
-        time.sleep(source.uniform(0, 1.0))
+        time.sleep(source.uniform(0, 0.6))
         if process.process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
         process.wait()

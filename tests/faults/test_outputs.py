@@ -82,18 +82,17 @@ def test_devices_are_anybodys(netslim: Netslim, model: Path) -> None:
     assert Path("/dev/null").is_char_device()
 
 
-def test_standard_output_and_pipes_are_written_to(tmp_path: Path, model: Path) -> None:
+def test_standard_output_and_pipes_are_written_to(start: Callable[..., Any], tmp_path: Path, model: Path) -> None:
     """Also where standard output is a file: it keeps what was printed before."""
-    line = [sys.executable, "-m", "netslim", "info", str(model), "--json"]
-    with (tmp_path / "out.txt").open("w") as out:
-        subprocess.run([*line, "/dev/stdout"], stdout=out, check=True, timeout=100)
-    text = (tmp_path / "out.txt").read_text()
-    assert text.index("architecture") < text.index('"file"')
+    printing = start("info", model, "--json", "/dev/stdout")
+    assert printing.wait() == 0, printing.err
+    assert printing.out.index("architecture") < printing.out.index('"file"')
     os.mkfifo(tmp_path / "pipe")
     found: list[str] = []
     reader = threading.Thread(target=lambda: found.append((tmp_path / "pipe").read_text()))
     reader.start()
-    subprocess.run([*line, str(tmp_path / "pipe")], stdout=subprocess.DEVNULL, check=True, timeout=100)
+    piping = start("info", model, "--json", tmp_path / "pipe")
+    assert piping.wait() == 0, piping.err
     reader.join(10)
     assert json.loads(found[0])["file"] == str(model)
     assert (tmp_path / "pipe").is_fifo()

@@ -11,13 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import netslim
+import netslim.integrations
 from netslim.core.errors import UsageError
-
-pytest.importorskip("transformers")
-pytest.importorskip("accelerate")
-from transformers import Trainer, TrainingArguments
-
-from netslim.integrations import TrainerSlimming
 
 GENERATOR = torch.Generator().manual_seed(2)
 IMAGES, LABELS = torch.randn(24, 3, 8, 8, generator=GENERATOR), torch.randint(4, (24,), generator=GENERATOR)
@@ -46,33 +41,38 @@ class Classifier(nn.Module):
         return {"logits": logits} if labels is None else {"loss": F.cross_entropy(logits, labels), "logits": logits}
 
 
-class InOrder(Trainer):
-    """Batches in the order of the data."""
-
-    def get_train_dataloader(self) -> Any:
-        return self.accelerator.prepare(DataLoader(self.train_dataset, batch_size=8))
+@pytest.fixture(scope="module")
+def transformers() -> Any:
+    """Imported only where these tests run: it takes seconds."""
+    pytest.importorskip("accelerate")
+    return pytest.importorskip("transformers")
 
 
 def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 
 
-def train(folder: Path, slimming: TrainerSlimming, model: nn.Module, **given: Any) -> torch.optim.Optimizer:
+def train(transformers: Any, folder: Path, slimming: Any, model: nn.Module, **given: Any) -> torch.optim.Optimizer:
+    """With batches in the order of the data."""
     settings: dict[str, Any] = {"lr_scheduler_type": "constant", "num_train_epochs": 2, "report_to": [], **given}
-    arguments = TrainingArguments(
+    arguments = transformers.TrainingArguments(
         str(folder), per_device_train_batch_size=8, use_cpu=True, disable_tqdm=True, save_strategy="no", **settings
     )
     optimizer = optimizer_of(model)
-    InOrder(model, arguments, train_dataset=Images(), callbacks=[slimming], optimizers=(optimizer, None)).train()
+    trainer = transformers.Trainer(
+        model, arguments, train_dataset=Images(), callbacks=[slimming], optimizers=(optimizer, None)
+    )
+    trainer.get_train_dataloader = lambda: trainer.accelerator.prepare(DataLoader(Images(), batch_size=8))
+    trainer.train()
     return optimizer
 
 
 @pytest.mark.parametrize("kind", ["l1", "proximal"])
 @pytest.mark.parametrize("clip", [0.1, 1000.0])
-def test_training_is_that_of_a_plain_loop(kind: str, clip: float, tmp_path: Path) -> None:
+def test_training_is_that_of_a_plain_loop(transformers: Any, kind: str, clip: float, tmp_path: Path) -> None:
     model, expected = Classifier(), Classifier()
-    slimming = TrainerSlimming(kind, strength=0.05)
-    carried = train(tmp_path, slimming, model, max_grad_norm=clip)
+    slimming = netslim.integrations.TrainerSlimming(kind, strength=0.05)
+    carried = train(transformers, tmp_path, slimming, model, max_grad_norm=clip)
     optimizer = optimizer_of(expected)
     penalty = netslim.penalty(expected, kind, strength=0.05, optimizer=optimizer)
     for _ in range(2):
@@ -95,10 +95,12 @@ def test_training_is_that_of_a_plain_loop(kind: str, clip: float, tmp_path: Path
     assert going_on.state[small.net[1].weight]["momentum_buffer"].shape == (4,)
 
 
-def test_an_optimizer_that_has_none_of_the_scales(tmp_path: Path) -> None:
+def test_an_optimizer_that_has_none_of_the_scales(transformers: Any, tmp_path: Path) -> None:
     model = Classifier()
-    arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to=[], max_steps=1)
+    arguments = transformers.TrainingArguments(str(tmp_path), use_cpu=True, report_to=[], max_steps=1)
     optimizers = (torch.optim.SGD(model.net[5].parameters(), lr=0.1), None)
-    slimming = TrainerSlimming(strength=0.1)
+    slimming = netslim.integrations.TrainerSlimming(strength=0.1)
     with pytest.raises(UsageError, match=r"^the optimizer has none of the network's scales: give the one that trains"):
-        Trainer(model, arguments, train_dataset=Images(), callbacks=[slimming], optimizers=optimizers).train()
+        transformers.Trainer(
+            model, arguments, train_dataset=Images(), callbacks=[slimming], optimizers=optimizers
+        ).train()

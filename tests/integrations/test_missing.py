@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import netslim.integrations
+from fresh_python import FreshPython
 
 WITHOUT = """
 import sys
@@ -19,9 +21,8 @@ for name in ("NetworkSlimming", "rebuild_", "TrainerSlimming"):
 """
 
 
-def test_a_library_that_is_missing_is_named_with_what_to_type() -> None:
-    found = subprocess.run([sys.executable, "-c", WITHOUT], check=True, capture_output=True, text=True).stdout
-    assert found.splitlines() == [
+def test_a_library_that_is_missing_is_named_with_what_to_type(fresh_python: FreshPython, tmp_path: Path) -> None:
+    assert fresh_python(WITHOUT, folder=tmp_path).stdout.splitlines() == [
         f"UsageError: {library} is not installed: type pip install 'netslim[integrations]', or {library} alone"
         for library in ("lightning", "lightning", "transformers")
     ]

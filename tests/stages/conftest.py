@@ -40,7 +40,7 @@ def settings(folder: Path, **given: Any) -> TrainConfig:
     return TrainConfig(**{**plain, "device": "cpu", "precision": "fp32", **given})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_train(folder: Path) -> Train:
     """`run_train(save=..., **settings)` trains in this process."""
     return lambda **given: train.run(settings(folder, **given))

@@ -21,17 +21,18 @@ Start = Callable[..., Any]
 Train = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def command(folder: Path) -> list[object]:
     plain = ["train", "--dataset", "folder", "--data-dir", folder, "--depth", 11, "--batch-size", 8, "--lr", 0.05]
     return [*plain, "--device", "cpu", "--precision", "fp32", "--epochs", EPOCHS, "-sr"]
 
 
-@pytest.fixture
-def straight(run_train: Train, tmp_path: Path) -> Path:
-    """The same training without a cut."""
-    run_train(save=tmp_path / "straight", epochs=EPOCHS, sparsity_regularization=True)
-    return tmp_path / "straight"
+@pytest.fixture(scope="module")
+def straight(run_train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same training without a cut; not to be written to."""
+    save = tmp_path_factory.mktemp("straight") / "run"
+    run_train(save=save, epochs=EPOCHS, sparsity_regularization=True)
+    return save
 
 
 def rows(save: Path) -> list[dict[str, Any]]:

@@ -1,40 +1,45 @@
-"""What a training must not wait for before its first step, and a pruning not at all."""
+"""What a pruning must not load at all, and a training not before its first step: each takes a second or several."""
 
-import subprocess
-import sys
+import json
 from pathlib import Path
 
+import pytest
+
+from fresh_python import FreshPython
+
 WATCHED = """
-import sys
+import json, sys
+import netslim.stages.prune.run
+pruning = list(sys.modules)
 from netslim.cli.app import main
 try:
     main(sys.argv[1:])
 finally:
-    print("loaded:", *(name for name in ("torch._dynamo", "sympy", "onnx", "timm", "torchvision", "matplotlib")
-                       if name in sys.modules))
+    print(json.dumps([pruning, list(sys.modules)]))
 """
 
 
-def test_a_training_loads_neither_torchs_compiler_nor_what_other_stages_use(tmp_path: Path) -> None:
-    """Each of them takes a second or several."""
-    command = [sys.executable, "-c", WATCHED, "train", "--dataset", "digits", "--depth", "11", "--epochs", "1"]
-    command += ["--batch-size", "600", "--device", "cpu", "--save", str(tmp_path / "run")]
-    command += ["-sr", "--penalty", "proximal", "--nesterov", "--clip-grad-norm", "1", "--accumulate", "2"]
-    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
-    *said, loaded = found.stdout.splitlines()
+@pytest.fixture(scope="module")
+def ended(folder: Path, fresh_python: FreshPython, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What is printed by a process that imports the pruning, then trains; at last, the modules after each."""
+    words = ["train", "--dataset", "folder", "--data-dir", folder, "--depth", 11, "--epochs", 1, "--batch-size", 8]
+    words += ["--device", "cpu", "-sr", "--penalty", "proximal", "--nesterov", "--clip-grad-norm", 1, "--accumulate", 2]
+    done = fresh_python(WATCHED, *words, "--save", "run", folder=tmp_path_factory.mktemp("watched"))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_pruning_loads_nothing_of_trainings(ended: list[str]) -> None:
+    pruning, _ = json.loads(ended[-1])
+    assert "netslim.stages.prune.run" in pruning
+    parts = ("stages.train.run", "training.loop", "training.step", "training.optimizer", "training.penalties")
+    unneeded = {f"netslim.{name}" for name in (*parts, "stages.evaluate", "stages.transfer")}
+    assert not unneeded & set(pruning)
+
+
+def test_a_training_loads_neither_torchs_compiler_nor_what_other_stages_use(ended: list[str]) -> None:
+    *said, loaded = ended
     assert any(line.startswith("finished: val top-1") for line in said)
-    assert loaded == "loaded:"
-
-
-PRUNING = """
-import sys
-import netslim.stages.prune.run
-unneeded = ("stages.train.run", "training.loop", "training.step", "training.optimizer", "training.penalties",
-            "stages.evaluate", "stages.transfer")
-print(*(name for name in unneeded if "netslim." + name in sys.modules))
-"""
-
-
-def test_a_pruning_loads_nothing_of_trainings() -> None:
-    found = subprocess.run([sys.executable, "-c", PRUNING], capture_output=True, text=True, check=True, timeout=100)
-    assert found.stdout == "\n"
+    _, training = json.loads(loaded)
+    assert "netslim.stages.train.run" in training
+    assert not {"torch._dynamo", "sympy", "onnx", "timm", "torchvision", "matplotlib"} & set(training)

@@ -1,5 +1,7 @@
 """Where classifiers are, and what they start from."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torchvision
@@ -30,17 +32,18 @@ def points(*coordinates: tuple[float, float]) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("model", "name"),
+    ("build", "name"),
     [
-        (create_model("resnet", depth=11), "fc"),
-        (torchvision.models.resnet18(), "fc"),
-        (timm.create_model("test_resnet"), "fc"),
-        (timm.create_model("resnetv2_18"), "head.fc"),
-        (timm.create_model("legacy_seresnet18"), "last_linear"),
+        (lambda: create_model("resnet", depth=11), "fc"),
+        (torchvision.models.resnet18, "fc"),
+        (lambda: timm.create_model("test_resnet"), "fc"),
+        (lambda: timm.create_model("resnetv2_18"), "head.fc"),
+        (lambda: timm.create_model("legacy_seresnet18"), "last_linear"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_the_classifier_of_every_kind_of_network(model: nn.Module, name: str) -> None:
+def test_the_classifier_of_every_kind_of_network(build: Callable[[], nn.Module], name: str) -> None:
+    model = build()
     found, head = classifier(model)
     assert found == name
     assert head is model.get_submodule(name)

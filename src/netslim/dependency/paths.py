@@ -18,6 +18,7 @@ from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.replay import FOUND, Supposition, recording
 from netslim.core.networks.torch_internals import tree_leaves
+from netslim.core.runs.seeding import seed_devices_in_use
 from netslim.dependency.trace import Run, Trace
 from netslim.dependency.tracer import Question
 
@@ -56,7 +57,7 @@ def decisions_on(model: nn.Module, inputs: Inputs, *, training: bool, supposed: 
     placed = inputs.map(lambda tensor: tensor.to(device, copy=True))
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.no_grad(), recording(placed.tensors, supposed) as decisions:
-        torch.manual_seed(0)
+        seed_devices_in_use(0)
         placed.call(network)
     decisions.device = device
     return decisions

@@ -28,6 +28,7 @@ from netslim.core.networks.example import Inputs, tensors_of
 from netslim.core.networks.modes import attributes_kept
 from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in, tree_map
 from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
+from netslim.core.runs.seeding import seed_devices_in_use
 from netslim.cost import MacCounter
 from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
@@ -100,7 +101,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 stack.enter_context(attributes_kept(self.model))
             for mode in (torch.random.fork_rng(devices=[]), torch.no_grad(), functions or nullcontext(), self):
                 stack.enter_context(mode)
-            _seed()
+            seed_devices_in_use(0)  # constants that are drawn are the same in every run
             result = hollow.call(self.model)
         self.state.trace.whole |= functions is not None and functions.met
         for tensor in tensors_of(result).values():
@@ -255,13 +256,6 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 return f"{file}:{frame.f_lineno}", module
             module = module or module_in(frame, self._modules) or ""
         return f"module '{module}'", module
-
-
-def _seed() -> None:
-    """Constants that are drawn are the same in every run. `torch.manual_seed` would note who asked for each device."""
-    torch.default_generator.manual_seed(0)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.manual_seed_all(0)
 
 
 def _is_room(func: Any, args: tuple[Any, ...]) -> bool:

@@ -17,6 +17,7 @@ from netslim.core.networks.replay import Supposition, recording, replaying
 from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import PrunePlan, plan_of
+from netslim.core.runs.seeding import seed_devices_in_use
 from netslim.cost import count_params
 from netslim.pruning.resolve_plan import Part, resolve
 
@@ -116,7 +117,7 @@ def outputs_of(network: nn.Module, inputs: Inputs, *, watched: bool = False) -> 
     devices = [tensor.device for tensor in inputs.tensors if tensor.is_cuda][:1]
     no_gradients = torch.no_grad() if watched else torch.inference_mode()  # in which operations pass undivided
     with evaluation_mode(network), attributes_kept(network), no_gradients, torch.random.fork_rng(devices):
-        torch.manual_seed(0)
+        seed_devices_in_use(0)
         return tensors_of(inputs.call(network))
 
 

@@ -70,8 +70,12 @@ def _partners(layout: ResNetLayout, before: Tensor) -> Tensor:
     if shortcut.norm is not None:
         links = links * shortcut.norm.factor.abs()[:, None]
     chosen = evenly_spaced(total, len(before))
+    best = links.max(1)  # of each row: a link that is taken changes few of them
     for _ in range(min(total, len(before))):
-        row, column = divmod(int(links.argmax()), len(before))
+        row = int(best.values.argmax())
+        column = int(best.indices[row])
         chosen[column] = row
         links[row], links[:, column] = -1.0, -1.0
+        changed = (best.indices == column).nonzero().flatten()
+        best.values[changed], best.indices[changed] = links[changed].max(1)
     return chosen

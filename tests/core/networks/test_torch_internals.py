@@ -1,8 +1,7 @@
 """Each of these fails if torch changes what netslim takes of its insides: `torch_internals.py` says what for."""
 
 import inspect
-import subprocess
-import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.utils.flop_counter import flop_registry
 
+from fresh_python import FreshPython
 from netslim.core.networks import torch_internals
 from netslim.core.networks.torch_internals import (
     PlainDispatchMode,
@@ -71,7 +71,7 @@ def test_plain_sgd_is_torchs_own_code_without_the_wrapper() -> None:
         assert hasattr(getattr(torch.optim.SGD, name), "__wrapped__"), f"torch does not wrap {name} any more"
 
 
-def test_neither_steps_nor_modes_import_the_compiler() -> None:
+def test_neither_steps_nor_modes_import_the_compiler(fresh_python: FreshPython, tmp_path: Path) -> None:
     script = """
 import sys, torch
 from netslim.core.networks.torch_internals import PlainDispatchMode, PlainSGD
@@ -86,8 +86,8 @@ optimizer.step()
 optimizer.zero_grad()
 print("torch._dynamo" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+    done = fresh_python(script, folder=tmp_path)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_a_mode_sees_operations() -> None:

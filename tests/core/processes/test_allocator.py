@@ -1,9 +1,10 @@
 import platform
 import resource
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
+
+from fresh_python import FreshPython
 
 TENSORS = 20
 TRIAL = f"""
@@ -19,8 +20,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's settings")
-def test_most_memory_is_used_again() -> None:
+def test_most_memory_is_used_again(fresh_python: FreshPython, tmp_path: Path) -> None:
     """Tensors of 32 MiB, one after the other: by default nearly every one gets new pages, which have to be cleared."""
-    faults = int(subprocess.check_output([sys.executable, "-c", TRIAL], text=True))
+    faults = int(fresh_python(TRIAL, folder=tmp_path).stdout)
     pages = 32 * 1024**2 // resource.getpagesize()
     assert faults < TENSORS * pages / 2

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netslim.core.runs.seeding import derive_seed, seed_torch
+from netslim.core.runs.seeding import derive_seed, seed_devices_in_use, seed_torch
 
 PARTS = st.lists(st.integers() | st.text("abc", max_size=3), min_size=1, max_size=4)
 
@@ -35,3 +35,11 @@ def test_seed_torch_fixes_what_follows() -> None:
         assert not torch.equal(draws[0], draws[1])
     finally:
         torch.set_rng_state(state)
+
+
+def test_devices_in_use_draw_as_after_torchs_own_function() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        expected = torch.rand(4)
+        seed_devices_in_use(7)
+        assert torch.equal(torch.rand(4), expected)

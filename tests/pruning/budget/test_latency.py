@@ -9,6 +9,7 @@ from torch import nn
 
 from netslim.core.errors import UsageError
 from netslim.pruning import plan
+from netslim.pruning.budget import latency
 from pruning.networks import EXAMPLE, resnet
 
 
@@ -18,7 +19,8 @@ def refusal(model: nn.Module, example: torch.Tensor = EXAMPLE, **given: Any) -> 
     return str(caught.value)
 
 
-def test_the_latency_of_what_is_left() -> None:
+def test_the_latency_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "_SECONDS", 0.05)
     model = resnet(11)
     image = torch.zeros(1, 1, 32, 32)
     decided = plan(model, image, target_latency=0.95, latency_batch=2, percent=None)

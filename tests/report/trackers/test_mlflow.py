@@ -7,10 +7,9 @@ import pytest
 from netslim.report.trackers import TrackedRun
 from netslim.report.trackers.mlflow import MLflow
 
-mlflow = pytest.importorskip("mlflow")
-
 
 def test_a_run_that_was_cut_off_goes_on_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"file:{tmp_path}")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")

@@ -1,9 +1,12 @@
-"""`netslim demo`, shortened: `make demo` runs it whole."""
+"""`netslim demo`, shortened, with few images: `make demo` runs it whole."""
 
 from pathlib import Path
 
 import pytest
+import sklearn.datasets
+from sklearn.utils import Bunch
 
+from netslim.data import digits
 from netslim.stages.demo import run as demo
 from netslim.stages.demo.config import DemoConfig
 
@@ -12,7 +15,11 @@ from netslim.stages.demo.config import DemoConfig
 def test_five_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(demo, "DEPTH", 11)
     monkeypatch.setitem(demo.SHARED, "epochs", 1)
-    monkeypatch.setitem(demo.SHARED, "batch_size", 256)
+    monkeypatch.setitem(demo.SHARED, "batch_size", 64)
+    whole = sklearn.datasets.load_digits()
+    few = Bunch(images=whole.images[:320], target=whole.target[:320])
+    monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: few)
+    monkeypatch.setattr(digits, "_TEST_IMAGES", 64)
     found = demo.run(DemoConfig(save=tmp_path))
     phases = found["phases"]
     assert [phase["phase"] for phase in phases] == ["transfer", "fine-tune", "sparsity", "prune", "fine-tune pruned"]

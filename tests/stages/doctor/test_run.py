@@ -1,14 +1,12 @@
 """`netslim doctor`."""
 
-import os
-import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 import torch
 
+from fresh_python import NETSLIM, FreshPython
 from netslim.stages.doctor import run as doctor
 from netslim.stages.doctor.config import DoctorConfig
 
@@ -38,11 +36,12 @@ def test_a_missing_package_and_what_to_type(
     assert "missing: onnxruntime; type pip install 'netslim[export]'" in capsys.readouterr().out
 
 
-def test_a_torchvision_of_another_torch(tmp_path: Path) -> None:
+def test_a_torchvision_of_another_torch(fresh_python: FreshPython, tmp_path: Path) -> None:
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('no operator torchvision::nms\\nmore')")
-    command = [sys.executable, "-m", "netslim", "doctor"]
-    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=True)
-    assert "can't be loaded (RuntimeError: no operator torchvision::nms): install it anew" in done.stdout
+    done = fresh_python(NETSLIM, "doctor", folder=tmp_path, path=[tmp_path])
+    assert done.returncode == 0, done.stderr
+    assert "can't be loaded (RuntimeError: no operator torchvision::nms): install it anew" in " ".join(
+        done.stdout.split()
+    )
     assert done.stdout.splitlines()[-1] == "broken: torchvision, timm"

@@ -14,7 +14,9 @@ from netslim.stages.transfer.config import TransferConfig
 
 
 def run_transfer(output: Path, **given: Any) -> dict[str, Any]:
-    plain = {"model_name": "resnet18", "pretrained": False, "depth": 11, "dataset": "digits"}
+    """For the digits, of which one batch is enough, or for the data set that is given."""
+    plain = {"model_name": "resnet18", "pretrained": False, "depth": 11}
+    plain |= {} if "dataset" in given else {"dataset": "digits", "recalibrate": 1}
     return transfer.run(TransferConfig(**{**plain, "output": output, **given}))
 
 
@@ -27,10 +29,16 @@ def test_transfer_takes_the_weights_of_a_file(tmp_path: Path) -> None:
     assert torch.equal(load(output).state_dict()["layer2.0.downsample.0.weight"], carried)
 
 
-@pytest.mark.parametrize(("dataset", "channels"), [("digits", 1), ("cifar10", 3)])
-def test_transfer_needs_no_images_and_no_network(tmp_path: Path, dataset: str, channels: int) -> None:
+@pytest.mark.parametrize(
+    ("dataset", "given", "channels"),
+    [("digits", {}, 1), ("cifar10", {"dataset": "cifar10"}, 3)],
+    ids=["digits", "cifar10"],
+)
+def test_transfer_needs_no_images_and_no_network(
+    tmp_path: Path, dataset: str, given: dict[str, Any], channels: int
+) -> None:
     output = tmp_path / "out.pth.tar"
-    result = run_transfer(output, dataset=dataset)
+    result = run_transfer(output, **given)
     model = load(output)
     assert model.arch.arguments == {"depth": 11, "num_classes": 10, "in_channels": channels}
     assert result["params"] == sum(p.numel() for p in model.parameters())

@@ -1,5 +1,6 @@
 """What a number depends on: versions, hardware and the commit, recorded with every run and every result."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -9,13 +10,16 @@ from pathlib import Path
 
 def versions() -> dict[str, str]:
     """Versions of Python, netslim and the libraries that computed something."""
-    found = {"python": platform.python_version()}
-    for package in ("netslim", "torch", "torchvision", "timm", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+    packages = ("netslim", "torch", "torchvision", "timm", "numpy")
+    return {"python": platform.python_version()} | {package: _version(package) for package in packages}
+
+
+@functools.cache  # it looks through all that is installed, and every checkpoint says it
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def hardware() -> dict[str, str | int]:

@@ -13,4 +13,15 @@ def derive_seed(*parts: int | str) -> int:
 
 def seed_torch(*parts: int | str) -> None:
     """Seeds torch's generators on all devices with `derive_seed(*parts)`."""
-    torch.manual_seed(derive_seed(*parts))
+    _seed(derive_seed(*parts), others=torch.accelerator.is_available())
+
+
+def seed_devices_in_use(seed: int) -> None:
+    """As `torch.manual_seed`, without devices that may be used later."""
+    used = torch.cuda.is_initialized() or torch.xpu.is_initialized()  # type: ignore[no-untyped-call]
+    _seed(seed, others=used or torch.mps.is_available())
+
+
+def _seed(seed: int, *, others: bool) -> None:
+    """For devices that are not there `torch.manual_seed` still notes its caller's stack, which takes 0.15 ms."""
+    (torch.manual_seed if others else torch.default_generator.manual_seed)(seed)

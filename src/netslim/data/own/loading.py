@@ -80,10 +80,15 @@ class _Keyed:
         self._key = key
         self._dataset = dataset
 
-    def __getitem__(self, position: int) -> Any:
-        index = int(self._split.indices[position])
+    def __getitems__(self, positions: Sequence[int]) -> list[Any]:
+        """The samples of a batch, of which torch asks for all at once."""
+        with _generators_kept():
+            return [self._sample(int(self._split.indices[position])) for position in positions]
+
+    def _sample(self, index: int) -> Any:
         what = f"{self._dataset.name}, sample {index}"
-        with user_code(what), _drawing(derive_seed(*self._key, index)):
+        _seed_generators(derive_seed(*self._key, index))
+        with user_code(what):
             sample = self._split.dataset[index]
         return sample if self._dataset.collate else pair(sample, what)
 
@@ -93,13 +98,17 @@ class _Keyed:
             return (self._dataset.collate or default_collate)(samples)
 
 
-@contextmanager
-def _drawing(seed: int) -> Iterator[None]:
-    """Inside, the three global generators that transforms draw from start from a seed; after, they are as before."""
-    before, old, older = torch.get_rng_state(), np.random.get_state(), random.getstate()
+def _seed_generators(seed: int) -> None:
+    """The three global generators that transforms draw from."""
     torch.default_generator.manual_seed(seed)  # of the CPU alone
     np.random.seed(seed % 2**32)
     random.seed(seed)
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """After it, those generators are as before. To keep a state takes longer than many a sample: once for a batch."""
+    before, old, older = torch.get_rng_state(), np.random.get_state(), random.getstate()
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +69,7 @@ def confusions(findings: Findings) -> list[tuple[str, str, int]]:
     return sorted(pairs, key=lambda pair: -pair[2])[:CONFUSIONS]
 
 
+@functools.cache  # every run ends in a page, and to compile the templates takes longer than all the rest of it
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("netslim.report.page"),
