@@ -5,6 +5,7 @@ import torch
 from source_networks import library_state
 from torch import Tensor
 
+from netslim.transfers.kernels import resample
 from netslim.transfers.residual_channels import ResidualChannels
 from netslim.transfers.resnet_layout import read_layout
 
@@ -44,3 +45,24 @@ def test_inconsistent_ones_are_drawn_anew_and_equal_for_equal_calls(state: dict[
     assert len({tuple(channels) for channels in drawn}) == 3
     assert drawn == [again.channels(2).tolist() for _ in range(3)]
     assert all(channels == sorted(set(channels)) for channels in drawn)
+
+
+def test_of_all_links_that_are_left_the_strongest_is_taken() -> None:
+    """Between the third stage's chosen channels and the fourth's, which take their places."""
+    layout = read_layout(library_state("timm", "test_resnet"))
+    streams = ResidualChannels(layout, 16, "spacing", consistent=True)
+    shortcut, before = layout.stages[3][0].shortcut, streams.channels(3)
+    assert shortcut is not None
+    links = resample(shortcut.weight[:, before], 1)[..., 0, 0].abs()
+    if shortcut.norm is not None:
+        links = links * shortcut.norm.factor.abs()[:, None]
+    pairs = sorted((-float(links[row, place]), row, place) for row in range(96) for place in range(len(before)))
+    expected = streams.channels(4).clone()
+    rows, places = set[int](), set[int]()
+    for _, row, place in pairs:
+        if row not in rows and place not in places:
+            expected[place] = row
+            rows.add(row)
+            places.add(place)
+    assert len(rows) == min(96, len(before))
+    assert torch.equal(streams.channels(4), expected)
