@@ -12,9 +12,8 @@ from netslim.core.networks.trees import Batch
 from netslim.core.protocols import Budget, PrunePlan
 from netslim.data import AnyDataset
 from netslim.pruning import plan
-from netslim.pruning.budget.request import Request, asked_for, requested
+from netslim.pruning.budget.request import Request, asked_for, check_counts, requested
 from netslim.pruning.budget.timing import TimingEngine
-from netslim.pruning.plan import check_counts
 from netslim.report.console import say
 from netslim.report.progress import LayersProgress
 from netslim.report.tables import percent, print_table
