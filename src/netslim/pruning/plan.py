@@ -1,7 +1,7 @@
 """Which channels go: a ranking of scores, as in Liu et al. 2017, section 3, cut where a budget is met."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -122,6 +122,9 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     check_engine(engine, request, per_layer)
     check_allocation(allocation, per_layer, batches)
     CRITERIA.get(criterion)
+    by_loss = allocation == "sensitivity"
+    if by_loss and CRITERIA.get(criterion).needs_batches and isinstance(batches, Iterator):
+        batches = [*batches]  # they are read twice
     model, inputs = plain(model), Inputs.of(example)
     found = groups_of(model, inputs, residual)
     groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
@@ -147,9 +150,8 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         notes=(*_notes(model, groups, criterion), *(found.derivation.notes if found.derivation else ())),
     )
     draft = partial(_draft, model, found, costs, blank, groups)
-    by_loss = allocation == "sensitivity"
     if by_loss:
-        scores = sensitivities(model, scores, partial(draft, ranking, limits), batches or (), progress)
+        scores = sensitivities(model, scores, partial(draft, ranking, limits), batches, progress)
         ranking = ranked(per_cost(scores, costs, request.kind), per_layer)
     draft = partial(draft, ranking, limits)
     if engine is not None:

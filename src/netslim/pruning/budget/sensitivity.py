@@ -9,7 +9,7 @@ of these per MAC spends a budget where least is lost.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,7 +52,7 @@ def sensitivities(
     model: nn.Module,
     scores: Sequence[Tensor],
     draft: Callable[[Outcome], PrunePlan],
-    batches: Iterable[Any],
+    batches: Iterable[Any] | None,
     progress: Progress,
 ) -> list[Tensor]:
     """Per group, what the outputs lose with each of its channels, if these go in the order of their scores.
@@ -130,10 +130,12 @@ def _by_channel(score: Tensor, losses: Tensor) -> Tensor:
     return found
 
 
-def _inputs(batches: Iterable[Any]) -> list[Inputs]:
+def _inputs(batches: Iterable[Any] | None) -> list[Inputs]:
     """The first images, in their batches; those of one alone say nothing of their statistics."""
+    if isinstance(batches, Tensor | Mapping):
+        raise DataError("this is one batch, and several are expected: give [batch], or a DataLoader")
     found, images = list[Inputs](), 0
-    for batch in batches:
+    for batch in batches or ():
         inputs = Inputs.of(batch[0] if isinstance(batch, list | tuple) else batch)
         if inputs.batch > 1:
             found.append(inputs)
