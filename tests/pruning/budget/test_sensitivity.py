@@ -129,6 +129,11 @@ def test_one_batch_instead_of_several() -> None:
         decided(IMAGES_8)
 
 
+def test_what_holds_no_batches() -> None:
+    with pytest.raises(DataError, match="batches are a DataLoader or a list of them, and this is of type int"):
+        decided(3)
+
+
 class Counting(TwoBranches):
     """Gives numbers that can't be compared."""
 

@@ -134,8 +134,10 @@ def _inputs(batches: Iterable[Any] | None) -> list[Inputs]:
     """The first images, in their batches; those of one alone say nothing of their statistics."""
     if isinstance(batches, Tensor | Mapping):
         raise DataError("this is one batch, and several are expected: give [batch], or a DataLoader")
+    if not isinstance(batches, Iterable):
+        raise DataError(f"batches are a DataLoader or a list of them, and this is of type {type(batches).__name__}")
     found, images = list[Inputs](), 0
-    for batch in batches or ():
+    for batch in batches:
         inputs = Inputs.of(batch[0] if isinstance(batch, list | tuple) else batch)
         if inputs.batch > 1:
             found.append(inputs)
