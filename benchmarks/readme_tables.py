@@ -390,6 +390,7 @@ def reconstruction() -> str:
         kinds = ("dense", "cut", "repaired", "reconstructed")
         accuracies = [spread([100 * float(row[f"top1_{kind}"]) for row in of], 1) for kind in kinds]
         name = key[1].replace("random_", "best of random allocations, ")
+        name = name.replace("sensitivity", "l2_norm, `--allocation sensitivity`")
         chosen = f"{name}, `--ignore {key[2]}`" if key[2] else name
         lines.append((key[0], f"{100 * float(key[3]):.0f} %", chosen, *accuracies))
     head = ("network", "MACs left", "criterion", "unpruned", "as cut", "statistics", "layers fitted")

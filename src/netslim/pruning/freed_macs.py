@@ -30,7 +30,7 @@ def freed_macs(model: nn.Module, example: Any) -> dict[str, Tensor]:
     groups = groups_of(model, inputs).groups
     freed = {name: torch.zeros(norm.num_features) for name, norm in scale_norms(model).items()}
     costs = CostModel(model, groups, products_of(model, inputs))
-    for own, macs in zip(groups, costs.macs_per_channel(), strict=True):
+    for own, macs in zip(groups, costs.per_channel("macs"), strict=True):
         entries = _entries(own)
         count = sum(positions.shape[1] for positions in entries.values())
         for name, positions in entries.items():

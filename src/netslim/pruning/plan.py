@@ -1,7 +1,7 @@
 """Which channels go: a ranking of scores, as in Liu et al. 2017, section 3, cut where a budget is met."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import ArgumentError, NetslimWarning, UsageError
+from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.networks.example import Inputs, TensorSpec, inputs_to_dict
 from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain
@@ -29,7 +29,8 @@ from netslim.pruning.budget.group_limits import limits_of
 from netslim.pruning.budget.in_engine import Problem, check_engine, within_engine
 from netslim.pruning.budget.latency import Stopwatch, batch_of, within
 from netslim.pruning.budget.ranking import Ranking, ranked
-from netslim.pruning.budget.request import Request, requested
+from netslim.pruning.budget.request import Request, check_counts, requested
+from netslim.pruning.budget.sensitivity import Progress, check_allocation, per_cost, sensitivities
 from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, outcome_of, search_of
 from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.criteria import CRITERIA
@@ -54,10 +55,12 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     only: Sequence[str] = (),
     per_layer: bool = False,
     residual: str | None = None,
-    batches: Iterable[tuple[Any, Tensor]] | None = None,
+    allocation: str = "scores",
+    batches: Iterable[Any] | None = None,
     latency_batch: int = 1,
     engine: TimingEngine | None = None,
     seed: int = 1,
+    progress: Progress = lambda done, total: None,  # noqa: ARG005
 ) -> PrunePlan:
     """Decides which channels of a network stay.
 
@@ -87,13 +90,18 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         per_layer: rank each group for itself: the same share of every group goes.
         residual: "couple": the same channels of a residual stream go in the whole stage. "select": each block selects
             its own inputs, in networks that are built so. None: as the network declares it, else "couple".
-        batches: normalised images and labels, for criteria that need them (`taylor`).
+        allocation: "scores": one ranking of all channels' scores says how many of each layer go. "sensitivity": the
+            outputs do, by what they lose when channels of one layer alone go, and scores say which of a layer; needs
+            `batches`, without labels.
+        batches: normalised images, and labels for criteria that need them (`taylor`).
         latency_batch: images of the batch whose latency is measured.
         engine: with target_latency, what the network will run on (`netslim.Engine("onnxruntime", threads=2)`): channels
             are spent where its time goes, in widths that it is fast at, and the batch is the engine's.
         seed: of what is random (criterion `random`).
+        progress: with allocation "sensitivity", called before each run with the number of runs behind, and of all.
 
     Raises:
+        DataError: there are too few images, or what the network makes of them is not finite.
         UsageError: no budget, two, or one that can't be met (the nearest that can is named); an argument out of range,
             an unknown criterion, a pattern that matches nothing, scores that are not finite, a network that does not
             run on `example` or can't be followed, or that has no channels which the criterion scores.
@@ -112,7 +120,11 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     request = requested(percent, {"params": target_params, "macs": target_macs, "latency": target_latency})
     check_counts(min_channels, round_to, latency_batch)
     check_engine(engine, request, per_layer)
+    check_allocation(allocation, per_layer, batches)
     CRITERIA.get(criterion)
+    by_loss = allocation == "sensitivity"
+    if by_loss and CRITERIA.get(criterion).needs_batches and isinstance(batches, Iterator):
+        batches = [*batches]  # they are read twice
     model, inputs = plain(model), Inputs.of(example)
     found = groups_of(model, inputs, residual)
     groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
@@ -137,9 +149,13 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         inputs=_recorded(inputs, found),
         notes=(*_notes(model, groups, criterion), *(found.derivation.notes if found.derivation else ())),
     )
-    draft = partial(_draft, model, found, costs, blank, groups, ranking, limits)
+    draft = partial(_draft, model, found, costs, blank, groups)
+    if by_loss:
+        scores = sensitivities(model, scores, partial(draft, ranking, limits), batches, progress)
+        ranking = ranked(per_cost(scores, costs, request.kind), per_layer)
+    draft = partial(draft, ranking, limits)
     if engine is not None:
-        summed = CRITERIA.get(criterion).needs_batches
+        summed = by_loss or CRITERIA.get(criterion).needs_batches
         problem = Problem(request, model, inputs, groups.scored, scores, ranking, limits, draft, summed)
         decided = within_engine(engine, problem)
     else:
@@ -225,23 +241,10 @@ def _draft(
     return replace(plan, after=costs.at(torch.tensor(outcome.removed)), resolved=resolved)
 
 
-def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:
-    """Raises UsageError unless they are numbers of channels, and of images."""
-    for name, count in (("min_channels", min_channels), ("latency_batch", latency_batch), ("round_to", round_to)):
-        if not isinstance(count, int):
-            raise ArgumentError(name, count, "a whole number, like 8")
-    if min_channels < 0:
-        raise ArgumentError("min_channels", min_channels, "the least that a layer keeps; type 1, or more, or 0")
-    if latency_batch < 1:
-        raise ArgumentError("latency_batch", latency_batch, "images of the batch that is timed; type 1 or more")
-    if round_to < 1:
-        raise ArgumentError("round_to", round_to, "what widths are multiples of; type 1 (any width), 8 or 16")
-
-
 def _evidence(
-    groups: Candidates, costs: CostModel, criterion: str, seed: int, batches: Iterable[tuple[Any, Tensor]] | None
+    groups: Candidates, costs: CostModel, criterion: str, seed: int, batches: Iterable[Any] | None
 ) -> Evidence:
-    counted = costs.macs_per_channel() if CRITERIA.get(criterion).prepare else []  # a `score` is shown no evidence
+    counted = costs.per_channel("macs") if CRITERIA.get(criterion).prepare else []  # a `score` is shown no evidence
     macs = {own.group.name: macs for own, macs in zip(groups.scored, counted, strict=False)}
     return Evidence(groups=[own.group for own in groups.scored], macs=macs, seed=seed, batches=batches)
 

@@ -81,7 +81,7 @@ def test_macs_that_go_with_a_channel() -> None:
     model = Flattened(side=4, channels=6)
     example = torch.zeros(1, 1, 4, 4)
     costs = CostModel(model, groups_of(model, Inputs.of(example)).groups, products(model, example))
-    assert costs.macs_per_channel() == [9 * 16 + 16 * 3]
+    assert costs.per_channel("macs") == [9 * 16 + 16 * 3]
 
 
 def test_a_layer_that_is_used_twice_counts_twice() -> None:

@@ -39,6 +39,17 @@ def test_a_file_becomes_a_smaller_file_that_onnx_runtime_runs(tmp_path, capsys):
     assert "next" not in said
 
 
+def test_layers_are_measured_on_the_images_of_a_folder(tmp_path):
+    model, folder = classifier(tmp_path / "net.onnx"), images(tmp_path / "images", 40)
+    results = [
+        run(config(model, tmp_path / name, data_dir=folder, reconstruct=0, allocation=name))
+        for name in ("scores", "sensitivity")
+    ]
+    assert results[0]["macs"] != results[1]["macs"]
+    with pytest.raises(UsageError, match=r"^`allocation='sensitivity'` is of images: type `data_dir='FOLDER'`$"):
+        run(config(model, tmp_path / "without", allocation="sensitivity"))
+
+
 def test_what_was_written_is_read_and_pruned_again(tmp_path):
     first = run(config(classifier(tmp_path / "net.onnx"), tmp_path / "one"))
     again = run(config(Path(first["file"]), tmp_path / "two"))

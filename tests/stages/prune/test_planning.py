@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from netslim.core.errors import UsageError
 from netslim.network import load
-from netslim.pruning import plan_from_dict
+from netslim.pruning import plan, plan_from_dict
 from netslim.stages.prune import run as prune
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.planning import check_budget
@@ -46,9 +47,9 @@ def test_a_target_instead_of_a_percentage(
     out = capsys.readouterr().out
     assert f"budget     `target_macs=0.5`: {round(0.5 * result['macs_before']):,} asked for, " in out
     assert "left alone: layer1.0.bn1 (is not in `only`), " in out
-    plan = plan_from_dict(json.loads((tmp_path / "run/plan.json").read_text()))
-    assert (plan.round_to, plan.criterion) == (4, "taylor")
-    assert all(len(group.keep) in (group.total, *range(4, group.total, 4)) for group in plan.groups)
+    found = plan_from_dict(json.loads((tmp_path / "run/plan.json").read_text()))
+    assert (found.round_to, found.criterion) == (4, "taylor")
+    assert all(len(group.keep) in (group.total, *range(4, group.total, 4)) for group in found.groups)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,21 @@ def test_budgets_that_are_none_are_said_before_anything_is_opened(
 def test_numbers_that_are_no_widths(tmp_path: Path, setting: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="input should be greater than or equal to"):
         PruneConfig.build({"model": tmp_path / "x.pth.tar", **setting})
+
+
+def test_an_allocation_by_sensitivity(trained: Path, folder: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"target_macs": "0.5", "criterion": "l2_norm"}
+    result = run(trained / BEST, tmp_path / "run", data_dir=folder, recalibrate=0, allocation="sensitivity", **given)
+    assert result["macs"] == pytest.approx(0.5 * result["macs_before"], rel=0.01)
+    found = plan_from_dict(json.loads((tmp_path / "run/plan.json").read_text()))
+    by_scores = plan(load(trained / BEST), torch.zeros(1, 1, 8, 8), **given)
+    assert [len(part.keep) for part in found.groups] != [len(part.keep) for part in by_scores.groups]
+
+
+@pytest.mark.parametrize("given", [{"allocation": "best"}, {"allocation": "sensitivity", "per_layer": True}])
+def test_an_allocation_that_is_none_is_said_before_anything_is_opened(tmp_path: Path, given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="allocation="):
+        run(tmp_path / "missing.pth.tar", tmp_path / "run", **given)
 
 
 @pytest.mark.parametrize(

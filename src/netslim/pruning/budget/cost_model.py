@@ -65,11 +65,11 @@ class CostModel:
                 numbers[vectors] = 0
         return Cost(params=round(float(numbers.sum())), macs=round(float(numbers @ self._uses) + self._rest))
 
-    def macs_per_channel(self) -> list[float]:
-        """Per group, the MACs of one input that go with the first of its channels."""
-        everything = self.now.macs
+    def per_channel(self, kind: str) -> list[float]:
+        """Per group, the parameters ("params") or MACs of one input ("macs") that go with the first of its channels."""
+        everything = getattr(self.now, kind)
         singles = torch.eye(self._taken.shape[1])
-        return [float(everything - self.at(single).macs) for single in singles]
+        return [float(everything - getattr(self.at(single), kind)) for single in singles]
 
 
 def _selections(groups: Sequence[BoundGroup], names: Sequence[str]) -> list[tuple[int, int, list[int]]]:

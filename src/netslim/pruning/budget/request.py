@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from netslim.core.errors import UsageError, one_of
+from netslim.core.errors import ArgumentError, UsageError, one_of
 from netslim.core.real import is_number
 
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
@@ -66,6 +66,19 @@ def requested(percent: float | None, targets: Mapping[str, float | str | None]) 
         settings = [f"`{setting_of(kind)}`" for kind in ("percent", *targets)]
         raise UsageError(f"there is no budget; type one of {one_of(settings)}")
     return given[0]
+
+
+def check_counts(min_channels: int, round_to: int, latency_batch: int) -> None:
+    """Raises UsageError unless they are numbers of channels, and of images."""
+    for name, count in (("min_channels", min_channels), ("latency_batch", latency_batch), ("round_to", round_to)):
+        if not isinstance(count, int):
+            raise ArgumentError(name, count, "a whole number, like 8")
+    if min_channels < 0:
+        raise ArgumentError("min_channels", min_channels, "the least that a layer keeps; type 1, or more, or 0")
+    if latency_batch < 1:
+        raise ArgumentError("latency_batch", latency_batch, "images of the batch that is timed; type 1 or more")
+    if round_to < 1:
+        raise ArgumentError("round_to", round_to, "what widths are multiples of; type 1 (any width), 8 or 16")
 
 
 def _percent(percent: float) -> Request:

@@ -60,6 +60,13 @@ class PruneConfig(TaskConfig):
     per_layer: bool = Setting(
         False, "the same share of every layer's channels goes, not the lowest over all layers", group="Channels"
     )
+    allocation: str = Setting(
+        "scores",
+        "how many of each layer's channels go: as their scores say, or by sensitivity: by what the outputs lose on 256 "
+        "training images, without labels",
+        group="Channels",
+        added=True,
+    )
     residual: str | None = Setting(
         None, "residual streams: select, or couple; default: as the network declares", group="Channels"
     )

@@ -26,6 +26,7 @@ from netslim.deploy.onnx_parity import difference_from
 from netslim.models.onnx_import import OnnxSource, load_onnx, source_of
 from netslim.own_loop.repair import Repair, repair_
 from netslim.pruning import Agreement, apply, verify
+from netslim.pruning.budget.sensitivity import IMAGES as SEEN
 from netslim.report.console import say
 from netslim.report.page.beside import write_beside
 from netslim.report.progress import LayersProgress
@@ -69,6 +70,8 @@ def _check(config: PruneConfig) -> None:
     if config.criterion == "taylor":
         raise ArgumentError("criterion", config.criterion, "it needs a loss, and an ONNX file has none; type another")
     if config.data_dir is None:
+        if config.allocation == "sensitivity":
+            raise UsageError("`allocation='sensitivity'` is of images: type `data_dir='FOLDER'`")
         for name in ("reconstruct", "recalibrate", "mean", "std"):
             if getattr(config, name):
                 raise UsageError(f"`{name}={getattr(config, name)}` is of images: type `data_dir='FOLDER'`")
@@ -82,7 +85,8 @@ def _prune(config: PruneConfig, directory: RunDirectory) -> dict[str, Any]:
     files = files_in(config.data_dir, config.seed) if config.data_dir else None
     reader = Reader.of(source.inputs[0], config.mean, config.std) if files else None
     example = source.example()
-    decided = decide(_with_criterion(config), network, example, None)  # type: ignore[arg-type]
+    seen = [*reader.batches(files.fitting[:SEEN])] if reader and files and config.allocation == "sensitivity" else None
+    decided = decide(_with_criterion(config), network, example, None, images=seen)  # type: ignore[arg-type]
     directory.begin()
     small: nn.Module = apply(network, decided)
     agreement = _verified(network, small, example)

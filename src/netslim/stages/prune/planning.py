@@ -1,10 +1,11 @@
 """From settings to a plan."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, first_of, setting
@@ -12,14 +13,15 @@ from netslim.core.networks.trees import Batch
 from netslim.core.protocols import Budget, PrunePlan
 from netslim.data import AnyDataset
 from netslim.pruning import plan
-from netslim.pruning.budget.request import Request, asked_for, requested
+from netslim.pruning.budget.request import Request, asked_for, check_counts, requested
+from netslim.pruning.budget.sensitivity import IMAGES, Progress, check_allocation
 from netslim.pruning.budget.timing import TimingEngine
-from netslim.pruning.plan import check_counts
+from netslim.pruning.criteria import CRITERIA
 from netslim.report.console import say
 from netslim.report.progress import LayersProgress
 from netslim.report.tables import percent, print_table
 from netslim.stages.prune.config import PruneConfig
-from netslim.stages.shared.calibration_data import calibration_batches
+from netslim.stages.shared.calibration_data import calibration_batches, some_training_images
 from netslim.stages.shared.tasks import check_criterion
 from netslim.training.tasks.task import Task
 
@@ -33,6 +35,7 @@ def check_budget(config: PruneConfig) -> None:
     """Raises UsageError for two budgets, or for numbers that are none, before anything is opened."""
     budget_of(config)
     check_counts(config.min_channels, config.round_to, config.latency_batch)
+    check_allocation(config.allocation, config.per_layer, ())
     if config.engine is None:
         config.refuse(("threads", "table"), "this is of an engine; type `engine='onnxruntime'` with it")
     elif config.target_latency is None:
@@ -48,12 +51,29 @@ def budget_of(config: PruneConfig) -> Request:
 
 
 def decide(
-    config: PruneConfig, model: nn.Module, example: Batch, dataset: AnyDataset | None, task: Task | None = None
+    config: PruneConfig,
+    model: nn.Module,
+    example: Batch,
+    dataset: AnyDataset | None,
+    task: Task | None = None,
+    images: Sequence[Batch] | None = None,
 ) -> PrunePlan:
-    """The plan that the settings ask for. Raises UsageError as `netslim.plan` does."""
+    """The plan that the settings ask for; `images` are looked at where there is no data set.
+
+    Raises:
+        DataError, UsageError: as `netslim.plan` does.
+    """
     check_criterion(config.criterion, task)
-    with engine_of(config) as engine:
-        return _decided(config, model, example, dataset, engine)
+    batches = images if dataset is None else _batches(config, dataset, example.device)
+    with engine_of(config) as engine, _shown(config) as progress:
+        return _decided(config, model, example, batches, engine, progress)
+
+
+def _batches(config: PruneConfig, dataset: AnyDataset, device: torch.device) -> Iterable[Any]:
+    """What criteria and allocations look at: with labels, or as in training."""
+    if config.allocation == "scores" or CRITERIA.get(config.criterion).needs_batches:
+        return _Labelled(dataset, config.seed, device.type)
+    return [images.to(device) for images in some_training_images(dataset, IMAGES, config.seed)]
 
 
 @contextmanager
@@ -74,8 +94,23 @@ def engine_of(config: PruneConfig) -> Iterator[TimingEngine | None]:
         )
 
 
+@contextmanager
+def _shown(config: PruneConfig) -> Iterator[Progress]:
+    """Shows how far the measuring of layers is; not beside the bar of an engine, since terminals have one at a time."""
+    if config.allocation == "scores" or config.engine is not None:
+        yield lambda done, total: None  # noqa: ARG005
+        return
+    with LayersProgress("measuring layers") as shown:
+        yield shown.layer
+
+
 def _decided(
-    config: PruneConfig, model: nn.Module, example: Batch, dataset: AnyDataset | None, engine: TimingEngine | None
+    config: PruneConfig,
+    model: nn.Module,
+    example: Batch,
+    batches: Iterable[Any] | None,
+    engine: TimingEngine | None,
+    progress: Progress,
 ) -> PrunePlan:
     return plan(
         model,
@@ -93,8 +128,10 @@ def _decided(
         only=_patterns(config.only),
         per_layer=config.per_layer,
         residual=config.residual,
-        batches=None if dataset is None else _Labelled(dataset, config.seed, example.device.type),
+        allocation=config.allocation,
+        batches=batches,
         seed=config.seed,
+        progress=progress,
     )
 
 
