@@ -20,8 +20,21 @@ def test_export_writes_beside_the_checkpoint(files: tuple[Path, Path]) -> None:
     found = exported(files[1])
     assert found["file"] == str(files[1].with_name("small.onnx"))
     assert found["max_difference"] < 1e-5
-    assert set(found["measured"]) >= {"zeros/1/nchw", "zeros/8/nchw"}
+    assert set(found["measured"]) == {"zeros/1/nchw/norms", "zeros/8/nchw/norms"}
     assert exported(files[1], target="safetensors")["file"] == str(files[1].with_name("small-safetensors"))
+
+
+def test_forms_are_remembered(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("netslim.deploy.form_memory._is_unsteady", lambda choice: False)
+    said = "forms as they were measured on this machine before; more `seconds` measure them again"
+    first = exported(files[1], output=tmp_path / "one.onnx")
+    assert said not in capsys.readouterr().out
+    assert exported(files[1], output=tmp_path / "two.onnx")["measured"] == first["measured"]
+    assert said in capsys.readouterr().out
+    exported(files[1], output=tmp_path / "three.onnx", seconds=0.02)
+    assert said not in capsys.readouterr().out
 
 
 def test_export_of_an_export(files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -41,7 +54,7 @@ def test_export_at_another_image_size(files: tuple[Path, Path], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"selection": "none"}, "`selection='none'`: type gather or zeros, or leave it out: the faster"),
+        ({"selection": "none"}, "`selection='none'`: type gather or zeros, or leave it out: zeros"),
         ({"target": "tensorrt"}, "unknown target 'tensorrt'"),
         ({"layout": "nwhc"}, "unknown layout 'nwhc'"),
     ],

@@ -8,9 +8,11 @@ import torch
 from netslim.core.errors import ArgumentError, either
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.running import running
+from netslim.core.processes.allocator import keep_freed_memory
 from netslim.deploy import TARGETS, Exported, export
 from netslim.deploy.artifact import check_path
-from netslim.deploy.inference import SELECTIONS, Search
+from netslim.deploy.form_search import Search
+from netslim.deploy.inference import SELECTIONS
 from netslim.network import read
 from netslim.report.console import console, say
 from netslim.report.tables import print_table, size
@@ -33,7 +35,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
     target = TARGETS.get(config.target)
     target.check(config.target)
     if config.selection not in (None, *SELECTIONS):
-        raise ArgumentError("selection", config.selection, f"type {either(SELECTIONS)}, or leave it out: the faster")
+        raise ArgumentError("selection", config.selection, f"type {either(SELECTIONS)}, or leave it out: zeros")
     output = output_of(config.model, config.target, config.output)
     check_path(output, config.target)
     checkpoint = read(config.model)
@@ -46,9 +48,10 @@ def run(config: ExportConfig) -> dict[str, Any]:
     inputs = Inputs.of(example)
     with running(model, inputs.map(TensorSpec.of)), torch.no_grad():  # exporters wrap what it says
         inputs.call(model)
+    keep_freed_memory()  # as `netslim bench`, which remembers forms, too
     with console().status("") as status:
         int8 = asked(config, checkpoint, model, lambda text: status.update(f"int8: {text}"))
-        status.update("forms")
+        status.update("forms, then the file, and whether it computes the same")
         found = export(
             model,
             example,
@@ -102,6 +105,8 @@ def _print(found: Exported, batch: int) -> None:
             )
             for form, time in choice.measured.items()
         ]
+        if choice.is_remembered:
+            say("forms as they were measured on this machine before; more `seconds` measure them again")
         if rows:
             print_table(["selection", "multiple of", "layout", "BatchNorm", f"ms at batch {batch}", "chosen"], rows)
     say(
