@@ -11,7 +11,7 @@ from netslim.stages.shared.config import JudgedConfig
 class ExportConfig(JudgedConfig):
     """A network made for inference, in a file."""
 
-    model: Path = Setting(..., "checkpoint of the network", reads=True)
+    model: Path = Setting(..., "checkpoint of the network, or an ONNX file", reads=True)
     target: str = Setting("onnx", f"kind of file: {plugins.either(plugins.summarised(plugins.TARGETS))}")
     output: Path | None = Setting(
         None,
