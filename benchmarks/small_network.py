@@ -30,8 +30,10 @@ from torch import Tensor, nn
 import netslim
 from netslim.core.processes.allocator import keep_freed_memory
 from netslim.cost import measure_latency
+from netslim.deploy import TARGETS
+from netslim.deploy.form_search import Search, choose
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
-from netslim.deploy.inference import LAYOUTS, Search, choose, shaped, simplified
+from netslim.deploy.inference import shaped, simplified
 from netslim.deploy.targets.onnx import onnx_bytes
 from table import write_rows
 
@@ -200,8 +202,8 @@ def best_call(network: nn.Module, engine: str, images: Tensor) -> tuple[Callable
     example = images[:SEARCH_BATCH] if len(images) > 1 else images.expand(2, -1, -1, -1).contiguous()
     few = images[:SEARCH_BATCH]
     plain = simplified(network, example)
-    layouts = ("nchw",) if engine == "onnxruntime" else LAYOUTS
-    form = choose(plain, example, lambda found: call(found, engine, few), layouts, Search()).form
+    target = TARGETS.get("onnx" if engine == "onnxruntime" else "eager")
+    form = choose(plain, example, lambda found: call(found, engine, few), Search().forms(target), Search()).form
     return call(shaped(plain, example, form), engine, images), str(form)
 
 

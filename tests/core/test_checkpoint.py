@@ -218,3 +218,12 @@ def test_disk_full_while_the_checkpoint_is_replaced(tmp_path: Path, disk_full_af
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
     assert read_checkpoint(file).epoch == 7
+
+
+def test_an_onnx_file_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"a graph")
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(tmp_path / "net.onnx")
+    assert str(caught.value) == (
+        f"{tmp_path / 'net.onnx'} is an ONNX file, which netslim prune, export, evaluate, bench and info take"
+    )

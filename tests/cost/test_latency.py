@@ -6,6 +6,7 @@ import pytest
 
 from netslim.core.errors import UsageError
 from netslim.cost import measure_latency
+from netslim.cost.latency import measure_fastest
 
 
 def test_calls_take_turns_in_both_orders() -> None:
@@ -19,6 +20,27 @@ def test_times_are_wall_times() -> None:
     assert 0.002 <= found["short"].lower_quartile <= found["short"].median <= found["short"].upper_quartile
     assert found["long"].median >= 0.006
     assert found["short"].runs == found["long"].runs >= 5
+
+
+def test_who_is_clearly_slower_drops_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that only the calls move: what is within a tenth of the fastest stays, whatever was there before goes."""
+    now, order = 0.0, list[str]()
+    monkeypatch.setattr("netslim.cost.latency.time.perf_counter", lambda: now)
+
+    def call(name: str, seconds: list[float]) -> None:
+        nonlocal now
+        now += seconds[min(order.count(name), len(seconds) - 1)]
+        order.append(name)
+
+    taking = {"fast": [1.0], "near": [1.05], "slow": [1.2], "late": [3.0, 3.0, 1.0]}
+    calls = {name: lambda name=name: call(name, taking[name]) for name in taking}
+    found = measure_fastest(calls, seconds=7, warmup=1)
+    assert {name: time.runs for name, time in found.items()} == {"fast": 7, "near": 7, "slow": 3, "late": 7}
+    assert (found["near"].median, found["slow"].lower_quartile) == (pytest.approx(1.05), pytest.approx(1.2))
+    order.clear()
+    assert measure_fastest({name: calls[name] for name in ("fast", "slow")}, seconds=60)["fast"].runs == 3
+    taking["fast"], taking["slow"] = [2**-10], [2**-9]  # calls that a glance elsewhere disturbs: 50 ms of them first
+    assert measure_fastest({name: calls[name] for name in ("fast", "slow")}, seconds=60)["slow"].runs == 52
 
 
 def test_warm_up_is_not_counted() -> None:

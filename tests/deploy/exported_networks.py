@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import netslim
 from netslim.deploy import Exported, export
-from netslim.deploy.inference import Search
+from netslim.deploy.form_search import Search
 from netslim.network import describe
 
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))

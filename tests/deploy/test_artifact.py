@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import netslim
 from netslim.core.errors import NetslimError, UsageError
 from netslim.deploy import TARGETS, ParityError
-from netslim.deploy.inference import Search
+from netslim.deploy.form_search import Search
 from netslim.deploy.target import Target
 
 

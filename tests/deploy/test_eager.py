@@ -9,7 +9,7 @@ from exported_networks import IMAGES, NETWORKS, exported, outputs
 from torch import nn
 
 from netslim.core.errors import NetslimError
-from netslim.deploy.inference import Search
+from netslim.deploy.form_search import Search
 from netslim.deploy.targets.eager import load_code
 
 

@@ -8,10 +8,10 @@ from exported_networks import IMAGES, NETWORKS, outputs, pruned, randomised
 from torch import Tensor, fx, nn
 
 from netslim.core.errors import UsageError
-from netslim.cost import Latency
 from netslim.deploy import Form, for_inference
+from netslim.deploy.form_search import MULTIPLES
 from netslim.deploy.fx_graph import UntraceableError, layer_of, name_of
-from netslim.deploy.inference import LAYOUTS, MULTIPLES, SELECTIONS, Search, choose, shaped, simplified
+from netslim.deploy.inference import LAYOUTS, SELECTIONS, shaped, simplified
 from netslim.models import ChannelSelection
 
 
@@ -163,45 +163,6 @@ def test_a_layer_that_is_used_twice_is_folded_apart() -> None:
     found = for_inference(model, IMAGES)
     assert kinds(found)["BatchNorm2d"] == 0
     torch.testing.assert_close(outputs(found, IMAGES), outputs(model, IMAGES))
-
-
-def test_the_fastest_form_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = {
-        "gather/1/nchw": 2,  # faster than any other at these widths, and slower at those that are multiples of 8
-        "gather/1/nchw/norms": 4,
-        "zeros/1/nchw": 4,
-        "zeros/1/nchw/norms": 4,
-        "zeros/1/nhwc": 4,
-        "zeros/1/nhwc/norms": 3,
-        "zeros/8/nhwc/norms": 1,
-        "gather/8/nchw": 1.5,
-    }
-
-    def measured(calls: dict[str, object], **_: object) -> dict[str, Latency]:
-        quartiles = {name: times.get(name, 9) for name in calls}
-        return {name: Latency(median=t, lower_quartile=t, upper_quartile=t, runs=5) for name, t in quartiles.items()}
-
-    monkeypatch.setattr("netslim.deploy.inference.measure_latency", measured)
-    network = simplified(NETWORKS["resnet"](), IMAGES)
-    found = choose(network, IMAGES, lambda candidate: lambda: candidate(IMAGES), LAYOUTS, Search())
-    assert found.form == Form(selection="zeros", multiple=8, layout="nhwc", bounds=False)
-    assert {str(form) for form in found.measured} == {*times, "zeros/16/nhwc/norms", "gather/16/nchw"}
-    rest = choose(simplified(NETWORKS["vgg"](), IMAGES), IMAGES, lambda candidate: lambda: None, ("nchw",), Search())
-    assert all(form.bounds for form in rest.measured), "no BatchNorm is left that could be a bound"
-
-    def fastest(layouts: tuple[str, ...]) -> str:
-        search = Search(selection="gather")
-        return str(choose(network, IMAGES, lambda candidate: lambda: candidate(IMAGES), layouts, search).form)
-
-    assert (fastest(LAYOUTS), fastest(("nhwc",))) == ("gather/8/nchw", "gather/1/nhwc")
-    only = choose(
-        network, IMAGES, lambda candidate: lambda: None, ("nchw",), Search(selection="zeros", multiple=1, bounds=True)
-    )
-    assert only.form == Form(selection="zeros", multiple=1)
-    assert only.measured == {}
-    odd = choose(network, IMAGES, lambda candidate: lambda: None, LAYOUTS, Search(multiple=1))
-    assert str(odd.form) == "gather/1/nchw"
-    assert len(odd.measured) == 6
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import netslim
 from netslim.deploy import for_inference
+from netslim.deploy.form_search import Search
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
-from netslim.deploy.inference import Search
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -8,7 +8,7 @@ from exported_networks import IMAGES, NETWORKS, outputs
 
 import netslim
 from netslim.deploy import export
-from netslim.deploy.inference import Search
+from netslim.deploy.form_search import Search
 
 
 def test_pt2(tmp_path: Path) -> None:

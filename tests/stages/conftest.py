@@ -1,6 +1,7 @@
 """A folder of a few tiny images, runs on it that take a fraction of a second, and processes that can be killed."""
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,14 @@ from netslim.stages.train import run as train
 from netslim.stages.train.config import TrainConfig
 
 Train = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def no_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Forms and times that were measured outside of a test are none of its own; drawings keep their list of fonts."""
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    monkeypatch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR") or str(kept / "matplotlib"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")

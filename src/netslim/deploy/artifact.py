@@ -28,8 +28,10 @@ from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
 from netslim.core.safetensors_folder import CONFIG, read_folder
 from netslim.cost import measure
 from netslim.cost.params import count_params
+from netslim.deploy.form_memory import fastest_form
+from netslim.deploy.form_search import Choice, Search
 from netslim.deploy.fx_graph import UntraceableError
-from netslim.deploy.inference import LAYOUTS, Choice, Search, choose, shaped, simplified
+from netslim.deploy.inference import LAYOUTS, shaped, simplified
 from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.parity import HALF_TOLERANCE, check_parity
 from netslim.deploy.signature import Example, ExportInputs
@@ -169,13 +171,11 @@ def _inference(
     if not isinstance(example, Tensor) or not example.is_floating_point():
         return "the input is no single tensor of real numbers; exported as it is", None, model
     try:
-        network = simplified(model, example)
+        network = simplified(model, example[:2])
     except UntraceableError as error:
         return f"{error}; exported as it is", None, model
-    layouts = (search.layout,) if search.layout else kind.layouts
-    images = example[: search.batch]
-    choice = choose(network, example, lambda candidate: kind.caller(candidate, images), layouts, search)
-    return None, choice, shaped(network, example, choice.form)
+    choice = fastest_form(model, network, example[: search.batch], kind, search)
+    return None, choice, shaped(network, example[:2], choice.form)
 
 
 def _facts(target: str, given: Mapping[str, Any], cost: Mapping[str, Any], choice: Choice | None) -> dict[str, Any]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import product
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, fx, nn
 
 from netslim.core.errors import UsageError, unknown_name
 from netslim.core.networks.wrappers import check_network
-from netslim.cost import Latency, measure_latency
-from netslim.cost.params import count_params
 from netslim.deploy.bn_relu_to_clamp import bound
-from netslim.deploy.fx_graph import annotate, capture, clean, index_of
+from netslim.deploy.fx_graph import annotate, capture, clean
 from netslim.deploy.passes import (
     clear_tiny,
     drop_dead_branches,
@@ -30,7 +26,6 @@ from netslim.deploy.passes import (
 )
 
 SELECTIONS = ("gather", "zeros")
-MULTIPLES = (1, 8, 16)
 LAYOUTS = ("nchw", "nhwc")
 
 
@@ -132,96 +127,9 @@ def shaped(network: fx.GraphModule, example: Tensor, form: Form) -> fx.GraphModu
     return copied
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """Which form was fastest, and what each took (empty where there was nothing to choose)."""
-
-    form: Form
-    measured: Mapping[Form, Latency]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """Which forms are tried.
-
-    Attributes:
-        selection, multiple, layout, bounds: the only one to try; None for all there are.
-        batch: images per call, at most as many as the example has; None for all of them.
-        seconds: measured time per form.
-    """
-
-    selection: str | None = None
-    multiple: int | None = None
-    layout: str | None = None
-    bounds: bool | None = None
-    batch: int | None = None
-    seconds: float = 0.3
-
-
-def choose(
-    network: fx.GraphModule,
-    example: Tensor,
-    call_of: Callable[[fx.GraphModule], Callable[[], object]],
-    layouts: Sequence[str],
-    search: Search,
-) -> Choice:
-    """Times the forms of a simplified network on this machine, side by side, and takes the fastest.
-
-    First selections, layouts and bounds together, because which selection is fast depends on the others (picking
-    channels of channels_last copies single numbers, so this is not tried by itself); then widths, for the fastest form
-    of each selection: widths that kernels are made for can turn round which of them is faster. Lower quartiles decide:
-    what else the machine does only ever adds time.
-
-    Args:
-        network: from `simplified`.
-        example: an input (N, C, H, W).
-        call_of: makes the call that is timed from a network.
-        layouts: those to try.
-        search: what else to try.
-    """
-    gathers = any(index_of(node) is not None for node in network.graph.nodes)
-    selections = [search.selection] if search.selection else SELECTIONS if gathers else ("zeros",)
-    multiples = [search.multiple] if search.multiple else MULTIPLES
-    pairs = [pair for pair in product(selections, layouts) if pair != ("gather", "nhwc")] or [("gather", "nhwc")]
-    first = [
-        Form(selection=how, multiple=multiples[0], layout=layout, bounds=bounds)
-        for (how, layout), bounds in product(pairs, (True, False) if search.bounds is None else (search.bounds,))
-    ]
-    measured = _timed(_distinct(network, example, first), call_of, search.seconds)
-    if len(multiples) == 1:
-        return Choice(form=_fastest(measured, first[0]), measured=measured)
-    kinds = [{form: time for form, time in measured.items() if form.selection == how} for how in selections]
-    best = [_fastest(kind, first[0]) for kind in kinds if kind] or [first[0]]
-    widened = [replace(form, multiple=width) for form in best for width in multiples]
-    again = _timed(_distinct(network, example, widened), call_of, search.seconds)
-    return Choice(form=_fastest(again, best[0]), measured={**measured, **again})
-
-
-def _fastest(measured: Mapping[Form, Latency], otherwise: Form) -> Form:
-    return min(measured, key=lambda form: measured[form].lower_quartile, default=otherwise)
-
-
-def _timed(
-    networks: Mapping[Form, fx.GraphModule], call_of: Callable[[fx.GraphModule], Callable[[], object]], seconds: float
-) -> dict[Form, Latency]:
-    if len(networks) < 2:
-        return {}
-    with torch.inference_mode():
-        found = measure_latency({str(form): call_of(net) for form, net in networks.items()}, seconds=seconds, warmup=1)
-    return {form: found[str(form)] for form in networks}
-
-
-def _distinct(network: fx.GraphModule, example: Tensor, forms: Iterable[Form]) -> dict[Form, fx.GraphModule]:
-    """The forms that differ: rounding changes nothing where widths are multiples, bounds where no BatchNorm is left."""
-    found: dict[Form, fx.GraphModule] = {}
-    seen: set[tuple[str, str, int, int]] = set()
-    for form in forms:
-        candidate = shaped(network, example, form)
-        key = (form.selection, form.layout, count_params(candidate), len(candidate.graph.nodes))
-        if key not in seen:
-            seen.add(key)
-            found[form] = candidate
-    return found
+def two_of(images: Tensor) -> Tensor:
+    """Two images, which graphs are made with: one would be taken for a constant, and more take longer."""
+    return images[:2] if len(images) > 1 else images.expand(2, *images.shape[1:]).contiguous()
 
 
 def _copy(network: fx.GraphModule, example: Tensor) -> fx.GraphModule:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from netslim.core.errors import ArgumentError, CheckpointError, UsageError
 from netslim.core.safetensors_folder import CONFIG, read_facts
 from netslim.cost import measure
+from netslim.deploy.form_memory import fastest_form
+from netslim.deploy.form_search import Search
 from netslim.deploy.fx_graph import UntraceableError
-from netslim.deploy.inference import LAYOUTS, Form, Search, choose, shaped, simplified
+from netslim.deploy.inference import Form, shaped, simplified, two_of
 from netslim.deploy.target import TARGETS, Start, start_with_torch
 
 ENGINES = ("eager", "compiled", "onnxruntime", "openvino")  # of checkpoints
@@ -41,6 +43,7 @@ class Opened:
     macs: int | None
     model: nn.Module | None = None
     start: Start | None = None
+    _simple: dict[tuple[int, ...], fx.GraphModule | None] = field(default_factory=dict, repr=False)
 
     def macs_at(self, shape: tuple[int, ...]) -> int | None:
         """MACs for one input of a shape (C, H, W)."""
@@ -50,14 +53,11 @@ class Opened:
         """The fastest form of a checkpoint's network for an engine; None for a file that was exported in one."""
         if self.model is None:
             return None
-        target = TARGETS.get(_TARGETS.get(engine, "eager"))
-        try:
-            network = simplified(self.model, _two(images))
-        except UntraceableError:
+        network = self._simplified(images)
+        if network is None:
             return None
-        layouts = ("nchw",) if engine in _TARGETS else LAYOUTS
-        search = Search(seconds=seconds)
-        return choose(network, _two(images), lambda found: target.caller(found, images), layouts, search).form
+        target = TARGETS.get(_TARGETS.get(engine, "eager"))
+        return fastest_form(self.model, network, images, target, Search(seconds=seconds)).form
 
     def call(self, engine: str, images: Tensor, form: Form | None, threads: int) -> Call:
         """What runs the network once on a batch."""
@@ -66,12 +66,22 @@ class Opened:
         if engine in _TARGETS:
             from netslim.deploy.targets.onnx import onnx_bytes, start_onnx
 
-            return start_onnx(onnx_bytes(self._as_torch(images, form), _two(images)))(engine, images, threads)
+            return start_onnx(onnx_bytes(self._as_torch(images, form), two_of(images)))(engine, images, threads)
         return start_with_torch(self._as_torch(images, form))(engine, images, threads)
 
     def _as_torch(self, images: Tensor, form: Form | None) -> nn.Module:
-        model = cast(nn.Module, self.model)
-        return shaped(simplified(model, _two(images)), _two(images), form) if form else model
+        network = self._simplified(images) if form else None
+        return cast(nn.Module, self.model) if network is None or form is None else shaped(network, two_of(images), form)
+
+    def _simplified(self, images: Tensor) -> fx.GraphModule | None:
+        """The network without what no form needs; None where it has no fixed graph. Made once."""
+        shape = tuple(images.shape[1:])
+        if shape not in self._simple:
+            try:
+                self._simple[shape] = simplified(cast(nn.Module, self.model), two_of(images))
+            except UntraceableError:
+                self._simple[shape] = None
+        return self._simple[shape]
 
 
 def open_file(path: Path, load: Callable[[Path], nn.Module], trust: bool = False) -> Opened:
@@ -96,11 +106,6 @@ def open_file(path: Path, load: Callable[[Path], nn.Module], trust: bool = False
             found = target.runnable(path, facts)
             return Opened(path, target.engines, found.shape, found.macs, start=found.start)
     return Opened(path, ENGINES, None, None, model=load(path))
-
-
-def _two(images: Tensor) -> Tensor:
-    """At least two images: one would be taken for a constant."""
-    return images if len(images) > 1 else images.expand(2, *images.shape[1:]).contiguous()
 
 
 def engines() -> list[str]:

@@ -16,11 +16,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from netslim.core.processes.allocator import give_back_freed_memory
+from netslim.core.processes.allocator import give_back_at_once
 from netslim.deploy.inference import Form
 from netslim.deploy.opening import ENGINES, Opened, open_file
 
 RUNS = 3
+_IMPORTED = ("torch.fx.experimental.symbolic_shapes", "onnx", "onnxruntime")  # seconds; one may be missing
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -37,7 +38,8 @@ def peak_memory(
 
     The process opens the file and makes the network ready first; what counts is what it holds then (weights included)
     and what three runs add, less what it held before. So the libraries themselves are not in it, nor what was needed
-    only to make the network ready: a tiny one goes the same way before, and freed memory is given back.
+    only to make the network ready: it goes the same way once before. It is what the network's tensors take: the holes
+    that the C library leaves between them are not in it.
 
     Args:
         path: the file.
@@ -64,7 +66,7 @@ def _context() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "netslim.network"])
+    context.set_forkserver_preload([__name__, "netslim.network", *_IMPORTED])
     return context
 
 
@@ -89,15 +91,15 @@ def grown(
 ) -> int:
     """What `peak_memory` says, for this process."""
     torch.set_num_threads(threads)
+    give_back_at_once()
     with torch.inference_mode():
         _load_libraries(engine, threads)
         images = torch.zeros(shape)
         open_file(path, load, trust).call(engine, images, form, threads)  # a traced network imports more than others
         gc.collect()
-        give_back_freed_memory()
         before = _now()
         call = open_file(path, load, trust).call(engine, images, form, threads)
-        give_back_freed_memory()
+        gc.collect()
         _reset()
         for _ in range(RUNS):
             call()

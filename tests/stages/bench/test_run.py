@@ -5,8 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
+from onnx_files import classifier
+from rich.status import Status
 
 import netslim
 from netslim.core.errors import CheckpointError, UsageError
@@ -17,6 +20,8 @@ from netslim.stages.bench import run as bench
 from netslim.stages.bench.config import BenchConfig
 from netslim.stages.export import run as export
 from netslim.stages.export.config import ExportConfig
+from netslim.stages.prune import run as prune
+from netslim.stages.prune.config import PruneConfig
 
 
 def exported(model: Path, **given: Any) -> dict[str, Any]:
@@ -80,6 +85,50 @@ def test_bench_of_what_no_engine_runs(files: tuple[Path, Path], tmp_path: Path) 
         measured([tmp_path / "broken.onnx"], tmp_path)
     with pytest.raises(CheckpointError, match="no such file"):
         measured([tmp_path / "gone.onnx"], tmp_path)
+
+
+def test_onnx_files_of_others(tmp_path: Path) -> None:
+    """The MACs are those of the graph; a file for one batch size is timed at that."""
+    dense, model = classifier(tmp_path / "net.onnx"), onnx.load(tmp_path / "net.onnx")
+    prune.run(PruneConfig(model=dense, target_macs="0.5", save=tmp_path / "small"))
+    files = [dense, tmp_path / "small" / "pruned.onnx"]
+    rows = measured(files, tmp_path, engines="onnxruntime", batch_sizes="2", image_size=None)["rows"]
+    assert rows[0]["macs"] == 8 * 8 * 9 * (3 * 16 + 16 * 12) + 12 * 3
+    assert 1.9 < rows[1]["mac_ratio"] < 2.5
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 3
+    onnx.save(model, tmp_path / "three.onnx")
+    with pytest.raises(UsageError) as caught:
+        measured([tmp_path / "three.onnx"], tmp_path, engines="onnxruntime", batch_sizes="3,4", image_size=None)
+    assert str(caught.value) == "an ONNX file takes 3 images per call, not 4: type `batch_sizes=3`"
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    onnx.save(model, tmp_path / "three.onnx")
+    with pytest.raises(CheckpointError, match="ONNX Runtime can't read the model"):
+        measured([tmp_path / "three.onnx"], tmp_path, engines="onnxruntime", batch_sizes="3", image_size=None)
+
+
+def test_energy_is_said_where_it_is_counted(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured([files[1]], tmp_path, engines="eager", batch_sizes="2")
+    assert "mJ/image" not in capsys.readouterr().out
+    monkeypatch.setattr(bench, "energy_per_call", lambda call, seconds: 0.5)
+    (row,) = measured([files[1]], tmp_path, engines="eager", batch_sizes="2")["rows"]
+    assert row["joules_per_image"] == 0.25
+    said = capsys.readouterr().out
+    assert "mJ/image" in said
+    assert "250.00" in said
+
+
+def test_what_is_waited_for_is_said(files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Status, "update", lambda self, text: said.append(text))
+    measured([*files], tmp_path, engines="eager,onnxruntime", batch_sizes="1", threads="1")
+    assert said == [
+        f"{turn}: {what}"
+        for turn in ("1 of 2: eager, 1 thread, batch 1", "2 of 2: onnxruntime, 1 thread, batch 1")
+        for what in (*(f"the fastest form of {file}" for file in files), "times, in turns")
+    ]
 
 
 def test_memory_grows_with_the_batch(files: tuple[Path, Path]) -> None:

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from onnx_files import classifier
 
 from netslim.core.errors import CheckpointError, UsageError
 from netslim.stages.bench import run as bench
@@ -20,8 +22,55 @@ def test_export_writes_beside_the_checkpoint(files: tuple[Path, Path]) -> None:
     found = exported(files[1])
     assert found["file"] == str(files[1].with_name("small.onnx"))
     assert found["max_difference"] < 1e-5
-    assert set(found["measured"]) >= {"zeros/1/nchw", "zeros/8/nchw"}
+    assert set(found["measured"]) == {"zeros/1/nchw/norms", "zeros/8/nchw/norms"}
     assert exported(files[1], target="safetensors")["file"] == str(files[1].with_name("small-safetensors"))
+
+
+def test_forms_are_remembered(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("netslim.deploy.form_memory._is_unsteady", lambda choice: False)
+    said = "forms as they were measured on this machine before; more `seconds` measure them again"
+    first = exported(files[1], output=tmp_path / "one.onnx")
+    assert said not in capsys.readouterr().out
+    assert exported(files[1], output=tmp_path / "two.onnx")["measured"] == first["measured"]
+    assert said in capsys.readouterr().out
+    exported(files[1], output=tmp_path / "three.onnx", seconds=0.02)
+    assert said not in capsys.readouterr().out
+
+
+def test_export_of_an_onnx_file(tmp_path: Path) -> None:
+    """What torch reads from the file of others, exported as another kind; its batch size stays free."""
+    model = classifier(tmp_path / "net.onnx")
+    found = export.run(ExportConfig(model=model, target="pt2", seconds=0.01))
+    assert found["file"] == str(tmp_path / "net.pt2")
+    assert found["max_difference"] < 1e-5
+    found = export.run(ExportConfig(model=tmp_path / "net.onnx", output=tmp_path / "half.onnx", half=True, pad=1))
+    assert found["bytes"] < 0.7 * model.stat().st_size
+    with pytest.raises(
+        UsageError, match="`target='safetensors'`: it is for networks that netslim trains; type another"
+    ):
+        export.run(ExportConfig(model=model, target="safetensors"))
+    with pytest.raises(UsageError, match="`image_size=16`: an ONNX file says by itself what it is; leave it out"):
+        exported(model)
+    fixed = onnx.load(model)
+    fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(fixed, tmp_path / "one.onnx")
+    with pytest.raises(
+        UsageError, match=r"one\.onnx is for one batch size, or takes several inputs: it can't be exported"
+    ):
+        export.run(ExportConfig(model=tmp_path / "one.onnx", target="pt2"))
+
+
+def test_int8_of_an_onnx_file(tmp_path: Path) -> None:
+    """Of the images of a data set that is named, since the file of others names none."""
+    model = classifier(tmp_path / "net.onnx", classes=10, size=16, channels=1)
+    settings = {"pad": 1, "int8_always": True, "seconds": 0.01, "accuracy_drop": 100, "calibrate": 16}
+    found = export.run(ExportConfig(model=model, dataset="digits", output=tmp_path / "int8.onnx", **settings))
+    assert found["int8"]["written"]
+    assert found["int8"]["layers_int8"] > 0
+    with pytest.raises(UsageError, match=r"net\.onnx names no data set"):
+        export.run(ExportConfig(model=model, output=tmp_path / "int8.onnx", **settings))
 
 
 def test_export_of_an_export(files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -41,7 +90,7 @@ def test_export_at_another_image_size(files: tuple[Path, Path], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"selection": "none"}, "`selection='none'`: type gather or zeros, or leave it out: the faster"),
+        ({"selection": "none"}, "`selection='none'`: type gather or zeros, or leave it out: zeros"),
         ({"target": "tensorrt"}, "unknown target 'tensorrt'"),
         ({"layout": "nwhc"}, "unknown layout 'nwhc'"),
     ],

@@ -5,7 +5,8 @@ import gc
 from contextlib import suppress
 
 # glibc's malloc.h
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
+_LARGE = 64 * 1024
 _TOP_PAD = 64 * 1024**2
 
 
@@ -18,11 +19,26 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the allocator took the settings; other C libraries than glibc have none.
     """
+    return _set((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, _TOP_PAD))
+
+
+def give_back_at_once() -> bool:
+    """Makes this process give every large block back to the system as soon as it is freed: it holds what it needs.
+
+    By itself glibc learns from the sizes that it sees which blocks to keep, in a heap that is left with holes: the peak
+    of a network is then up to twice what its tensors take, and depends on their order.
+
+    Returns:
+        Whether the allocator took the setting; other C libraries than glibc have none.
+    """
+    return _set((_M_MMAP_THRESHOLD, _LARGE))
+
+
+def _set(*settings: tuple[int, int]) -> bool:
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, _TOP_PAD))
     return all(mallopt(name, value) == 1 for name, value in settings)
 
 

@@ -91,11 +91,15 @@ def read_table(path: Path) -> Table:
 
 def kept_at(conditions: Conditions) -> Path:
     """Where this machine keeps the table for such conditions: in the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     key: dict[str, Any] = asdict(conditions)
     digest = hashlib.sha256(json.dumps([FORMAT, key], sort_keys=True).encode()).hexdigest()[:12]
     name = f"{conditions.engine}-t{conditions.threads}-b{conditions.batch}-{digest}.json"
-    return cache / "netslim" / "latency" / name
+    return cache_folder() / "latency" / name
+
+
+def cache_folder() -> Path:
+    """netslim's folder in the user's cache, for what was measured on this machine."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netslim"
 
 
 def check_same(path: Path, table: Table, here: Conditions) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 
 from netslim.core.errors import NetslimError, UsageError, first_line
 from netslim.core.files import atomic_write
+from netslim.cost import measure
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.formats.onnx_half import halved
 from netslim.deploy.formats.onnx_hash import check_seal, seal
@@ -23,6 +24,7 @@ from netslim.deploy.int8.convert import quantized
 from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example, ExportInputs, FlatNetwork, named_tensors
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Start, Target
+from netslim.models.onnx_import import load_onnx, source_of
 
 
 class OnnxTarget(Target):
@@ -72,13 +74,30 @@ class OnnxTarget(Target):
         content = path.read_bytes()
         check_seal(content, path)
         session = onnx_session(content, 1)
-        if len(session.get_inputs()) != 1:
-            raise UsageError(f"{path} takes {len(session.get_inputs())} inputs: only networks of one can be compared")
+        inputs = session.get_inputs()
+        if len(inputs) != 1:
+            raise UsageError(f"{path} takes {len(inputs)} inputs: only networks of one can be compared")
+        if inputs[0].type != "tensor(float)":
+            raise UsageError(f"{path} takes {inputs[0].type}: only networks that take float32 are timed")
         written = session.get_modelmeta().custom_metadata_map.get("netslim")
-        shape = session.get_inputs()[0].shape[1:]
+        shape = inputs[0].shape[1:]
         fixed = tuple(shape) if all(isinstance(side, int) for side in shape) else None
-        macs = json.loads(written)["macs"] if written else None
-        return Runnable(start=start_onnx(content), shape=fixed, macs=macs)
+        return Runnable(
+            start=start_onnx(content), shape=fixed, macs=_macs(path, json.loads(written) if written else {})
+        )
+
+
+def _macs(path: Path, facts: Mapping[str, Any]) -> int | None:
+    """For one input, as netslim wrote it, or as the graph is read; None where that can't be, as of int8 of others."""
+    if "macs" in facts:
+        return int(facts["macs"])
+    try:
+        network = load_onnx(path)
+        source = source_of(network)
+        known = source is not None and not any(source.inputs[0].free[1:])  # else it depends on the images
+        return measure(network, source.example(1)).macs if source and known else None
+    except NetslimError:
+        return None
 
 
 def start_onnx(content: bytes) -> Start:
@@ -89,6 +108,11 @@ def start_onnx(content: bytes) -> Start:
             run = openvino_function(content, threads)
             return lambda: run(images)
         session = onnx_session(content, threads)
+        batch = session.get_inputs()[0].shape[0]
+        if isinstance(batch, int) and batch != len(images):
+            raise UsageError(
+                f"an ONNX file takes {batch} images per call, not {len(images)}: type `batch_sizes={batch}`"
+            )
         return lambda: run_session(session, images)
 
     return start

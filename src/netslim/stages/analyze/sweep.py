@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.trees import Batch, called
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.cost import measure
-from netslim.cost.latency import measure_latency
 from netslim.pruning import apply, plan
 from netslim.pruning.budget.request import requested
 from netslim.pruning.criteria import CRITERIA
-from netslim.report.console import say
+from netslim.report.console import console, say
 from netslim.report.csv_files import write_csv
 from netslim.report.figures.sweep import draw_sweep
 from netslim.report.page.beside import PAGE, write_beside
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SweepConfig
+from netslim.stages.analyze.timing import latencies
 from netslim.stages.analyze.trial import Row, Series, Trial, check_split, drawn, numbers, open_trial, series
 from netslim.training.tasks.task import Task
 
 CSV, PNG = "sweep.csv", "sweep.png"
 PERCENTS = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"
-SECONDS = 0.5  # of measured time per network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,21 +76,25 @@ def _sweep(config: SweepConfig, budgets: list[Candidate], directory: RunDirector
     trial = open_trial(config, measured.check_stop)
     directory.begin()
     say(f"{trial.task.label} on {trial.described}; budgets: {len(budgets)}, nothing is trained")
-    networks: dict[str, nn.Module] = {"unpruned": trial.model}
-    rows = {"unpruned": measured.row("unpruned", lambda: _unpruned(trial))}
-    for budget in budgets:
-        key = f"{budget.criterion} {budget.text}"
-        try:
-            small, facts = _prune(trial, budget)
-        except UsageError as error:
-            say(f"{key}: {error}")
-            continue
-        networks[key] = small
-        rows[key] = measured.row(key, lambda small=small, facts=facts: {**facts, **trial.accuracies(small)})  # type: ignore[misc]
-    if len(rows) == 1:
-        raise UsageError("none of the budgets could be met; see above")
-    if config.latency_batch:
-        _add_latencies(rows, networks, trial.example(config.latency_batch), measured.check_stop)
+    with console().status("the unpruned network") as status:
+        networks: dict[str, nn.Module] = {"unpruned": trial.model}
+        rows = {"unpruned": measured.row("unpruned", lambda: _unpruned(trial))}
+        for number, budget in enumerate(budgets, start=1):
+            key = f"{budget.criterion} {budget.text}"
+            status.update(f"{number} of {len(budgets)}: {key}")
+            try:
+                small, facts = _prune(trial, budget)
+            except UsageError as error:
+                say(f"{key}: {error}")
+                continue
+            networks[key] = small
+            rows[key] = measured.row(key, lambda small=small, facts=facts: {**facts, **trial.accuracies(small)})  # type: ignore[misc]
+        if len(rows) == 1:
+            raise UsageError("none of the budgets could be met; see above")
+        if config.latency_batch:
+            images = trial.example(config.latency_batch)
+            for key, found in latencies(networks, images, measured.check_stop, status.update).items():
+                rows[key] |= found
     return _finish(config, directory, trial, list(rows.values()))
 
 
@@ -133,30 +134,11 @@ def _prune(trial: Trial, budget: Candidate) -> tuple[nn.Module, Row]:
     }
 
 
-def _add_latencies(
-    rows: dict[str, Row], networks: dict[str, nn.Module], images: Batch, check_stop: Callable[[], None]
-) -> None:
-    """Times all networks side by side and adds milliseconds per call to their rows."""
-
-    def call(network: nn.Module) -> Callable[[], object]:
-        def once() -> object:
-            check_stop()
-            return called(network, images)
-
-        return once
-
-    with torch.inference_mode():
-        times = measure_latency({key: call(network.eval()) for key, network in networks.items()}, seconds=SECONDS)
-    for key, taken in times.items():
-        rows[key]["latency_ms"] = 1000 * taken.median
-        rows[key]["latency_ms_q1"] = 1000 * taken.lower_quartile
-        rows[key]["latency_ms_q3"] = 1000 * taken.upper_quartile
-
-
 def _finish(config: SweepConfig, directory: RunDirectory, trial: Trial, rows: list[Row]) -> dict[str, Any]:
     rows = [{**row, "judged_on": trial.described} for row in rows]
     write_csv(config.save / CSV, rows)
-    where = f"batch {config.latency_batch}, {trial.device.type}" if config.latency_batch else None
+    engine = str(rows[0].get("timed_as", "")).split()[0] if config.latency_batch else ""
+    where = f"batch {config.latency_batch}, {engine.rstrip(',')}, {trial.device.type}" if engine else None
     title = f"{config.model.name}: {trial.task.label} on {trial.described}"
     draw_sweep(rows, config.save / PNG, title=title, latency=where, metric=drawn(trial.task))
     print_table(*_table(rows, trial.task))

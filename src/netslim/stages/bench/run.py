@@ -1,10 +1,12 @@
 """`netslim bench`: latency, throughput and memory of networks side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
 import torch
+from rich.status import Status
 from torch import Tensor
 
 from netslim.core.errors import ArgumentError, UsageError
@@ -12,6 +14,7 @@ from netslim.core.files import check_writable
 from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.runs.environment import commit, hardware, versions
 from netslim.cost import Latency, measure_latency, torch_threads
+from netslim.cost.energy import energy_per_call
 from netslim.deploy.inference import Form
 from netslim.deploy.opening import Opened, check_engines, open_file
 from netslim.deploy.peak_memory import peak_memory
@@ -44,12 +47,12 @@ def run(config: BenchConfig) -> dict[str, Any]:
     keep_freed_memory()  # else large batches time the clearing of pages
     files = [open_file(path, loader(config.arch, config.arch_args), config.trust) for path in config.files]
     shape = _shape(config, files)
-    rows = []
+    rows, turns = [], [*product(engines, threads, batches)]
     with console().status("") as status:
-        for engine, count, batch in product(engines, threads, batches):
+        for number, (engine, count, batch) in enumerate(turns, start=1):
             images = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
-            status.update(f"{engine}, {count} threads, batch {batch}")
-            rows += _measure(config, files, engine, images, count)
+            where = f"{number} of {len(turns)}: {engine}, {count} thread{'s' * (count > 1)}, batch {batch}"
+            rows += _measure(config, files, engine, images, count, partial(_show, status, where))
     if not rows:
         raise ArgumentError("engines", config.engines, "none of them runs any of these files")
     _compare(rows)
@@ -57,28 +60,39 @@ def run(config: BenchConfig) -> dict[str, Any]:
     return {"rows": rows, "table": str(config.save / TABLE), "picture": str(config.save / PICTURE)}
 
 
+def _show(status: Status, where: str, what: str) -> None:
+    status.update(f"{where}: {what}")
+
+
 def _measure(
-    config: BenchConfig, files: Sequence[Opened], engine: str, images: Tensor, threads: int
+    config: BenchConfig,
+    files: Sequence[Opened],
+    engine: str,
+    images: Tensor,
+    threads: int,
+    show: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """One row per file that the engine can run, all of them timed in turns."""
     able = {number: file for number, file in enumerate(files) if engine in file.engines}
+    forms, calls = {}, {}
     with torch_threads(threads), torch.inference_mode():
-        forms = {number: file.form(engine, images, PER_FORM * config.seconds) for number, file in able.items()}
-        calls = {str(number): file.call(engine, images, forms[number], threads) for number, file in able.items()}
+        for number, file in able.items():
+            show(f"the fastest form of {file.path}")
+            forms[number] = file.form(engine, images, PER_FORM * config.seconds)
+            calls[str(number)] = file.call(engine, images, forms[number], threads)
+        show("times, in turns")
         times = measure_latency(calls, seconds=config.seconds) if calls else {}
+        joules = {number: energy_per_call(calls[str(number)], config.seconds) for number in able}
     rows = []
     for number, file in able.items():
         row = _row(file, engine, images, threads, times[str(number)], forms[number])
+        if (energy := joules[number]) is not None:
+            row["joules_per_image"] = energy / len(images)
         if config.memory:
-            row["memory_bytes"] = peak_memory(
-                file.path,
-                loader(config.arch, config.arch_args),
-                engine,
-                tuple(images.shape),
-                forms[number],
-                threads,
-                config.trust,
-            )
+            show(f"the peak memory of {file.path}")
+            load = loader(config.arch, config.arch_args)
+            shape = tuple(images.shape)
+            row["memory_bytes"] = peak_memory(file.path, load, engine, shape, forms[number], threads, config.trust)
         rows.append({"number": number, **row})
     return rows
 
@@ -117,6 +131,7 @@ def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def _report(config: BenchConfig, rows: Sequence[Mapping[str, Any]]) -> None:
     columns = ["file", "engine", "threads", "batch", "ms", "quartiles", "images/s", "speed-up", "MACs ratio", "share"]
     columns += ["peak MB"] if config.memory else []
+    columns += ["mJ/image"] if "joules_per_image" in rows[0] else []
     print_table(columns, [_cells(row) for row in rows])
     facts = {**hardware(), **versions(), "commit": commit()}
     write_csv(config.save / TABLE, [{**row, **facts} for row in rows])
@@ -131,7 +146,8 @@ def _cells(row: Mapping[str, Any]) -> list[object]:
     rate = f"{row['images_per_second']:,.0f}"
     spread = f"{low:.2f}-{high:.2f}"
     place = [row["file"], row["engine"], row["threads"], row["batch_size"]]
-    return [*place, f"{middle:.2f}", spread, rate, *ratios, *memory]
+    energy = [f"{1e3 * row['joules_per_image']:.2f}"] if "joules_per_image" in row else []
+    return [*place, f"{middle:.2f}", spread, rate, *ratios, *memory, *energy]
 
 
 def _shape(config: BenchConfig, files: Sequence[Opened]) -> tuple[int, ...]:

@@ -8,9 +8,17 @@ from netslim.stages.shared.config import TaskConfig
 
 
 class EvaluateConfig(TaskConfig):
-    """Accuracy of a checkpoint."""
+    """Accuracy of a checkpoint, or of an ONNX file."""
 
-    model: Path = Setting(..., "checkpoint", reads=True)
+    model: Path = Setting(..., "checkpoint, or an ONNX file", reads=True)
     dataset: str | None = Setting(None, f"data set; default: the one in the file; or {plugins.OWN}")
     split: str = Setting("test", "train or test")
     test_batch_size: int = Setting(256, "images per batch", ge=1, le=1_000_000)
+    mean: str | None = Setting(
+        None,
+        "of an ONNX file's images, whose pixels are scaled to 0..1: one number per channel, with commas; default: 0",
+        group="ONNX",
+    )
+    std: str | None = Setting(
+        None, "likewise, what pixels are divided by after that (1/255: 0.00392157); default: 1", group="ONNX"
+    )

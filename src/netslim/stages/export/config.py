@@ -11,7 +11,7 @@ from netslim.stages.shared.config import JudgedConfig
 class ExportConfig(JudgedConfig):
     """A network made for inference, in a file."""
 
-    model: Path = Setting(..., "checkpoint of the network", reads=True)
+    model: Path = Setting(..., "checkpoint of the network, or an ONNX file", reads=True)
     target: str = Setting("onnx", f"kind of file: {plugins.either(plugins.summarised(plugins.TARGETS))}")
     output: Path | None = Setting(
         None,
@@ -24,18 +24,18 @@ class ExportConfig(JudgedConfig):
     image_size: int | None = Setting(
         None, "side of the square images; default: the one in the checkpoint", group="Form", ge=1
     )
-    selection: str | None = Setting(
-        None, "channel selections as gather or zeros; default: the faster, measured", group="Form"
-    )
+    selection: str | None = Setting(None, "channel selections as gather or zeros; default: zeros", group="Form")
     pad: int | None = Setting(
         None, "widths become multiples of this; default: the fastest of 1, 8, 16, measured", group="Form", ge=1
     )
     layout: str | None = Setting(
-        None, "memory layout, nchw or nhwc; default: the faster that the target has, measured", group="Form"
+        None,
+        "memory layout, nchw or nhwc; default: nhwc where the target has it",
+        group="Form",
     )
     bounds: bool | None = Setting(
         None,
-        "BatchNorm and ReLU before convolutions as one bound per channel; default: the faster, measured",
+        "BatchNorm and ReLU before convolutions as one bound per channel; default: for torch",
         group="Form",
     )
     batch_size: int = Setting(1, "images per call when forms are measured", group="Form", ge=1)

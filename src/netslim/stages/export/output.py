@@ -5,7 +5,7 @@ from pathlib import Path
 from netslim.core.errors import UsageError
 from netslim.deploy import TARGETS
 
-ENDING = ".pth.tar"
+ENDING, ONNX = ".pth.tar", ".onnx"
 
 
 def output_of(model: Path, target: str, output: Path | None) -> Path:
@@ -19,5 +19,5 @@ def output_of(model: Path, target: str, output: Path | None) -> Path:
     named = model if model.name else model.resolve()  # "." is the folder that one stands in
     if not named.name:
         raise UsageError(f"{model} holds no network; give a file as `netslim train` or `netslim prune` writes them")
-    stem = named.name.removesuffix(ENDING)
+    stem = named.name.removesuffix(ENDING).removesuffix(ONNX)
     return named.with_name(f"{stem}{suffix}" if suffix else f"{stem}-{target}")

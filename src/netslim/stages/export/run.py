@@ -5,13 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from netslim.core.errors import ArgumentError, either
+from netslim.core.checkpoint import Checkpoint
+from netslim.core.errors import ArgumentError, UsageError, either
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.running import running
+from netslim.core.networks.trees import Batch
+from netslim.core.processes.allocator import keep_freed_memory
 from netslim.deploy import TARGETS, Exported, export
 from netslim.deploy.artifact import check_path
-from netslim.deploy.inference import SELECTIONS, Search
+from netslim.deploy.form_search import Search
+from netslim.deploy.formats.onnx_hash import check_seal
+from netslim.deploy.inference import SELECTIONS
+from netslim.models.onnx_import import is_onnx, load_onnx, source_of
 from netslim.network import read
 from netslim.report.console import console, say
 from netslim.report.tables import print_table, size
@@ -22,6 +29,7 @@ from netslim.stages.export.output import output_of
 from netslim.stages.export.qat import written_with_qat
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader, open_network
+from netslim.stages.shared.onnx_network import facts_in
 
 
 def run(config: ExportConfig) -> dict[str, Any]:
@@ -35,22 +43,14 @@ def run(config: ExportConfig) -> dict[str, Any]:
     target = TARGETS.get(config.target)
     target.check(config.target)
     if config.selection not in (None, *SELECTIONS):
-        raise ArgumentError("selection", config.selection, f"type {either(SELECTIONS)}, or leave it out: the faster")
+        raise ArgumentError("selection", config.selection, f"type {either(SELECTIONS)}, or leave it out: zeros")
     output = output_of(config.model, config.target, config.output)
     check_path(output, config.target)
-    checkpoint = read(config.model)
-    model = open_network(checkpoint, config.model, config.arch, config.arch_args).eval()
-    side, several = config.image_size, (checkpoint.dataset or {}).get("inputs")
-    if side and several:
-        raise ArgumentError("image_size", side, f"{config.model} holds a network of several inputs; leave it out")
-    shape = {**(checkpoint.dataset or {}), "image_size": (side, side)} if side else checkpoint.dataset
-    example = example_input(model, shape, batch=max(2, config.batch_size))
-    inputs = Inputs.of(example)
-    with running(model, inputs.map(TensorSpec.of)), torch.no_grad():  # exporters wrap what it says
-        inputs.call(model)
+    checkpoint, model, example = _of_onnx(config) if is_onnx(config.model) else _of_checkpoint(config)
+    keep_freed_memory()  # as `netslim bench`, which remembers forms, too
     with console().status("") as status:
         int8 = asked(config, checkpoint, model, lambda text: status.update(f"int8: {text}"))
-        status.update("forms")
+        status.update("forms, then the file, and whether it computes the same")
         write = partial(
             export,
             example=example,
@@ -77,6 +77,38 @@ def run(config: ExportConfig) -> dict[str, Any]:
         "bytes": _bytes(output),
         **({"int8": int8_facts(found.int8, int8)} if int8 and found.int8 else {}),
     }
+
+
+def _of_checkpoint(config: ExportConfig) -> tuple[Checkpoint, nn.Module, Batch]:
+    """What a file holds, its network, and an input of it that runs."""
+    checkpoint = read(config.model)
+    model = open_network(checkpoint, config.model, config.arch, config.arch_args).eval()
+    side, several = config.image_size, (checkpoint.dataset or {}).get("inputs")
+    if side and several:
+        raise ArgumentError("image_size", side, f"{config.model} holds a network of several inputs; leave it out")
+    shape = {**(checkpoint.dataset or {}), "image_size": (side, side)} if side else checkpoint.dataset
+    example = example_input(model, shape, batch=max(2, config.batch_size))
+    inputs = Inputs.of(example)
+    with running(model, inputs.map(TensorSpec.of)), torch.no_grad():  # exporters wrap what it says
+        inputs.call(model)
+    return checkpoint, model, example
+
+
+def _of_onnx(config: ExportConfig) -> tuple[Checkpoint, nn.Module, Batch]:
+    """The same of an ONNX file, which becomes a torch graph."""
+    config.refuse(("arch", "arch_args", "image_size"), "an ONNX file says by itself what it is; leave it out")
+    if not TARGETS.get(config.target).for_inference:
+        raise ArgumentError("target", config.target, "it is for networks that netslim trains; type another")
+    if config.model.is_file():
+        check_seal(config.model.read_bytes(), config.model)
+    network = load_onnx(config.model)
+    source = source_of(network)
+    port = source.inputs[0] if source else None
+    if source is None or port is None or len(source.inputs) > 1 or not port.free[:1] == (True,):
+        raise UsageError(f"{config.model} is for one batch size, or takes several inputs: it can't be exported again")
+    said = next((entry.value for entry in source.proto.metadata_props if entry.key == "netslim"), "{}")
+    checkpoint = Checkpoint(state_dict={}, dataset=facts_in({"netslim": said}).get("dataset"))
+    return checkpoint, network, torch.randn(max(2, config.batch_size), *port.shape[1:])
 
 
 def _search(config: ExportConfig) -> Search:
@@ -106,6 +138,8 @@ def _print(found: Exported, batch: int) -> None:
             )
             for form, time in choice.measured.items()
         ]
+        if choice.is_remembered:
+            say("forms as they were measured on this machine before; more `seconds` measure them again")
         if rows:
             print_table(["selection", "multiple of", "layout", "BatchNorm", f"ms at batch {batch}", "chosen"], rows)
     say(
