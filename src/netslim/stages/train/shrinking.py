@@ -1,0 +1,79 @@
+"""A network that gets smaller while it is trained: what the penalty has brought to zero goes between two epochs."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from netslim.core.checkpoint import Checkpoint
+from netslim.core.errors import ArgumentError, UsageError
+from netslim.core.networks.trees import Batch
+from netslim.core.processes.distributed import World
+from netslim.core.protocols import plan_of
+from netslim.network import describe
+from netslim.pruning.optimizer_state import carry
+from netslim.pruning.resolve_plan import ResolvedPlan
+from netslim.pruning.zero_channels import nothing_removed, without_zeros
+from netslim.stages.train.config import TrainConfig
+from netslim.training.optimizers.state import saved
+
+
+def check_shrinking(config: TrainConfig) -> None:
+    """Raises UsageError for settings that `prune_zeros` does not go with, before anything is opened."""
+    if not config.prune_zeros:
+        return
+    if not config.sparsity_regularization or config.penalty != "proximal":
+        raise _refused(
+            "it cuts scales that are exactly zero and leaves the penalty on the others as it is, as only one does: "
+            "type `sparsity_regularization=True` and `penalty='proximal'` with it"
+        )
+    if config.penalty_weights != "equal":
+        raise _refused(
+            "weights are by what a channel frees of the whole network: leave them equal (`penalty_weights='equal'`)"
+        )
+    if config.capture == "compile":
+        raise _refused("a compiled network can't get smaller: type `capture='auto'`")
+
+
+def check_alone(config: TrainConfig, world: World) -> None:
+    """Raises UsageError if several processes would have to cut the same."""
+    if config.prune_zeros and world.size > 1:
+        raise _refused(f"{world.size} processes train together, and one alone can cut: leave it out, or torchrun")
+
+
+class Shrinking:
+    """Cuts, between two epochs, the channels whose scales came to zero.
+
+    Args:
+        model: the network that a phase, or what is left of it, begins with.
+        example: an input of the data set's shape.
+
+    Raises:
+        UsageError: no channels of it can go.
+    """
+
+    def __init__(self, model: nn.Module, example: Batch) -> None:
+        self._example = example
+        self._size = nothing_removed(model, example)
+        if isinstance(self._size.resolved, ResolvedPlan) and self._size.resolved.decides:
+            raise _refused("values decide what the network does, so that no cut can be proven exact: leave it out")
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What `metrics.jsonl` says of the network's size."""
+        return {"channels": self._size.kept, "macs": self._size.after.macs}
+
+    def cut(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Checkpoint | None:
+        """The network without what came to zero, with the optimizer's state of the rest; None where nothing did."""
+        small = without_zeros(model, self._example)
+        plan = plan_of(small)
+        if small is model or plan is None:
+            return None
+        self._size = plan
+        checkpoint = describe(small)
+        checkpoint.optimizer = saved(carry(optimizer, model, small), small)
+        return checkpoint
+
+
+def _refused(why: str) -> UsageError:
+    return ArgumentError("prune_zeros", True, why)
