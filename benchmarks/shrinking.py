@@ -47,9 +47,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--schedule", default="step")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--tuning", type=int, default=20, help="epochs of the fine-tuning")
-    parser.add_argument("--macs", type=float, default=0.5, help="share that remains")
+    parser.add_argument("--macs", type=float, default=0.5, help="largest share that remains")
     parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=[*WAYS])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--work", type=Path, default=Path("shrinking"))
     parser.add_argument("--out", type=Path, default=Path("results/shrinking.csv"))
@@ -58,76 +57,76 @@ def parse() -> argparse.Namespace:
 
 def both(args: argparse.Namespace, seed: int, s: float) -> list[dict[str, Any]]:
     """A row for each way, with its seconds as a share of the first one's."""
-    rows = [row(args, seed, s, way) for way in args.ways]
+    cases = [Case(args, seed, s, way) for way in WAYS]
+    dense, shrunk = (case.sparse()["macs"] for case in cases)
+    share = min(args.macs, round(shrunk / dense - 0.005, 3))
+    rows = [case.row(share) for case in cases]
     for each in rows:
         each["share"] = each["seconds"] / rows[0]["seconds"]
     return rows
 
 
-def row(args: argparse.Namespace, seed: int, s: float, way: str) -> dict[str, Any]:
-    """Trains, prunes and fine-tunes in one way."""
-    about = {"data": args.dataset, "images": args.images or "", "arch": args.arch, "depth": args.depth}
-    recipe = {"epochs": args.epochs, "tuning": args.tuning, "schedule": args.schedule, "lr": args.lr, "s": s}
-    case = "-".join(str(part) for part in (*about.values(), *recipe.values(), args.precision, seed, way)).replace(
-        " ", "_"
-    )
-    folder = args.work / case
-    common = ["--dataset", args.dataset, "--seed", seed, "--precision", args.precision, "--batch-size", 64]
-    common += ["--data-dir", args.data_dir] if args.data_dir else []
-    sparse = ["--arch", args.arch, "--depth", args.depth, "-sr", "--penalty", "proximal", "--s", s, *WAYS[way]]
-    sparse += ["--epochs", args.epochs, "--lr", args.lr, "--schedule", args.schedule]
-    first = run(folder / "sparse", "train", *common, *sparse)
-    small = ["--target-macs", args.macs, *(common[:2] + common[8:]), "--reconstruct", 0]
-    run(folder / f"pruned-{args.macs}", "prune", folder / "sparse" / "model_best.pth.tar", *small)
-    tune = ["--refine", folder / f"pruned-{args.macs}" / "pruned.pth.tar", "--epochs", args.tuning]
-    tune += ["--lr", args.lr, "--schedule", "onecycle"]
-    second = run(folder / f"tuned-{args.macs}", "train", *common, *tune)
-    trained, pruned, tuned = (result(folder / name) for name in ("sparse", f"pruned-{args.macs}", f"tuned-{args.macs}"))
-    return {
-        **about,
-        **recipe,
-        "seed": seed,
-        "precision": args.precision,
-        "way": way,
-        "sparse_seconds": first,
-        "tuning_seconds": second,
-        "seconds": first + second,
-        "zero": rows_of(folder / "sparse")[-1]["zero_scales"],
-        "macs_trained": trained["macs"] / pruned["macs_before"],
-        "macs": pruned["macs"] / pruned["macs_before"],
-        "sparse_top1": trained["test_top1"],
-        "held_out": tuned["best_top1"],
-        "top1": tuned["test_top1"],
-    }
+class Case:
+    """A strength, a seed and a way.
+
+    Args:
+        args: what all have in common.
+        seed, s, way: of this one.
+    """
+
+    def __init__(self, args: argparse.Namespace, seed: int, s: float, way: str) -> None:
+        self._args = args
+        self._way = way
+        network = {"data": args.dataset, "images": args.images or "", "arch": args.arch, "depth": args.depth}
+        recipe = {"epochs": args.epochs, "tuning": args.tuning, "schedule": args.schedule, "lr": args.lr, "s": s}
+        self._about = {**network, **recipe, "seed": seed, "precision": args.precision, "way": way}
+        self._folder = args.work / "-".join(str(part) for part in self._about.values()).replace(" ", "_")
+        self._data = ["--dataset", args.dataset, *(["--data-dir", args.data_dir] if args.data_dir else [])]
+        self._common = [*self._data, "--seed", seed, "--precision", args.precision]
+
+    def sparse(self) -> dict[str, Any]:
+        """What the training with the penalty comes to."""
+        args = self._args
+        given = ["--arch", args.arch, "--depth", args.depth, "-sr", "--penalty", "proximal", "--s", self._about["s"]]
+        given += ["--epochs", args.epochs, "--lr", args.lr, "--schedule", args.schedule, *WAYS[self._way]]
+        return run(self._folder / "sparse", "train", *self._common, *given)
+
+    def row(self, share: float) -> dict[str, Any]:
+        """Also prunes to this share of the MACs, and fine-tunes."""
+        args, best = self._args, self._folder / "sparse" / "model_best.pth.tar"
+        small, tuned = self._folder / f"pruned-{share:g}", self._folder / f"tuned-{share:g}"
+        pruned = run(small, "prune", best, "--target-macs", share, "--reconstruct", 0, *self._data)
+        given = ["--refine", small / "pruned.pth.tar", "--epochs", args.tuning, "--lr", args.lr]
+        after = run(tuned, "train", *self._common, *given, "--schedule", "onecycle")
+        before = self.sparse()
+        return {
+            **self._about,
+            "sparse_seconds": before["cpu"],
+            "tuning_seconds": after["cpu"],
+            "seconds": before["cpu"] + after["cpu"],
+            "macs_trained": before["macs"] / pruned["macs_before"],
+            "macs": pruned["macs"] / pruned["macs_before"],
+            "sparse_top1": before["test_top1"],
+            "held_out": after["best_top1"],
+            "top1": after["test_top1"],
+        }
 
 
-def run(save: Path, *command: object) -> float:
-    """Runs a command of netslim, if that was not done. Returns its CPU seconds."""
+def run(save: Path, *command: object) -> dict[str, Any]:
+    """Runs a command of netslim, if that was not done. Returns what it came to, with its CPU seconds as `cpu`."""
     note = save.parent / f"{save.name}.seconds"
-    if note.exists():
-        return float(note.read_text())
-    shutil.rmtree(save, ignore_errors=True)  # a command that was cut off would not count whole
-    words = [str(word) for word in (sys.executable, "-m", "netslim", *command, "--save", save)]
-    print("$", *words[1:], file=sys.stderr, flush=True)
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"exit code {process.returncode} of {' '.join(words)}")
-    seconds = usage.ru_utime + usage.ru_stime
-    note.write_text(str(seconds))
-    return seconds
-
-
-def result(folder: Path) -> dict[str, Any]:
-    """What a run came to."""
-    found: dict[str, Any] = json.loads((folder / "run.json").read_text())["result"]
-    return found
-
-
-def rows_of(folder: Path) -> list[dict[str, Any]]:
-    """What a training logged."""
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    if not note.exists():
+        shutil.rmtree(save, ignore_errors=True)  # a command that was cut off would not count whole
+        words = [str(word) for word in (sys.executable, "-m", "netslim", *command, "--save", save)]
+        print("$", *words[1:], file=sys.stderr, flush=True)
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"exit code {process.returncode} of {' '.join(words)}")
+        note.write_text(str(usage.ru_utime + usage.ru_stime))
+    result: dict[str, Any] = json.loads((save / "run.json").read_text())["result"]
+    return {**result, "cpu": float(note.read_text())}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import netslim
 from netslim.core.errors import UsageError
 from netslim.core.protocols import plan_of
-from netslim.pruning.zero_channels import ZERO_SCALES, nothing_removed, shrank, without_zeros
+from netslim.pruning.zero_channels import ZERO_SCALES, check_can_shrink, shrank, without_zeros
 
 VGG = [8, "M", 8, "M", 12, 12, "M", 16, 16, "M", 16, 16]
 
@@ -162,6 +162,38 @@ def test_after_a_pruning_of_coupled_streams_they_stay_coupled() -> None:
     assert apart(small, less, images) < 1e-5
 
 
-def test_a_network_without_channels_that_can_go_is_refused() -> None:
-    with pytest.raises(UsageError, match="has no BatchNorm, whose scales criterion 'bn_scale' reads"):
-        nothing_removed(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3)), torch.zeros(1, 1, 8, 8))
+class Single(nn.Sequential):
+    """What computes in single precision whatever it is given."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = super().forward(images.float())
+        return found
+
+
+class Deciding(nn.Sequential):
+    """What looks at values before it goes on."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = super().forward(images)
+        return found[found.mean((1, 2, 3)) > 0]
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (
+            nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3)),
+            "Sequential has no BatchNorm, whose scales criterion 'bn_scale' reads",
+        ),
+        (Single(*plain()), "Single does not run in double precision, in which a cut is proven exact: "),
+        (Deciding(*plain()), "Deciding decides by values what it does, so that no cut can be proven exact"),
+    ],
+)
+def test_networks_that_can_not_shrink_are_refused(net: nn.Module, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        check_can_shrink(net, torch.zeros(2, 1, 8, 8))
+    assert str(error.value).startswith(message)
+
+
+def test_a_network_that_can_shrink_keeps_everything_at_first() -> None:
+    assert check_can_shrink(plain(), torch.zeros(2, 1, 8, 8)).kept == 8

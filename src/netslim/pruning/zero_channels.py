@@ -19,12 +19,11 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.utils.hooks import RemovableHandle
 
-from netslim.core.errors import NetslimWarning
+from netslim.core.errors import NetslimWarning, UsageError, first_line
 from netslim.core.networks.example import Inputs, TensorSpec
-from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import copied, plain
 from netslim.core.protocols import ChannelGroup, PrunePlan, keep_plan_, plan_of
-from netslim.dependency.groups import bind, gammas_of, scale_channels
+from netslim.dependency.groups import bind, gammas_of, scale_channels, title
 from netslim.pruning.apply import apply
 from netslim.pruning.bias_absorption import absorb_
 from netslim.pruning.cut_check import TOLERANCES
@@ -75,8 +74,26 @@ def without_zeros(model: M, example: Any) -> M:
 
 
 def shrank(done: PrunePlan | None) -> bool:
-    """Whether a plan is all that a training cut by itself, so that shares asked for after it are of the whole."""
+    """Whether the last cut of a plan was a training's own, so that shares asked for after it are of the whole."""
     return done is not None and done.criterion == ZERO_SCALES
+
+
+def check_can_shrink(model: nn.Module, example: Any) -> PrunePlan:
+    """A plan that keeps what there is, of a network that `without_zeros` takes, whatever its scales are.
+
+    Raises:
+        UsageError: no channels of it can go, it decides by values, or it does not run in double precision.
+    """
+    whole = nothing_removed(model, example)
+    if isinstance(whole.resolved, ResolvedPlan) and whole.resolved.decides:
+        raise UsageError(f"{title(model)} decides by values what it does, so that no cut can be proven exact")
+    try:
+        outputs_of(_doubled(plain(model)), _random(Inputs.of(example)))
+    except Exception as error:  # a network may raise anything
+        raise UsageError(
+            f"{title(model)} does not run in double precision, in which a cut is proven exact: {first_line(error)}"
+        ) from error
+    return whole
 
 
 def nothing_removed(model: nn.Module, example: Any) -> PrunePlan:
@@ -127,7 +144,7 @@ def _idle(model: nn.Module, whole: PrunePlan, inputs: Inputs) -> dict[str, list[
     silent = {group: zeros for group in groups if (zeros := _zeros(model, group)).any()}
     if not silent:
         return {}
-    with _reading(model, silent) as readable, running(model, inputs):
+    with _reading(model, silent) as readable:
         outputs_of(model, inputs)
     found = {}
     for group, zeros in silent.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from own_code import Run
 
 import netslim
 from netslim.core.checkpoint import read_checkpoint
@@ -139,6 +140,18 @@ def test_what_is_left_computes_the_same_and_goes_on_with_the_state_of_its_weight
         assert torch.equal(again.state[kept][name], value[1::2] if value.dim() else value)
 
 
+def test_a_network_of_the_users_own_shrinks_and_is_opened_again(run_own: Run, tmp_path: Path) -> None:
+    own = ("--arch", "mine.py:net", "--dataset", "mine.py:data", "--batch-size", 8, "--precision", "fp32")
+    sparse = ("-sr", "--penalty", "proximal", "--s", 0.3, "--prune-zeros", "--epochs", 3, "--lr", 0.1)
+    ended = run_own("train", *own, *sparse, "--save", "run")
+    assert ended.code == 0, ended.err
+    rows = metrics(tmp_path / "run")
+    assert rows[-1]["channels"] == 2
+    assert "  2 channels, " in ended.out
+    ended = run_own("evaluate", "run/checkpoint.pth.tar", *own[:4])
+    assert ended.code == 0, ended.err
+
+
 def test_where_nothing_is_zero_nothing_is_cut(uneven: Path) -> None:
     model = netslim.load(uneven)
     shrinking = Shrinking(model, torch.zeros(1, 1, 8, 8))
@@ -175,8 +188,8 @@ def test_rounds_by_a_share_of_channels_are_refused_after_it(folder: Path, whole:
     [
         (
             {"penalty": "polarization"},
-            "`prune_zeros=True`: it cuts scales that are exactly zero and leaves the penalty on the others as it is, "
-            "as only one does: type `sparsity_regularization=True` and `penalty='proximal'` with it",
+            "`prune_zeros=True`: of all penalties proximal alone makes exact zeros, and is the same for the other "
+            "scales without them: type `sparsity_regularization=True` and `penalty='proximal'` with it",
         ),
         (
             {"penalty_weights": "macs"},

@@ -12,8 +12,7 @@ from netslim.core.processes.distributed import World
 from netslim.core.protocols import plan_of
 from netslim.network import describe
 from netslim.pruning.optimizer_state import carry
-from netslim.pruning.resolve_plan import ResolvedPlan
-from netslim.pruning.zero_channels import nothing_removed, without_zeros
+from netslim.pruning.zero_channels import check_can_shrink, without_zeros
 from netslim.stages.train.config import TrainConfig
 from netslim.training.optimizers.state import saved
 
@@ -24,7 +23,7 @@ def check_shrinking(config: TrainConfig) -> None:
         return
     if not config.sparsity_regularization or config.penalty != "proximal":
         raise _refused(
-            "it cuts scales that are exactly zero and leaves the penalty on the others as it is, as only one does: "
+            "of all penalties proximal alone makes exact zeros, and is the same for the other scales without them: "
             "type `sparsity_regularization=True` and `penalty='proximal'` with it"
         )
     if config.penalty_weights != "equal":
@@ -38,7 +37,7 @@ def check_shrinking(config: TrainConfig) -> None:
 def check_alone(config: TrainConfig, world: World) -> None:
     """Raises UsageError if several processes would have to cut the same."""
     if config.prune_zeros and world.size > 1:
-        raise _refused(f"{world.size} processes train together, and one alone can cut: leave it out, or torchrun")
+        raise _refused(f"{world.size} processes train together, and one alone can cut: start it without torchrun")
 
 
 class Shrinking:
@@ -49,14 +48,12 @@ class Shrinking:
         example: an input of the data set's shape.
 
     Raises:
-        UsageError: no channels of it can go.
+        UsageError: no channels of it can go, or it can't be proven that what is left computes the same.
     """
 
     def __init__(self, model: nn.Module, example: Batch) -> None:
         self._example = example
-        self._size = nothing_removed(model, example)
-        if isinstance(self._size.resolved, ResolvedPlan) and self._size.resolved.decides:
-            raise _refused("values decide what the network does, so that no cut can be proven exact: leave it out")
+        self._size = check_can_shrink(model, example)
 
     @property
     def columns(self) -> dict[str, Any]:
