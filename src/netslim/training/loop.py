@@ -225,7 +225,7 @@ class Training:
             "penalty_strength": self.step.penalty.strength * self.step.penalty.factor,
             "near_zero_scales": self.step.penalty.near_zero(),
             "zero_scales": self.step.penalty.zeros(),
-            **spread(self.step.penalty.scales),
+            **spread(self.step.penalty.scales, self.step.penalty.gone),
             **self._judged(found),
             **pace,
             **self.shrink(),

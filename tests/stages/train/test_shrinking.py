@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,6 +59,11 @@ def stop_after(batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Interrupt, "signal", property(signal, lambda *_: None), raising=False)
 
 
+def remembering() -> Any:
+    """Files of a run that is new."""
+    return SimpleNamespace(remember=lambda _, choose, default: choose() if default else None)
+
+
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network some of whose scales are near zero, others not, and shifts of both signs."""
@@ -86,6 +92,8 @@ def test_the_rows_say_how_the_network_shrinks(whole: Path) -> None:
     kept, macs = ([row[name] for row in rows] for name in ("channels", "macs"))
     assert 688 > kept[0] > kept[1] >= kept[2]
     assert macs == sorted(macs, reverse=True)
+    assert [sum(row["scale_histogram"]) for row in rows] == [688] * 3  # what is gone counts as zero
+    assert rows[0]["zero_scales"] < rows[1]["zero_scales"]
     small = netslim.load(whole / CHECKPOINT)
     assert small.plan is not None
     assert (small.plan.kept, small.plan.after.macs) == (kept[-1], macs[-1])
@@ -126,10 +134,11 @@ def test_what_is_left_computes_the_same_and_goes_on_with_the_state_of_its_weight
     scale = model.get_submodule("layer1.0.bn2").weight
     scale.data[::2] = 0
     model.get_submodule("layer1.0.bn2").bias.data[::2] = -1
-    shrinking = Shrinking(model, images)
+    shrinking = Shrinking(model, images, remembering())
     left = shrinking.cut(model, learner)
     assert left is not None
     small = restore(left, Path("x"))
+    assert (shrinking.gone(model), shrinking.gone(small)) == (0, 8)
     torch.testing.assert_close(small.eval()(images), model.eval()(images), rtol=1e-5, atol=1e-5)
     assert shrinking.columns == {"channels": 688 - 8, "macs": netslim.measure(small, images).macs}
     again = getattr(torch.optim, optimizer)(small.parameters(), lr=0.01, **OPTIONS[optimizer])
@@ -154,7 +163,7 @@ def test_a_network_of_the_users_own_shrinks_and_is_opened_again(run_own: Run, tm
 
 def test_where_nothing_is_zero_nothing_is_cut(uneven: Path) -> None:
     model = netslim.load(uneven)
-    shrinking = Shrinking(model, torch.zeros(1, 1, 8, 8))
+    shrinking = Shrinking(model, torch.zeros(1, 1, 8, 8), remembering())
     assert shrinking.cut(model, torch.optim.SGD(model.parameters(), lr=0.1)) is None
     assert shrinking.columns["channels"] == 688
 

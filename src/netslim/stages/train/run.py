@@ -112,7 +112,7 @@ class Phase:
         )
         if is_own(config):
             rehearse_phase(config, self.model, self.task, self.dataset, self._first_batch())
-        self.shrinking = Shrinking(self.model, example_of(self.dataset)) if config.prune_zeros else None
+        self.shrinking = Shrinking(self.model, example_of(self.dataset), files) if config.prune_zeros else None
         self.precision = self._precision()
         self.graphs = graphs_for(config, self.precision, device, world)
         self.step = self._step()
@@ -240,13 +240,13 @@ class Phase:
 
     def _step(self) -> TrainStep:
         """The step of the network as it is now."""
-        config, world = self.config, self.world
         self.precision.arrange_(self.model)
-        given = self.model, self.precision, self.dataset, self.teacher
-        objective = self.task.objective
-        return build_step(
-            config, *given, objective=objective, world=world, graphs=self.graphs, first_batch=self._first_batch
-        )
+        given = self.config, self.model, self.precision, self.dataset, self.teacher
+        first, task = self._first_batch, self.task
+        step = build_step(*given, objective=task.objective, world=self.world, graphs=self.graphs, first_batch=first)
+        if self.shrinking is not None:
+            step.penalty.gone = self.shrinking.gone(self.model)
+        return step
 
     def _shrink(self, training: Training) -> dict[str, Any]:
         """Goes on with the network without what came to zero, put together as the same run does from its file."""

@@ -7,6 +7,7 @@ from torch import nn
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import ArgumentError, UsageError
+from netslim.core.networks.scale_norms import scale_norms
 from netslim.core.networks.trees import Batch
 from netslim.core.processes.distributed import World
 from netslim.core.protocols import plan_of
@@ -14,6 +15,7 @@ from netslim.network import describe
 from netslim.pruning.optimizer_state import carry
 from netslim.pruning.zero_channels import check_can_shrink, without_zeros
 from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.files import TrainFiles
 from netslim.training.optimizers.state import saved
 
 
@@ -46,19 +48,25 @@ class Shrinking:
     Args:
         model: the network that a phase, or what is left of it, begins with.
         example: an input of the data set's shape.
+        files: the run's folder, which remembers how many scales there were when it began.
 
     Raises:
         UsageError: no channels of it can go, or it can't be proven that what is left computes the same.
     """
 
-    def __init__(self, model: nn.Module, example: Batch) -> None:
+    def __init__(self, model: nn.Module, example: Batch, files: TrainFiles) -> None:
         self._example = example
+        self._scales = files.remember("scales", lambda: _scales_of(model), default=_scales_of(model))
         self._size = check_can_shrink(model, example)
 
     @property
     def columns(self) -> dict[str, Any]:
         """What `metrics.jsonl` says of the network's size."""
         return {"channels": self._size.kept, "macs": self._size.after.macs}
+
+    def gone(self, model: nn.Module) -> int:
+        """How many scales fewer a network has than the one that the run began with."""
+        return self._scales - _scales_of(model)
 
     def cut(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Checkpoint | None:
         """The network without what came to zero, with the optimizer's state of the rest; None where nothing did."""
@@ -74,3 +82,7 @@ class Shrinking:
 
 def _refused(why: str) -> UsageError:
     return ArgumentError("prune_zeros", True, why)
+
+
+def _scales_of(model: nn.Module) -> int:
+    return sum(norm.weight.numel() for norm in scale_norms(model).values())
