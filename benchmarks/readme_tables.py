@@ -518,6 +518,33 @@ def penalties() -> str:
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
+def shrinking() -> str:
+    """What is saved by cutting channels during the training that brings their scales to zero."""
+    rows = read("shrinking")
+    lines = []
+    for network in dict.fromkeys((row["arch"], row["depth"]) for row in rows):
+        for way in dict.fromkeys(row["way"] for row in rows):
+            of = [row for row in rows if (row["arch"], row["depth"]) == network and row["way"] == way]
+            mean = [spread([float(row[name]) for row in of], 0) for name in ("sparse_seconds", "tuning_seconds")]
+            parts = [spread([100 * float(row[name]) for row in of], 1) for name in ("share", "macs", "top1")]
+            lines.append((" ".join(network), "`--prune-zeros`" if way == "prune zeros" else "without", *mean, *parts))
+    head = (
+        "network",
+        "",
+        "training (s)",
+        "fine-tuning (s)",
+        "both, % of without",
+        "MACs at the end (%)",
+        "test top-1 (%)",
+    )
+    first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
+    about = (
+        f"{first['data']}, {first['epochs']} and {first['tuning']} epochs, s {first['s']}, {first['precision']}. CPU "
+        f"seconds, start-up included; mean and standard deviation over seeds {seeds}."
+    )
+    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+
+
 def small_network() -> str:
     """How much faster pruned networks are than the dense one, and which part of the MAC ratio that is."""
     rows = read("small_network")
@@ -676,6 +703,7 @@ TABLES = {
     "slim-against-guide": slim_against_guide,
     "pruning-tuned": pruning_tuned,
     "penalties": penalties,
+    "shrinking": shrinking,
     "small-network": small_network,
     "small-network-one-thread": small_network_one_thread,
     "small-network-original": small_network_original,

@@ -36,6 +36,12 @@ def test_a_plain_line_every_so_many_batches_but_not_at_the_epochs_end(capsys: py
     ]
 
 
+def test_the_line_of_a_network_that_gets_smaller_says_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(sparse=True) as shown:
+        shown.epoch({**ROW, "zero_scales": 0.1, "channels": 1204, "macs": 3_265_872})
+    assert "  zero 10.0 %  1,204 channels, 3.27M MACs left  train top-1 " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_an_epochs_line(sparse: bool, capsys: pytest.CaptureFixture[str]) -> None:
     with progress(sparse=sparse) as shown:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pairs_of_runs import Run as Pair
 from torch import Tensor, nn
 
 from netslim.core.errors import DivergedError
@@ -215,6 +216,23 @@ def test_an_epochs_row(make_tiny: Callable[[], nn.Module]) -> None:
     assert last["penalty"] == pytest.approx(1e-3 * float(model.get_submodule("bn").weight.detach().abs().sum()))
     assert last["best_top1"] == max(row["top1"] for row in run.reporter.rows)
     assert 0 <= last["train_top1"] <= 1
+
+
+def test_another_step_is_taken_up_between_two_epochs(make_tiny: Callable[[], nn.Module]) -> None:
+    first, second = Pair(make_tiny()), Pair(make_tiny(4))
+    frozen: list[dict[str, Tensor]] = []
+
+    def shrink() -> dict[str, Any]:
+        if not frozen:
+            frozen.append(copy.deepcopy(first.model.state_dict()))
+            first.training.step = second.step
+        return {"channels": len(frozen)}
+
+    first.training.shrink = shrink
+    first.go()
+    assert [row["channels"] for row in first.reporter.rows] == [1] * len(first.reporter.rows)
+    assert all(torch.equal(value, frozen[0][key]) for key, value in first.model.state_dict().items())
+    assert not torch.equal(second.model.get_submodule("bn").weight, make_tiny(4).get_submodule("bn").weight)
 
 
 def test_running_means_cover_every_image_once(make_tiny: Callable[[], nn.Module]) -> None:

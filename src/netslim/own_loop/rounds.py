@@ -89,7 +89,7 @@ def _rounds(
 def prune_to(model: nn.Module, example: Any, share: float, budget: str, **settings: Any) -> Round:
     """One round: `share` and `budget` as for `iterative`, `model` as it is now."""
     if budget == "percent":
-        decided = _by_percent(model, example, share, settings)
+        decided = percent_of_all(model, example, share, **settings)
     else:
         asked: dict[str, Any] = {budget: share}
         decided = plan(model, example, **asked, **settings)
@@ -114,7 +114,8 @@ def of_all_rounds(decided: PrunePlan, percent: float, total: float) -> PrunePlan
     return replace(decided, percent=percent, budget=budget)
 
 
-def _by_percent(model: nn.Module, example: Any, share: float, settings: dict[str, Any]) -> PrunePlan:
+def percent_of_all(model: nn.Module, example: Any, share: float, **settings: Any) -> PrunePlan:
+    """`netslim.plan` by a share of the unpruned network's channels, however many of them are gone already."""
     done = plan_of(model)
     if done is None:
         return plan(model, example, percent=share, **settings)

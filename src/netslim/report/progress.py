@@ -7,7 +7,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from netslim.report.console import console, say, spelled
-from netslim.report.tables import percent
+from netslim.report.tables import percent, size
 
 WAITING = 0.05  # share of the time that is worth a word
 
@@ -76,6 +76,7 @@ class TrainingProgress:
             f"  penalty {row['penalty']:.4f}  near zero {percent(row['near_zero_scales'], 1)}" if self._sparse else ""
         )
         sparse += f"  zero {percent(row['zero_scales'], 1)}" if self._sparse and row.get("zero_scales") else ""
+        sparse += f"  {row['channels']:,} channels, {size(row['macs'])} MACs left" if "channels" in row else ""
         line = (
             f"epoch {row['epoch'] + 1}/{self._epochs}  lr {row['lr']:.4g}  loss {row['loss']:.4f}{sparse}  "
             f"{self._judged(row)}  {row['images_per_second']:.0f} images/s{self._waiting(row)}"

@@ -89,6 +89,8 @@ class Training:
             under a penalty the most accurate epoch is often the first one, in which nothing is sparse yet.
         stop: asked after every batch; True ends the training after its state was saved.
         save: called with the state; `best` says whether the model is the best so far.
+        shrink: called after each epoch was judged, before it is saved: it may put another `step` here, of a network
+            that computes the same, and returns further columns for the epoch's row.
         reporter: shows progress.
         task: says which metric is better.
         state: where the training stands.
@@ -106,6 +108,7 @@ class Training:
     save: Callable[[TrainState, dict[str, Any] | None, bool], None]
     reporter: Reporter
     task: Task = CLASSIFICATION
+    shrink: Callable[[], dict[str, Any]] = dict
     state: TrainState = field(default_factory=TrainState)
     _pending: list[tuple[Tensor, Tensor, int]] = field(default_factory=list, init=False)
     _waited: float = field(default=0.0, init=False)  # seconds of the current epoch
@@ -222,9 +225,10 @@ class Training:
             "penalty_strength": self.step.penalty.strength * self.step.penalty.factor,
             "near_zero_scales": self.step.penalty.near_zero(),
             "zero_scales": self.step.penalty.zeros(),
-            **spread(self.step.penalty.scales),
+            **spread(self.step.penalty.scales, self.step.penalty.gone),
             **self._judged(found),
             **pace,
+            **self.shrink(),
             "seconds": seconds,
         }
         state.epoch += 1

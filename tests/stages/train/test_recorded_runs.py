@@ -103,6 +103,14 @@ def test_a_recorded_run_is_the_run(
     assert {**recorded, "file": "", "seconds": 0} == {**plain, "file": "", "seconds": 0}
 
 
+def test_a_recorded_run_gets_smaller_as_the_run_does(run_train: Train, tmp_path: Path, recorders: list[Any]) -> None:
+    given = {"epochs": 4, "sparsity_regularization": True, "penalty": "proximal", "s": 0.2, "prune_zeros": True}
+    run_train(save=tmp_path / "plain", capture="off", **given)
+    run_train(save=tmp_path / "recorded", capture="graphs", **given)
+    assert len(recorders) > 1
+    assert_same(tmp_path / "plain", tmp_path / "recorded")
+
+
 def test_a_recorded_run_goes_on_after_an_interruption(
     run_train: Train, tmp_path: Path, recorders: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

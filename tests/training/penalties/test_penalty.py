@@ -49,6 +49,8 @@ def test_the_value_is_at_full_strength_whatever_the_schedule(kind: str) -> None:
 def test_shares_of_zeros_and_of_what_is_nearly_zero() -> None:
     found = no_penalty(nn.Sequential(scales(0.0, -0.0, 1e-9, 0.5), scales(0.009, 0.011, 1.0, -1.0)))
     assert (found.zeros(), found.near_zero(), found.value()) == (2 / 8, 4 / 8, 0.0)
+    found.gone = 8  # cut off when they were zero
+    assert (found.zeros(), found.near_zero(), found.value()) == (10 / 16, 12 / 16, 0.0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,6 +11,11 @@ def test_each_scale_is_counted_in_its_fifth_of_a_decade() -> None:
     assert {at: count for at, count in enumerate(found["scale_histogram"]) if count} == {0: 3, 10: 1, 20: 1, 24: 1}
 
 
+def test_what_was_cut_off_counts_as_zero() -> None:
+    scales = [torch.tensor([0.0, 0.5, 0.6])]
+    assert spread(scales, 2) == spread([torch.tensor([0.0, 0.0, 0.0, 0.5, 0.6])])
+
+
 def test_two_crowds_have_parted_and_one_has_not() -> None:
     crowd = torch.linspace(0.9, 1.1, 50)
     assert not spread([crowd])["scales_parted"]

@@ -10,13 +10,15 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, first_of, setting
 from netslim.core.networks.trees import Batch
-from netslim.core.protocols import Budget, PrunePlan
+from netslim.core.protocols import Budget, PrunePlan, plan_of
 from netslim.data import AnyDataset
+from netslim.own_loop.rounds import percent_of_all
 from netslim.pruning import plan
 from netslim.pruning.budget.request import Request, asked_for, check_counts, requested
 from netslim.pruning.budget.sensitivity import IMAGES, Progress, check_allocation
 from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.zero_channels import shrank
 from netslim.report.console import say
 from netslim.report.progress import LayersProgress
 from netslim.report.tables import percent, print_table
@@ -112,26 +114,32 @@ def _decided(
     engine: TimingEngine | None,
     progress: Progress,
 ) -> PrunePlan:
+    settings: dict[str, Any] = {
+        "criterion": config.criterion,
+        "min_channels": config.min_channels,
+        "round_to": config.round_to,
+        "ignore": _patterns(config.ignore),
+        "only": _patterns(config.only),
+        "per_layer": config.per_layer,
+        "residual": config.residual,
+        "allocation": config.allocation,
+        "batches": batches,
+        "seed": config.seed,
+        "progress": progress,
+    }
+    share = _percent(config)
+    if share is not None and shrank(plan_of(model)):
+        return percent_of_all(model, example, share, **settings)
     return plan(
         model,
         example,
-        percent=_percent(config),
+        percent=share,
         target_params=config.target_params,
         target_macs=config.target_macs,
         target_latency=config.target_latency,
         latency_batch=config.latency_batch,
         engine=engine,
-        criterion=config.criterion,
-        min_channels=config.min_channels,
-        round_to=config.round_to,
-        ignore=_patterns(config.ignore),
-        only=_patterns(config.only),
-        per_layer=config.per_layer,
-        residual=config.residual,
-        allocation=config.allocation,
-        batches=batches,
-        seed=config.seed,
-        progress=progress,
+        **settings,
     )
 
 

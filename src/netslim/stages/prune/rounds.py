@@ -23,6 +23,7 @@ from netslim.own_loop.rounds import final_channels, of_all_rounds, percent_to_le
 from netslim.pruning import plan_from_dict
 from netslim.pruning.budget.request import Request
 from netslim.pruning.plan_data import read_plan
+from netslim.pruning.zero_channels import shrank
 from netslim.report.console import say
 from netslim.report.page.beside import write_beside
 from netslim.report.trackers import TRACKERS
@@ -145,8 +146,13 @@ def as_asked(decided: PrunePlan, config: PruneConfig, first: PrunePlan) -> Prune
 def _course(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Course:
     request = budget_of(config)
     start, goal = 1.0, request.value
+    done = plan_from_dict(checkpoint.plan) if checkpoint.plan else None
+    if request.kind == "percent" and shrank(done):
+        raise UsageError(
+            f"{config.model} got smaller in its training, and {request} in `steps={config.steps}` would be of what is "
+            f"left: type `target_macs`, which is of the whole"
+        )
     if request.kind in ("params", "macs"):
-        done = plan_from_dict(checkpoint.plan) if checkpoint.plan else None
         now = _cost(config, checkpoint, dataset) if done is None else done.after
         dense = now if done is None else done.before
         start = getattr(now, request.kind) / getattr(dense, request.kind)

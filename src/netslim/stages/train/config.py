@@ -68,6 +68,12 @@ class TrainConfig(TaskConfig):
         f"weight decay on BatchNorm scales; default: yes, but not with penalties other than {', '.join(_DECAYING)}",
         group="Penalty",
     )
+    prune_zeros: bool = Setting(
+        False,
+        "with penalty proximal: after each epoch, cut the channels whose scale is zero, and train on with the rest",
+        group="Penalty",
+        added=True,
+    )
     teacher: Path | None = Setting(
         None, "trained network (the unpruned one) whose logits count in the loss", group="Teacher", reads=True
     )

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from netslim.core.checkpoint import Checkpoint
-from netslim.core.errors import ArgumentError, CheckpointError, InterruptedRunError, LostProcessError, UsageError
+from netslim.core.errors import CheckpointError, InterruptedRunError, LostProcessError
 from netslim.core.networks.trees import Batch
-from netslim.core.plugins.references import is_reference, load_reference
+from netslim.core.plugins.references import is_reference
 from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.processes.distributed import ALONE, World, join
 from netslim.core.runlog import RunStatus
@@ -21,12 +21,12 @@ from netslim.network import describe
 from netslim.report.console import say
 from netslim.report.page.beside import PAGE
 from netslim.report.progress import TrainingProgress
-from netslim.report.trackers import TRACKERS
 from netslim.stages.shared.datasets import dataset_facts, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_of
-from netslim.stages.shared.networks import name_of, new_network, open_network
-from netslim.stages.shared.tasks import check_task, task_facts, task_of
+from netslim.stages.shared.networks import name_of, open_network
+from netslim.stages.shared.tasks import task_facts, task_of
+from netslim.stages.train.checks import check
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.facts import precision_of, recorded, state_of, training_facts
 from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
@@ -34,16 +34,17 @@ from netslim.stages.train.initial_model import start_model, take_up_momentum_
 from netslim.stages.train.messages import BY_OBJECTIVE, arguments, judged, processes, summary
 from netslim.stages.train.optimizer_setup import is_own
 from netslim.stages.train.rehearsal import rehearse_phase
+from netslim.stages.train.shrinking import Shrinking, check_alone
 from netslim.stages.train.splits import splits_of
-from netslim.stages.train.step_setup import build_step, check_step, check_world, graphs_for, open_teacher, recorder_for
+from netslim.stages.train.step_setup import build_step, check_world, graphs_for, open_teacher, recorder_for
 from netslim.training.evaluate import Evaluation
 from netslim.training.lone_images import least_share
 from netslim.training.loop import StopRequested, Training, TrainState
 from netslim.training.optimizers.state import restored_, saved
 from netslim.training.precision import Precision
 from netslim.training.precision_probe import choose_precision
-from netslim.training.schedule import rate_factor
 from netslim.training.signals import Interrupt
+from netslim.training.step import TrainStep
 from netslim.training.tasks.task import Found
 
 
@@ -74,30 +75,6 @@ def run(config: TrainConfig) -> dict[str, Any]:
         ) from error
 
 
-def check(config: TrainConfig) -> None:
-    """Raises UsageError for settings that contradict each other, before anything is opened."""
-    if config.resume and config.refine:
-        raise UsageError(
-            "`resume` and `refine` can't go together: `refine` for a pruned network, `resume` for any other"
-        )
-    if config.select_on not in ("val", "test"):
-        raise ArgumentError("select_on", config.select_on, "type val (held out of the training set) or test")
-    if config.start_epoch >= config.epochs:
-        raise UsageError(f"`start_epoch={config.start_epoch}` leaves no epoch of `epochs={config.epochs}`")
-    check_step(config)
-    if config.nesterov and not config.momentum:
-        raise UsageError("`nesterov=True` needs momentum: type `momentum=0.9`, or leave `nesterov` out")
-    rate_factor(config.schedule, 0, 1, 0.0)
-    check_task(config)
-    if config.track:
-        TRACKERS.get(config.track).check(config.track)
-    if is_reference(config.arch):
-        load_reference("arch", config.arch)
-    elif not (config.resume or config.refine):
-        with torch.device("meta"):  # takes no memory; a wrong depth must not be found after a download
-            new_network(config.arch, config.arch_args, config.depth, config.stem)
-
-
 class Phase:
     """One run of the training stage in its directory.
 
@@ -114,10 +91,11 @@ class Phase:
         self.world = world
         self.device = device
         check_world(config, world)
+        check_alone(config, world)
         self.dataset = world.one_after_the_first(lambda: open_any(config.dataset, config))
         self.splits = splits_of(self.dataset, config, device)
         self.facts = dataset_facts(self.dataset, config)
-        teacher = open_teacher(config, self.dataset, self.device)
+        self.teacher = open_teacher(config, self.dataset, self.device)
         previous = files.previous()
         model = self._opened(previous, CHECKPOINT) if previous else start_model(config, self.dataset)
         self.model = model.to(self.device)
@@ -134,14 +112,10 @@ class Phase:
         )
         if is_own(config):
             rehearse_phase(config, self.model, self.task, self.dataset, self._first_batch())
+        self.shrinking = Shrinking(self.model, example_of(self.dataset), files) if config.prune_zeros else None
         self.precision = self._precision()
-        self.precision.arrange_(self.model)
         self.graphs = graphs_for(config, self.precision, device, world)
-        given = self.model, self.precision, self.dataset, teacher
-        objective = self.task.objective
-        self.step = build_step(
-            config, *given, objective=objective, world=world, graphs=self.graphs, first_batch=self._first_batch
-        )
+        self.step = self._step()
         self.state = TrainState(epoch=config.start_epoch)
         if previous:
             self._restore_state(previous)
@@ -201,6 +175,7 @@ class Phase:
             by_objective=self.chosen_by == BY_OBJECTIVE,
             stop=lambda: self.world.largest(interrupt.signal or 0) > 0,  # all stop after the same batch
             save=self._save,
+            shrink=lambda: self._shrink(training),
             reporter=reporter,
             task=self.task,
             state=self.state,
@@ -263,6 +238,29 @@ class Phase:
         recorded = self.files.remember("precision", choose, default=("fp32", False))
         return precision_of(recorded, self.config.save)
 
+    def _step(self) -> TrainStep:
+        """The step of the network as it is now."""
+        self.precision.arrange_(self.model)
+        given = self.config, self.model, self.precision, self.dataset, self.teacher
+        first, task = self._first_batch, self.task
+        step = build_step(*given, objective=task.objective, world=self.world, graphs=self.graphs, first_batch=first)
+        if self.shrinking is not None:
+            step.penalty.gone = self.shrinking.gone(self.model)
+        return step
+
+    def _shrink(self, training: Training) -> dict[str, Any]:
+        """Goes on with the network without what came to zero, put together as the same run does from its file."""
+        if self.shrinking is None:
+            return {}
+        left = self.shrinking.cut(self.model, self.step.optimizer)
+        if left is not None and left.optimizer is not None:
+            scaler = self.step.scaler.state_dict()
+            self.model = self._opened(left, CHECKPOINT).to(self.device)
+            self.graphs = self.graphs and graphs_for(self.config, self.precision, self.device, self.world)
+            self.step = training.step = self._step()
+            self._take_up_(left.optimizer, scaler)
+        return self.shrinking.columns
+
     def _first_batch(self) -> tuple[Batch, Any]:
         return next(iter(self.batches.epoch(0)))
 
@@ -292,7 +290,10 @@ class Phase:
         if checkpoint.optimizer is None:
             raise CheckpointError(f"{path} has no optimizer state; give another `save`")
         facts = training_facts(checkpoint, path)
-        restored_(self.step.optimizer, self.model, checkpoint.optimizer)
-        self.step.scaler.load_state_dict(facts.scaler)
+        self._take_up_(checkpoint.optimizer, facts.scaler)
         self.state = state_of(checkpoint, facts)
         say(f"going on with {path}: epoch {self.state.epoch + 1}, batch {self.state.batch + 1}")
+
+    def _take_up_(self, optimizer: dict[str, Any], scaler: dict[str, Any]) -> None:
+        restored_(self.step.optimizer, self.model, optimizer)
+        self.step.scaler.load_state_dict(scaler)

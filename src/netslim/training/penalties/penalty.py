@@ -48,6 +48,7 @@ class Penalty:
         shrinks: whether `after_step_` does something.
         factor: what the strength is multiplied with at this point of the training, `progress`.
         dial: a tensor of one value that is read instead of `factor`, while a step is recorded to be replayed.
+        gone: scales that were cut off in this training when they were zero; they are counted as zeros.
     """
 
     shrinks = False
@@ -57,6 +58,7 @@ class Penalty:
         self.options = options or PenaltyOptions()
         self.factor = 1.0
         self.dial: Tensor | None = None
+        self.gone = 0
         self.progress = Progress(done=0.0, epochs=1)
         norms = scale_norms(model)
         self._scales: list[Tensor] = [norm.weight for norm in norms.values()]
@@ -95,11 +97,16 @@ class Penalty:
 
     def near_zero(self) -> float:
         """Share of the scales with |gamma| under 0.01."""
-        return float((self._magnitudes() < NEAR_ZERO).float().mean())
+        return self._share(self._magnitudes() < NEAR_ZERO)
 
     def zeros(self) -> float:
         """Share of the scales that are exactly zero."""
-        return float((self._magnitudes() == 0).float().mean())
+        return self._share(self._magnitudes() == 0)
+
+    def _share(self, small: Tensor) -> float:
+        if not self.gone:
+            return float(small.float().mean())
+        return (int(small.sum()) + self.gone) / (len(small) + self.gone)
 
     def _total(self, sizes: Tensor, weights: Tensor | None) -> Tensor:
         """The sum that the strength is multiplied with: of weights times |gamma|."""

@@ -13,11 +13,12 @@ from netslim.training.penalties.report import APART, FLOOR, SEPARATED, gap, part
 LOWEST, HIGHEST, BINS = -4, 1, 25  # of log10 |gamma|: 0.2 decades each
 
 
-def spread(scales: Sequence[Tensor]) -> dict[str, Any]:
+def spread(scales: Sequence[Tensor], gone: int = 0) -> dict[str, Any]:
     """Columns of `metrics.jsonl` that say how the scales are spread; none where there are no scales.
 
     Args:
         scales: the penalised weights, each of shape (channels,), on any device.
+        gone: scales that were cut off when they were zero; they are counted as zeros.
 
     Returns:
         `scale_histogram`: counts in 25 bins of 0.2 decades of |gamma| from 0.0001 to 10, what is beyond in the bins at
@@ -27,6 +28,7 @@ def spread(scales: Sequence[Tensor]) -> dict[str, Any]:
     if not scales:
         return {}
     sizes = torch.cat([scale.detach().abs().flatten() for scale in scales]).cpu().double()
+    sizes = torch.cat([sizes, sizes.new_zeros(gone)])
     if not sizes.isfinite().all():
         return {}
     places = ((sizes.clamp(min=FLOOR).log10() - LOWEST) * BINS / (HIGHEST - LOWEST)).long().clamp(0, BINS - 1)
