@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fashion_part import use_part
+from dataset_part import use_part
 from table import write_rows
 
 WAYS = {"as it is": (), "prune zeros": ("--prune-zeros",)}
@@ -39,7 +39,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--images", type=int, help="of fashion-mnist: take the first so many")
+    parser.add_argument("--images", type=int, help="of fashion-mnist or cifar10-jpeg: take the first so many")
     parser.add_argument("--arch", default="resnet")
     parser.add_argument("--depth", type=int, default=20)
     parser.add_argument("--s", type=float, nargs="+", default=[0.005])
@@ -81,7 +81,7 @@ class Case:
         recipe = {"epochs": args.epochs, "tuning": args.tuning, "schedule": args.schedule, "lr": args.lr, "s": s}
         self._about = {**network, **recipe, "seed": seed, "precision": args.precision, "way": way}
         self._folder = args.work / "-".join(str(part) for part in self._about.values()).replace(" ", "_")
-        self._data = ["--dataset", args.dataset, *(["--data-dir", args.data_dir] if args.data_dir else [])]
+        self._data = ["--dataset", args.loader, *(["--data-dir", args.data_dir] if args.data_dir else [])]
         self._common = [*self._data, "--seed", seed, "--precision", args.precision]
 
     def sparse(self) -> dict[str, Any]:

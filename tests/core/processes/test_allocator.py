@@ -1,5 +1,7 @@
 import platform
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
