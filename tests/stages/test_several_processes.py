@@ -118,7 +118,7 @@ def test_a_killed_process_ends_all_with_one_message(command: list[object], tmp_p
 @pytest.mark.parametrize("frozen", [0, 1])
 def test_a_frozen_process_ends_the_others_with_its_number(command: list[object], tmp_path: Path, frozen: int) -> None:
     save = tmp_path / "two"
-    ranks = start_ranks([*command, "--epochs", 100_000, "--patience", 3, "--save", save], tmp_path / "rank")
+    ranks = start_ranks([*command, "--epochs", 100_000, "--patience", 5, "--save", save], tmp_path / "rank")
     wait_for_rows(save, 1)
     os.kill(ranks[frozen].pid, signal.SIGSTOP)
     try:
@@ -134,9 +134,9 @@ def test_a_frozen_process_ends_the_others_with_its_number(command: list[object],
 @pytest.mark.slow
 def test_one_that_never_begins_is_named(command: list[object], tmp_path: Path) -> None:
     """The second process is killed before it can join; here it is not even started."""
-    first = start_ranks([*command, "--patience", 3, "--save", tmp_path / "run"], tmp_path / "rank", started=1)[0]
+    first = start_ranks([*command, "--patience", 5, "--save", tmp_path / "run"], tmp_path / "rank", started=1)[0]
     assert first.wait() == 1
-    assert first.err.startswith("netslim: error: process 1 of this run has not begun to work within 15 seconds; type")
+    assert first.err.startswith("netslim: error: process 1 of this run has not begun to work within 25 seconds; type")
     assert not (tmp_path / "run").exists()
 
 
