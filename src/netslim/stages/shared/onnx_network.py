@@ -55,7 +55,7 @@ class OnnxNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Outputs for any number of images; a file for one batch size gets them in batches of it."""
         given = (images.permute(0, 2, 3, 1) if self._last else images).contiguous().to(self._type)
-        parts = given.split(self._batch or len(given))
+        parts = torch.split(given, self._batch or len(given))
         return torch.cat([self._run(part) for part in parts]).float()
 
     def _run(self, part: Tensor) -> Tensor:
