@@ -55,11 +55,16 @@ def test_few_images_have_small_batches() -> None:
     assert batch("digits", None) == batch("digits", 1293) == 32
 
 
+@pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("epochs", [2, 4, 5, 17, 200])
-def test_both_trainings_have_epochs(epochs: int) -> None:
-    before, after = split(epochs)
+def test_both_trainings_have_epochs(epochs: int, trained: bool) -> None:
+    before, after = split(epochs, trained)
     assert min(before, after) >= 1
     assert before + after == epochs
+
+
+def test_a_network_from_scratch_is_pruned_early() -> None:
+    assert (split(100, trained=False), split(100, trained=True)) == ((20, 80), (50, 50))
 
 
 @pytest.mark.parametrize(

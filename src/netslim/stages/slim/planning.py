@@ -13,7 +13,7 @@ from netslim.stages.slim.recipe import SHARED, Recipe, Step, is_file, read_recip
 EPOCHS = {False: 100, True: 30}  # of all training, without a time: from scratch, of a trained network
 LEAST_EPOCHS = 4  # of all training: less is no training
 MOST_EPOCHS = 200  # more time than they need is not used
-DENSE_SHARE = 0.5  # of the epochs come before the pruning
+DENSE_SHARE = {False: 0.2, True: 0.5}  # of the epochs come before the pruning: from scratch, of a trained network
 PENALTY: dict[str, Any] = {
     "sparsity_regularization": True,
     "penalty": "polarization",
@@ -53,7 +53,8 @@ def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int
     shared = {name: value for name, value in given(config, SHARED).items() if name != "arch" or is_own(config)}
     few = config.dataset in TINY_DATASETS if images is None else images < FEW_IMAGES
     batch = SMALL_BATCH if few else BATCH_SIZE
-    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[is_trained(config)]), batch, budget))
+    trained = is_trained(config)
+    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[trained], trained), batch, budget))
 
 
 def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: Mapping[str, Any]) -> tuple[Step, ...]:
@@ -103,9 +104,9 @@ def changed(recipe: Recipe, config: PlannedConfig) -> Recipe:
     return recipe.with_settings(config.steps) if config.steps else recipe
 
 
-def split(epochs: int) -> tuple[int, int]:
+def split(epochs: int, trained: bool) -> tuple[int, int]:
     """Epochs before and after the pruning, at least one each."""
-    before = min(epochs - 1, max(1, round(DENSE_SHARE * epochs)))
+    before = min(epochs - 1, max(1, round(DENSE_SHARE[trained] * epochs)))
     return before, epochs - before
 
 
