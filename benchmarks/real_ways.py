@@ -53,9 +53,9 @@ def fitted(case: Case, share: float, criterion: str) -> Cut:
     return cut, repaired
 
 
-def measured(case: Case, share: float, criterion: str) -> Cut:
+def measured(case: Case, share: float, criterion: str, allocation: str = "scores") -> Cut:
     """netslim: constants absorbed, statistics measured."""
-    cut = planned(case, share, criterion)
+    cut = planned(case, share, criterion, allocation)
     repaired = copy.deepcopy(cut)
     netslim.repair_(repaired, case.model, case.images(STATISTICS))
     return cut, repaired
@@ -67,11 +67,12 @@ def original(case: Case, share: float, _: str) -> Cut:
     return cut, cut
 
 
-def planned(case: Case, share: float, criterion: str) -> nn.Module:
+def planned(case: Case, share: float, criterion: str, allocation: str = "scores") -> nn.Module:
     """What netslim's plan for these MACs leaves."""
-    batches = list(calibration_batches(case.dataset, IMAGES // 128, case.seed)) if criterion == "taylor" else None
-    plan = netslim.plan(case.model, case.example[:1], target_macs=share, criterion=criterion, batches=batches)
-    return netslim.apply(case.model, plan)
+    looks = criterion == "taylor" or allocation == "sensitivity"
+    batches = list(calibration_batches(case.dataset, IMAGES // 128, case.seed)) if looks else None
+    given = {"criterion": criterion, "allocation": allocation, "batches": batches}
+    return netslim.apply(case.model, netslim.plan(case.model, case.example[:1], target_macs=share, **given))
 
 
 def torch_pruning_by(pruner: str, importance: Any, case: Case, share: float, _: str) -> Cut:
@@ -92,6 +93,7 @@ def torch_pruning_by(pruner: str, importance: Any, case: Case, share: float, _: 
 
 WAYS: dict[str, Way] = {
     "netslim": fitted,
+    "netslim, by sensitivity": partial(measured, allocation="sensitivity"),
     "original rule": original,
     "netslim, no reconstruction": measured,
     "Torch-Pruning magnitude": partial(

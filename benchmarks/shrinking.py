@@ -5,8 +5,10 @@
 
 Every case is three commands: training with the proximal penalty, pruning to a share of the MACs, fine-tuning; once with
 `--prune-zeros` and once without, all else the same, one after the other. Seconds are CPU seconds of the two trainings'
-processes, start-up included. What was finished is not run again: the work folder holds it. With several `--s` the rows
-show which strength to take: choose by `held_out`, the accuracy on the images that choose the epoch.
+processes, start-up included. What was finished is not run again: the work folder holds it. Rows of other networks in
+the CSV stay. With several `--s` the rows show which strength to take: choose by `held_out`, the accuracy on the images
+that choose the epoch, with a seed that is not among those that are reported (`--seeds 0`). Both ways are pruned to the
+same share of the MACs: what was asked for, or what the smaller network has after its training, if that is less.
 """
 
 import argparse
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_part import use_part
-from table import write_rows
+from table import rows_of_these_versions, write_rows
 
 WAYS = {"as it is": (), "prune zeros": ("--prune-zeros",)}
 
@@ -27,7 +29,8 @@ WAYS = {"as it is": (), "prune zeros": ("--prune-zeros",)}
 def main() -> None:
     args = parse()
     use_part(args)
-    rows: list[dict[str, Any]] = []
+    known = rows_of_these_versions(args.out)
+    rows = [row for row in known if (row["arch"], row["depth"]) != (args.arch, str(args.depth))]
     for seed in args.seeds:
         for s in args.s:
             rows += both(args, seed, s)
