@@ -225,5 +225,5 @@ def test_an_onnx_file_is_named_as_one(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         read_checkpoint(tmp_path / "net.onnx")
     assert str(caught.value) == (
-        f"{tmp_path / 'net.onnx'} is an ONNX file, which netslim prune, export, evaluate, bench and info take"
+        f"{tmp_path / 'net.onnx'} is an ONNX file, not a checkpoint: it can be pruned, exported, judged and timed"
     )

@@ -91,7 +91,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: the file is missing, damaged, unsafe, from a newer netslim, or has no state_dict.
     """
     if path.suffix.lower() == ".onnx" and path.is_file():
-        raise CheckpointError(f"{path} is an ONNX file, which netslim prune, export, evaluate, bench and info take")
+        raise CheckpointError(f"{path} is an ONNX file, not a checkpoint: it can be pruned, exported, judged and timed")
     data = read_archive(path)
     try:
         top = as_model(TopLevel, {key: _number(data[key]) for key in _OWN_KEYS[1:] if key in data})
