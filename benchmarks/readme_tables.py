@@ -488,15 +488,20 @@ def real() -> str:
 
 def real_leads(found: Mapping[str, Curve], case: str) -> list[str]:
     """What the curves of one case say, in words."""
-    leads = {epochs: lead(found, epochs) for epochs in REAL_EPOCHS if epochs}
+    ways = (way for way in ("netslim, by sensitivity", "netslim") if way in found)
+    return [line for way in ways if (line := _real_lead(found, way, case))]
+
+
+def _real_lead(found: Mapping[str, Curve], way: str, case: str) -> str:
+    leads = {epochs: lead(found, epochs, way) for epochs in REAL_EPOCHS if epochs}
     parts = [f"{100 * of[0]:+.1f} after {epochs} ({of[1]})" for epochs, of in leads.items() if of]
     if not parts:
-        return []
-    wanted = found["netslim"].top1.get(1)
+        return ""
+    wanted = found[way].top1.get(1)
     until = epochs_until(found, statistics.mean(wanted)) if wanted else None
     words = f"{until[0]} ({until[1]})" if until else "more than were measured"
-    needed = f"; what netslim has after 1 epoch takes the first peer {words}" if wanted else ""
-    return [f"- {case}: netslim against the best peer, in points by epochs spent: {', '.join(parts)}{needed}."]
+    needed = f"; what it has after 1 epoch takes the first peer {words}" if wanted else ""
+    return f"- {case}: {way} against the best peer, in points by epochs spent: {', '.join(parts)}{needed}."
 
 
 def penalties() -> str:

@@ -10,13 +10,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from netslim.report.figures.style import FAINT_INK, SERIES, open_axes, write_figure
+from netslim.report.figures.style import FAINT_INK, INK, SERIES, open_axes, write_figure
 from real_rows import Curve, curves
 
 ROOT = Path(__file__).parent.parent
 BELOW = 16.0  # percentage points under the unpruned network that are shown
 COLOURS = {
     "netslim": SERIES[0],
+    "netslim, by sensitivity": INK,
     "netslim, no reconstruction": SERIES[5],
     "netslim, sparsity": SERIES[2],
     "original rule": SERIES[4],

@@ -57,13 +57,14 @@ def is_peer(way: str) -> bool:
     return not way.startswith("netslim")
 
 
-def lead(found: Mapping[str, Curve], epochs: int) -> tuple[float, str] | None:
-    """How far netslim's mean is above that of the best peer after so many epochs in all, and which that is."""
-    peers = {way: c.mean(epochs - c.before) for way, c in found.items() if is_peer(way) and epochs - c.before in c.top1}
-    if not peers or epochs not in found.get("netslim", Curve(0)).top1:
+def lead(found: Mapping[str, Curve], epochs: int, way: str = "netslim") -> tuple[float, str] | None:
+    """How far the mean of a way is above the best peer's after so many epochs in all, and which peer that is."""
+    others = {name: c for name, c in found.items() if is_peer(name) and epochs - c.before in c.top1}
+    peers = {name: curve.mean(epochs - curve.before) for name, curve in others.items()}
+    if not peers or epochs not in found.get(way, Curve(0)).top1:
         return None
     best = max(peers, key=peers.__getitem__)
-    return found["netslim"].mean(epochs) - peers[best], best
+    return found[way].mean(epochs) - peers[best], best
 
 
 def epochs_until(found: Mapping[str, Curve], wanted: float) -> tuple[int, str] | None:
