@@ -1,6 +1,7 @@
 """How many epochs fit into a time."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.pace import Pace, epochs_within, measure_pace, probe_of
 from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS, planned_recipe
 from netslim.stages.train.config import TrainConfig
+from netslim.training.precision import Precision
 
 PACE = Pace(train_second=0.01, test_second=0.001, train=1000, val=100, test=100)
 RECIPE = planned_recipe(SlimConfig(dataset="digits", depth=11), 10)
@@ -60,3 +62,21 @@ def test_a_pace_is_of_the_images_that_there_are(folder: Path, monkeypatch: pytes
     found = measure_pace(TrainConfig(dataset="folder", data_dir=folder, depth=11, batch_size=8, device="cpu"))
     assert (found.train, found.val, found.test) == (23, 3, 8)
     assert min(found.train_second, found.test_second) > 0
+
+
+def test_steps_are_timed_in_the_precision_of_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def choose(name: str, *_: Any, **__: Any) -> Precision:
+        asked.append(name)
+        return Precision("fp32")
+
+    monkeypatch.setattr(module, "SECONDS", 0.0)
+    monkeypatch.setattr(module, "choose_precision", choose)
+    given = {"dataset": "folder", "data_dir": folder, "depth": 11, "batch_size": 8, "device": "cpu"}
+    measure_pace(TrainConfig(**given))
+    measure_pace(TrainConfig(**given, precision="fp32"))
+    assert asked == ["auto", "fp32"]
+    fixed = probe_of(RECIPE.with_settings({"dense.precision": "fp32"}))
+    assert fixed is not None
+    assert fixed.precision == "fp32"

@@ -11,6 +11,7 @@ from netslim.core.plugins.references import is_reference
 from netslim.data import at_hand, evaluation_batches, train_batches
 from netslim.stages.shared.datasets import data_directory, open_any
 from netslim.stages.shared.devices import pick_device
+from netslim.stages.shared.networks import name_of
 from netslim.stages.shared.tasks import task_of
 from netslim.stages.slim.durations import seconds_of, shown
 from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS
@@ -20,7 +21,7 @@ from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.initial_model import start_model
 from netslim.stages.train.splits import splits_of
 from netslim.stages.train.step_setup import build_step
-from netslim.training.precision import Precision
+from netslim.training.precision_probe import choose_precision
 
 STEPS, SECONDS = 3, 1.5  # are timed at least, after a first one
 USED = 0.85  # of the time is planned: machines are not as fast all the time
@@ -76,10 +77,11 @@ def measure_pace(config: TrainConfig) -> Pace:
     splits = splits_of(dataset, config, device)
     model = start_model(config, dataset).to(device)
     task = task_of(config, dataset, device=device)
-    precision = Precision()
+    batches = train_batches(splits.train, dataset, batch_size=config.batch_size, seed=config.seed, device=device)
+    own, first = is_reference(name_of(model)), next(batches.epoch(0))
+    precision = choose_precision(config.precision, model, *first, objective=task.objective, any_layout=not own)
     precision.arrange_(model)
     step = build_step(config, model, precision, dataset, objective=task.objective)
-    batches = train_batches(splits.train, dataset, batch_size=config.batch_size, seed=config.seed, device=device)
     train_second = _second(lambda batch: float(step(*batch).loss), [batches.epoch(0), batches.epoch(1)])
     few = itertools.islice(evaluation_batches(splits.select, dataset, batch_size=64, device=device), 1)
     start = time.perf_counter()
@@ -109,7 +111,7 @@ def probe_of(recipe: Recipe) -> TrainConfig | None:
     if train is None:
         return None
     names = TrainConfig.model_fields
-    taken = ("batch_size", "accumulate", "select_on", "val_share", "arch", "depth", "stem", "arch_args")
+    taken = ("batch_size", "accumulate", "select_on", "val_share", "arch", "depth", "stem", "arch_args", "precision")
     values = {name: value for name, value in recipe.shared.items() if name in names}
     values |= {name: train.settings[name] for name in taken if name in train.settings}
     values |= _network(recipe, train)
