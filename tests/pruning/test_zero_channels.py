@@ -33,6 +33,15 @@ def apart(one: nn.Module, other: nn.Module, images: Tensor) -> float:
     return float((expected - found).abs().max() / expected.abs().max())
 
 
+def training(model: nn.Module) -> nn.Module:
+    """A copy that normalises by a batch's statistics, in double precision, in which few values make no difference."""
+    trained = copy.deepcopy(model).double().train()
+    for module in trained.modules():
+        if "Drop" in type(module).__name__:  # which draws for as many channels as there are
+            module.eval()
+    return trained
+
+
 def plain(padding: int = 1, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """Two convolutions with a BatchNorm in between, whose scales 0 to 3 are zero, with shifts -1 1 -1 1."""
     torch.manual_seed(0)
@@ -66,7 +75,7 @@ def test_the_network_computes_what_it_did(name: str, arguments: dict[str, Any]) 
     assert plan.after == netslim.measure(small, images)
     assert plan.before == netslim.measure(model, images)
     assert apart(model, small, images) < 1e-5
-    assert apart(copy.deepcopy(model).train(), copy.deepcopy(small).train(), images) < 1e-4
+    assert apart(training(model), training(small), images.double()) < 1e-4
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert plan_of(model) is None
 
