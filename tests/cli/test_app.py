@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from netslim import __version__
 from netslim.cli.app import with_errors
 from netslim.cli.options import command
 from netslim.cli.verbs import VERBS
 from netslim.core.config import StageConfig
-from netslim.core.errors import UsageError
+from netslim.core.errors import NetslimError, UsageError
+from netslim.core.processes import signals
 from netslim.network import load
 from netslim.stages.evaluate.config import EvaluateConfig
 from netslim.stages.prune.config import PruneConfig
@@ -225,6 +227,23 @@ def test_a_mistake_of_the_program_is_one_line_and_a_traceback_on_demand(capsys: 
     )
     with pytest.raises(RuntimeError, match="shapes"):
         with_errors(act, debug=True)
+
+
+def test_an_error_that_was_made_of_a_signal_is_the_signal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "_received", [15])
+
+    def act() -> None:
+        try:
+            raise RuntimeError("while a class was made") from signals.Stopped(15)
+        except RuntimeError as error:
+            raise NetslimError("it could not be drawn") from error
+
+    with pytest.raises(typer.Exit) as ended:
+        with_errors(act, debug=False)
+    assert ended.value.exit_code == 143
+    assert capsys.readouterr().err == "netslim: terminated\n"
 
 
 def test_code_of_the_users_own_that_exits_ends_in_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -150,12 +150,18 @@ def with_errors(act: Callable[[], None], debug: bool) -> None:
         raise _interrupted(getattr(stop, "number", signal.SIGINT)) from None
     except (Exception, SystemExit) as error:  # nothing but code of the user's own calls sys.exit in here
         number = signals.received()
-        if number is not None and not isinstance(error, NetslimError):  # it came out of the signal
+        if number is not None and (not isinstance(error, NetslimError) or _was_stopped(error)):  # out of the signal
             raise _interrupted(number) from None
         if debug:
             raise
         _complain(f"netslim: error: {spelled(_explained(error))}")
         raise typer.Exit(error.exit_code if isinstance(error, NetslimError) else 1) from error
+
+
+def _was_stopped(error: BaseException) -> bool:
+    """Whether an error was made of a signal's exception, as Python does with one that comes while a class is made."""
+    cause = error.__cause__
+    return cause is not None and (isinstance(cause, signals.Stopped) or _was_stopped(cause))
 
 
 def _interrupted(number: int) -> typer.Exit:
