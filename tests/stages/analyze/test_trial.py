@@ -1,10 +1,14 @@
 """The images that judge prunings."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from netslim.core.errors import InterruptedRunError
+from netslim.core.processes.signals import Stopped
 from netslim.models import create_model
 from netslim.network import save
 from netslim.stages.analyze import sweep
@@ -39,3 +43,22 @@ def test_layers_are_fitted_for_one_more_accuracy(trained: Path, folder: Path, tm
     assert {"top1", "top1_reconstructed", "loss_reconstructed"} <= rows[1].keys()
     assert rows[1]["loss_reconstructed"] != rows[1]["loss"]
     assert (tmp_path / "run" / "sweep.png").exists()
+
+
+def test_a_signal_that_became_another_error_is_still_the_signal(
+    trained: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Python does with one that comes while a class is made: "Error calling __set_name__ on ..."."""
+
+    def draw(*_: Any, **__: Any) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Stopped as stop:
+            raise RuntimeError("Error calling __set_name__") from stop
+
+    monkeypatch.setattr(sweep, "draw_sweep", draw)
+    with pytest.raises(InterruptedRunError, match="stopped after 2 networks, which are in ") as stopped:
+        run(trained / BEST, tmp_path / "run", data_dir=folder, percents="0.5", recalibrate=0)
+    assert stopped.value.exit_code == 143
+    monkeypatch.undo()
+    assert len(run(trained / BEST, tmp_path / "run", data_dir=folder, percents="0.5", recalibrate=0)["rows"]) == 2

@@ -215,7 +215,7 @@ def series(directory: RunDirectory) -> Iterator[Series]:
         try:
             try:
                 yield measured
-            except Stopped:
+            except (Stopped, Exception):  # Python makes another error of an exception that comes while a class is made
                 measured.check_stop()
                 raise
         except InterruptedRunError:
