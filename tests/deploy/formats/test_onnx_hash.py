@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from netslim.core.errors import CheckpointError
-from netslim.deploy.formats.onnx_hash import check_seal, seal
+from netslim.deploy.formats.onnx_hash import check_seal, facts_in, seal
 
 MODEL = onnx.ModelProto(producer_name="netslim", doc_string="a model").SerializeToString()
 
@@ -35,3 +35,8 @@ def test_every_changed_byte_before_the_key_is_found() -> None:
 
 def test_a_file_without_a_seal_passes() -> None:
     check_seal(MODEL, Path("net.onnx"))
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "null"])
+def test_facts_that_another_program_broke(text: str) -> None:
+    assert facts_in({"netslim": text}) == facts_in({}) == {}

@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 from onnx_files import classifier, node
 
 from netslim.core.errors import NetslimError, UsageError
-from netslim.stages.shared.onnx_network import OnnxNetwork, facts_in
+from netslim.stages.shared.onnx_network import OnnxNetwork
 
 
 def last(path: Path, kind: int) -> Path:
@@ -63,8 +63,3 @@ def test_what_takes_no_images(tmp_path: Path) -> None:
         f"{tmp_path / 'net.onnx'} takes a tensor(float)['batch', 4] and gives c tensor(float)['batch', 4]: only "
         f"networks that take images of real numbers and have one output are judged"
     )
-
-
-@pytest.mark.parametrize("text", ["{", "[1]", "null"])
-def test_facts_that_another_program_broke(text: str) -> None:
-    assert facts_in({"netslim": text}) == facts_in({}) == {}

@@ -1,8 +1,6 @@
 """The C library's allocator: training frees and asks for the same large blocks in every step."""
 
 import ctypes
-import gc
-from contextlib import suppress
 
 # glibc's malloc.h
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
@@ -40,10 +38,3 @@ def _set(*settings: tuple[int, int]) -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return all(mallopt(name, value) == 1 for name, value in settings)
-
-
-def give_back_freed_memory() -> None:
-    """Returns to the system what this process has freed, so that its size says what it holds."""
-    gc.collect()
-    with suppress(AttributeError, OSError, TypeError):  # other C libraries than glibc
-        ctypes.CDLL(None).malloc_trim(0)

@@ -31,12 +31,21 @@ def check_seal(content: bytes, path: Path) -> None:
         )
 
 
+def facts_in(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What netslim wrote of itself into an ONNX file's metadata; nothing for files of others."""
+    try:
+        found = json.loads(metadata.get("netslim", "{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def with_facts(model: Any, facts: Mapping[str, Any]) -> bytes:
     """A changed model as a file: what it says of itself has these facts, too, and its hash is its own."""
     from onnx import helper
 
     said = {entry.key: entry.value for entry in model.metadata_props if entry.key != KEY.decode()}
-    said["netslim"] = json.dumps({**json.loads(said.get("netslim", "{}")), **facts})
+    said["netslim"] = json.dumps({**facts_in(said), **facts})
     del model.metadata_props[:]
     helper.set_model_props(model, said)
     return seal(model.SerializeToString())

@@ -17,7 +17,7 @@ from netslim.core.files import atomic_write
 from netslim.cost import measure
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.formats.onnx_half import halved
-from netslim.deploy.formats.onnx_hash import check_seal, seal
+from netslim.deploy.formats.onnx_hash import check_seal, facts_in, seal
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.formats.openvino_runtime import openvino_function
 from netslim.deploy.int8.convert import quantized
@@ -68,7 +68,7 @@ class OnnxTarget(Target):
         """Weights as float16, each before a Cast."""
         atomic_write(path, halved(path.read_bytes()))
 
-    def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:  # noqa: ARG002
+    def runnable(self, path: Path, facts: Mapping[str, Any]) -> Runnable:
         """ONNX Runtime; the file's metadata says the rest."""
         self.check("onnx")
         content = path.read_bytes()
@@ -79,18 +79,17 @@ class OnnxTarget(Target):
             raise UsageError(f"{path} takes {len(inputs)} inputs: only networks of one can be compared")
         if inputs[0].type != "tensor(float)":
             raise UsageError(f"{path} takes {inputs[0].type}: only networks that take float32 are timed")
-        written = session.get_modelmeta().custom_metadata_map.get("netslim")
+        facts = facts_in(session.get_modelmeta().custom_metadata_map)
         shape = inputs[0].shape[1:]
         fixed = tuple(shape) if all(isinstance(side, int) for side in shape) else None
-        return Runnable(
-            start=start_onnx(content), shape=fixed, macs=_macs(path, json.loads(written) if written else {})
-        )
+        return Runnable(start=start_onnx(content), shape=fixed, macs=_macs(path, facts))
 
 
 def _macs(path: Path, facts: Mapping[str, Any]) -> int | None:
     """For one input, as netslim wrote it, or as the graph is read; None where that can't be, as of int8 of others."""
-    if "macs" in facts:
-        return int(facts["macs"])
+    said = facts.get("macs")
+    if isinstance(said, int):
+        return said
     try:
         network = load_onnx(path)
         source = source_of(network)

@@ -16,7 +16,7 @@ from netslim.core.processes.allocator import keep_freed_memory
 from netslim.deploy import TARGETS, Exported, export
 from netslim.deploy.artifact import check_path
 from netslim.deploy.form_search import Search
-from netslim.deploy.formats.onnx_hash import check_seal
+from netslim.deploy.formats.onnx_hash import check_seal, facts_in
 from netslim.deploy.inference import SELECTIONS
 from netslim.models.onnx_import import is_onnx, load_onnx, source_of
 from netslim.network import read
@@ -29,7 +29,6 @@ from netslim.stages.export.output import output_of
 from netslim.stages.export.qat import written_with_qat
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader, open_network
-from netslim.stages.shared.onnx_network import facts_in
 
 
 def run(config: ExportConfig) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from torch import Tensor, nn
 from netslim.core.errors import CheckpointError, NetslimError, UsageError, first_line
 from netslim.core.files import check_readable
 from netslim.deploy import TARGETS
-from netslim.deploy.formats.onnx_hash import check_seal
+from netslim.deploy.formats.onnx_hash import check_seal, facts_in
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 
 _TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
@@ -68,15 +66,6 @@ class OnnxNetwork(nn.Module):
         if not isinstance(found, Tensor) or len(found) != len(whole):
             raise CheckpointError(f"{self._path} gives no output for each image")
         return found[: len(part)]
-
-
-def facts_in(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What netslim wrote of itself into an ONNX file's metadata; nothing for files of others."""
-    try:
-        found = json.loads(metadata.get("netslim", "{}"))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _listed(ports: Any) -> str:
