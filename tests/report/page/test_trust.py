@@ -56,7 +56,6 @@ def test_a_chain_without_fault_is_trusted(chain: list[Path]) -> None:
         ({"commit": "000000000000"}, "The runs are of different code"),
         ({"warnings": ["only 1 channel is left"]}, "netslim warned"),
         ({"config": {"select_on": "test", "seed": 1}}, "Test images chose the model"),
-        ({"config": {"unverified_data": True, "seed": 1}}, "The images may not be the published ones"),
     ],
 )
 def test_each_fault_is_named_on_top(chain: list[Path], change: dict[str, Any], title: str) -> None:

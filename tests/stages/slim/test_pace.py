@@ -1,20 +1,29 @@
 """How many epochs fit into a time."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 from netslim.core.errors import ArgumentError
+from netslim.core.protocols import plan_of
 from netslim.stages.slim import pace as module
 from netslim.stages.slim.config import SlimConfig
-from netslim.stages.slim.pace import Pace, epochs_within, measure_pace, probe_of
+from netslim.stages.slim.pace import Pace, epochs_within, measure_pace, probe_of, pruning_of
 from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS, planned_recipe
+from netslim.stages.slim.recipe import Recipe
 from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.step_setup import build_step
 from netslim.training.precision import Precision
 
 PACE = Pace(train_second=0.01, test_second=0.001, train=1000, val=100, test=100)
 RECIPE = planned_recipe(SlimConfig(dataset="digits", depth=11), 10)
+
+
+def seconds(pace: Pace, recipe: Recipe) -> float:
+    return sum(pace.of(step, small=step.verb == "train" and recipe.is_pruned(step.name)) for step in recipe.steps)
 
 
 def test_an_epoch_is_its_images_and_the_evaluation() -> None:
@@ -25,9 +34,18 @@ def test_an_epoch_is_its_images_and_the_evaluation() -> None:
 def test_what_is_planned_fits(minutes: int) -> None:
     epochs = epochs_within(f"{minutes}m", PACE, RECIPE)
     recipe = planned_recipe(SlimConfig(dataset="digits", depth=11), epochs)
-    expected = sum(PACE.of(step) for step in recipe.steps)
+    expected = seconds(PACE, recipe)
     assert expected <= 60 * minutes
     assert expected > 0.8 * module.USED * 60 * minutes - PACE.epoch
+
+
+def test_a_faster_small_network_is_trained_longer() -> None:
+    pace = dataclasses.replace(PACE, small_second=0.005)
+    assert (pace.epoch, pace.small_epoch) == (pytest.approx(10.1), pytest.approx(5.1))
+    epochs = epochs_within("10m", pace, RECIPE)
+    recipe = planned_recipe(SlimConfig(dataset="digits", depth=11), epochs)
+    assert 0.9 * module.USED * 600 < seconds(pace, recipe) <= 600
+    assert seconds(PACE, recipe) > 600
 
 
 def test_of_several_variants_each_has_its_share() -> None:
@@ -59,7 +77,8 @@ def test_what_stands_for_the_trainings_of_a_recipe() -> None:
 
 def test_a_pace_is_of_the_images_that_there_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS", 0.0)
-    found = measure_pace(TrainConfig(dataset="folder", data_dir=folder, depth=11, batch_size=8, device="cpu"))
+    found = measure_pace(TrainConfig(dataset="folder", data_dir=folder, depth=11, batch_size=8, device="cpu"), {})
+    assert found.small_second is None
     assert (found.train, found.val, found.test) == (23, 3, 8)
     assert min(found.train_second, found.test_second) > 0
 
@@ -74,9 +93,36 @@ def test_steps_are_timed_in_the_precision_of_the_training(folder: Path, monkeypa
     monkeypatch.setattr(module, "SECONDS", 0.0)
     monkeypatch.setattr(module, "choose_precision", choose)
     given = {"dataset": "folder", "data_dir": folder, "depth": 11, "batch_size": 8, "device": "cpu"}
-    measure_pace(TrainConfig(**given))
-    measure_pace(TrainConfig(**given, precision="fp32"))
+    measure_pace(TrainConfig(**given), {})
+    measure_pace(TrainConfig(**given, precision="fp32"), {})
     assert asked == ["auto", "fp32"]
     fixed = probe_of(RECIPE.with_settings({"dense.precision": "fp32"}))
     assert fixed is not None
     assert fixed.precision == "fp32"
+
+
+def test_the_pruned_network_is_timed_as_small_as_it_will_be(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[nn.Module] = []
+
+    def build(config: TrainConfig, model: nn.Module, *rest: Any, **named: Any) -> Any:
+        trained.append(model)
+        return build_step(config, model, *rest, **named)
+
+    monkeypatch.setattr(module, "SECONDS", 0.0)
+    monkeypatch.setattr(module, "build_step", build)
+    config = TrainConfig(dataset="folder", data_dir=folder, depth=11, batch_size=8, device="cpu")
+    found = measure_pace(config, pruning_of(planned_recipe(SlimConfig(dataset="folder", target_macs=0.4))))
+    dense, small = map(plan_of, trained)
+    assert dense is None
+    assert small is not None
+    assert small.after.macs == pytest.approx(0.4 * small.before.macs, rel=0.02)
+    assert found.small_second is not None
+    assert found.small_second > 0
+    measure_pace(config, {"target_latency": "3ms"})  # what is pruned is not known without measurements
+    measure_pace(config, {"target_macs": 1e-9})  # can't be met; the pruning says so
+    assert len(trained) == 4
+
+
+def test_without_a_training_after_it_no_pruning_is_timed() -> None:
+    assert pruning_of(RECIPE) == {"target_macs": 0.5}
+    assert pruning_of(dataclasses.replace(RECIPE, steps=RECIPE.steps[:2])) == {}

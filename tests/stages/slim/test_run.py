@@ -194,7 +194,7 @@ def test_a_plan_for_a_time_is_made_once(
 ) -> None:
     found = pace_module.Pace(train_second=0.1, test_second=0.01, train=23, val=3, test=8)
     measured: list[Any] = []
-    monkeypatch.setattr("netslim.stages.slim.run.measure_pace", lambda probe: measured.append(probe) or found)
+    monkeypatch.setattr("netslim.stages.slim.run.measure_pace", lambda *probe: measured.append(probe) or found)
     given = {"dataset": "folder", "data_dir": folder, "depth": 11, "device": "cpu", "save": tmp_path, "time": "2m"}
     for _ in range(2):
         result = run(SlimConfig.build({**given, "dense.epochs": 1, "tune.epochs": 1}))

@@ -129,12 +129,6 @@ def _choice(told: Story) -> Check | None:
     return Check(mark="yes", title="Test images chose nothing", detail=detail)
 
 
-def _data(told: Story) -> Check | None:
-    taken = [run.name for run in told.every if run.config.get("unverified_data")]
-    detail = f"{', '.join(taken)}: files of the data set with another hash than the published one were allowed"
-    return Check(mark="look", title="The images may not be the published ones", detail=detail) if taken else None
-
-
 def _seeds(told: Story) -> Check | None:
     whole = told.whole
     if whole and whole.shown and whole.finished and (several := (whole.file.settings or {}).get("seeds")):
@@ -195,7 +189,6 @@ _CHECKS: tuple[Callable[[Story], Check | None], ...] = (
     _cut,
     _images,
     _choice,
-    _data,
     _paired,
     _metric,
     _seeds,

@@ -2,17 +2,23 @@
 
 import itertools
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from netslim.core.errors import ArgumentError
+from torch import nn
+
+from netslim.core.errors import ArgumentError, NetslimError, NetslimWarning
+from netslim.core.networks.trees import Batch
 from netslim.core.plugins.references import is_reference
 from netslim.data import at_hand, evaluation_batches, train_batches
+from netslim.pruning import apply, plan
 from netslim.stages.shared.datasets import data_directory, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.networks import name_of
 from netslim.stages.shared.tasks import task_of
+from netslim.stages.slim.config import BUDGETS
 from netslim.stages.slim.durations import seconds_of, shown
 from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS
 from netslim.stages.slim.recipe import Recipe, Step, is_file
@@ -27,37 +33,63 @@ STEPS, SECONDS = 3, 1.5  # are timed at least, after a first one
 USED = 0.85  # of the time is planned: machines are not as fast all the time
 START = 2.0  # seconds that a step takes before it works
 CALIBRATION = 2560  # images that a pruning looks at
+_SHAPED_BY = ("min_channels", "round_to", "residual", "per_layer")  # what a small network is like, beside its budget
 SIZE = 3.0  # forward passes that an image of those costs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """Seconds for an image in training and in evaluation, and how many images there are."""
+    """Seconds for an image in training and in evaluation, and how many images there are.
+
+    `small_second` is that of training the pruned network; where it is None, that counts like the unpruned one, as
+    evaluation always does.
+    """
 
     train_second: float
     test_second: float
     train: int
     val: int
     test: int
+    small_second: float | None = None
 
     @property
     def epoch(self) -> float:
         """Seconds of an epoch of training, with the evaluation after it."""
         return self.train * self.train_second + self.val * self.test_second
 
-    def of(self, step: Step) -> float:
-        """Seconds that a step is expected to take. Training of a small network counts like that of the large one."""
+    @property
+    def small_epoch(self) -> float:
+        """The same of the pruned network."""
+        return (
+            self.epoch
+            if self.small_second is None
+            else self.epoch + self.train * (self.small_second - self.train_second)
+        )
+
+    def of(self, step: Step, *, small: bool) -> float:
+        """Seconds that a step is expected to take; `small`: of a training, whether it is of the pruned network."""
+        return self.training(step, small=small) + self.around(step)
+
+    def training(self, step: Step, *, small: bool) -> float:
+        """Seconds of its epochs."""
         epochs = int(step.settings.get("epochs", 160)) if step.verb == "train" else 0
-        rounds = int(step.settings.get("steps", 1)) if step.verb == "prune" else 0
-        if rounds > 1:
+        if (rounds := _rounds(step)) > 1:
             epochs = (rounds - 1) * int(step.settings.get("epochs", 1))
-        images = self.test * {"train": 1, "prune": 3 * rounds, "evaluate": 1}.get(step.verb, 0)
-        images += round(SIZE * CALIBRATION) * rounds
-        return START + epochs * self.epoch + images * self.test_second
+        return epochs * (self.small_epoch if small else self.epoch)
+
+    def around(self, step: Step) -> float:
+        """Seconds of all else that it does."""
+        images = self.test * {"train": 1, "prune": 3 * _rounds(step), "evaluate": 1}.get(step.verb, 0)
+        images += round(SIZE * CALIBRATION) * _rounds(step)
+        return START + images * self.test_second
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
+
+
+def _rounds(step: Step) -> int:
+    return int(step.settings.get("steps", 1)) if step.verb == "prune" else 0
 
 
 def is_there(config: TrainConfig) -> bool:
@@ -65,8 +97,12 @@ def is_there(config: TrainConfig) -> bool:
     return is_reference(config.dataset) or at_hand(config.dataset, data_directory(config.data_dir))
 
 
-def measure_pace(config: TrainConfig) -> Pace:
+def measure_pace(config: TrainConfig, pruning: Mapping[str, Any]) -> Pace:
     """Times a few steps of a training, and an evaluation, on its data and device. Nothing is written.
+
+    Args:
+        config: of the training of the unpruned network.
+        pruning: settings of the pruning after which the training goes on, as in a recipe; empty: there is none.
 
     Raises:
         UsageError: the network or the data set.
@@ -80,15 +116,32 @@ def measure_pace(config: TrainConfig) -> Pace:
     batches = train_batches(splits.train, dataset, batch_size=config.batch_size, seed=config.seed, device=device)
     own, first = is_reference(name_of(model)), next(batches.epoch(0))
     precision = choose_precision(config.precision, model, *first, objective=task.objective, any_layout=not own)
-    precision.arrange_(model)
-    step = build_step(config, model, precision, dataset, objective=task.objective)
-    train_second = _second(lambda batch: float(step(*batch).loss), [batches.epoch(0), batches.epoch(1)])
+
+    def second_of(network: nn.Module) -> float:
+        precision.arrange_(network)
+        step = build_step(config, network, precision, dataset, objective=task.objective)
+        return _second(lambda batch: float(step(*batch).loss), [batches.epoch(0), batches.epoch(1)])
+
+    small = _pruned(model, pruning, first[0][:2]) if pruning else None
+    train_second, small_second = second_of(model), second_of(small) if small else None
     few = itertools.islice(evaluation_batches(splits.select, dataset, batch_size=64, device=device), 1)
     start = time.perf_counter()
     found = task.evaluate(model, few)
     test_second = (time.perf_counter() - start) / max(1, found.images)
     sizes = {"train": len(splits.train), "val": len(splits.select), "test": len(splits.test)}
-    return Pace(train_second=train_second, test_second=test_second, **sizes)
+    return Pace(train_second=train_second, small_second=small_second, test_second=test_second, **sizes)
+
+
+def _pruned(model: nn.Module, settings: Mapping[str, Any], example: Batch) -> nn.Module | None:
+    """A network as small as it will be, whichever channels those are; None where that can't be told, or be done."""
+    given = {name: settings[name] for name in (*BUDGETS, *_SHAPED_BY) if name in settings}
+    if given.get("target_latency") is not None:
+        return None
+    with warnings.catch_warnings(action="ignore", category=NetslimWarning):
+        try:
+            return apply(model, plan(model, example, criterion="random", **given))
+        except NetslimError:
+            return None
 
 
 def _second(take: Callable[[Any], float], epochs: Sequence[Iterable[Any]]) -> float:
@@ -118,6 +171,13 @@ def probe_of(recipe: Recipe) -> TrainConfig | None:
     return TrainConfig.build(values)
 
 
+def pruning_of(recipe: Recipe) -> dict[str, Any]:
+    """The settings of the first pruning that a training comes after; empty without one."""
+    trained = [step for step in recipe.steps if step.verb == "train" and recipe.is_pruned(step.name)]
+    prune = next((step for step in recipe.steps if step.verb == "prune"), None)
+    return dict(prune.settings) if prune and trained else {}
+
+
 def epochs_within(time: str, pace: Pace, recipe: Recipe, share: float = 1.0) -> int:
     """The number of epochs, of all trainings together, that fit into a time.
 
@@ -130,15 +190,19 @@ def epochs_within(time: str, pace: Pace, recipe: Recipe, share: float = 1.0) -> 
     Raises:
         ArgumentError: there are too few of them to be a training.
     """
-    trained = sum(pace.epoch * int(step.settings["epochs"]) for step in recipe.steps if step.verb == "train")
-    around = sum(pace.of(step) for step in recipe.steps) - trained
-    found = int((USED * share * seconds_of(time) - around) / pace.epoch)
+    steps = [(step, recipe.is_pruned(step.name)) for step in recipe.steps]
+    around = sum(pace.around(step) for step, _ in steps)
+    around += sum(pace.training(step, small=small) for step, small in steps if step.verb == "prune")
+    trained = [(step, small) for step, small in steps if step.verb == "train"]
+    epochs = sum(int(step.settings["epochs"]) for step, _ in trained)
+    each = sum(pace.training(step, small=small) for step, small in trained) / epochs
+    found = int((USED * share * seconds_of(time) - around) / each)
     if found < LEAST_EPOCHS:
-        least = 1.02 * (around + LEAST_EPOCHS * pace.epoch) / (USED * share)
+        least = 1.02 * (around + LEAST_EPOCHS * each) / (USED * share)
         raise ArgumentError(
             "time",
             time,
-            f"an epoch takes about {shown(pace.epoch)} here, and {LEAST_EPOCHS} of them with all around them about "
+            f"an epoch takes about {shown(each)} here, and {LEAST_EPOCHS} of them with all around them about "
             f"{shown(least)}; type `time='{_typed(least)}'` or more, or take a smaller network or `image_size`",
         )
     return min(found, MOST_EPOCHS)
@@ -146,7 +210,11 @@ def epochs_within(time: str, pace: Pace, recipe: Recipe, share: float = 1.0) -> 
 
 def expected(steps: list[Planned], pace: Pace | None) -> Mapping[str, float]:
     """Seconds by step's name; nothing without a pace."""
-    return {each.step.name: pace.of(each.step) for each in steps} if pace else {}
+    if pace is None:
+        return {}
+    return {
+        each.step.name: pace.of(each.step, small=getattr(each.config, "refine", None) is not None) for each in steps
+    }
 
 
 def _typed(seconds: float) -> str:

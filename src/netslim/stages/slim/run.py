@@ -28,7 +28,7 @@ from netslim.stages.slim import summary
 from netslim.stages.slim.commands import commands, show_commands
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.durations import seconds_of, shown
-from netslim.stages.slim.pace import Pace, epochs_within, expected, is_there, measure_pace, probe_of
+from netslim.stages.slim.pace import Pace, epochs_within, expected, is_there, measure_pace, probe_of, pruning_of
 from netslim.stages.slim.planning import asked_recipe, changed, planned_recipe
 from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
 from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
@@ -113,7 +113,7 @@ def _timed(config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFol
     if config.dry_run and probe and not is_there(probe):
         say(f"the images of {probe.dataset} are not here: nothing was timed; without `dry_run` they are downloaded")
         return recipe, None
-    pace = _pace(probe, folder) if probe else None
+    pace = _pace(recipe, probe, folder) if probe else None
     if pace is None or config.recipe is not None:
         return recipe, pace
     count = math.prod(len(axis.values) for axis in axes)
@@ -121,13 +121,18 @@ def _timed(config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFol
     return changed(planned_recipe(config, epochs, pace.train), config), pace
 
 
-def _pace(probe: TrainConfig, folder: SlimFolder) -> Pace:
-    """As it was measured for this network and data before, in this folder, or now."""
+def _pace(recipe: Recipe, probe: TrainConfig, folder: SlimFolder) -> Pace:
+    """As it was measured for this network, its pruning and data before, in this folder, or now."""
     record = folder.record
-    if record.pace and record.probe == probe.fixed():
+    if record.pace and record.probe == _probed(recipe, probe):
         return Pace(**record.pace)
     say(f"timing a few steps of {probe.resume or probe.arch} on {probe.dataset}")
-    return measure_pace(probe)
+    return measure_pace(probe, pruning_of(recipe))
+
+
+def _probed(recipe: Recipe, probe: TrainConfig) -> dict[str, Any]:
+    """What a pace was measured of."""
+    return {**probe.fixed(), "pruning": pruning_of(recipe)}
 
 
 def _asked(config: SlimConfig) -> dict[str, Any]:
@@ -140,7 +145,7 @@ def _asked(config: SlimConfig) -> dict[str, Any]:
 def _facts(recipe: Recipe, pace: Pace | None) -> dict[str, Any]:
     probe = probe_of(recipe)
     found = {"recipe": recipe.to_dict(), "pace": pace.to_dict() if pace else None}
-    return {**found, "probe": probe.fixed() if probe and pace else None}
+    return {**found, "probe": _probed(recipe, probe) if probe and pace else None}
 
 
 def _comment(config: SlimConfig) -> str:
@@ -171,7 +176,10 @@ def _say_plan(variants: list[Variant], pace: Pace | None) -> None:
             rows.append([each.step.name, _said(each), ", ".join(each.step.starts), about, str(each.folder)])
     print_table(["step", "what", "from", "about", "folder"], rows)
     if pace and total:
-        say(f"about {shown(total)} in all: an epoch of {pace.train:,} images takes about {pace.epoch:.1f} s here")
+        small = f", {pace.small_epoch:.1f} s with the pruned network" if pace.small_second else ""
+        say(
+            f"about {shown(total)} in all: an epoch of {pace.train:,} images takes about {pace.epoch:.1f} s here{small}"
+        )
 
 
 def _said(planned: Planned) -> str:
