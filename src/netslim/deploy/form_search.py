@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from netslim.core.plugins.references import is_reference
-from netslim.core.protocols import plan_of
+from netslim.core.protocols import ArchSpec, plan_of
 from netslim.cost import Latency
 from netslim.cost.latency import measure_fastest
 from netslim.cost.params import count_params
@@ -139,10 +141,16 @@ def live_bytes_unpruned(model: nn.Module, images: Tensor, form: Form) -> int | N
     arch, plan = arch_of(model), plan_of(model)
     if arch is None or plan is None or is_reference(arch.name):
         return None
+    return _live_bytes_of(arch.name, json.dumps(dict(arch.arguments), sort_keys=True), two_of(images).shape, form)
+
+
+@functools.lru_cache
+def _live_bytes_of(name: str, arguments: str, shape: torch.Size, form: Form) -> int | None:
+    """Of the registered network of this name; a sweep asks it of one network many times."""
     with torch.random.fork_rng(devices=[]):
-        unpruned = build(arch).eval()
+        network = build(ArchSpec(name=name, arguments=json.loads(arguments))).eval()
     try:
-        return live_bytes(shaped(simplified(unpruned, two_of(images)), two_of(images), form))
+        return live_bytes(shaped(simplified(network, torch.zeros(shape)), torch.zeros(shape), form))
     except UntraceableError:
         return None
 
