@@ -113,20 +113,6 @@ def epoch() -> str:
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
-def floor() -> str:
-    """What a training step is made of."""
-    rows = read("floor")
-    lines = [
-        (row["precision"], row["kind"], row["calls"], f"{1000 * float(row['seconds']):.0f}",
-         f"{100 * float(row['share']):.0f}" if row["share"] else "",
-         *(f"{float(row[key]):.0f}" if row[key] else "" for key in ("gflop_per_second", "gbyte_per_second")))
-        for row in rows
-    ]  # fmt: skip
-    head = ("precision", "", "layers", "ms", "% of the step", "GFLOP/s", "GB/s")
-    about = f"Depth {rows[0]['depth']}, batch {rows[0]['batch']}, channels-last."
-    return f"{markdown(head, lines)}\n\n{about} {origin(rows[0])}"
-
-
 def cost() -> str:
     """Training time over depth, width and batch size: the time of a MAC over that of the largest network and batch."""
     rows = [row for row in read("cost") if row["part"] == "step"]
@@ -558,19 +544,13 @@ def small_network() -> str:
     return f"{speed_ups(rows, FOUR)}\n\nLarge batch: {large}. {origin(rows[0])}"
 
 
-def small_network_one_thread() -> str:
-    """The same at batch 1 on one thread."""
-    rows = read("small_network_one_thread")
-    return f"{speed_ups(rows, ENGINE_NAMES)}\n\n{origin(rows[0])}"
-
-
 def speed_ups(rows: list[dict[str, str]], columns: tuple[str, ...]) -> str:
     """A line per pruned network."""
     keys, lines = ("network", "pruned", "residual", "round_to"), []
     ours = [row for row in rows if row["code"] == "netslim"]
     for key in dict.fromkeys(tuple(row[k] for k in keys) for row in ours):
         of = [row for row in ours if tuple(row[k] for k in keys) == key]
-        if key[1] != "dense":
+        if key[1] != "dense" and key[3] in SHOWN_ROUNDINGS:
             lines.append((*key, f"{float(of[0]['mac_ratio']):.2f}", *map(speed_up, by_engine(of))))
     return markdown(("network", "pruned", "residual", "rounded to", "MAC ratio", *columns), lines)
 
@@ -592,7 +572,7 @@ def small_network_original() -> str:
 
 
 ENGINES = ("eager", "onnxruntime")
-ENGINE_NAMES = ("eager", "ONNX Runtime")
+SHOWN_ROUNDINGS = ("1", "16")
 SAME_NETWORK = ("network", "batch", "pruned", "residual", "round_to")
 FOUR = ("eager, batch 1", "eager, large batch", "ONNX Runtime, batch 1", "ONNX Runtime, large batch")
 
@@ -691,7 +671,6 @@ TABLES = {
     "fashion-mnist": fashion_mnist,
     "training-step": training_step,
     "epoch": epoch,
-    "floor": floor,
     "cost": cost,
     "memory": memory,
     "startup": startup,
@@ -710,7 +689,6 @@ TABLES = {
     "penalties": penalties,
     "shrinking": shrinking,
     "small-network": small_network,
-    "small-network-one-thread": small_network_one_thread,
     "small-network-original": small_network_original,
     "any-network": any_network,
     "tasks": tasks,
