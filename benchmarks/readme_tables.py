@@ -368,7 +368,17 @@ def pruning_tuned() -> str:
 
 def reconstruction() -> str:
     """Accuracy of public networks right after a cut, as it is, with statistics, and with layers fitted."""
-    rows = read("reconstruction")
+    shown = ("l2_norm", "sensitivity")
+    return right_after([row for row in read("reconstruction") if row["criterion"] in shown and not row["kept"]])
+
+
+def reconstruction_all() -> str:
+    """The same by every criterion and allocation that was tried."""
+    return right_after(read("reconstruction"))
+
+
+def right_after(rows: list[dict[str, str]]) -> str:
+    """A line per network, criterion and share."""
     lines = []
     names = ("network", "criterion", "kept", "share")
     for key in dict.fromkeys(tuple(row[name] for name in names) for row in rows):
@@ -682,6 +692,7 @@ TABLES = {
     "transfer-whole": transfer_whole,
     "pruning-after": pruning_after,
     "reconstruction": reconstruction,
+    "reconstruction-all": reconstruction_all,
     "real": real,
     "slim-recipes": slim_recipes,
     "slim-against-guide": slim_against_guide,
