@@ -161,6 +161,7 @@ class PrunePlan:
         groups: one entry per channel group, in network order.
         percent: share of the channels that was asked to go (0 <= percent < 1), or that goes to meet another budget.
         criterion: name of the criterion that scored the channels.
+        allocation: what said how many of each layer go: "scores", or "sensitivity".
         clamped: groups that would have fallen below `min_channels` and were held there.
         min_channels: the least number of channels a group keeps.
         before, after: cost of the network before and after, at `input_shape` (1, C, H, W).
@@ -201,6 +202,7 @@ class PrunePlan:
     unrounded: tuple[str, ...] = ()
     inputs: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    allocation: str = "scores"
     resolved: object = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -227,7 +229,8 @@ class PrunePlan:
         data["left_alone"] = list(data["left_alone"])
         data["unrounded"] = list(self.unrounded)
         data["notes"] = list(self.notes)
-        return {key: value for key, value in data.items() if value or key not in ("inputs", "notes")}
+        usual = {"inputs": None, "notes": [], "allocation": "scores"}  # what plans had before there was anything else
+        return {key: value for key, value in data.items() if key not in usual or value != usual[key]}
 
     def __repr__(self) -> str:
         arch = self.arch.name if self.arch else "a network"

@@ -138,6 +138,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         groups=(),
         percent=request.value,
         criterion=criterion,
+        allocation=allocation,
         min_channels=min_channels,
         clamped=(),
         before=before,

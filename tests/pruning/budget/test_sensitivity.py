@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from netslim.core.errors import ArgumentError, DataError, UsageError
 from netslim.pruning import apply, plan
 from netslim.pruning.budget.sensitivity import IMAGES, curve
+from netslim.pruning.plan_data import plan_from_dict
 from pruning.networks import resnet, same, state_of
 
 
@@ -95,6 +96,15 @@ def test_images_that_are_read_once_do_for_criterion_and_allocation() -> None:
     batches = iter([(IMAGES_8, torch.zeros(8, dtype=torch.int64))])
     found = plan(MODEL, IMAGES_8, target_macs=0.6, criterion="taylor", allocation="sensitivity", batches=batches)
     assert len(found.groups) == 2
+
+
+def test_a_plan_says_what_decided_how_many_of_each_layer_go() -> None:
+    found = decided()
+    assert found.to_dict()["allocation"] == "sensitivity"
+    assert plan_from_dict(found.to_dict()).allocation == "sensitivity"
+    usual = plan(MODEL, IMAGES_8, target_macs=0.6)
+    assert "allocation" not in usual.to_dict()
+    assert plan_from_dict(usual.to_dict()).allocation == "scores"
 
 
 @pytest.mark.parametrize(
