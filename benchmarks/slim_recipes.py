@@ -36,7 +36,7 @@ DEFAULT: dict[str, Any] = {
     "prune": {},
     "train": {},  # more settings of both trainings
 }
-PLAN: dict[str, Any] = {  # what `netslim slim` does where no recipe is given
+PLAN: dict[str, Any] = {
     "teacher": False,
     "penalty": {"sparsity_regularization": True, "s": 2e-3, "penalty": "polarization"},
 }
@@ -58,6 +58,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "plan, Nesterov, decay 5e-4": PLAN | {"train": {"nesterov": True, "weight_decay": 5e-4}},
     "plan, a third before": PLAN | {"before": 0.33},
     "plan, labels smoothed": PLAN | {"train": {"label_smoothing": 0.1}},
+    "plan, a fifth before": PLAN | {"before": 0.2},
+    "plan, a fifth before, tuned at 0.1": PLAN | {"before": 0.2, "tune_lr": 0.1},
+    "plan, a fifth before, tuned at 0.1, labels smoothed": PLAN  # what `netslim slim` does where no recipe is given
+    | {"before": 0.2, "tune_lr": 0.1, "train": {"label_smoothing": 0.1}},
 }
 
 

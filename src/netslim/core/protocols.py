@@ -229,7 +229,11 @@ class PrunePlan:
         data["left_alone"] = list(data["left_alone"])
         data["unrounded"] = list(self.unrounded)
         data["notes"] = list(self.notes)
-        usual = {"inputs": None, "notes": [], "allocation": "scores"}  # what plans had before there was anything else
+        usual: dict[str, Any] = {
+            "inputs": None,
+            "notes": [],
+            "allocation": "scores",
+        }  # what plans had before there was anything else
         return {key: value for key, value in data.items() if key not in usual or value != usual[key]}
 
     def __repr__(self) -> str:

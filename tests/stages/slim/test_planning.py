@@ -67,6 +67,18 @@ def test_a_network_from_scratch_is_pruned_early() -> None:
     assert (split(100, trained=False), split(100, trained=True)) == ((20, 80), (50, 50))
 
 
+def test_labels_are_smoothed_where_there_are_classes_and_new_weights() -> None:
+    """And a network from scratch, of which little is trained when it is pruned, gets the whole rate after it."""
+
+    def of_training(**given: Any) -> list[tuple[Any, Any]]:
+        steps = planned_recipe(SlimConfig(**given)).steps
+        return [(own.settings["lr"], own.settings.get("label_smoothing")) for own in steps if own.verb == "train"]
+
+    assert of_training(dataset="digits") == of_training(dataset="digits", loss="cross_entropy") == [(0.1, 0.1)] * 2
+    assert of_training(dataset="digits", loss="mse") == of_training(dataset="mine.py:data") == [(0.1, None)] * 2
+    assert of_training(dataset="digits", checkpoint=Path("some.pth.tar")) == [(0.025, None), (0.05, None)]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

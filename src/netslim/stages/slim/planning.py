@@ -20,7 +20,8 @@ PENALTY: dict[str, Any] = {
     "s": 2e-3,
 }  # least lost in results/penalties.csv
 RATE = {False: 0.1, True: 0.025}  # highest of one cycle: from scratch, of a trained network
-TUNE_RATE = 0.05  # the same after the pruning
+TUNE_RATE = {False: 0.1, True: 0.05}  # the same after the pruning
+SMOOTHING = 0.1  # of the labels, from scratch, where the data set is one of classes
 BATCH_SIZE, SMALL_BATCH = 64, 32
 FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
 BUDGET: dict[str, Any] = {"target_macs": 0.5}  # where none is given
@@ -60,7 +61,9 @@ def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int
 def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: Mapping[str, Any]) -> tuple[Step, ...]:
     pretrained, trained = is_pretrained(config), is_trained(config)
     network = {} if trained else given(config, ("arch", "depth", "stem") if not is_own(config) else ())
-    training = {"schedule": "onecycle", "batch_size": batch}
+    training: dict[str, Any] = {"schedule": "onecycle", "batch_size": batch}
+    if not trained and config.loss in (None, "cross_entropy") and not is_reference(config.dataset or ""):
+        training["label_smoothing"] = SMOOTHING
     dense = Step(
         name="dense",
         verb="train",
@@ -77,7 +80,7 @@ def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: M
         name="tune",
         verb="train",
         starts=("prune",),
-        settings={"epochs": epochs[1], "lr": TUNE_RATE, **training},
+        settings={"epochs": epochs[1], "lr": TUNE_RATE[trained], **training},
     )
     return (*([_transfer(config)] if pretrained else []), dense, prune, tune)
 
