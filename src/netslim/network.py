@@ -1,6 +1,7 @@
 """Networks in files: `load` needs nothing but the file, `save` nothing but the network."""
 
 import copy
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -208,7 +209,9 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
         arch = arch_of(model)
         name = f"{arch.name} {dict(arch.arguments)}" if arch else type(model).__name__
         raise CheckpointError(f"{origin} does not fit {name}: {first_of(wrong, SHOWN, '; ')}")
-    model.load_state_dict(dict(state))
+    fitting = OrderedDict(state)
+    fitting._metadata = getattr(own, "_metadata", {})  # type: ignore[attr-defined]  # versions: some classes insist
+    model.load_state_dict(fitting)
 
 
 def _difference(key: str, own: Tensor | None, given: Tensor | None) -> str | None:

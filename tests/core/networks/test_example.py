@@ -1,6 +1,8 @@
 """Inputs of any arrangement, and the tensors in whatever a network gives."""
 
+from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -71,3 +73,48 @@ def test_tensors_by_where_they_are() -> None:
     assert list(tensors_of(ONE)) == ["output"]
     assert list(tensors_of({"a": ONE, "b": (TWO, None)})) == ["a", "b.0"]
     assert list(tensors_of(Output(logits=ONE, hidden=[ONE, TWO]))) == ["logits", "hidden.0", "hidden.1"]
+
+
+class Listed(list[Tensor]):
+    """A list with an attribute of its own."""
+
+
+class Slotted:
+    __slots__ = ("__private", "open")
+
+    def __init__(self, private: Tensor, open: Tensor) -> None:
+        self.__private, self.open = private, open
+
+    def total(self) -> Tensor:
+        return self.__private + self.open
+
+
+def named(value: object) -> dict[str, Tensor]:
+    return tensors_of(value)
+
+
+def test_attributes_of_containers_and_tensors_are_outputs_too() -> None:
+    listed, logits = Listed([ONE]), ONE.clone()
+    listed.maps = TWO  # type: ignore[attr-defined]
+    logits.maps = TWO  # type: ignore[attr-defined]
+    assert [*named(listed)] == ["0", "maps"]
+    assert [*named((logits, TWO))] == ["0", "0.maps", "1"]
+    assert [*named(deque([ONE, TWO]))] == ["0", "1"]
+    assert [*named(Slotted(ONE, TWO))] == ["_Slotted__private", "open"]
+    late = Output(ONE, [])
+    late.more = TWO  # type: ignore[attr-defined]
+    assert [*named(late)] == ["logits", "more"]
+
+
+def test_what_functions_hold_is_an_output_too() -> None:
+    maps = TWO
+    assert named(lambda: maps)["maps"] is TWO
+    assert named(lambda x=TWO: x)["0"] is TWO
+    assert named(partial(torch.mul, TWO, other=ONE)).keys() == {"0", "other"}
+    assert named(Slotted(ONE, TWO).total).keys() == {"self._Slotted__private", "self.open"}
+
+
+def test_a_tensor_that_holds_itself_is_found_once() -> None:
+    own = ONE.clone()
+    own.own = own  # type: ignore[attr-defined]
+    assert [*named(own)] == ["output", "own"]
