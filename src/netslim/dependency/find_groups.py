@@ -154,6 +154,7 @@ def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
                 dim=place[1],
                 positions=positions,
                 gives=place in trace.silenced,
+                met=place[0] in trace.met or trace.axes.get(place[0]) is not None,
             )
             for place, positions in places
         ]

@@ -225,8 +225,7 @@ def _silence_slices_(model: nn.Module, tensors: Mapping[str, Tensor], part: Part
     gone, scales = part.gone, {f"{name}.weight" for name in part.group.scales}
     for cut in part.group.slices if gone else ():
         tensor = tensors[cut.tensor]
-        matrix = sum(size > 1 for size in tensor.shape) > 1 and tensor.shape[0] > 1  # (1, C, H, W) is added, or a gate
-        factor = cut.tensor in scales or matrix
+        factor = cut.tensor in scales or (tensor.dim() > 1 and not cut.met)
         factor &= not _reads_what_it_gives(model, cut.tensor)
         if cut.gives and (factor or not shift):
             tensor.index_fill_(cut.dim, cut.positions[gone].flatten().to(tensor.device), 0)
