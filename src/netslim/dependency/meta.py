@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.networks.example import Inputs
+from netslim.core.networks.torch_internals import COMPILED_CALL
 from netslim.core.protocols import Cost
 from netslim.cost import MacCount, count_params, count_products
 from netslim.dependency.meta_ops import META, ShapesOnly
@@ -47,6 +48,8 @@ def duplicate(model: M, known: Mapping[int, object]) -> M:
     for module, shell in shells:
         own = vars(shell)
         for name, value in vars(module).items():
+            if name == COMPILED_CALL:
+                continue
             own[name] = value if type(value) in _ATOMS else _copied(value, memo)
     return copy.deepcopy(model, memo)
 

@@ -52,7 +52,7 @@ class Agreement:
     Attributes:
         outputs: every tensor that they give, by itself.
         depends_on_input: whether the rebuilt network gives something else for other inputs, or the one before pruning
-            does not either.
+            does not either; not where no finite number comes out.
     """
 
     outputs: tuple[OutputAgreement, ...]
@@ -109,7 +109,8 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     else:
         outputs = compare(outputs_of(reference, inputs), found)
     depends = _depends_on_input(small, inputs, found) or not _depends_on_input(model, inputs)
-    return Agreement(outputs=outputs, depends_on_input=depends)
+    finite = any(bool(tensor.isfinite().any()) for tensor in found.values() if tensor.numel()) or not found
+    return Agreement(outputs=outputs, depends_on_input=depends and finite)
 
 
 def outputs_of(network: nn.Module, inputs: Inputs, *, watched: bool = False) -> dict[str, Tensor]:
