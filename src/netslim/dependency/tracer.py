@@ -102,7 +102,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             for mode in (torch.random.fork_rng(devices=[]), torch.no_grad(), functions or nullcontext(), self):
                 stack.enter_context(mode)
             seed_devices_in_use(0)  # constants that are drawn are the same in every run
-            result = hollow.call(self.model)
+            result = hollow.call(self.model, copied=False)
         self.state.trace.whole |= functions is not None and functions.met
         for tensor in tensors_of(result).values():
             channels = self.state.channels(tensor)

@@ -118,3 +118,20 @@ def test_a_tensor_that_holds_itself_is_found_once() -> None:
     own = ONE.clone()
     own.own = own  # type: ignore[attr-defined]
     assert [*named(own)] == ["output", "own"]
+
+
+class InPlace(nn.Module):
+    """Normalises what it is given where it lies."""
+
+    def forward(self, x: Tensor, more: list[Tensor]) -> Tensor:
+        return x.sub_(0.5).div_(0.25) + more[0].mul_(2)
+
+
+def test_what_a_network_writes_to_its_inputs_is_not_seen() -> None:
+    first, second = torch.ones(2, 3), torch.full((2, 3), 3.0)
+    inputs = Inputs.of((first, [second]))
+    for _ in range(2):
+        assert torch.equal(inputs.call(InPlace()), torch.full((2, 3), 8.0))
+    assert torch.equal(first, torch.ones(2, 3))
+    assert torch.equal(inputs.call(InPlace(), copied=False), torch.full((2, 3), 8.0))
+    assert torch.equal(first, torch.full((2, 3), 2.0))

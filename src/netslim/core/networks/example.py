@@ -83,9 +83,15 @@ class Inputs:
         args, kwargs = _mapped((self.args, dict(self.kwargs)), change)
         return type(self)(args, kwargs)
 
-    def call(self, model: nn.Module) -> Any:
-        """What the network gives; of a generator, all that it gives."""
-        found = model(*self.args, **self.kwargs)
+    def call(self, model: nn.Module, *, copied: bool = True) -> Any:
+        """What the network gives; of a generator, all that it gives. It gets copies: it may write to what it is given.
+
+        Args:
+            model: the network.
+            copied: False where the tensors are of this call alone.
+        """
+        given = self.map(Tensor.clone) if copied else self
+        found = model(*given.args, **given.kwargs)
         return [*found] if isinstance(found, Iterator) else found
 
 
@@ -220,11 +226,13 @@ def _collect(value: Any, path: Sequence[str], found: dict[str, Tensor], seen: se
     if id(value) in seen:
         return
     seen.add(id(value))
-    for name, part in vars(value).items() if isinstance(value, Tensor) else _parts_of(value):
+    for name, part in _parts_of(value):
         _collect(part, (*path, name), found, seen)
 
 
 def _parts_of(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, Tensor):  # torch's own kinds of tensors note things in attributes
+        return [*vars(value).items()] if type(value) in (Tensor, nn.Parameter) else []
     if isinstance(value, FunctionType | MethodType | functools.partial):
         return _bound_by(value)
     attributes = _attributes_of(value)
