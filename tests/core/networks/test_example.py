@@ -32,10 +32,10 @@ ONE, TWO = torch.zeros(2, 3), torch.ones(2, 4)
 
 
 def test_how_an_example_becomes_a_call() -> None:
-    assert Inputs.of(ONE).call(Both()) == ((ONE,), {})
-    assert Inputs.of((ONE, TWO)).call(Both()) == ((ONE, TWO), {})
-    assert Inputs.of({"image": ONE, "scale": 2}).call(Both()) == ((), {"image": ONE, "scale": 2})
-    assert Inputs.of([ONE, TWO]).call(Both()) == (([ONE, TWO],), {})
+    assert Inputs.of(ONE).call(Both(), copied=False) == ((ONE,), {})
+    assert Inputs.of((ONE, TWO)).call(Both(), copied=False) == ((ONE, TWO), {})
+    assert Inputs.of({"image": ONE, "scale": 2}).call(Both(), copied=False) == ((), {"image": ONE, "scale": 2})
+    assert Inputs.of([ONE, TWO]).call(Both(), copied=False) == (([ONE, TWO],), {})
     with pytest.raises(UsageError, match=r"^the example holds no tensor, but str: give an input of the network$"):
         Inputs.of("image")
 
