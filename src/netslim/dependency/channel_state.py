@@ -52,6 +52,10 @@ class ChannelState:
                 marked.add(id(new))
         self._tensors[id(old)] = old  # so that its id stays its own
 
+    def changed(self, tensor: Tensor) -> None:
+        """A constant was written to a constant, or to a part of it: it is not all zeros any more."""
+        self.zeros.discard(id(tensor if tensor._base is None else tensor._base))
+
     def note_repeated(self, tensor: Tensor) -> None:
         """Notes that a tensor without values is the same all along its first dimension."""
         self._repeated.add(id(tensor))

@@ -207,6 +207,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         if self._counter is not None:
             self._counter.see(func, args, result)
         name = func.overloadpacket.__name__
+        if func._schema.is_mutable and isinstance(args[0], Tensor):
+            self.state.changed(args[0])
         for tensor in tensors_in(result):
             if tensor.is_meta:
                 self._constants.note(tensor, name, args, kwargs)

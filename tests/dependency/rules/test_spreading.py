@@ -60,6 +60,32 @@ ACROSS: dict[str, Maps] = {
 }
 
 
+def into_ones(y: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
+    room = make(y.new_zeros(y.shape))
+    room[:, :, ::2] = y[:, :, ::2]
+    return room
+
+
+def with_a_row(room: Tensor) -> Tensor:
+    room[:, :, 1] = 5
+    return room
+
+
+def with_a_line(room: Tensor) -> Tensor:
+    room[:, :, 1::2] = torch.ones(10)
+    return room
+
+
+ACROSS |= {
+    "zeros and one": lambda s, y: into_ones(y, lambda room: room.add_(1)),
+    "zeros filled": lambda s, y: into_ones(y, lambda room: room.fill_(1)),
+    "zeros and a row": lambda s, y: into_ones(y, with_a_row),
+    "zeros and a line": lambda s, y: into_ones(y, with_a_line),
+    "zeros like it and a row": lambda s, y: into_ones(y, lambda room: with_a_row(torch.zeros_like(y))),
+    "what a view was taken of": lambda s, y: (y.flatten(2), y.fill_(1.0))[0].unflatten(2, (10, 10)),
+}
+
+
 @pytest.mark.parametrize("name", ACROSS)
 def test_across_the_channels_all_stay(name: str) -> None:
     with pytest.raises(UsageError, match=r"^Net has no channels that can go: conv "):

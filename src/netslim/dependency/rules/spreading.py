@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from netslim.dependency.channel_sets import TensorChannels
+from netslim.dependency.channel_sets import TensorChannels, anywhere
 from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.movement import written_over
@@ -52,17 +51,14 @@ def _same_for_all(state: ChannelState, index: Tensor, axis: int) -> bool:
 
 def filled(state: ChannelState, call: Call) -> Results:
     """One number written to a tensor, or a part of it: a zero keeps what was zero so."""
-    target, value = call.args[0], call.given.get("value", 0)
-    whole = target if target._base is None else target._base
-    carried, behind = state.channels(target), state.channels(whole)
+    carried, value = state.channels(call.args[0]), call.given.get("value", 0)
+    if carried is None:
+        return written_over(state, call)
     if isinstance(value, Tensor) and state.state(value) is not None:
         return unknown(state, call)
-    if carried is None or behind is None:
-        return written_over(state, call) if state.known(whole) is not None else [None for _ in call.out]
-    if is_zero(state, value):
-        return [carried]
-    state.set(whole, TensorChannels(behind.axis, behind.labels, torch.zeros_like(behind.silent)))
-    return [TensorChannels(carried.axis, carried.labels, torch.zeros_like(carried.silent))]
+    if not is_zero(state, value) and anywhere(carried.silent):
+        state.sets.freeze(carried.labels, f"is changed in place by {call}")
+    return [carried]
 
 
 def transformed(state: ChannelState, call: Call) -> Results:
