@@ -38,7 +38,7 @@ def test_it_is_found_out_of_networks_for_batches_of_two_too() -> None:
             return self.fc(torch.sigmoid(self.bn(self.plain(self.conv(y)))).flatten(1))
 
     model = randomised(Pairs())
-    with pytest.raises(UsageError, match="^Pairs without the planned channels does something else than with them"):
+    with pytest.raises(UsageError, match=r"^Pairs without the planned channels does something else than with them"):
         apply(model, plan(model, torch.randn(2, 1, 4, 4), percent=0.5))
 
 
