@@ -162,6 +162,18 @@ def test_classes_that_insist_on_a_version(tmp_path: Path) -> None:
     assert same(netslim.load(tmp_path / "versioned", model=nn.Sequential(Versioned(3, 4, 3))), model)
 
 
+class Counting(nn.Linear):
+    def get_extra_state(self) -> dict[str, int]:
+        return {"steps": 3}
+
+
+def test_a_state_that_is_more_than_tensors_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"^0\._extra_state of Sequential is a dict, and files hold tensors alone: keep"
+    ):
+        netslim.save(tmp_path / "counting", nn.Sequential(Counting(2, 2)))
+
+
 def written(path: Path, model: PrunableModel, **changes: Any) -> Path:
     write_checkpoint(path, replace(describe(model), **changes))
     return path
