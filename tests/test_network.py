@@ -124,6 +124,56 @@ def test_files_from_torch_0_3_have_no_batch_counters(tmp_path: Path) -> None:
     assert found.bn.num_batches_tracked == 0
 
 
+class Inside(nn.Module):
+    """Its parts have the names that wrappers put before all others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+        self.plan = nn.Conv2d(8, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.plan(self.module(x))
+        return found
+
+
+def test_a_part_that_is_called_module_keeps_its_name(tmp_path: Path) -> None:
+    model = Inside()
+    nn.init.uniform_(model.module[1].weight, 0.1, 1)
+    small = netslim.apply(model, netslim.plan(model, IMAGES, percent=0.3))
+    netslim.save(tmp_path / "inside", small)
+    assert same(netslim.load(tmp_path / "inside", model=Inside()), small)
+
+
+class Versioned(nn.Conv2d):
+    """Refuses a state dict that does not say of which version it is, as torchvision's MNASNet does."""
+
+    _version = 2
+
+    def _load_from_state_dict(self, state: Any, prefix: str, metadata: dict[str, Any], *rest: Any) -> None:
+        if metadata.get("version") not in (1, 2):
+            raise ValueError(f"version should be set to 1 or 2 instead of {metadata.get('version')}")
+        super()._load_from_state_dict(state, prefix, metadata, *rest)
+
+
+def test_classes_that_insist_on_a_version(tmp_path: Path) -> None:
+    model = nn.Sequential(Versioned(3, 4, 3))
+    netslim.save(tmp_path / "versioned", model)
+    assert same(netslim.load(tmp_path / "versioned", model=nn.Sequential(Versioned(3, 4, 3))), model)
+
+
+class Counting(nn.Linear):
+    def get_extra_state(self) -> dict[str, int]:
+        return {"steps": 3}
+
+
+def test_a_state_that_is_more_than_tensors_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"^0\._extra_state of Sequential is a dict, and files hold tensors alone: keep"
+    ):
+        netslim.save(tmp_path / "counting", nn.Sequential(Counting(2, 2)))
+
+
 def written(path: Path, model: PrunableModel, **changes: Any) -> Path:
     write_checkpoint(path, replace(describe(model), **changes))
     return path

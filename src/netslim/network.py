@@ -1,6 +1,7 @@
 """Networks in files: `load` needs nothing but the file, `save` nothing but the network."""
 
 import copy
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -112,9 +113,11 @@ def describe(model: nn.Module) -> Checkpoint:
     Of a network that netslim can't build the name of its class is kept, for the error that asks for one.
 
     Raises:
-        UsageError: the network says that it is of an architecture which is not registered.
+        UsageError: the network says that it is of an architecture which is not registered, or its state is not tensors
+            alone.
     """
     plan, arch = plan_of(model), arch_of(model)
+    _check_holds_tensors(model)
     described = Checkpoint(state_dict=model.state_dict(), arch=arch, plan=plan.to_dict() if plan else None)
     if arch is None:
         described.extra = {"network": type(model).__name__}
@@ -123,6 +126,16 @@ def describe(model: nn.Module) -> Checkpoint:
         narrow = "cfg" in arch.arguments or (plan is not None and not plan.traced)  # the original has no narrow streams
         described.cfg = [*model.cfg] if narrow else None
     return described
+
+
+def _check_holds_tensors(model: nn.Module) -> None:
+    """Raises UsageError for a network whose state dict has something else, as `get_extra_state` gives."""
+    for key, value in model.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise UsageError(
+                f"{key} of {type(model).__name__} is a {type(value).__name__}, and files hold tensors alone: keep "
+                f"numbers in a buffer, or let the module have no get_extra_state"
+            )
 
 
 @overload
@@ -208,7 +221,9 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
         arch = arch_of(model)
         name = f"{arch.name} {dict(arch.arguments)}" if arch else type(model).__name__
         raise CheckpointError(f"{origin} does not fit {name}: {first_of(wrong, SHOWN, '; ')}")
-    model.load_state_dict(dict(state))
+    fitting = OrderedDict(state)
+    fitting._metadata = getattr(own, "_metadata", {})  # type: ignore[attr-defined]  # versions: some classes insist
+    model.load_state_dict(fitting)
 
 
 def _difference(key: str, own: Tensor | None, given: Tensor | None) -> str | None:

@@ -198,6 +198,33 @@ class Blur(nn.Module):
         return F.conv2d(x, kernel, groups=3)
 
 
-@pytest.mark.parametrize(("form", "macs"), [("buffer", 27 * 16), ("made", 27 * 16), ("activations", 0)])
+@pytest.mark.parametrize(("form", "macs"), [("buffer", 27 * 16), ("made", 27 * 16), ("activations", 27 * 16)])
 def test_filters_that_are_no_parameters(form: str, macs: int) -> None:
     assert count_macs(Blur(form), torch.zeros(1, 3, 6, 6)) == macs
+
+
+class Made(nn.Module):
+    """A weight that is made from a parameter at every call: number by number, or of several experts' by activations."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.form = form
+        self.weight = nn.Parameter(torch.ones(8, 3, 3, 3))
+        self.experts = nn.Parameter(torch.ones(4, 8 * 27))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.form == "experts":
+            routes = x.mean((2, 3))[:, :1].expand(-1, 4)
+            return F.conv2d(x, (routes[:, :, None] * self.experts).sum(1).view(8, 3, 3, 3))
+        return F.conv2d(x, {"scaled": self.weight * 0.1, "cast": self.weight.double().float()}[self.form])
+
+
+@pytest.mark.parametrize("form", ["scaled", "cast", "experts"])
+def test_convolutions_whose_weight_is_made_at_every_call(form: str) -> None:
+    """As torch counts; what is made number by number is the parameter's, whose share falls with its channels."""
+    network, x = Made(form), torch.zeros(1, 3, 6, 6)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(x)
+    found = count_products(network, Inputs.of(x))
+    assert found.total == counter.get_total_flops() // 2 == 8 * 27 * 16
+    assert (found.parameters.get("weight", 0), found.computed) == ((0, 3456) if form == "experts" else (3456, 0))

@@ -161,3 +161,23 @@ class Gated(nn.Module):
 
 def test_what_stays_and_is_expanded_leaves_the_rest_free() -> None:
     assert cuts(Gated())["bn"]["middle.weight@1"] == each(8)
+
+
+class Rolled(nn.Module):
+    """Which channel comes first after a roll depends on how many of which there are."""
+
+    def __init__(self, shift: int) -> None:
+        super().__init__()
+        self.shift = shift
+        self.conv, self.bn, self.fc = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.fc(self.bn(self.conv(x)).roll(self.shift, 1).mean((2, 3)))
+        return found
+
+
+@pytest.mark.parametrize("shift", range(2, 10))
+def test_what_depends_on_which_channels_are_left_stays(shift: int) -> None:
+    found = find_groups(Rolled(shift), Inputs.of(torch.zeros(SHAPE)))
+    assert found.groups == ()
+    assert found.left_alone[0].reason.startswith("has a fixed size at test_find_groups.py:")

@@ -342,3 +342,46 @@ def test_a_norm_over_channels_is_listed() -> None:
     model = lively(Behind(lambda s, y: F.normalize(F.relu(y), dim=1)))
     found = absorb_(pruned(model), model, IMAGES)
     assert found.left == (NotAbsorbed(name="out", channels=4, reason="differ between images, or between calls"),)
+
+
+PLACED: dict[str, tuple[int, ...]] = {"positions": (1, 16, 10, 10), "images": (2, 16, 1, 1), "rows": (16, 10, 1)}
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_constants_that_differ_by_place_are_listed(name: str) -> None:
+    """What a channel adds as a parameter of several dimensions is no filter of it, and no single constant."""
+    model = Behind(lambda s, y: F.relu(y) + s.added)
+    model.added = nn.Parameter(torch.randn(PLACED[name]))
+    model = lively(model)
+    small = pruned(model)
+    assert silence_gone_(model, small, shift=True) > 0
+    found = absorb_(small, model, IMAGES)
+    assert gap(model, small, IMAGES) > 1e-2
+    assert found.after > 1e-2
+    reasons = {"images": "differ between images, or between calls"}
+    assert found.left == (
+        NotAbsorbed(name="out", channels=4, reason=reasons.get(name, "differ from position to position")),
+    )
+
+
+class OneImage(Behind):
+    """Takes an image without a batch, or batches of three only."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__(lambda s, y: F.relu(y) + s.added)
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.view(self.shape))
+
+
+@pytest.mark.parametrize(("given", "inside"), [((3, 16, 16), (1, 3, 16, 16)), ((3, 3, 16, 16), (3, 3, 16, 16))])
+def test_an_example_without_a_batch_or_of_a_fixed_one(given: tuple[int, ...], inside: tuple[int, ...]) -> None:
+    model, example = lively(OneImage(inside)), torch.randn(given)
+    small = apply(model, plan(model, example, percent=0.3))
+    assert silence_gone_(model, small, shift=True) > 0
+    before = gap(model, small, example)
+    found = absorb_(small, model, example)
+    assert before > 1e-3
+    assert gap(model, small, example) < 1e-5
+    assert found.left == ()

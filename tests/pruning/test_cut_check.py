@@ -30,6 +30,18 @@ def test_an_activation_that_makes_something_of_zero_is_found_out() -> None:
     )
 
 
+def test_it_is_found_out_of_networks_for_batches_of_two_too() -> None:
+    class Pairs(Flattened):
+        def forward(self, x: Tensor) -> Tensor:
+            first, second = x
+            y = torch.stack([first, second])
+            return self.fc(torch.sigmoid(self.bn(self.plain(self.conv(y)))).flatten(1))
+
+    model = randomised(Pairs())
+    with pytest.raises(UsageError, match=r"^Pairs without the planned channels does something else than with them"):
+        apply(model, plan(model, torch.randn(2, 1, 4, 4), percent=0.5))
+
+
 STEPS = (
     "conv",
     "plain",

@@ -66,3 +66,11 @@ def test_a_network_with_a_plan_of_its_own() -> None:
     assert small.plan == "mine"
     assert plan_of(small) == decided
     assert verify(model, small, torch.randn(SHAPE)).holds
+
+
+def test_what_is_cut_in_inference_mode_can_be_trained() -> None:
+    model = randomised(structures.Residual())
+    with torch.inference_mode():
+        small = apply(model, plan(model, torch.zeros(SHAPE), percent=0.5))
+    small.train()(torch.randn(2, 3, 8, 8)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in small.parameters())

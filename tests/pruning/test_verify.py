@@ -164,6 +164,29 @@ def test_a_network_that_is_dead_does_not_hold() -> None:
     assert not verify(model, small, SOME).holds
 
 
+def test_where_no_finite_number_comes_out_nothing_holds() -> None:
+    model = lively(Net())
+    small = pruned(model)
+    for network in (model, small):
+        with torch.no_grad():
+            network.fc.bias.fill_(torch.nan)
+    agreement = verify(model, small, SOME)
+    assert agreement.agrees
+    assert not agreement.holds
+
+
+def written_to(_: nn.Module, given: tuple[torch.Tensor]) -> None:
+    given[0].mul_(1.5).sub_(0.1)
+
+
+def test_a_network_that_writes_to_its_input() -> None:
+    model = lively(Net(maps=lambda s, y: y))
+    model.register_forward_pre_hook(written_to)
+    images = SOME.clone()
+    assert verify(model, pruned(model, images), images).holds
+    assert torch.equal(images, SOME)
+
+
 def test_outputs_of_another_kind_are_refused() -> None:
     with pytest.raises(UsageError, match="the networks give different outputs: "):
         verify(lively(Net()), lively(Outputs()), SOME)

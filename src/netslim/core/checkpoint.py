@@ -101,7 +101,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if own.format > FORMAT:
         raise CheckpointError(f"{path} was written by a newer netslim (format {own.format}, known: {FORMAT})")
     return Checkpoint(
-        state_dict=_state_dict(data, path),
+        state_dict=_state_dict(data, path, foreign=top.netslim is None),
         arch=arch_spec(own.arch),
         plan=own.plan,
         cfg=list(top.cfg) if top.cfg is not None else None,
@@ -130,9 +130,10 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _state_dict(data: dict[str, Any], path: Path) -> dict[str, Tensor]:
+def _state_dict(data: dict[str, Any], path: Path, *, foreign: bool) -> dict[str, Tensor]:
     state = data.get("state_dict", data if data and all(isinstance(v, Tensor) for v in data.values()) else None)
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         found = ", ".join(list(data)[:8]) or "nothing"
         raise CheckpointError(f"{path} has no state_dict (it has: {found})")
-    return {str(key).removeprefix("module."): value for key, value in state.items()}
+    prefix = "module." if foreign else ""  # netslim writes none: there it is a part of that name
+    return {str(key).removeprefix(prefix): value for key, value in state.items()}

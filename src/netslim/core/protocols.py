@@ -41,12 +41,14 @@ class Slice:
             int64, on the CPU.
         gives: whether the channel is silent when these entries are zero (weights and biases of what produces it), or
             else the entries only follow it (weights of what consumes it, running statistics).
+        met: whether they are added to, or multiplied with, channels number by number, as no matrix or filter is.
     """
 
     tensor: str
     dim: int
     positions: Tensor
     gives: bool = False
+    met: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

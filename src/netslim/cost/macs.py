@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,9 +22,10 @@ from netslim.core.protocols import Cost
 from netslim.cost.params import count_params
 
 _ATEN = torch.ops.aten
+_MATRICES = {_ATEN.mm, _ATEN.addmm, _ATEN.bmm, _ATEN.baddbmm}
 _PRODUCTS = {
     *(_ATEN.convolution, _ATEN._convolution, _ATEN.cudnn_convolution, _ATEN._slow_conv2d_forward),
-    *(_ATEN.mm, _ATEN.addmm, _ATEN.bmm, _ATEN.baddbmm),
+    *_MATRICES,
 }
 
 
@@ -34,8 +35,9 @@ class MacCount:
 
     Attributes:
         parameters: by name, the multiply-adds with a parameter's numbers: each is one at every place it is applied.
-        computed: those with weights that were computed from parameters or are constants.
-        activations: products of activations with each other (attention), which are in no other figure.
+            A weight that was made from one parameter number by number (`weight * 0.1`) counts as that.
+        computed: those with weights that were computed otherwise or are constants.
+        activations: matrix products of activations with each other (attention), which are in no other figure.
     """
 
     parameters: dict[str, int] = field(default_factory=dict)
@@ -44,15 +46,15 @@ class MacCount:
 
     @property
     def total(self) -> int:
-        """All but products of activations."""
+        """All but matrix products of activations."""
         return sum(self.parameters.values()) + self.computed
 
 
 def count_macs(model: nn.Module, example: Any) -> int:
     """MACs of convolutions and of products with parameters for one input: one multiply-add is one.
 
-    FLOPs are twice that, and what `torch.utils.flop_counter` finds but for products of activations with each other
-    (attention). Normalisation, activations, additions and gathers are not counted, as in the papers of this field.
+    FLOPs are twice that, and what `torch.utils.flop_counter` finds but for matrix products of activations with each
+    other (attention). Normalisation, activations, additions and gathers are not counted, as in this field's papers.
 
     Args:
         model: any module; its mode and buffers are left as they were.
@@ -118,21 +120,16 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
 
     def see(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         """Counts one operation."""
-        known = []
-        for arg in args:
-            if isinstance(arg, Tensor):
-                known.append(self._weights.get(id(arg)))
-            elif isinstance(arg, list | tuple):
-                known += [self._weights.get(id(part)) for part in arg if isinstance(part, Tensor)]
+        given = _tensors(args)
+        known = [self._weights.get(id(own)) for own in given]
         if None in known and func._schema.is_mutable:
             self._forget(args[0])
         if func.overloadpacket in _PRODUCTS:
             self._add(func.overloadpacket, args, result)
         if None not in known:
-            name = known[0] if len(known) == 1 and isinstance(result, Tensor) and _is_view(func) else ""
-            for own in result if isinstance(result, list | tuple) else [result]:
-                if isinstance(own, Tensor):
-                    self._remember(own, name or "")
+            for own in _tensors([result]):
+                alone = len(given) == 1 and own is result and (_is_view(func) or own.shape.numel() == given[0].numel())
+                self._remember(own, known[0] or "" if alone else "")
 
     def _remember(self, tensor: Tensor, name: str) -> None:
         self._weights[id(tensor)] = name
@@ -149,6 +146,8 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
         macs = _flops(packet)(*shapes, out_shape=result.shape) // 2
         first, second = args[1:3] if packet in (_ATEN.addmm, _ATEN.baddbmm) else args[:2]
         name = self._weights.get(id(second), self._weights.get(id(first)))
+        if name is None and packet not in _MATRICES:
+            name = ""  # a convolution is one, whatever its weight was computed from
         self._note(name, macs)
 
     def _note(self, name: str | None, macs: int) -> None:
@@ -158,6 +157,17 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self.count.parameters[name] = self.count.parameters.get(name, 0) + macs
         else:
             self.count.computed += macs
+
+
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
+    """The tensors among what an operation is given or gives, and in its lists."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += [part for part in value if isinstance(part, Tensor)]
+    return found
 
 
 @functools.cache

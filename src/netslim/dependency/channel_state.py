@@ -29,7 +29,8 @@ class ChannelState:
         self.trace = trace
         self.sets: ChannelSets = trace.sets
         named = [*model.named_parameters(), *model.named_buffers()]
-        self._names = {id(tensor): name for name, tensor in named if tensor.is_floating_point()}
+        self._names = {id(own): name for name, own in named if own.is_floating_point() or own.dtype == torch.bool}
+        self._masks = {name for name, own in named if own.dtype == torch.bool}
         layers = [module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd)]
         self._layers = {id(layer.weight) for layer in layers}
         self.zeros = set[int]()  # new tensors that nothing was written to, by id
@@ -50,6 +51,10 @@ class ChannelState:
             if id(old) in marked:
                 marked.add(id(new))
         self._tensors[id(old)] = old  # so that its id stays its own
+
+    def changed(self, tensor: Tensor) -> None:
+        """A constant was written to a constant, or to a part of it: it is not all zeros any more."""
+        self.zeros.discard(id(tensor if tensor._base is None else tensor._base))
 
     def note_repeated(self, tensor: Tensor) -> None:
         """Notes that a tensor without values is the same all along its first dimension."""
@@ -87,7 +92,7 @@ class ChannelState:
         if axis is None:
             return Weight(name, tuple(range(tensor.dim())))
         labels = self.produced(name, axis, tensor.shape[axis])
-        return TensorChannels(axis, labels, torch.ones(len(labels), dtype=torch.bool))
+        return TensorChannels(axis, labels, torch.full((len(labels),), self.can_silence(name)))
 
     def channels(self, tensor: Any) -> TensorChannels | None:
         """What an activation carries; None for weights of several dimensions and for constants."""
@@ -112,10 +117,15 @@ class ChannelState:
 
     def produced(self, name: str, dim: int, size: int) -> Tensor:
         """The labels along a dimension of a parameter that gives channels (zeros there silence them)."""
-        self.trace.silenced.add((name, dim))
+        if self.can_silence(name):
+            self.trace.silenced.add((name, dim))
         if (name, dim) not in self.trace.dims:
             self.trace.dims[name, dim] = self.sets.fresh(size)
         return self.trace.dims[name, dim]
+
+    def can_silence(self, name: str) -> bool:
+        """Whether a parameter or buffer could be zero: a mask says what is taken, and nothing of how much."""
+        return name not in self._masks
 
     def follow(self, name: str, dim: int, labels: Tensor) -> None:
         """Ties a dimension of a parameter or buffer to channels."""

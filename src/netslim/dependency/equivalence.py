@@ -89,11 +89,11 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
     def _note(self, call: Call, inputs: Sequence[TensorChannels], numbers: tuple[object, ...], states: Results) -> None:
         """Keeps the axis of the original's channels in mind where only one of them is left."""
         self._call = call
-        if self._stretched and any(id(tensor) in self._stretched for tensor in call.tensors):
-            if call.name in SAME:
-                self._stretched[id(call.out[0])] = call.out[0]
-            elif rule_of(call) is not elementwise:  # a sum of them, say, is another for another width
-                raise ContradictionError
+        stretched = [tensor for tensor in call.tensors if id(tensor) in self._stretched] if self._stretched else []
+        if stretched and call.name in SAME:
+            self._stretched[id(call.out[0])] = call.out[0]
+        elif any(tensor is not call.given.get("index") for tensor in stretched) and rule_of(call) is not elementwise:
+            raise ContradictionError  # a sum of them, say, is another for another width
         super()._note(call, inputs, numbers, states)
         if call.name in SAME:
             return

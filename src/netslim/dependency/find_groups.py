@@ -154,6 +154,7 @@ def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
                 dim=place[1],
                 positions=positions,
                 gives=place in trace.silenced,
+                met=place[0] in trace.met or trace.axes.get(place[0]) is not None,
             )
             for place, positions in places
         ]
@@ -235,10 +236,14 @@ def _left_alone(trace: Trace) -> tuple[LeftAlone, ...]:
 
 
 def _trial(groups: Sequence[ChannelGroup], generator: torch.Generator) -> list[list[int]]:
-    """Of every group some channels at random that stay, of each another number."""
+    """Of every group about half of the channels, at random, and of each another number.
+
+    One channel that stays, or all but one, would not tell what depends on which they are.
+    """
     keeps = []
     for group in groups:
         channels = len(group.slices[0].positions)
-        count = int(torch.randint(1, max(2, channels), (1,), generator=generator))
+        least = max(1, channels // 4)
+        count = int(torch.randint(least, max(least + 1, channels - channels // 4), (1,), generator=generator))
         keeps.append(sorted(torch.randperm(channels, generator=generator)[:count].tolist()))
     return keeps

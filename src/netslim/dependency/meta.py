@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
+from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs
+from netslim.core.networks.torch_internals import COMPILED_CALL
 from netslim.core.protocols import Cost
 from netslim.cost import MacCount, count_params, count_products
 from netslim.dependency.meta_ops import META, ShapesOnly
@@ -39,6 +41,9 @@ def duplicate(model: M, known: Mapping[int, object]) -> M:
     Args:
         model: left unchanged.
         known: by the id of a part of the model, what stands for it in the copy.
+
+    Raises:
+        UsageError: something that a module holds can't be copied (a lock, an open file).
     """
     modules = [*model.modules()]
     ordinary = {kind for kind in {*map(type, modules)} if _is_ordinary(kind)}
@@ -47,7 +52,13 @@ def duplicate(model: M, known: Mapping[int, object]) -> M:
     for module, shell in shells:
         own = vars(shell)
         for name, value in vars(module).items():
-            own[name] = value if type(value) in _ATOMS else _copied(value, memo)
+            if name == COMPILED_CALL:
+                continue
+            try:
+                own[name] = value if type(value) in _ATOMS else _copied(value, memo)
+            except TypeError as error:  # Python's word for what can't be copied
+                what = f"'{name}' of a {type(module).__name__} is a {type(value).__name__}, and can't be copied"
+                raise UsageError(f"{what} ({error}): make it where it is used, or set it to None before") from error
     return copy.deepcopy(model, memo)
 
 

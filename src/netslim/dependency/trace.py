@@ -129,6 +129,7 @@ class Trace:
         used: names of the parameters and buffers that took part.
         events: everything that happened, in order.
         whole: whether functions were called that are taken whole.
+        met: names of parameters of several dimensions that channels met number by number.
     """
 
     sets: ChannelSets
@@ -140,6 +141,7 @@ class Trace:
     used: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     whole: bool = False
+    met: set[str] = field(default_factory=set)
 
     @property
     def sizes(self) -> dict[Place, int]:

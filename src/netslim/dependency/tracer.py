@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.decisions import Decision, Decisions, Readings, decided, is_steering, masks_of
+from netslim.core.networks.decisions import Decision, Decisions, Readings, decided, is_steering, masks_of, numbered
 from netslim.core.networks.example import Inputs, tensors_of
 from netslim.core.networks.modes import attributes_kept
 from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in, tree_map
@@ -102,7 +102,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             for mode in (torch.random.fork_rng(devices=[]), torch.no_grad(), functions or nullcontext(), self):
                 stack.enter_context(mode)
             seed_devices_in_use(0)  # constants that are drawn are the same in every run
-            result = hollow.call(self.model)
+            result = hollow.call(self.model, copied=False)
         self.state.trace.whole |= functions is not None and functions.met
         for tensor in tensors_of(result).values():
             channels = self.state.channels(tensor)
@@ -124,9 +124,10 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self._readings.device = device
 
     def _seen(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = name_of(func)
+        args = numbered(name, args)
         tensors = tensors_in((args, kwargs))
         traced = any(map(self.state.is_traced, tensors))
-        name = name_of(func)
         hollow = any(tensor.is_meta for tensor in tensors)
         steers = is_steering(name, args)
         answer = self._answer(name) if steers and hollow else None
@@ -206,10 +207,12 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         if self._counter is not None:
             self._counter.see(func, args, result)
         name = func.overloadpacket.__name__
+        if func._schema.is_mutable and isinstance(args[0], Tensor):
+            self.state.changed(args[0])
         for tensor in tensors_in(result):
             if tensor.is_meta:
                 self._constants.note(tensor, name, args, kwargs)
-                if name in ZEROS:
+                if name in ZEROS or (name == "scalar_tensor" and args[0] == 0):
                     self.state.zeros.add(id(tensor))
                 elif name in EMPTY:
                     self.state.unwritten.add(id(tensor))

@@ -76,7 +76,7 @@ class FlatNetwork(nn.Module):
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Tensors in the order of the example to tensors in that of the outputs."""
         given = iter(tensors)
-        outputs = self._inputs.map(lambda _: next(given)).call(self.network)
+        outputs = self._inputs.map(lambda _: next(given)).call(self.network, copied=False)
         return tuple(tensors_of(outputs).values())
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -36,6 +36,7 @@ from netslim.pruning.verify import compare, outputs_of, recorded_outputs, silenc
 
 _ROUNDING = 32  # in units of the type's precision at a layer's largest value: what is as good as no difference
 _CONSTANT = 1000  # likewise: what a constant may differ by from image to image
+_STEADY = 1 / 8  # share of the positions that have a constant, however much of the others padding reaches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Absorbed:
 
 @dataclass(frozen=True, kw_only=True)
 class NotAbsorbed:
-    """Channels of one layer or output whose difference stays: how many, and why."""
+    """Channels of one layer or output whose difference stays, all of it or a part: how many, and why."""
 
     name: str
     channels: int
@@ -124,20 +125,18 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     _check_weights(small, model, resolved.keeps)
     sites = _sites(small, resolved.keeps)
     reference = silenced(model, resolved.parts, shift=True)
-    inputs = _random(Inputs.of(example))
+    inputs = _random(Inputs.of(example), of_any_batch=plan.inputs is None)
     with running(small, inputs.map(TensorSpec.of)), evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
         with _watching(reference, sites, _Site.record):
-            if resolved.decides:
-                decisions, expected = recorded_outputs(reference, inputs)
-            else:
-                decisions, expected = None, outputs_of(reference, inputs, watched=True)
+            decided = recorded_outputs(reference, inputs) if resolved.decides else None
+            decisions, expected = decided or (None, outputs_of(reference, inputs, watched=True))
         before = _deciding_alike(small, inputs, decisions)
         with _watching(small, sites, _Site.compare):
             found = _deciding_alike(small, inputs, decisions)
-        layers, left = _take_in_(sites)
+        layers, left = _take_in_(sites, uneven=resolved.is_uneven)
         left += _past_all(expected, found)
         after = _deciding_alike(small, inputs, decisions)
-    lacks = _apart(before, expected), _apart(after, expected)
+    lacks = [max(output.difference for output in compare(expected, found)) for found in (before, after)]
     return Absorption(layers=tuple(layers), left=tuple(left), before=lacks[0], after=lacks[1])
 
 
@@ -160,13 +159,13 @@ def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Ten
         warnings.warn(said, NetslimWarning, stacklevel=3)
 
 
-def _random(inputs: Inputs) -> Inputs:
-    """Random values like them; two of the batch where one tensor is all."""
+def _random(inputs: Inputs, *, of_any_batch: bool) -> Inputs:
+    """Random values like them; two of the batch where one tensor is all, and the network runs on any number."""
     generator = torch.Generator().manual_seed(0)
 
     def drawn(tensor: Tensor) -> Tensor:
         spec = TensorSpec.of(tensor)
-        shape = torch.Size([2, *spec.shape[1:]]) if inputs.is_single else spec.shape
+        shape = torch.Size([2, *spec.shape[1:]]) if inputs.is_single and of_any_batch else spec.shape
         return replace(spec, shape=shape).random(generator).to(tensor)
 
     return inputs.map(drawn)
@@ -215,7 +214,7 @@ def _sites(small: nn.Module, keeps: Mapping[Place, Tensor]) -> list[_Site]:
         if isinstance(module, _BatchNorm) and module.running_mean is not None:
             sites.append(_Site(name, module.running_mean, True, 1, keeps.get((f"{name}.running_mean", 0))))
         elif isinstance(module, nn.Linear | _ConvNd) and isinstance(module.bias, nn.Parameter):
-            dim = -1 if isinstance(module, nn.Linear) else 1
+            dim = -1 if isinstance(module, nn.Linear) else -1 - len(module.kernel_size)  # there may be no batch
             sites.append(_Site(name, module.bias, False, dim, keeps.get((f"{name}.bias", 0))))
     return sites
 
@@ -223,18 +222,14 @@ def _sites(small: nn.Module, keeps: Mapping[Place, Tensor]) -> list[_Site]:
 @contextmanager
 def _watching(network: nn.Module, sites: Sequence[_Site], act: Callable[[_Site, Tensor], Tensor]) -> Iterator[None]:
     """Calls `act` for every site when the network runs; what it returns is what the network goes on with."""
-    hooks = []
-    try:
+    with ExitStack() as hooks:
         for site in sites:
             module = network.get_submodule(site.name)
             if site.is_norm:
-                hooks.append(module.register_forward_pre_hook(partial(_at_input, site, act), with_kwargs=True))
+                hooks.callback(module.register_forward_pre_hook(partial(_at_input, site, act), with_kwargs=True).remove)
             else:
-                hooks.append(module.register_forward_hook(partial(_at_output, site, act)))
+                hooks.callback(module.register_forward_hook(partial(_at_output, site, act)).remove)
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _at_input(
@@ -244,11 +239,11 @@ def _at_input(
     return (act(site, values),), {}
 
 
-def _at_output(site: _Site, act: Callable[[_Site, Tensor], Tensor], _: nn.Module, __: Any, output: Tensor) -> Tensor:
-    return act(site, output)
+def _at_output(site: _Site, act: Callable[[_Site, Tensor], Tensor], *called: Any) -> Tensor:
+    return act(site, called[-1])
 
 
-def _take_in_(sites: Sequence[_Site]) -> tuple[list[Absorbed], list[NotAbsorbed]]:
+def _take_in_(sites: Sequence[_Site], *, uneven: bool) -> tuple[list[Absorbed], list[NotAbsorbed]]:
     """Moves means and biases; those that several modules share count as one."""
     tied: dict[int, list[_Site]] = defaultdict(list)
     for site in sites:
@@ -264,6 +259,8 @@ def _take_in_(sites: Sequence[_Site]) -> tuple[list[Absorbed], list[NotAbsorbed]
         first.constant.add_(torch.where(holds, constant, 0), alpha=-1 if first.is_norm else 1)
         if loose := int((~holds).sum()):
             left.append(NotAbsorbed(name=first.name, channels=loose, reason="differ between images, or between calls"))
+        if uneven and (loose := int((holds & ~_steady(differences, constant, _CONSTANT * unit)).sum())):
+            left.append(NotAbsorbed(name=first.name, channels=loose, reason="differ from position to position"))
         if bool(holds.any()):
             border = max(float((rows - constant)[:, holds].abs().max()) for rows in differences)
             layers.append(Absorbed(name=first.name, constant=float(constant[holds].abs().max()), border=border))
@@ -280,6 +277,12 @@ def _constant(differences: Sequence[Tensor], tolerance: float) -> tuple[Tensor, 
     return medians[0], holds
 
 
+def _steady(differences: Sequence[Tensor], constant: Tensor, tolerance: float) -> Tensor:
+    """Per channel, whether many positions have that constant."""
+    shares = [((rows - constant).abs() <= tolerance).float().mean(0) for rows in differences]
+    return torch.stack(shares).amin(0) >= _STEADY
+
+
 def _past_all(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[NotAbsorbed]:
     """Outputs that differ although every layer on the way that takes constants in gave what it is to give."""
     left = []
@@ -292,7 +295,3 @@ def _past_all(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> li
         if loose := int((rows.amax(1) > _ROUNDING * unit).sum()):
             left.append(NotAbsorbed(name=name, channels=loose, reason="have no BatchNorm or bias before them"))
     return left
-
-
-def _apart(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
-    return max(output.difference for output in compare(second, first))

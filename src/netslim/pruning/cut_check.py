@@ -28,7 +28,8 @@ M = TypeVar("M", bound=nn.Module)
 
 def cut(model: M, resolved: ResolvedPlan) -> M:
     """A copy of the network that has only what stays; `model` may be another one than the plan's, of its shapes."""
-    small = rebuilt(model, resolved.keeps)
+    with torch.inference_mode(False):  # what is made in that mode can't be trained
+        small = rebuilt(model, resolved.keeps)
     for part in (own for own in resolved.parts if own.group.selection is not None):
         selection = selection_of(small, part.group)
         if selection is not None:
@@ -50,7 +51,9 @@ def check_cut(model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan) -> None
     for dtype, tolerance in TOLERANCES.items():
         if dtype == torch.float64 and sum(parameter.numel() for parameter in model.parameters()) > _MOST:
             continue
-        apart = _apart(model, resolved, plan, dtype)
+        batches = (1, 2) if plan.inputs is None else (1,)  # groups were derived on two, where one shape says all
+        found = (_apart(model, resolved, plan, dtype, batch) for batch in batches)
+        apart = next((own for own in found if own is not None), None)
         if apart is None:
             continue
         worst = max(apart, key=lambda output: output.relative, default=None)
@@ -64,11 +67,11 @@ def check_cut(model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan) -> None
 
 
 def _apart(
-    model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan, dtype: torch.dtype
+    model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan, dtype: torch.dtype, batch: int
 ) -> tuple[OutputAgreement, ...] | None:
     """How far the cut network's outputs are from the masked one's; None if the network does not run like this."""
     try:
-        bearer, inputs = _perturbed(model, dtype), _inputs(model, plan, dtype)
+        bearer, inputs = _perturbed(model, dtype), _inputs(model, plan, dtype, batch)
     except (TypeError, torch.OutOfMemoryError):  # Apple's GPUs have no float64, and others no room for it
         return None
     small = cut(bearer, resolved)
@@ -118,12 +121,14 @@ def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return nn.Parameter(values, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else values
 
 
-def _inputs(model: nn.Module, plan: PrunePlan, dtype: torch.dtype) -> Inputs:
+def _inputs(model: nn.Module, plan: PrunePlan, dtype: torch.dtype, batch: int) -> Inputs:
+    """Random ones, as many in the batch as given where the plan leaves that open."""
     generator = torch.Generator().manual_seed(0)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
     def drawn(spec: TensorSpec) -> Tensor:
-        own = replace(spec, dtype=dtype) if spec.dtype.is_floating_point else spec
+        shape = spec.shape if plan.inputs is not None else torch.Size([batch, *spec.shape[1:]])
+        own = replace(spec, shape=shape, dtype=dtype if spec.dtype.is_floating_point else spec.dtype)
         return own.random(generator).to(device)
 
     return inputs_of(plan).map(drawn)

@@ -54,6 +54,12 @@ class ResolvedPlan:
     keeps: Mapping[Place, Tensor]
     decides: bool = False
 
+    @property
+    def is_uneven(self) -> bool:
+        """Whether a channel that goes has numbers of its own for each position, added to it or multiplied with it."""
+        cuts = [cut for part in self.parts if part.gone for cut in part.group.slices if cut.met]
+        return any(self.shapes[cut.tensor].numel() > self.shapes[cut.tensor][cut.dim] for cut in cuts)
+
     def is_of(self, model: nn.Module, plan: PrunePlan) -> bool:
         """Whether it says what this plan means on this network as it is now."""
         return self.model() is model and plan.groups in (self.asked, self.groups) and self.shapes == _shapes(model)

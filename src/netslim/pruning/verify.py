@@ -52,7 +52,7 @@ class Agreement:
     Attributes:
         outputs: every tensor that they give, by itself.
         depends_on_input: whether the rebuilt network gives something else for other inputs, or the one before pruning
-            does not either.
+            does not either; not where no finite number comes out.
     """
 
     outputs: tuple[OutputAgreement, ...]
@@ -109,7 +109,8 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     else:
         outputs = compare(outputs_of(reference, inputs), found)
     depends = _depends_on_input(small, inputs, found) or not _depends_on_input(model, inputs)
-    return Agreement(outputs=outputs, depends_on_input=depends)
+    finite = any(bool(tensor.isfinite().any()) for tensor in found.values() if tensor.numel()) or not found
+    return Agreement(outputs=outputs, depends_on_input=depends and finite)
 
 
 def outputs_of(network: nn.Module, inputs: Inputs, *, watched: bool = False) -> dict[str, Tensor]:
@@ -225,8 +226,7 @@ def _silence_slices_(model: nn.Module, tensors: Mapping[str, Tensor], part: Part
     gone, scales = part.gone, {f"{name}.weight" for name in part.group.scales}
     for cut in part.group.slices if gone else ():
         tensor = tensors[cut.tensor]
-        matrix = sum(size > 1 for size in tensor.shape) > 1 and tensor.shape[0] > 1  # (1, C, H, W) is added, or a gate
-        factor = cut.tensor in scales or matrix
+        factor = cut.tensor in scales or (tensor.dim() > 1 and not cut.met)
         factor &= not _reads_what_it_gives(model, cut.tensor)
         if cut.gives and (factor or not shift):
             tensor.index_fill_(cut.dim, cut.positions[gone].flatten().to(tensor.device), 0)

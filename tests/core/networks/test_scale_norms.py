@@ -1,6 +1,7 @@
 from torch import nn
+from torch.nn.utils import parametrize, prune
 
-from netslim.core.networks.scale_norms import scale_norms
+from netslim.core.networks.scale_norms import computed_scales, scale_norms
 
 
 def test_every_norm_with_scales_in_network_order() -> None:
@@ -21,3 +22,11 @@ def test_every_norm_with_scales_in_network_order() -> None:
         "2": 2,
         "7": 4,
     }
+
+
+def test_scales_that_are_computed_are_named() -> None:
+    model = nn.Sequential(*(nn.BatchNorm2d(2) for _ in range(3)))
+    parametrize.register_parametrization(model[0], "weight", nn.Softplus())
+    prune.l1_unstructured(model[2], "weight", 0.5)
+    assert list(scale_norms(model)) == ["1"]
+    assert computed_scales(model) == ["0", "2"]

@@ -16,6 +16,7 @@ from torch.utils.flop_counter import flop_registry
 from fresh_python import FreshPython
 from netslim.core.networks import torch_internals
 from netslim.core.networks.torch_internals import (
+    COMPILED_CALL,
     PlainDispatchMode,
     PlainSGD,
     become_,
@@ -40,6 +41,13 @@ class Operations(PlainDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.names.append(func.overloadpacket.__name__)
         return func(*args, **(kwargs or {}))
+
+
+def test_what_compile_leaves_is_of_no_copy() -> None:
+    layer = nn.Linear(2, 2)
+    layer.compile(backend="eager")
+    assert COMPILED_CALL in vars(layer)
+    assert COMPILED_CALL not in layer.__getstate__()
 
 
 def test_a_formula_for_flops_takes_shapes() -> None:

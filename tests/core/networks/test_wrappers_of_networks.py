@@ -1,5 +1,6 @@
 """Networks inside of others, weights that are computed: plain names and values, and the original is left as it was."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,18 @@ def test_parts_that_were_compiled_have_plain_names() -> None:
     assert list(found.state_dict()) == list(network().state_dict())
     assert isinstance(found[0], nn.Conv2d)
     assert not isinstance(model[0], nn.Conv2d)
+
+
+@pytest.mark.parametrize("part", ["", "1", "0"])
+def test_parts_whose_calls_were_compiled_in_place(part: str) -> None:
+    model = network()
+    plain_model = copy.deepcopy(model)
+    model.get_submodule(part).compile(backend="eager")
+    decided = netslim.plan(model, IMAGES, percent=0.3)
+    assert decided.groups == netslim.plan(plain_model, IMAGES, percent=0.3).groups
+    small = netslim.apply(model, decided)
+    with torch.no_grad():
+        torch.testing.assert_close(small(IMAGES), netslim.apply(plain_model, decided)(IMAGES))
 
 
 @pytest.mark.parametrize("wrap", [nn.DataParallel, lambda model: torch.compile(model, backend="eager")])

@@ -97,3 +97,23 @@ def test_a_layer_that_is_used_twice_counts_twice() -> None:
     model = Twice()
     assert products(model, image).parameters == {"conv.weight": 2 * 2 * 25 * model.conv.weight.numel()}
     assert measure(Twice(), image).macs == 2 * 25 * 81
+
+
+class EqualisedRate(nn.Module):
+    """Weights that are scaled at every call, as in progressive and style-based generators (Karras et al. 2018)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, 12, 3), nn.BatchNorm2d(12)
+        self.weight, self.last = nn.Parameter(torch.randn(10, 12, 3, 3)), nn.BatchNorm2d(10)
+        self.head = nn.Linear(10, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.stem(x)).relu()
+        x = self.last(nn.functional.conv2d(x, self.weight.to(x.dtype) * 0.1)).relu()
+        found: Tensor = self.head(x.mean((2, 3)))
+        return found
+
+
+def test_weights_that_are_made_from_one_parameter_number_by_number() -> None:
+    check(randomised(EqualisedRate()), torch.zeros(1, 3, 10, 10))

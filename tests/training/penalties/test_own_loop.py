@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import netslim
-from netslim.core.errors import UsageError
+from netslim.core.errors import NetslimWarning, UsageError
 from netslim.training.optimizer import build_sgd
 from netslim.training.precision import Precision
 from netslim.training.step import TrainStep
@@ -228,3 +228,21 @@ def test_refusals_of_step_sizes(kind: str) -> None:
     with pytest.raises(UsageError) as error:
         netslim.penalty(norm, kind, strength=1.0, optimizer=sgd(nn.Linear(1, 1)))
     assert str(error.value) == ("the optimizer has none of the network's scales: give the one that trains this network")
+
+
+def test_scales_of_two_layers_are_penalised_once() -> None:
+    model = nn.Sequential(scaled(nn.BatchNorm1d(3)), nn.BatchNorm1d(3))
+    model[1].weight = model[0].weight
+    penalty = netslim.penalty(model, "l1", strength=0.2)
+    model(torch.randn(4, 3)).square().sum().backward()
+    before = model[0].weight.grad.clone()
+    penalty.before_step_()
+    torch.testing.assert_close(model[0].weight.grad - before, 0.2 * model[0].weight.detach().sign())
+    assert penalty.value() == pytest.approx(0.2 * float(model[0].weight.detach().abs().sum()))
+
+
+def test_scales_that_are_computed_are_said() -> None:
+    model = nn.Sequential(scaled(nn.BatchNorm1d(3)), nn.BatchNorm1d(3))
+    torch.nn.utils.parametrize.register_parametrization(model[1], "weight", nn.Softplus())
+    with pytest.warns(NetslimWarning, match=r"^the scales of 1 are computed from others, and not penalised: remove"):
+        netslim.penalty(model, "l1", strength=0.2)

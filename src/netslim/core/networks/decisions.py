@@ -77,6 +77,16 @@ def masks_of(name: str, args: Sequence[Any]) -> list[Tensor]:
     return [index for index in args[1] if is_mask(index)] if name in MASKED else []
 
 
+def numbered(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What an operation is given, with places by their numbers for masks of known values, which decide nothing."""
+    if not any(not mask.is_meta for mask in masks_of(name, args)):
+        return args
+    found: list[Any] = []
+    for index in args[1]:
+        found += index.nonzero().unbind(1) if is_mask(index) and not index.is_meta else [index]
+    return (args[0], found, *args[2:])
+
+
 def decided(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], answer: Any) -> tuple[Any, tuple[Any, ...]]:
     """What an operation gives if it decides like this, and the arguments that were used; all of one device."""
     name = operation(func)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, Self
 
 import torch
@@ -79,9 +83,15 @@ class Inputs:
         args, kwargs = _mapped((self.args, dict(self.kwargs)), change)
         return type(self)(args, kwargs)
 
-    def call(self, model: nn.Module) -> Any:
-        """What the network gives; of a generator, all that it gives."""
-        found = model(*self.args, **self.kwargs)
+    def call(self, model: nn.Module, *, copied: bool = True) -> Any:
+        """What the network gives; of a generator, all that it gives. It gets copies: it may write to what it is given.
+
+        Args:
+            model: the network.
+            copied: False where the tensors are of this call alone.
+        """
+        given = self.map(Tensor.clone) if copied else self
+        found = model(*given.args, **given.kwargs)
         return [*found] if isinstance(found, Iterator) else found
 
 
@@ -200,8 +210,8 @@ def _leaves(tree: Any) -> Iterator[Any]:
 def tensors_of(outputs: Any) -> dict[str, Tensor]:
     """The tensors in what a network gives, by where they are: `logits`, `0`, `list.1.0`.
 
-    They are found in lists, tuples, sets, dictionaries, data classes, the attributes of any other object, and in what
-    has none, but can be walked through.
+    They are found in containers of any kind, in the attributes of these, of tensors and of any other object, in what
+    functions have bound, and in what has no attributes, but can be walked through.
     """
     found: dict[str, Tensor] = {}
     _collect(outputs, (), found, set())
@@ -209,10 +219,11 @@ def tensors_of(outputs: Any) -> dict[str, Tensor]:
 
 
 def _collect(value: Any, path: Sequence[str], found: dict[str, Tensor], seen: set[int]) -> None:
+    if value is None or isinstance(value, str | bytes | bool | int | float | type | ModuleType | nn.Module):
+        return
     if isinstance(value, Tensor):
         found[".".join(path) or "output"] = value
-        return
-    if value is None or isinstance(value, str | bytes | bool | int | float | type | nn.Module) or id(value) in seen:
+    if id(value) in seen:
         return
     seen.add(id(value))
     for name, part in _parts_of(value):
@@ -220,16 +231,39 @@ def _collect(value: Any, path: Sequence[str], found: dict[str, Tensor], seen: se
 
 
 def _parts_of(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, Tensor):  # torch's own kinds of tensors note things in attributes
+        return [*vars(value).items()] if type(value) in (Tensor, nn.Parameter) else []
+    if isinstance(value, FunctionType | MethodType | functools.partial):
+        return _bound_by(value)
+    attributes = _attributes_of(value)
     if isinstance(value, Mapping):
-        return [(str(key), part) for key, part in value.items()]
+        items = [(str(key), part) for key, part in value.items()]
+        return [*items, *attributes] if isinstance(value, dict) else items  # others keep their items in attributes
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return [*zip(value._fields, value, strict=True)]
-    if isinstance(value, list | tuple | set | frozenset):
-        return [(str(number), part) for number, part in enumerate(value)]
-    if dataclasses.is_dataclass(value):
-        return [(part.name, getattr(value, part.name)) for part in dataclasses.fields(value)]
-    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
-    own = [*getattr(value, "__dict__", {}), *(name for name in slots if hasattr(value, name))]
-    if not own and isinstance(value, Iterable):
-        return [(str(number), part) for number, part in enumerate(value)]
-    return [(name, getattr(value, name)) for name in own]
+        return [*zip(value._fields, value, strict=True), *attributes]
+    if isinstance(value, list | tuple | set | frozenset | deque) or (not attributes and isinstance(value, Iterable)):
+        return [*((str(number), part) for number, part in enumerate(value)), *attributes]
+    return attributes
+
+
+def _attributes_of(value: Any) -> list[tuple[str, Any]]:
+    slots = list[str]()
+    for kind in type(value).__mro__:
+        own = vars(kind).get("__slots__", ())
+        private = f"_{kind.__name__.lstrip('_')}"
+        slots += [
+            private + name if name.startswith("__") and not name.endswith("__") else name
+            for name in ([own] if isinstance(own, str) else own)
+        ]
+    found = {name: getattr(value, name) for name in slots if hasattr(value, name)}
+    return [*{**found, **getattr(value, "__dict__", {})}.items()]
+
+
+def _bound_by(value: FunctionType | MethodType | functools.partial[Any]) -> list[tuple[str, Any]]:
+    """What a function that is given out holds: it may compute with it later."""
+    if isinstance(value, functools.partial):
+        return [("func", value.func), *((str(i), part) for i, part in enumerate(value.args)), *value.keywords.items()]
+    if isinstance(value, MethodType):
+        return [("self", value.__self__)]
+    free = inspect.getclosurevars(value).nonlocals
+    return [*free.items(), *((str(number), part) for number, part in enumerate(value.__defaults__ or ()))]

@@ -9,8 +9,14 @@ ScaleNorm = _BatchNorm | _InstanceNorm
 
 def scale_norms(model: nn.Module) -> dict[str, ScaleNorm]:
     """By name, in network order: every BatchNorm and InstanceNorm with learnable scales, of any dimensions."""
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, _BatchNorm | _InstanceNorm) and module.affine
-    }
+    return {name: norm for name, norm in _affine(model).items() if isinstance(norm.weight, nn.Parameter)}
+
+
+def computed_scales(model: nn.Module) -> list[str]:
+    """The names of those whose scales are computed from others (parametrizations, `torch.nn.utils.prune`)."""
+    return [name for name, norm in _affine(model).items() if not isinstance(norm.weight, nn.Parameter)]
+
+
+def _affine(model: nn.Module) -> dict[str, ScaleNorm]:
+    norms = {name: own for name, own in model.named_modules() if isinstance(own, _BatchNorm | _InstanceNorm)}
+    return {name: norm for name, norm in norms.items() if norm.affine}

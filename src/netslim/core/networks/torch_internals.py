@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_map as tree_map
 # Compiler
 
 COMPILED = "OptimizedModule"  # the class of what torch.compile returns
+COMPILED_CALL = "_compiled_call_impl"  # what `module.compile()` leaves (since 2.2): of no copy, as it runs the original
 
 
 class PlainSGD(torch.optim.SGD):

@@ -18,7 +18,7 @@ SAME = {"alias", "clone", "contiguous", "detach", "lift_fresh", "_to_copy", "to"
 _TURNED = {"t", "transpose", "permute", "numpy_T"}
 _MOVED = {
     *("view", "reshape", "expand", "unsqueeze", "squeeze", "repeat", "flip", "roll"),
-    *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "movedim", "swapaxes", "broadcast_to"),
+    *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "movedim", "swapaxes", "broadcast_to", "rot90"),
 }
 _INDEXED = {"select", "unbind", "index_select", "unfold", "index", "narrow_copy"}
 _LIKE = {"empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "bernoulli"}

@@ -53,14 +53,22 @@ def put(state: ChannelState, call: Call) -> Results:
 
 
 def _overwritten(state: ChannelState, call: Call, known: Any) -> Results:
-    """A constant is written to some rows of all channels: nothing stays zero."""
+    """A constant is written to some rows of all channels: only with a zero what was zero stays so."""
     indices = call.args[1]
     if not isinstance(known, TensorChannels) or call.args[2].numel() != 1:
         return unknown(state, call)
     if known.axis is not None and known.axis < len(indices) and indices[known.axis] is not None:
         return unknown(state, call, f"is picked by its number at {call.where}")
     _freeze_places(state, call, indices)
-    return [TensorChannels(known.axis, known.labels, torch.zeros_like(known.silent))]
+    zero = is_zero(state, call.args[2])
+    return [TensorChannels(known.axis, known.labels, known.silent & zero)]
+
+
+def is_zero(state: ChannelState, number: Any) -> bool:
+    """Whether a number, or a tensor of one, is known to be zero."""
+    if not isinstance(number, Tensor):
+        return bool(number == 0)
+    return id(number) in state.zeros or (not number.is_meta and state.state(number) is None and float(number) == 0)
 
 
 def _is_blank(state: ChannelState, tensor: Tensor) -> bool:

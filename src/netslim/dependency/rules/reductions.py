@@ -20,7 +20,7 @@ _ZERO_SAFE = {"sum", "norm", "linalg_vector_norm"}  # over channels: one that is
 _SAMPLED = {"grid_sampler_2d", "grid_sampler_3d", "grid_sampler", "roi_align", "roi_pool"}
 _REDUCED = {
     *("mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "std_mean", "norm", "linalg_vector_norm"),
-    *("prod", "any", "all", "argmax", "argmin"),
+    *("prod", "any", "all", "argmax", "argmin", "logsumexp"),
 }
 _ALONG = {"cumsum", "cumprod", "logcumsumexp", "sort", "topk", "cummax", "cummin", "kthvalue", "mode"}
 
@@ -49,7 +49,8 @@ def reduced(state: ChannelState, call: Call) -> Results:
     axis = carried.axis
     if axis is not None and not call.given.get("keepdim", False):
         axis -= sum(dim < axis for dim in gone)
-    return [TensorChannels(axis, carried.labels, carried.silent) for _ in call.out]
+    silent = carried.silent & (call.name != "logsumexp")
+    return [TensorChannels(axis, carried.labels, silent) for _ in call.out]
 
 
 def _order(call: Call) -> float:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import NetslimWarning, UsageError, unknown_name
-from netslim.core.networks.scale_norms import ScaleNorm, scale_norms
+from netslim.core.errors import NetslimWarning, UsageError, first_of, unknown_name
+from netslim.core.networks.scale_norms import ScaleNorm, computed_scales, scale_norms
 from netslim.core.networks.wrappers import check_shapes_known, unwrapped
 from netslim.core.plugins.declarations import Option
 from netslim.core.real import is_number
@@ -20,6 +20,7 @@ from netslim.training.penalties.penalty import PENALTIES, Penalty, PenaltyOption
 from netslim.training.penalties.scale_penalty import ScalePenalty
 from netslim.training.penalties.strength import PENALTY_SCHEDULES
 
+_SHOWN = 5
 _SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
@@ -92,6 +93,12 @@ def _norms(model: nn.Module) -> dict[str, ScaleNorm]:
             f"{name} has no BatchNorm or InstanceNorm with scales, and nothing to penalise: leave the penalty out, and "
             f"prune by another criterion, as plan(..., criterion='l2_norm')"
         )
+    if computed := computed_scales(model):
+        what = (
+            f"the scales of {first_of(computed, _SHOWN)} are computed from others, and not penalised: remove what "
+            f"computes them (torch.nn.utils.parametrize.remove_parametrizations, torch.nn.utils.prune.remove)"
+        )
+        warnings.warn(what, NetslimWarning, stacklevel=4)
     if not any(norm.weight.requires_grad for norm in norms.values()):
         what = f"all scales of {name} are frozen (requires_grad is False), so that the penalty changes none of them"
         warnings.warn(what, NetslimWarning, stacklevel=4)

@@ -60,7 +60,7 @@ class Penalty:
         self.dial: Tensor | None = None
         self.gone = 0
         self.progress = Progress(done=0.0, epochs=1)
-        norms = scale_norms(model)
+        norms = _untied(scale_norms(model))
         self._scales: list[Tensor] = [norm.weight for norm in norms.values()]
         self._weights = self._aligned(norms, self.options.weights)
 
@@ -139,6 +139,14 @@ class Penalty:
             weights[name].to(norm.weight) if name in weights else torch.zeros_like(norm.weight)
             for name, norm in norms.items()
         ]
+
+
+def _untied(norms: Mapping[str, ScaleNorm]) -> dict[str, ScaleNorm]:
+    """Scales that several layers share are penalised once, with the first."""
+    first: dict[int, str] = {}
+    for name, norm in norms.items():
+        first.setdefault(id(norm.weight), name)
+    return {name: norms[name] for name in first.values()}
 
 
 @dataclass(frozen=True, kw_only=True)
