@@ -3,6 +3,7 @@
 from rules import (
     test_activations,
     test_arithmetic,
+    test_borders,
     test_layers,
     test_movement,
     test_padding,
@@ -18,6 +19,7 @@ from netslim.models.onnx_import.operators import OPERATORS
 FAMILIES = (
     test_activations,
     test_arithmetic,
+    test_borders,
     test_layers,
     test_movement,
     test_padding,

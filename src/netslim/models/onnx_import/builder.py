@@ -43,6 +43,7 @@ class Builder:
     def input(self, name: str, like: Tensor) -> Activation:
         """An input of the network."""
         node = self.graph.placeholder(identifier(name))
+        node.meta["dtype"] = like.dtype
         return Activation(node, like.to("meta"))
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from netslim.core.errors import CheckpointError, first_line
+from netslim.core.errors import CheckpointError, first_line, one_of
+from netslim.models.onnx_import import branches
 from netslim.models.onnx_import.builder import Builder
+from netslim.models.onnx_import.dependence import Side
 from netslim.models.onnx_import.operators import OPERATORS, Operator
 from netslim.models.onnx_import.rules import (
     activations,
     arithmetic,
+    borders,
     layers,
     movement,
     pooling,
@@ -31,6 +34,7 @@ from netslim.models.onnx_import.values import Activation, Constant, Value
 FAMILIES = (
     activations,
     arithmetic,
+    borders,
     layers,
     movement,
     pooling,
@@ -40,6 +44,7 @@ FAMILIES = (
     shape_rules,
 )  # each files its own
 FEW = 16  # numbers of a tensor that may be a shape
+_QUANTIZED = ("QuantizeLinear", "QLinear", "ConvInteger", "MatMulInteger", "DynamicQuantize", "QGemm", "QAttention")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +56,16 @@ class Converted:
         placed: where the file's tensors went.
         computed: by name of a value in the file, the node that computes it, and its shape.
         sizes: by name, whole numbers of the file that are few.
+        nodes: the file's, with branches that are taken in the place of their `If`.
+        fixed: open sides of inputs at which a branch is taken, each with the name of the `If`.
     """
 
     network: fx.GraphModule
     placed: tuple[Placed, ...]
     computed: dict[str, tuple[str, tuple[int, ...]]]
     sizes: dict[str, Tensor]
+    nodes: Sequence[Any] = ()
+    fixed: Mapping[Side, str] = field(default_factory=dict)
 
 
 def converted(graph: Any, tensors: Mapping[str, Tensor], ports: Sequence[Port], opsets: Mapping[str, int]) -> Converted:
@@ -76,13 +85,7 @@ def converted(graph: Any, tensors: Mapping[str, Tensor], ports: Sequence[Port], 
     for port in ports:
         kind = torch.float32 if port.dtype.is_floating_point else port.dtype
         known[port.name] = build.input(port.name, torch.empty(port.shape, dtype=kind, device="meta"))
-    takers: dict[str, list[str]] = defaultdict(list)
-    for node in graph.node:
-        for name in node.input:
-            takers[name].append(node.op_type)
-    for index, node in enumerate(graph.node):
-        build.at = index
-        _follow(build, node, index, known, opsets, takers)
+    nodes, fixed = _follow_all(build, graph, known, ports, opsets)
     outputs = [_output(build, known, output.name) for output in graph.output]
     build.graph.output(outputs[0].node if len(outputs) == 1 else tuple(output.node for output in outputs))
     whole = fx.GraphModule(build.root, build.graph)
@@ -93,7 +96,44 @@ def converted(graph: Any, tensors: Mapping[str, Tensor], ports: Sequence[Port], 
     held = {name for name, _ in [*network.named_parameters(), *network.named_buffers()]}
     placed = tuple(each for each in build.placed if held.issuperset(each.paths))
     shapes = {name: (value.node.name, tuple(value.like.shape)) for name, value in made.items()}
-    return Converted(network, placed, {name: said for name, said in shapes.items() if said[0] in left}, _sizes(known))
+    computed = {name: said for name, said in shapes.items() if said[0] in left}
+    return Converted(network, placed, computed, _sizes(known), nodes, fixed)
+
+
+def check_known(nodes: Sequence[Any]) -> None:
+    """Raises CheckpointError for quantized operators and for such that are not known; all are listed."""
+    kinds = Counter(kind_of(node) for node in nodes)
+    quantized = [kind for kind in kinds if kind.rpartition(":")[2].startswith(_QUANTIZED) or "Dequantize" in kind]
+    if quantized:
+        raise CheckpointError(
+            f"is quantized ({one_of(sorted(quantized))}): prune the float network that it was made of, and quantize "
+            f"the result"
+        )
+    unknown = sorted(kind for kind in kinds if kind not in OPERATORS and kind != branches.KIND)
+    if unknown:
+        counted = one_of(f"{kind} ({kinds[kind]})" for kind in unknown)
+        raise CheckpointError(f"has operators that are not known: {counted}")
+
+
+def _follow_all(
+    build: Builder, graph: Any, known: dict[str, Value], ports: Sequence[Port], opsets: Mapping[str, int]
+) -> tuple[list[Any], dict[Side, str]]:
+    """Fills `known`. Returns the nodes that were followed, and the sides that are fixed."""
+    takers: dict[str, list[str]] = defaultdict(list)
+    for name, taker in (pair for node in graph.node for pair in branches.names_taken(node)):
+        takers[name].append(taker)
+    nodes, fixed, index = [*graph.node], dict[Side, str](), 0
+    while index < len(nodes):
+        node, build.at = nodes[index], index
+        if kind_of(node) == branches.KIND:
+            branch = branches.taken(build, node, known, ports)
+            check_known(branch.nodes)
+            fixed |= dict.fromkeys(branch.fixed, node.name)
+            nodes[index : index + 1] = branch.nodes
+        else:
+            _follow(build, node, index, known, opsets, takers)
+            index += 1
+    return nodes, fixed
 
 
 def _sizes(known: Mapping[str, Value]) -> dict[str, Tensor]:

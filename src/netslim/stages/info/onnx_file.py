@@ -33,6 +33,7 @@ def run_onnx(config: InfoConfig) -> dict[str, Any]:
         "bytes": config.model.stat().st_size,
         "sha256": file_hash(config.model),
         "inputs": ", ".join(f"{port.name} {_sides(source, at)}" for at, port in enumerate(source.inputs)),
+        **({"fixed": "; ".join(source.fixed)} if source.fixed else {}),
         "outputs": ", ".join(source.outputs),
         "operator set": max(entry.version for entry in source.proto.opset_import if entry.domain in ("", "ai.onnx")),
         "written by": f"{source.proto.producer_name} {source.proto.producer_version}".strip() or "not recorded",

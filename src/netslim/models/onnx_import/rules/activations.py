@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator as python
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ _PLAIN: Mapping[str, Callable[..., Any]] = {
     **{"HardSwish": F.hardswish, "Softplus": F.softplus, "Softsign": F.softsign, "Exp": torch.exp, "Log": torch.log},
     **{"Sqrt": torch.sqrt, "Abs": torch.abs, "Neg": torch.neg, "Reciprocal": torch.reciprocal, "Sign": torch.sign},
     **{"Round": torch.round, "Sin": torch.sin, "Cos": torch.cos, "Tan": torch.tan, "Atan": torch.atan},
-    **{"Not": torch.logical_not, "IsNaN": torch.isnan, "Asin": torch.asin, "Acos": torch.acos},
+    **{"IsNaN": torch.isnan, "Asin": torch.asin, "Acos": torch.acos},
 }
 _WITH_ALPHA: Mapping[str, tuple[Callable[..., Any], float]] = {
     "LeakyRelu": (F.leaky_relu, 0.01),
@@ -30,6 +31,15 @@ _WITH_ALPHA: Mapping[str, tuple[Callable[..., Any], float]] = {
 def plain(build: Builder, node: Operator) -> Value:
     """A function without settings."""
     return build.call(_PLAIN[node.kind], build.tensor(node.value()))  # type: ignore[no-any-return]
+
+
+@operator("Not")
+def negated(build: Builder, node: Operator) -> Value:
+    """The opposite, of what is known of sizes, too."""
+    given = node.value()
+    if isinstance(given, Numbers):
+        return Numbers(tuple(build.number(python.not_, item) for item in given.items), scalar=given.scalar)
+    return build.call(torch.logical_not, given)  # type: ignore[no-any-return]
 
 
 @operator(*_WITH_ALPHA)

@@ -22,6 +22,7 @@ _TORCH: Mapping[str, Callable[..., Any]] = {
 _OF_NUMBERS: Mapping[str, Callable[..., Any]] = {
     **{"Add": python.add, "Sub": python.sub, "Mul": python.mul, "Equal": python.eq, "Less": python.lt},
     **{"Greater": python.gt, "GreaterOrEqual": python.ge, "LessOrEqual": python.le, "Mod": python.mod},
+    **{"And": python.and_, "Or": python.or_, "Xor": python.xor},
 }
 _SEVERAL: Mapping[str, Callable[..., Any]] = {
     **{"Sum": torch.add, "Mean": torch.add, "Max": torch.maximum, "Min": torch.minimum},

@@ -82,32 +82,6 @@ def _backwards(
     return given
 
 
-@operator("Pad")
-def pad(build: Builder, node: Operator) -> Value:
-    """A border: of one value, mirrored or repeated."""
-    given = build.tensor(node.value())
-    dims = build.like(given).dim()
-    pads, axes = node.integers("pads", 1), node.integers("axes", 3) or [*range(dims)]
-    if pads is None:
-        raise node.refusal("has no widths")
-    value = node.constant(2)
-    fill = float(value) if value is not None else float(node.attributes.get("value", 0))
-    pairs = {axis % dims: (pads[at], pads[at + len(axes)]) for at, axis in enumerate(axes)}
-    first = min((axis for axis, pair in pairs.items() if pair != (0, 0)), default=dims)
-    if first == dims:
-        return given
-    flat = [width for axis in range(dims - 1, first - 1, -1) for width in pairs.get(axis, (0, 0))]
-    mode = {"edge": "replicate", "constant": "constant", "reflect": "reflect"}.get(
-        node.attributes.get("mode", "constant")
-    )
-    if mode is None or (mode != "constant" and first < 2):
-        raise node.refusal(f"has mode {node.attributes.get('mode')} over {dims - first} dimensions")
-    if mode != "constant":
-        flat = [width for axis in range(dims - 1, 1, -1) for width in pairs.get(axis, (0, 0))]
-        return build.call(F.pad, given, flat, mode)  # type: ignore[no-any-return]
-    return build.call(F.pad, given, flat, mode, fill)  # type: ignore[no-any-return]
-
-
 @operator("Transpose")
 def transpose(build: Builder, node: Operator) -> Value:
     """Dimensions in another order."""
