@@ -203,4 +203,6 @@ def _attribute(value: Any, tensor_type: Any) -> Any:
     """A Python value, or a tensor."""
     if isinstance(value, bytes):
         return value.decode(errors="replace")
+    if isinstance(value, list | tuple):
+        return [_attribute(each, tensor_type) for each in value]
     return as_tensor(value) if isinstance(value, tensor_type) else value
