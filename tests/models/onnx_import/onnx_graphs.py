@@ -28,6 +28,7 @@ def made(nodes, inputs, outputs, tensors, opset=17, kind=FLOAT, ir_version=8, pr
         [numpy_helper.from_array(np.asarray(array), name) for name, array in tensors.items()],
     )
     domains = [helper.make_opsetid("", opset)]
+    domains += [helper.make_opsetid(domain, 1) for domain in sorted({node.domain for node in nodes} - {""})]
     model = helper.make_model(graph, opset_imports=domains, producer_name=producer)
     model.ir_version = ir_version
     return model

@@ -30,7 +30,8 @@ def conv(*shape, bias=True):
 
 # What a chain may take besides `x`.
 TENSORS = {
-    **{"zero": f32(0), "one": f32(1), "first": ints(0), "rest": ints(-1, 10), "two": ints(2), "four": ints(4)},
+    **{"zero": f32(0), "one": f32(1), "half": f32(0.5), "none": f32(0, 1).repeat(5), "rest": ints(-1, 10)},
+    **{name: ints(number) for name, number in (("first", 0), ("second", 1), ("two", 2), ("four", 4))},
 }
 
 

@@ -21,7 +21,7 @@ from netslim.models.onnx_import.source import OnnxSource
 from netslim.models.onnx_import.tensors import with_content
 
 Shape = tuple[int, ...]
-_WITH_BIAS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_WITH_BIAS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "FusedConv", "FusedGemm")
 _HALF = 10  # ONNX's number of float16
 _FLOAT = 1
 
@@ -208,7 +208,7 @@ class _Rewriter:
             self._made[weight, f"{layer}.bias"] = self._new(f"{layer}.bias", bias.detach().numpy().astype(kind), "")
         name = self._made[weight, f"{layer}.bias"]
         if node.op_type != "MatMul":
-            node.input[:] = [*node.input[:2], name]
+            node.input[:] = [*node.input[:2], name, *node.input[3:]]
             return
         given, node.output[0] = node.output[0], self._free(f"{node.output[0]}.product")
         added = helper.make_node("Add", [node.output[0], name], [given], name=f"{node.name or given}.bias")

@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from netslim.core.errors import CheckpointError
 from netslim.models.onnx_import.source import Placed
-from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Value
+from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Sequence, Value
 
 LARGEST = 2**29  # numbers of a tensor that a file may have computed
 _SYMBOLS = (Activation, Number)
@@ -128,7 +128,9 @@ class Builder:
         return Numbers(tuple(Number(number) for number in flat), scalar=value.tensor.dim() == 0)
 
     def tensor(self, value: Value) -> Constant | Activation:
-        """Numbers as a tensor; the others as they are."""
+        """Numbers as a tensor; tensors as they are. Raises CheckpointError for a sequence of them."""
+        if isinstance(value, Sequence):
+            raise CheckpointError("it takes a tensor, and is given a sequence")
         if not isinstance(value, Numbers):
             return value
         kind = torch.float32 if any(isinstance(item.value, float) for item in value.items) else torch.int64

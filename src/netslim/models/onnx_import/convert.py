@@ -18,13 +18,18 @@ from netslim.models.onnx_import.operators import OPERATORS, Operator
 from netslim.models.onnx_import.rules import (
     activations,
     arithmetic,
-    borders,
+    fused,
     layers,
     movement,
+    normalization,
+    padding,
+    picking,
     pooling,
     recurrent,
     reductions,
     resizing,
+    sampling,
+    sequences,
 )
 from netslim.models.onnx_import.rules import shapes as shape_rules
 from netslim.models.onnx_import.source import Placed, Port
@@ -34,13 +39,18 @@ from netslim.models.onnx_import.values import Activation, Constant, Value
 FAMILIES = (
     activations,
     arithmetic,
-    borders,
+    fused,
     layers,
     movement,
+    normalization,
+    padding,
+    picking,
     pooling,
     recurrent,
     reductions,
     resizing,
+    sampling,
+    sequences,
     shape_rules,
 )  # each files its own
 FEW = 16  # numbers of a tensor that may be a shape

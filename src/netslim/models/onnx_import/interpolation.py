@@ -27,6 +27,11 @@ class Axis:
     roi: tuple[float, float] = (0.0, 1.0)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether nothing is cut out."""
+        return self.roi == (0.0, 1.0)
+
+    @property
     def single(self) -> np.float32:
         """The scale in single precision, as ONNX Runtime has it: where a place is between two pixels, it decides."""
         return np.float32(self.scale)
@@ -76,7 +81,7 @@ ROUNDED: Mapping[str, Callable[[float], int]] = {
 def places(axis: Axis, settings: Settings) -> list[float]:
     """Of the new pixels, in the old row."""
     rule = PLACES[settings.coordinates]
-    if axis.scale == 1 and axis.roi == (0, 1):
+    if axis.scale == 1 and axis.is_whole:
         return [float(at) for at in range(axis.new)]
     return [float(rule(np.float32(at), axis)) for at in range(axis.new)]
 

@@ -60,4 +60,11 @@ class Numbers:
         return tuple(item.value for item in self.items)
 
 
-Value: TypeAlias = Constant | Activation | Numbers
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """Several tensors in order, which ONNX knows as one value."""
+
+    items: tuple[Constant | Activation, ...]
+
+
+Value: TypeAlias = Constant | Activation | Numbers | Sequence

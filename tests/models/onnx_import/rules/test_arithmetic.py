@@ -20,7 +20,13 @@ CASES = [
     case("Sub", order=["c", "x"], tensors={"c": f32(1)}, name="from"),
     case("Div", order=["c", "x"], tensors={"c": f32(1)}, name="of"),
     case("Mod", tensors={"c": f32(0.7)}, fmod=1),
-    case("CumSum", tensors={"axis": np.array(1, dtype=np.int32)}),
+    case("Einsum", inputs={"x": ["n", 5, 6], "z": ["n", 4, 6]}, equation="nij, nkj -> nik"),
+    case("Einsum", tensors={"w": numbers(6, 3)}, equation="...chw,cd->...dhw", name="channels"),
+    chain(
+        "extremes of sizes",
+        "Shape x > s; Slice s first two > nc; Max nc four > a; Min a four > b; Expand zero b > z; Size z > n; "
+        "Cast n > f to=1; Mul x f > y",
+    ),
     case("Greater", tensors={"c": f32(0.1)}),
     case("LessOrEqual", tensors={"c": f32(0.1)}),
     *(case(kind) for kind in ("Floor", "Ceil")),

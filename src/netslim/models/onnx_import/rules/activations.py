@@ -19,6 +19,7 @@ _PLAIN: Mapping[str, Callable[..., Any]] = {
     **{"Sqrt": torch.sqrt, "Abs": torch.abs, "Neg": torch.neg, "Reciprocal": torch.reciprocal, "Sign": torch.sign},
     **{"Round": torch.round, "Sin": torch.sin, "Cos": torch.cos, "Tan": torch.tan, "Atan": torch.atan},
     **{"IsNaN": torch.isnan, "Asin": torch.asin, "Acos": torch.acos},
+    **{"Sinh": torch.sinh, "Cosh": torch.cosh, "Asinh": torch.asinh, "Acosh": torch.acosh, "Atanh": torch.atanh},
 }
 _WITH_ALPHA: Mapping[str, tuple[Callable[..., Any], float]] = {
     "LeakyRelu": (F.leaky_relu, 0.01),
@@ -31,6 +32,48 @@ _WITH_ALPHA: Mapping[str, tuple[Callable[..., Any], float]] = {
 def plain(build: Builder, node: Operator) -> Value:
     """A function without settings."""
     return build.call(_PLAIN[node.kind], build.tensor(node.value()))  # type: ignore[no-any-return]
+
+
+@operator("IsInf")
+def is_infinite(build: Builder, node: Operator) -> Value:
+    """Whether a number is infinite, on the sides that are asked for."""
+    below, above = (bool(node.attributes.get(f"detect_{side}", 1)) for side in ("negative", "positive"))
+    if below and above:
+        return build.call(torch.isinf, node.value())  # type: ignore[no-any-return]
+    if not below and not above:
+        return build.call(torch.zeros_like, node.value(), dtype=torch.bool)  # type: ignore[no-any-return]
+    return build.call(torch.isposinf if above else torch.isneginf, node.value())  # type: ignore[no-any-return]
+
+
+@operator("Shrink")
+def shrink(build: Builder, node: Operator) -> Value:
+    """Numbers nearer to zero than `lambd` become zero, others come nearer by `bias`."""
+    bias, border, given = float(node.attributes.get("bias", 0)), float(node.attributes.get("lambd", 0.5)), node.value()
+    shifted = [build.call(torch.add, given, shift) for shift in (bias, -bias)]
+    zero = build.call(torch.zeros_like, given)
+    above = build.call(torch.where, build.call(torch.gt, given, border), shifted[1], zero)
+    return build.call(torch.where, build.call(torch.lt, given, -border), shifted[0], above)  # type: ignore[no-any-return]
+
+
+@operator("Swish", "com.microsoft:QuickGelu")
+def swish(build: Builder, node: Operator) -> Value:
+    """x times the sigmoid of alpha x."""
+    alpha = float(node.attributes.get("alpha", 1.0 if node.kind == "Swish" else 1.702))
+    if alpha == 1:
+        return build.call(F.silu, node.value())  # type: ignore[no-any-return]
+    gate = build.call(torch.sigmoid, build.call(torch.mul, node.value(), alpha))
+    return build.call(torch.mul, node.value(), gate)  # type: ignore[no-any-return]
+
+
+@operator("Hardmax")
+def hardmax(build: Builder, node: Operator) -> Value:
+    """One at the first of the largest along an axis, zero elsewhere."""
+    given, axis = build.tensor(node.value()), int(node.attributes.get("axis", -1 if node.opset >= 13 else 1))
+    dims = build.like(given).dim()
+    if node.opset < 13 and axis % dims != dims - 1:
+        raise node.refusal("is over several dimensions")
+    largest = build.call(torch.argmax, given, axis, True)
+    return build.call(torch.scatter, build.call(torch.zeros_like, given), axis, largest, 1.0)  # type: ignore[no-any-return]
 
 
 @operator("Not")

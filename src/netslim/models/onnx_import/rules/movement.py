@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import Operator, activation, operator
-from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Value
+from netslim.models.onnx_import.values import Constant, Number, Numbers, Value
 
 _FAR = 2**31 - 1  # "to the end", as exporters write it
 
@@ -88,45 +88,6 @@ def transpose(build: Builder, node: Operator) -> Value:
     given = build.tensor(node.value())
     order = node.attributes.get("perm") or [*reversed(range(build.like(given).dim()))]
     return build.call(torch.permute, given, [int(dim) for dim in order])  # type: ignore[no-any-return]
-
-
-@operator("Gather")
-def gather(build: Builder, node: Operator) -> Value:
-    """Places along an axis, or of sizes."""
-    given, axis = node.value(0), int(node.attributes.get("axis", 0))
-    if isinstance(given, Numbers):
-        return _of_sizes(build, node, given)
-    index = node.constant(1) if not isinstance(node.value(1), Activation) else None
-    if index is None:
-        if axis or not isinstance(given, Constant):
-            raise node.refusal("picks places that the network computes")
-        return build.call(F.embedding, node.value(1), given)  # type: ignore[no-any-return]
-    side = build.like(given).shape[axis]
-    places = torch.where(index < 0, index + side, index)
-    if index.dim() == 0:
-        return build.call(torch.select, given, axis, int(places))  # type: ignore[no-any-return]
-    picked = build.call(torch.index_select, given, axis, Constant(places.flatten().long()))
-    return picked if index.dim() == 1 else build.call(torch.unflatten, picked, axis, tuple(index.shape))  # type: ignore[no-any-return]
-
-
-@operator("GatherND")
-def gather_nd(build: Builder, node: Operator) -> Value:
-    """Places along the first dimensions."""
-    index = node.constant(1)
-    if index is None or node.attributes.get("batch_dims", 0):
-        raise node.refusal("picks places of a batch")
-    places = tuple(Constant(part.clone()) for part in index.unbind(-1))
-    return build.call(getitem, build.tensor(node.value()), places)  # type: ignore[no-any-return]
-
-
-def _of_sizes(build: Builder, node: Operator, given: Numbers) -> Numbers:
-    index = build.numbers(node.value(1))
-    if index is None:
-        raise node.refusal("picks sizes by what the network computes")
-    try:
-        return Numbers(tuple(given.items[int(place)] for place in index.values), scalar=index.scalar)
-    except IndexError:
-        raise node.refusal(f"picks one of {len(given.items)} sizes that is not there") from None
 
 
 @operator("Tile")

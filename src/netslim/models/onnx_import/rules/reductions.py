@@ -10,15 +10,17 @@ import torch
 
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import Operator, operator
-from netslim.models.onnx_import.values import Numbers, Value
+from netslim.models.onnx_import.values import Number, Numbers, Value
 
 _REDUCED: Mapping[str, Callable[..., Any]] = {
     **{"ReduceMean": torch.mean, "ReduceSum": torch.sum, "ReduceMax": torch.amax, "ReduceMin": torch.amin},
     **{"ReduceL2": torch.sum, "ReduceSumSquare": torch.sum, "ReduceL1": torch.sum, "ReduceLogSumExp": torch.logsumexp},
+    "ReduceLogSum": torch.sum,
 }
 _BEFORE: Mapping[str, Callable[..., Any]] = {
     **{"ReduceL2": torch.square, "ReduceSumSquare": torch.square, "ReduceL1": torch.abs},
 }
+_AFTER: Mapping[str, Callable[..., Any]] = {"ReduceL2": torch.sqrt, "ReduceLogSum": torch.log}
 
 
 @operator(*_REDUCED)
@@ -34,7 +36,8 @@ def reduced(build: Builder, node: Operator) -> Value:
     if node.kind in _BEFORE:
         given = build.call(_BEFORE[node.kind], given)
     result = build.call(_REDUCED[node.kind], given, axes, keep)
-    return build.call(torch.sqrt, result) if node.kind == "ReduceL2" else result  # type: ignore[no-any-return]
+    after = _AFTER.get(node.kind)
+    return result if after is None else build.call(after, result)  # type: ignore[no-any-return]
 
 
 @operator("ReduceProd")
@@ -56,17 +59,21 @@ def product(build: Builder, node: Operator) -> Value:
 @operator("ArgMax", "ArgMin")
 def arg_extremum(build: Builder, node: Operator) -> Value:
     """Where the largest or smallest along an axis is."""
-    if node.attributes.get("select_last_index", 0):
-        raise node.refusal("takes the last of several")
+    given = build.tensor(node.value())
     function = torch.argmax if node.kind == "ArgMax" else torch.argmin
     axis, keep = int(node.attributes.get("axis", 0)), bool(node.attributes.get("keepdims", 1))
-    return build.call(function, node.value(), axis, keep)  # type: ignore[no-any-return]
+    if not node.attributes.get("select_last_index", 0):
+        return build.call(function, given, axis, keep)  # type: ignore[no-any-return]
+    last = build.call(function, build.call(torch.flip, given, [axis]), axis, keep)
+    return build.call(torch.rsub, last, build.like(given).shape[axis] - 1)  # type: ignore[no-any-return]
 
 
 @operator("TopK")
 def top_k(build: Builder, node: Operator) -> tuple[Value, ...]:
     """The largest along an axis, and where they are."""
-    count = node.integers("k", 1) or [1]
+    count = Numbers((Number(int(node.attributes["k"])),)) if "k" in node.attributes else build.numbers(node.value(1))
+    if count is None:
+        raise node.refusal("gives as many as the network computes")
     axis = int(node.attributes.get("axis", -1))
     largest, ordered = (bool(node.attributes.get(name, 1)) for name in ("largest", "sorted"))
-    return tuple(build.call(torch.topk, node.value(), count[0], axis, largest, ordered))
+    return tuple(build.call(torch.topk, node.value(), count.items[0], axis, largest, ordered))

@@ -156,7 +156,7 @@ def _by_axes(build: Builder, node: Operator, given: Value, asked: _Asked, settin
     """Each axis by itself: pixels picked, or weighed by a matrix."""
     result = given
     for at, axis in enumerate(asked.axes):
-        if _stays(axis) and axis.roi == (0, 1):
+        if _stays(axis) and axis.is_whole:
             continue
         if settings.mode == "nearest":
             result = build.call(torch.index_select, result, at, Constant(nearest(axis, settings)))
@@ -174,6 +174,6 @@ def _beyond(asked: _Asked, settings: Settings) -> Tensor:
     """Which pixels are of no place within the image, for any number of images and channels."""
     found = torch.zeros([axis.new if not _stays(axis) else 1 for axis in asked.axes], dtype=torch.bool)
     for at, axis in enumerate(asked.axes):
-        if found.shape[at] > 1 or axis.roi != (0, 1):
+        if found.shape[at] > 1 or not axis.is_whole:
             found |= outside(axis, settings).reshape([-1 if dim == at else 1 for dim in range(found.dim())])
     return found

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import mul
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from netslim.models.onnx_import.builder import Builder
-from netslim.models.onnx_import.operators import Operator, operator
-from netslim.models.onnx_import.rules.reshaping import new_sizes
+from netslim.models.onnx_import.operators import Operator, activation, operator
+from netslim.models.onnx_import.reshaping import new_sizes
 from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Value
 
 # ONNX's numbers of types. Half precision is computed in single here.
@@ -32,8 +34,12 @@ def shape(build: Builder, node: Operator) -> Value:
 
 @operator("Size")
 def count(build: Builder, node: Operator) -> Value:
-    """How many numbers a tensor has, at the example's sizes."""
-    return Constant(torch.tensor(build.like(node.value()).numel()))
+    """How many numbers a tensor has."""
+    given = node.value()
+    if not isinstance(given, Activation):
+        return Constant(torch.tensor(build.like(given).numel()))
+    sides = (build.size(given, dim) for dim in range(given.like.dim()))
+    return Numbers((reduce(lambda left, right: build.number(mul, left, right), sides, Number(1)),), scalar=True)
 
 
 @operator("Constant")
@@ -109,7 +115,7 @@ def reshape(build: Builder, node: Operator) -> Value:
     if isinstance(given, Constant):
         return build.call(torch.reshape, given, _plain(given.tensor, sizes))  # type: ignore[no-any-return]
     keep = bool(node.attributes.get("allowzero", 0))
-    plan = new_sizes(build, given, sizes.items, keep_zeros=keep)
+    plan = new_sizes(build, activation(node), sizes.items, keep_zeros=keep)
     if isinstance(plan, tuple):
         return build.call(torch.flatten, given, *plan)  # type: ignore[no-any-return]
     return build.call(torch.reshape, given, tuple(plan))  # type: ignore[no-any-return]
