@@ -107,7 +107,7 @@ def test_a_file_whose_batch_a_condition_fixes_is_one_of_a_single_image(tmp_path)
 def test_a_condition_on_data_is_refused(tmp_path):
     nodes = [node("ReduceMax", ["x"], ["most"], keepdims=0), node("Cast", ["most"], ["cond"], to=TensorProto.BOOL)]
     nodes += [chosen("cond", "y", KEPT, SQUEEZED)]
-    with pytest.raises(CheckpointError, match=r"node 'if_y' \(If\) takes a branch by what the network is given"):
+    with pytest.raises(CheckpointError, match=r"there is no layer before node 'if_y' \(If\), from which on nothing"):
         read(tmp_path / "net.onnx", made(nodes, {"x": ["n", 1]}, ["y"], TENSORS))
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 
 from netslim.core.errors import NetslimError
 from netslim.deploy.formats.onnx_hash import KEY
+from netslim.models.onnx_import.branches import names_taken
 from netslim.models.onnx_import.source import OnnxSource
 from netslim.models.onnx_import.tensors import with_content
 
@@ -51,7 +52,7 @@ class _Rewriter:
         self._makers = {name: node for node in self._graph.node for name in node.output}
         self._takers: dict[str, list[int]] = defaultdict(list)
         for index, node in enumerate(self._graph.node):
-            for name in node.input:
+            for name, _ in names_taken(node):
                 self._takers[name].append(index)
         self._made: dict[tuple[str, str], str] = {}
 
@@ -232,7 +233,7 @@ class _Rewriter:
         graph = self._graph
         outputs = {output.name for output in graph.output}
         while True:
-            taken = {name for node in graph.node for name in node.input} | outputs
+            taken = {name for node in graph.node for name, _ in names_taken(node)} | outputs
             dead = [node for node in graph.node if not taken.intersection(node.output)]
             for node in dead:
                 graph.node.remove(node)

@@ -32,11 +32,17 @@ class Taken:
     fixed: frozenset[Side] = frozenset()
 
 
-def taken(build: Builder, node: Any, known: Mapping[str, Value], ports: Sequence[Port]) -> Taken:
-    """What stands in the place of an `If`. Raises CheckpointError where the condition depends on the data."""
+def taken(build: Builder, node: Any, known: Mapping[str, Value], ports: Sequence[Port]) -> Taken | None:
+    """What stands in the place of an `If`; None where the condition depends on the data.
+
+    Raises CheckpointError where it has not the branch.
+    """
     from onnx import helper
 
-    condition, fixed = _condition(build, node, known.get(node.input[0]), ports)
+    found = _condition(build, known.get(node.input[0]), ports)
+    if found is None:
+        return None
+    condition, fixed = found
     wanted = "then_branch" if condition else "else_branch"
     branch = next((each.g for each in node.attribute if each.name == wanted), None)
     if branch is None or len(branch.output) != len(node.output):
@@ -46,15 +52,13 @@ def taken(build: Builder, node: Any, known: Mapping[str, Value], ports: Sequence
     return Taken([*branch.node, *named], fixed)
 
 
-def _condition(build: Builder, node: Any, value: Value | None, ports: Sequence[Port]) -> tuple[bool, frozenset[Side]]:
+def _condition(build: Builder, value: Value | None, ports: Sequence[Port]) -> tuple[bool, frozenset[Side]] | None:
     if isinstance(value, Constant) and value.tensor.numel() == 1:
         return bool(value.tensor.item()), frozenset()
     if isinstance(value, Numbers) and len(value.items) == 1:
         asked = value.items[0].node
         return bool(value.items[0].value), sides_behind(build, asked, ports) if asked is not None else frozenset()
-    raise CheckpointError(
-        f"node '{node.name}' ({KIND}) takes a branch by what the network is given: export each branch by itself"
-    )
+    return None
 
 
 def lift_(graph: Any) -> None:

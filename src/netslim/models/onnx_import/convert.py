@@ -15,6 +15,7 @@ from netslim.models.onnx_import import branches
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.dependence import Side
 from netslim.models.onnx_import.operators import OPERATORS, Operator
+from netslim.models.onnx_import.postprocessing import Rest
 from netslim.models.onnx_import.rules import (
     activations,
     arithmetic,
@@ -68,6 +69,8 @@ class Converted:
         sizes: by name, whole numbers of the file that are few.
         nodes: the file's, with branches that are taken in the place of their `If`.
         fixed: open sides of inputs at which a branch is taken, each with the name of the `If`.
+        outputs: names of what the network gives.
+        rest: what comes after the network.
     """
 
     network: fx.GraphModule
@@ -76,6 +79,8 @@ class Converted:
     sizes: dict[str, Tensor]
     nodes: Sequence[Any] = ()
     fixed: Mapping[Side, str] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    rest: Rest = field(default_factory=Rest)
 
 
 def converted(graph: Any, tensors: Mapping[str, Tensor], ports: Sequence[Port], opsets: Mapping[str, int]) -> Converted:
@@ -95,8 +100,13 @@ def converted(graph: Any, tensors: Mapping[str, Tensor], ports: Sequence[Port], 
     for port in ports:
         kind = torch.float32 if port.dtype.is_floating_point else port.dtype
         known[port.name] = build.input(port.name, torch.empty(port.shape, dtype=kind, device="meta"))
-    nodes, fixed = _follow_all(build, graph, known, ports, opsets)
-    outputs = [_output(build, known, output.name) for output in graph.output]
+    rest = Rest()
+    nodes, fixed = _follow_all(build, graph, known, rest, ports, opsets)
+    given = dict.fromkeys(output.name for output in graph.output if output.name not in rest.names)
+    names = (*given, *(name for name in rest.taken if name not in given))
+    outputs = [_output(build, known, name) for name in names]
+    if rest.count and not any(True for _ in build.root.parameters()):
+        raise CheckpointError(f"there is no layer before node {rest.first}, from which on nothing can be followed")
     build.graph.output(outputs[0].node if len(outputs) == 1 else tuple(output.node for output in outputs))
     whole = fx.GraphModule(build.root, build.graph)
     whole.graph.eliminate_dead_code()
@@ -107,42 +117,57 @@ def converted(graph: Any, tensors: Mapping[str, Tensor], ports: Sequence[Port], 
     placed = tuple(each for each in build.placed if held.issuperset(each.paths))
     shapes = {name: (value.node.name, tuple(value.like.shape)) for name, value in made.items()}
     computed = {name: said for name, said in shapes.items() if said[0] in left}
-    return Converted(network, placed, computed, _sizes(known), nodes, fixed)
+    return Converted(network, placed, computed, _sizes(known), nodes, fixed, names, rest)
 
 
 def check_known(nodes: Sequence[Any]) -> None:
     """Raises CheckpointError for quantized operators and for such that are not known; all are listed."""
     kinds = Counter(kind_of(node) for node in nodes)
+    rest = Rest()
+    for node in nodes:
+        if rest.has(node):
+            rest.add_(node, {})
+    known = {*OPERATORS, branches.KIND}
+    unknown = Counter(kind_of(node) for node in nodes if not rest.has(node) and kind_of(node) not in known)
     quantized = [kind for kind in kinds if kind.rpartition(":")[2].startswith(_QUANTIZED) or "Dequantize" in kind]
     if quantized:
         raise CheckpointError(
             f"is quantized ({one_of(sorted(quantized))}): prune the float network that it was made of, and quantize "
             f"the result"
         )
-    unknown = sorted(kind for kind in kinds if kind not in OPERATORS and kind != branches.KIND)
     if unknown:
-        counted = one_of(f"{kind} ({kinds[kind]})" for kind in unknown)
+        counted = one_of(f"{kind} ({unknown[kind]})" for kind in sorted(unknown))
         raise CheckpointError(f"has operators that are not known: {counted}")
 
 
 def _follow_all(
-    build: Builder, graph: Any, known: dict[str, Value], ports: Sequence[Port], opsets: Mapping[str, int]
+    build: Builder,
+    graph: Any,
+    known: dict[str, Value],
+    rest: Rest,
+    ports: Sequence[Port],
+    opsets: Mapping[str, int],
 ) -> tuple[list[Any], dict[Side, str]]:
-    """Fills `known`. Returns the nodes that were followed, and the sides that are fixed."""
+    """Fills `known` and `rest`. Returns the nodes that were followed, and the sides that are fixed."""
     takers: dict[str, list[str]] = defaultdict(list)
     for name, taker in (pair for node in graph.node for pair in branches.names_taken(node)):
         takers[name].append(taker)
     nodes, fixed, index = [*graph.node], dict[Side, str](), 0
     while index < len(nodes):
         node, build.at = nodes[index], index
-        if kind_of(node) == branches.KIND:
+        branch = None
+        if kind_of(node) == branches.KIND and not rest.has(node):
             branch = branches.taken(build, node, known, ports)
+        if branch is not None:
             check_known(branch.nodes)
             fixed |= dict.fromkeys(branch.fixed, node.name)
             nodes[index : index + 1] = branch.nodes
+            continue
+        index += 1
+        if rest.has(node) or kind_of(node) == branches.KIND:
+            rest.add_(node, known)
         else:
-            _follow(build, node, index, known, opsets, takers)
-            index += 1
+            _follow(build, node, index - 1, known, opsets, takers)
     return nodes, fixed
 
 

@@ -64,7 +64,7 @@ class _Sizes:
     def __init__(self, build: Builder, asked: fx.Node) -> None:
         graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
         graph.graph_copy(build.graph, copies)
-        graph.output(tuple(copies[node] for node in _sizes_behind(asked)))
+        graph.output(tuple(copies[node] for node in sizes_behind(asked)))
         whole = fx.GraphModule(build.root, graph)
         whole.graph.eliminate_dead_code()
         self._run = _OnMeta(whole)
@@ -78,7 +78,7 @@ class _Sizes:
         return None
 
 
-def _sizes_behind(asked: fx.Node) -> list[fx.Node]:
+def sizes_behind(asked: fx.Node) -> list[fx.Node]:
     """The calls of `size` that a number is computed of, in order."""
     found, waiting = dict[fx.Node, None](), [asked]
     while waiting:

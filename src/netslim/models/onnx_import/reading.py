@@ -55,11 +55,12 @@ def load_onnx(path: Path, input_shape: Sequence[int] | None = None) -> fx.GraphM
         path=path,
         proto=proto,
         inputs=tuple(closed(ports, found.fixed)),
-        outputs=tuple(output.name for output in proto.graph.output),
+        outputs=found.outputs,
         placed=found.placed,
         computed=found.computed,
         sizes=found.sizes,
         fixed=write_fixed_(proto.graph, ports, found.fixed),
+        rest=found.rest.line() if found.rest.count else "",
     )
     keep_source_(found.network, source)
     return found.network.eval()

@@ -61,11 +61,12 @@ class OnnxSource:
         path: of the file.
         proto: its content (an `onnx.ModelProto`), functions and the branches that are taken inlined; never changed.
         inputs: the network's arguments, in order.
-        outputs: names of what it gives, in order.
+        outputs: names of what it gives, in order: the file's outputs, and what the rest of the file takes.
         placed: where the file's tensors went.
         computed: by name of a value in the file, the torch graph's node that computes it, and its shape there.
         sizes: by name, whole numbers of the file that are few, as shapes are.
         fixed: what the file leaves open and the network does not, a line each.
+        rest: a line on what comes after the network and stays as it is, or "".
     """
 
     path: Path
@@ -76,6 +77,7 @@ class OnnxSource:
     computed: Mapping[str, tuple[str, tuple[int, ...]]]
     sizes: Mapping[str, Tensor]
     fixed: tuple[str, ...] = ()
+    rest: str = ""
 
     def __deepcopy__(self, memo: object) -> Self:
         return self

@@ -121,6 +121,8 @@ def _read(config: PruneConfig) -> tuple[fx.GraphModule, OnnxSource]:
     say(f"read {config.model}: {inputs}; differs from ONNX Runtime by {found:.1e} of its largest output")
     for line in source.fixed:
         say(f"in what is written, {line}; `input_shape` says another size")
+    if source.rest:
+        say(source.rest)
     return network, source
 
 
