@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from netslim.core.errors import CheckpointError
 from netslim.models.onnx_import.source import Placed
-from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Sequence, Value
+from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Sequence, Table, Value
 
 LARGEST = 2**29  # numbers of a tensor that a file may have computed
 _SYMBOLS = (Activation, Number)
@@ -131,6 +131,9 @@ class Builder:
         """Numbers as a tensor; tensors as they are. Raises CheckpointError for a sequence of them."""
         if isinstance(value, Sequence):
             raise CheckpointError("it takes a tensor, and is given a sequence")
+        if isinstance(value, Table):
+            flat = self.tensor(Numbers(value.items))
+            return self.call(torch.reshape, flat, value.shape)  # type: ignore[no-any-return]
         if not isinstance(value, Numbers):
             return value
         kind = torch.float32 if any(isinstance(item.value, float) for item in value.items) else torch.int64

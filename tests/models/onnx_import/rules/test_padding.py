@@ -67,6 +67,22 @@ def test_widths_may_follow_sizes(tmp_path):
     check(made(nodes, {"x": IMAGE}, ["y"], {**TENSORS, "none": ints(0, 0, 0)[:3]}), tmp_path)
 
 
+def test_widths_may_be_turned_about_as_exporters_write_them(tmp_path):
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Slice", ["s", "two", "four"], ["hw"]),
+        helper.make_node("Concat", ["hw", "none", "none"], ["widths"], axis=0),  # of the last axis first
+        helper.make_node("Reshape", ["widths", "pairs"], ["table"]),
+        helper.make_node("Slice", ["table", "last", "far", "first", "last"], ["turned"]),
+        helper.make_node("Transpose", ["turned"], ["columns"], perm=[1, 0]),
+        helper.make_node("Reshape", ["columns", "last"], ["flat"]),
+        helper.make_node("Cast", ["flat"], ["p"], to=7),
+        helper.make_node("Pad", ["x", "p"], ["y"]),
+    ]
+    tensors = {**TENSORS, "none": ints(0, 0, 1), "pairs": ints(-1, 2), "last": ints(-1), "far": ints(-(2**63))}
+    check(made(nodes, {"x": IMAGE}, ["y"], tensors), tmp_path)
+
+
 @pytest.mark.parametrize("widths", [[0, 0, 8, 0, 0, 0, 0, 0], [0, 0, -1, 0, 0, 0, 0, 0]])
 def test_what_would_be_mirrored_twice_or_cut_is_refused(widths, tmp_path):
     with pytest.raises(CheckpointError, match=r"\(Pad\) has mode reflect with widths of \[-?\d, 0\]"):

@@ -26,6 +26,13 @@ CASES = [
     chain("the last of several", "Sign x > s; ArgMax s > y axis=1 select_last_index=1"),
     case("TopK", tensors={"k": ints(2)}, outputs=2, axis=1, largest=0, name="smallest"),
     pytest.param(made(AS_MANY, {"x": IMAGE}, ["y", "at"], TENSORS), id="as many as there are"),
+    *(
+        chain(
+            f"{kind} of sizes",
+            f"Shape x > s; Slice s second four > e; {kind} e > m keepdims=0; Cast m > f to=1; Mul x f > y",
+        )
+        for kind in ("ReduceMax", "ReduceMin", "ReduceSum", "ReduceProd")
+    ),
     case("TopK", tensors={"k": ints(3)}, outputs=2),
 ]
 

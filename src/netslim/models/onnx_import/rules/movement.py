@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import Operator, activation, operator
-from netslim.models.onnx_import.values import Constant, Number, Numbers, Value
+from netslim.models.onnx_import.values import Constant, Number, Numbers, Table, Value, rearranged
 
 _FAR = 2**31 - 1  # "to the end", as exporters write it
 
@@ -54,9 +55,9 @@ def sliced(build: Builder, node: Operator) -> Value:
     starts, ends = limits
     axes = node.integers("axes", 3) or [*range(len(starts.items))]
     steps = node.integers("steps", 4) or [1] * len(axes)
-    if isinstance(given, Numbers):
-        first, last = (int(side.items[0].value) for side in (starts, ends))
-        return Numbers(given.items[slice(first, None if last <= -_FAR else last, steps[0])])
+    if isinstance(given, Numbers | Table):
+        cuts = [*zip(axes, starts.values, ends.values, steps, strict=True)]
+        return rearranged(given, lambda places: _cut(places, cuts))
     turned = [axis for axis, step in zip(axes, steps, strict=True) if step < 0]
     if turned:
         return _backwards(build, node, given, axes, (starts, ends), steps)
@@ -64,6 +65,14 @@ def sliced(build: Builder, node: Operator) -> Value:
     for axis, begin, end, step in zip(axes, starts.items, ends.items, steps, strict=True):
         ranges[axis] = slice(begin, None if abs(end.value) >= _FAR else end, step)
     return build.call(getitem, given, tuple(ranges))  # type: ignore[no-any-return]
+
+
+def _cut(places: Tensor, cuts: list[tuple[int, float, float, int]]) -> Tensor:
+    for axis, begin, end, step in cuts:
+        side = places.shape[axis]
+        chosen = [*range(side)][slice(int(begin), None if end <= -side - 1 else int(end), step)]
+        places = places.index_select(axis, torch.tensor(chosen, dtype=torch.int64))
+    return places
 
 
 def _backwards(
@@ -85,7 +94,11 @@ def _backwards(
 @operator("Transpose")
 def transpose(build: Builder, node: Operator) -> Value:
     """Dimensions in another order."""
-    given = build.tensor(node.value())
+    table = node.value()
+    if isinstance(table, Table):
+        turned = [int(dim) for dim in node.attributes.get("perm") or reversed(range(len(table.shape)))]
+        return rearranged(table, lambda places: places.permute(turned))
+    given = build.tensor(table)
     order = node.attributes.get("perm") or [*reversed(range(build.like(given).dim()))]
     return build.call(torch.permute, given, [int(dim) for dim in order])  # type: ignore[no-any-return]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import mul
+from functools import reduce as fold
+from operator import add, mul
 from typing import Any
 
 import torch
@@ -20,14 +21,18 @@ _REDUCED: Mapping[str, Callable[..., Any]] = {
 _BEFORE: Mapping[str, Callable[..., Any]] = {
     **{"ReduceL2": torch.square, "ReduceSumSquare": torch.square, "ReduceL1": torch.abs},
 }
+_OF_SIZES: Mapping[str, Callable[..., Any]] = {"ReduceMax": max, "ReduceMin": min, "ReduceSum": add, "ReduceProd": mul}
 _AFTER: Mapping[str, Callable[..., Any]] = {"ReduceL2": torch.sqrt, "ReduceLogSum": torch.log}
 
 
 @operator(*_REDUCED)
 def reduced(build: Builder, node: Operator) -> Value:
     """Over some axes, or all; axes are an attribute before operator set 13 or 18, an input since."""
-    given = build.tensor(node.value())
-    axes = node.integers("axes", 1)
+    sizes, axes = node.value(), node.integers("axes", 1)
+    if isinstance(sizes, Numbers) and node.kind in _OF_SIZES and axes in (None, [], [0], [-1]):
+        made = fold(lambda left, right: build.number(_OF_SIZES[node.kind], left, right), sizes.items)
+        return Numbers((made,), scalar=not node.attributes.get("keepdims", 1))
+    given = build.tensor(sizes)
     if not axes:
         if node.attributes.get("noop_with_empty_axes", 0):
             return given
@@ -43,16 +48,12 @@ def reduced(build: Builder, node: Operator) -> Value:
 @operator("ReduceProd")
 def product(build: Builder, node: Operator) -> Value:
     """The product of sizes, or along axes."""
-    given, axes = node.value(), node.integers("axes", 1)
-    keep = bool(node.attributes.get("keepdims", 1))
-    if isinstance(given, Numbers) and axes in (None, [], [0]):
-        made = given.items[0]
-        for item in given.items[1:]:
-            made = build.number(mul, made, item)
-        return Numbers((made,), scalar=not keep)
-    result: Value = build.tensor(given)
+    axes = node.integers("axes", 1)
+    if isinstance(node.value(), Numbers) and axes in (None, [], [0], [-1]):
+        return reduced(build, node)  # type: ignore[return-value]
+    result = build.tensor(node.value())
     for axis in sorted(axes or range(build.like(result).dim()), reverse=True):
-        result = build.call(torch.prod, result, axis, keep)
+        result = build.call(torch.prod, result, axis, bool(node.attributes.get("keepdims", 1)))
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import reduce
 from operator import mul
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import Operator, activation, operator
 from netslim.models.onnx_import.reshaping import new_sizes
-from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Value
+from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Table, Value, rearranged
 
 # ONNX's numbers of types. Half precision is computed in single here.
 DTYPES = {
@@ -85,9 +86,9 @@ def cast(build: Builder, node: Operator) -> Value:
     if kind is None:
         raise node.refusal(f"casts to type {node.attributes['to']} of ONNX, which is none that networks compute in")
     given = node.value()
-    if isinstance(given, Numbers):
+    if isinstance(given, Numbers | Table):
         function = float if kind.is_floating_point else bool if kind == torch.bool else int
-        return Numbers(tuple(build.number(function, item) for item in given.items), scalar=given.scalar)
+        return dataclasses.replace(given, items=tuple(build.number(function, item) for item in given.items))
     if isinstance(given, Constant):
         return Constant(given.tensor.to(kind), given.name if given.tensor.dtype == kind else "")
     return given if build.like(given).dtype == kind else build.call(torch.Tensor.to, given, kind)
@@ -110,8 +111,9 @@ def reshape(build: Builder, node: Operator) -> Value:
         sizes = build.numbers(node.value(1))
     if sizes is None:
         raise node.refusal("has a shape that the network computes")
-    if isinstance(given, Numbers):
-        return Numbers(given.items, scalar=not sizes.items)
+    if isinstance(given, Numbers | Table):
+        wanted = [int(side) for side in sizes.values]
+        return rearranged(given, lambda places: places.reshape(wanted))
     if isinstance(given, Constant):
         return build.call(torch.reshape, given, _plain(given.tensor, sizes))  # type: ignore[no-any-return]
     keep = bool(node.attributes.get("allowzero", 0))
