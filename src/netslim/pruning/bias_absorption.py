@@ -124,7 +124,7 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     _check_weights(small, model, resolved.keeps)
     sites = _sites(small, resolved.keeps)
     reference = silenced(model, resolved.parts, shift=True)
-    inputs = _random(Inputs.of(example))
+    inputs = _random(Inputs.of(example), two=plan.inputs is None)
     with running(small, inputs.map(TensorSpec.of)), evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
         with _watching(reference, sites, _Site.record):
             if resolved.decides:
@@ -160,13 +160,13 @@ def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Ten
         warnings.warn(said, NetslimWarning, stacklevel=3)
 
 
-def _random(inputs: Inputs) -> Inputs:
-    """Random values like them; two of the batch where one tensor is all."""
+def _random(inputs: Inputs, *, two: bool) -> Inputs:
+    """Random values like them; two of the batch where one tensor is all and the network runs on two."""
     generator = torch.Generator().manual_seed(0)
 
     def drawn(tensor: Tensor) -> Tensor:
         spec = TensorSpec.of(tensor)
-        shape = torch.Size([2, *spec.shape[1:]]) if inputs.is_single else spec.shape
+        shape = torch.Size([2, *spec.shape[1:]]) if inputs.is_single and two else spec.shape
         return replace(spec, shape=shape).random(generator).to(tensor)
 
     return inputs.map(drawn)
