@@ -16,6 +16,11 @@ def case(kind, *, inputs=None, tensors=None, opset=17, outputs=1, name="", order
     return pytest.param(made([node], inputs, names, tensors, opset), id=f"{kind}{name and '-'}{name}-{opset}")
 
 
+def slowly(*cases):
+    """The same, for the campaigns."""
+    return [pytest.param(*each.values, id=each.id, marks=pytest.mark.slow) for each in cases]
+
+
 def ints(*values):
     return np.array(values, dtype=np.int64)
 

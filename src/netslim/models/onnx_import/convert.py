@@ -58,6 +58,10 @@ FEW = 16  # numbers of a tensor that may be a shape
 _QUANTIZED = ("QuantizeLinear", "QLinear", "ConvInteger", "MatMulInteger", "DynamicQuantize", "QGemm", "QAttention")
 
 
+class NothingToFollowError(CheckpointError):
+    """The file has no network before what depends on the data, whatever the sizes of its inputs."""
+
+
 @dataclass(frozen=True, eq=False)
 class Converted:
     """A torch graph that was made of an ONNX graph.
@@ -106,7 +110,7 @@ def converted(graph: Any, tensors: Mapping[str, Tensor], ports: Sequence[Port], 
     names = (*given, *(name for name in rest.taken if name not in given))
     outputs = [_output(build, known, name) for name in names]
     if rest.count and not any(True for _ in build.root.parameters()):
-        raise CheckpointError(f"there is no layer before node {rest.first}, from which on nothing can be followed")
+        raise NothingToFollowError(f"there is no layer before node {rest.first}, from which on nothing can be followed")
     build.graph.output(outputs[0].node if len(outputs) == 1 else tuple(output.node for output in outputs))
     whole = fx.GraphModule(build.root, build.graph)
     whole.graph.eliminate_dead_code()
@@ -208,7 +212,7 @@ def _follow(
         if given.name in str(error):
             raise
         raise given.refusal(f"can't be followed: {error}") from error
-    except (RuntimeError, ValueError, TypeError, IndexError, KeyError, NotImplementedError, ArithmeticError) as error:
+    except Exception as error:  # torch may raise anything of sizes that a file claims
         raise given.refusal(f"can't be followed: {first_line(error)}") from error
     for name, value in zip(node.output, [made] if isinstance(made, Value) else made, strict=False):
         known[name] = _named(value, name)

@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from netslim.core.errors import CheckpointError, UsageError, first_line
 from netslim.core.files import check_readable
 from netslim.models.onnx_import.branches import KIND, lift_
-from netslim.models.onnx_import.convert import Converted, check_known, converted, kind_of
+from netslim.models.onnx_import.convert import Converted, NothingToFollowError, check_known, converted, kind_of
 from netslim.models.onnx_import.ports import BATCH, SIDES, closed, ports_of, write_fixed_
 from netslim.models.onnx_import.source import OnnxSource, Port, keep_source_
 from netslim.models.onnx_import.tensors import as_tensor
@@ -140,6 +140,8 @@ def _at_some_size(
             alone = None if input_shape is None else (1, *input_shape[1:])  # a file of one batch size is one of 1
             ports = ports_of(path, given, sides, alone, 1)
             return converted(proto.graph, tensors, ports, opsets), ports
+        except NothingToFollowError as error:
+            raise CheckpointError(f"{path}: {error}") from None
         except CheckpointError as error:
             failed = failed or error
         if input_shape is not None or not any(any(port.free[min(2, len(port.free) - 1) :]) for port in ports):

@@ -31,6 +31,8 @@ CASES = [
     case("LeakyRelu", alpha=0.3, name="alpha"),
     case("Clip", tensors={"low": f32(-0.5).reshape(()), "high": f32(0.5).reshape(())}),
     case("Clip", min=-0.5, max=0.5, opset=7, name="attributes"),
+    chain("computed bounds", "ReduceMean x > m keepdims=0; ReduceMax x > h keepdims=0; Clip x m h > y"),
+    chain("one computed bound", "ReduceMean x > m keepdims=0; Clip x _ m > y"),
     case("Softmax", axis=1),
     case("Softmax", axis=2, opset=11, name="flat"),
     case("LogSoftmax", axis=-1),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from onnx import helper
 from onnx_graphs import groups_of, made, numbers, read
-from operator_cases import IMAGE, TENSORS, case, check, conv, f32, ints
+from operator_cases import IMAGE, TENSORS, case, check, conv, f32, ints, slowly
 
 from netslim.core.errors import CheckpointError
 from netslim.models.onnx_import.builder import Builder
@@ -44,10 +44,10 @@ CASES = [
     case("Pad", tensors={"p": ints(1, 2), "v": f32(0).reshape(()), "a": ints(-1)}, mode="edge", opset=18, name="axes"),
     *(bordered(mode, widths, [2, 3, 4, 5]) for mode in MODES for widths in WIDTHS.values()),
     *(bordered(mode, {1: (3, 2)}, ["n", 6]) for mode in MODES),
-    *(bordered(mode, {2: (1, 3)}, ["n", 3, 6]) for mode in MODES),
+    *slowly(*(bordered(mode, {2: (1, 3)}, ["n", 3, 6]) for mode in MODES)),
     *(bordered(mode, {1: (1, 0), 2: (1, 3)}, ["n", 3, 6]) for mode in MODES),
     *(bordered(mode, {2: (1, 0), 3: (0, 2), 4: (1, 1)}, ["n", 2, 3, 4, 5]) for mode in MODES),
-    *(bordered(mode, {4: (1, 1)}, ["n", 2, 3, 4, 5]) for mode in MODES),
+    *slowly(*(bordered(mode, {4: (1, 1)}, ["n", 2, 3, 4, 5]) for mode in MODES)),
     bordered("edge", {3: (7, 9)}, IMAGE),
 ]
 

@@ -24,11 +24,22 @@ def computed(*nodes, shape=None, **tensors):
 
 node = helper.make_node
 UPDATES = {"axis": numbers(2, 2, 8), "rows": numbers(2, 8, seed=3)}
+STRIDED = [  # as exporters write `as_strided`: places that are computed of the batch
+    node("Reshape", ["x", "rest"], ["flat"]),
+    node("Shape", ["x"], ["s"]),
+    node("Gather", ["s", "zero"], ["n"]),
+    node("Range", ["zero", "n", "one"], ["images"]),
+    node("Mul", ["images", "width"], ["begins"]),
+    node("Unsqueeze", ["begins", "rest"], ["column"]),
+    node("Add", ["column", "row"], ["places"]),
+    node("Gather", ["flat", "places"], ["y"]),
+]
 CASES = [
     case("Gather", tensors={"i": ints(0, -1, 2)}, axis=1),
     case("Gather", tensors={"i": np.array(2)}, axis=1, name="one"),
     case("Gather", tensors={"i": ints(0, 1, 2, -3).reshape(2, 2)}, axis=3, name="table"),
     computed(node("Gather", ["table", "i"], ["y"]), table=numbers(8, 3)),
+    computed(node("Gather", ["table", "i"], ["a"]), node("Neg", ["a"], ["y"]), table=numbers(8)),
     computed(node("Squeeze", ["i", "two"], ["p"]), node("Gather", ["x", "p"], ["y"], axis=2), two=ints(2)),
     computed(
         node("Reshape", ["i", "none"], ["p"]),
@@ -36,6 +47,23 @@ CASES = [
         shape=[1, 1, 8],
         none=np.array([], dtype=np.int64),
     ),
+    pytest.param(
+        made(
+            STRIDED,
+            {"x": ["n", 6, 8]},
+            ["y"],
+            {
+                "zero": np.array(0),
+                "one": np.array(1),
+                "first": ints(0),
+                "rest": ints(-1),
+                "width": np.array(48),
+                "row": ints(0, 7, -1),
+            },
+        ),
+        id="Gather-strided",
+    ),
+    case("Gather", tensors={"i": np.array(-1)}, axis=2, name="last"),
     case("GatherND", tensors={"i": ints(0, 1, 1, 3, 0, -1).reshape(3, 2)}, inputs=ROWS),
     case("GatherND", tensors={"i": ints(3, -2).reshape(2, 1)}, inputs=ROWS, batch_dims=1, name="batch"),
     case("GatherND", tensors={"i": PLACES.reshape(2, 2, 1)}, inputs={"x": [2, 2, 8]}, batch_dims=2, name="batches"),

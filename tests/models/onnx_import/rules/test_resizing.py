@@ -1,7 +1,7 @@
 """Images brought to another size: as in ONNX Runtime."""
 
 import pytest
-from operator_cases import case, chain, check, f32, ints
+from operator_cases import case, chain, check, f32, ints, slowly
 
 from netslim.models.onnx_import.interpolation import ROUNDED
 
@@ -70,13 +70,15 @@ CASES = [
             ("nearest", "align_corners", "ceil"),
         )
     ),
-    *(
-        resized(mode, rule, scales=scales, **attributes)
-        for mode, rule, attributes in RULES
-        for scales in ((1, 1, 2.5, 1.3), (1, 1, 0.4, 0.7))
-        if attributes or scales[2] > 1
-    ),
     *(resized(mode, rule, sizes=(2, 6, 5, 17), **attributes) for mode, rule, attributes in RULES),
+    *slowly(
+        *(
+            resized(mode, rule, scales=scales, **attributes)
+            for mode, rule, attributes in RULES
+            for scales in ((1, 1, 2.5, 1.3), (1, 1, 0.4, 0.7))
+            if attributes or scales[2] > 1
+        )
+    ),
     *(resized(mode, rule, sizes=(2, 6, 1, 3)) for mode in MODES for rule in ("half_pixel", "pytorch_half_pixel")),
     *(
         resized(mode, "tf_crop_and_resize", sizes=(2, 6, 7, 9), roi=roi, extrapolation_value=2.5)

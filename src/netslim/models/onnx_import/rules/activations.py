@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import Operator, operator
-from netslim.models.onnx_import.values import Numbers, Value
+from netslim.models.onnx_import.values import Activation, Numbers, Value
 
 _PLAIN: Mapping[str, Callable[..., Any]] = {
     **{"Relu": F.relu, "Sigmoid": torch.sigmoid, "Tanh": torch.tanh, "Erf": torch.erf, "Mish": F.mish},
@@ -133,17 +133,20 @@ def thresholded_relu(build: Builder, node: Operator) -> Value:
 
 @operator("Clip")
 def clip(build: Builder, node: Operator) -> Value:
-    """Bounds, attributes before operator set 11, inputs since."""
-    bounds = []
-    for place, name in ((1, "min"), (2, "max")):
-        found = node.constant(place)
-        given = node.attributes.get(name)
-        bounds.append(found.item() if found is not None else None if given is None else float(given))
-    if isinstance(node.value(), Numbers) or bounds == [None, None]:
+    """Bounds, attributes before operator set 11, inputs since; the network may compute them."""
+    if isinstance(node.value(), Numbers):
         return node.value()
-    if bounds[1] is not None and float(bounds[1]) >= 3e38:
-        return build.call(torch.clamp, node.value(), min=bounds[0])  # type: ignore[no-any-return]
-    return build.call(torch.clamp, node.value(), bounds[0], bounds[1])  # type: ignore[no-any-return]
+    found: Any = build.tensor(node.value())
+    limits: dict[str, float] = {}
+    for place, name, function in ((1, "min", torch.maximum), (2, "max", torch.minimum)):
+        bound = node.attributes.get(name, node.input(place))
+        if isinstance(bound, Activation):
+            found = build.call(function, found, bound)
+        elif bound is not None:
+            limits[name] = float(bound) if isinstance(bound, float | int) else node.constant(place).item()  # type: ignore[union-attr]
+    if limits.get("max", 0) >= 3e38:
+        del limits["max"]
+    return build.call(torch.clamp, found, **limits) if limits else found  # type: ignore[no-any-return]
 
 
 @operator("Softmax", "LogSoftmax")

@@ -68,35 +68,38 @@ def _flat(pairs: Pairs, dims: int, first: int) -> list[Number | int]:
 
 
 def _by_axes(build: Builder, given: Value, pairs: Pairs, mode: str) -> Value:
-    for axis, (before, after) in pairs.items():
-        side = build.like(given).shape[axis]
-        pieces = [_PIECES[mode](build, given, axis, int(before.value), side, False)] if before.value else []
-        pieces.append(given)
-        pieces += [_PIECES[mode](build, given, axis, int(after.value), side, True)] if after.value else []
-        given = build.call(torch.cat, pieces, axis)
+    for axis, widths in pairs.items():
+        around = [
+            _PIECES[mode](build, given, axis, int(width.value), at) for at, width in enumerate(widths) if width.value
+        ]
+        before = around[: 1 if widths[0].value else 0]
+        given = build.call(torch.cat, [*before, given, *around[len(before) :]], axis)
     return given
 
 
-def _mirrored(build: Builder, given: Value, axis: int, width: int, side: int, is_end: bool) -> Value:
-    start = side - 1 - width if is_end else 1
-    return build.call(torch.flip, _cut(build, given, axis, start, start + width), [axis])  # type: ignore[no-any-return]
+def _whole(widths: tuple[Number, Number]) -> tuple[int, int]:
+    return int(widths[0].value), int(widths[1].value)
 
 
-def _repeated(build: Builder, given: Value, axis: int, width: int, side: int, is_end: bool) -> Value:
-    one = _cut(build, given, axis, side - 1 if is_end else 0, side if is_end else 1)
+def _mirrored(build: Builder, given: Value, axis: int, width: int, end: int) -> Value:
+    piece = slice(-1 - width, -1) if end else slice(1, 1 + width)
+    return build.call(torch.flip, _cut(build, given, axis, piece), [axis])  # type: ignore[no-any-return]
+
+
+def _repeated(build: Builder, given: Value, axis: int, width: int, end: int) -> Value:
+    one = _cut(build, given, axis, slice(-1, None) if end else slice(0, 1))
     return build.call(torch.cat, [one] * width, axis)  # type: ignore[no-any-return]
 
 
-def _wrapped(build: Builder, given: Value, axis: int, width: int, side: int, is_end: bool) -> Value:
-    start = 0 if is_end else side - width
-    return _cut(build, given, axis, start, start + width)
+def _wrapped(build: Builder, given: Value, axis: int, width: int, end: int) -> Value:
+    return _cut(build, given, axis, slice(0, width) if end else slice(-width, None))
 
 
-def _cut(build: Builder, given: Value, axis: int, start: int, stop: int) -> Value:
-    return build.call(getitem, given, (*[slice(None)] * axis, slice(start, stop)))  # type: ignore[no-any-return]
+def _cut(build: Builder, given: Value, axis: int, piece: slice) -> Value:
+    return build.call(getitem, given, (*[slice(None)] * axis, piece))  # type: ignore[no-any-return]
 
 
-_PIECES: Mapping[str, Callable[[Builder, Value, int, int, int, bool], Value]] = {
+_PIECES: Mapping[str, Callable[[Builder, Value, int, int, int], Value]] = {
     "reflect": _mirrored,
     "edge": _repeated,
     "wrap": _wrapped,

@@ -23,16 +23,17 @@ def gather(build: Builder, node: Operator) -> Value:
     if isinstance(given, Numbers) and not isinstance(node.value(1), Activation):
         return _of_sizes(build, node, given)
     given, index = build.tensor(given), build.tensor(node.value(1))
-    side = build.like(given).shape[axis]
     if isinstance(index, Activation):
-        if isinstance(given, Constant) and not axis:
-            return build.call(torch.nn.functional.embedding, _from_zero(build, index, side), given)  # type: ignore[no-any-return]
-        flat = build.call(torch.flatten, _from_zero(build, index, side))
+        places_of = _from_zero(build, index, _side(build, given, axis))
+        if isinstance(given, Constant) and not axis and given.tensor.dim() == 2:
+            return build.call(torch.nn.functional.embedding, places_of, given)  # type: ignore[no-any-return]
+        flat = build.call(torch.flatten, places_of)
         sides = [build.size(index, dim) for dim in range(index.like.dim())]
         return _unflattened(build, build.call(torch.index_select, given, axis, flat), axis, sides)
+    if index.tensor.dim() == 0:
+        return build.call(torch.select, given, axis, int(index.tensor))  # type: ignore[no-any-return]
+    side = build.like(given).shape[axis]
     places = torch.where(index.tensor < 0, index.tensor + side, index.tensor)
-    if places.dim() == 0:
-        return build.call(torch.select, given, axis, int(places))  # type: ignore[no-any-return]
     picked = build.call(torch.index_select, given, axis, Constant(places.flatten().long()))
     return _unflattened(build, picked, axis, places.shape)
 
@@ -43,10 +44,15 @@ def _unflattened(build: Builder, picked: Value, axis: int, shape: Sequence[Numbe
     return picked if len(shape) == 1 else build.call(torch.unflatten, picked, axis, tuple(shape))
 
 
-def _from_zero(build: Builder, index: Value, side: int) -> Value:
+def _side(build: Builder, given: Value, axis: int) -> Number:
+    return build.size(given, axis) if isinstance(given, Activation) else Number(build.like(given).shape[axis])
+
+
+def _from_zero(build: Builder, index: Value, side: Number | int) -> Value:
     """Places that may be counted from the end, counted from the beginning."""
     if isinstance(index, Constant):
-        return Constant(torch.where(index.tensor < 0, index.tensor + side, index.tensor).long())
+        length = int(side.value if isinstance(side, Number) else side)
+        return Constant(torch.where(index.tensor < 0, index.tensor + length, index.tensor).long())
     return build.call(torch.remainder, build.call(torch.Tensor.to, index, torch.int64), side)  # type: ignore[no-any-return]
 
 
@@ -70,21 +76,20 @@ def gather_nd(build: Builder, node: Operator) -> Value:
 
 def _places(build: Builder, given: Value, index: Value, batch: int = 0) -> tuple[Any, ...]:
     """What indexes a tensor: for each of a batch its own number, then the places along each further dimension."""
-    shape, dims = build.like(given).shape, build.like(index).dim() - 1
+    dims = build.like(index).dim() - 1
     own: list[Any] = []
     for at in range(batch):
-        side = build.size(given, at) if isinstance(given, Activation) else shape[at]
-        numbers = build.call(torch.arange, side)
+        numbers = build.call(torch.arange, _side(build, given, at))
         own.append(build.call(torch.reshape, numbers, [-1 if dim == at else 1 for dim in range(dims)]))
     parts = build.call(torch.unbind, index, -1)
-    return (*own, *(_from_zero(build, part, shape[batch + at]) for at, part in enumerate(parts)))
+    return (*own, *(_from_zero(build, part, _side(build, given, batch + at)) for at, part in enumerate(parts)))
 
 
 @operator("GatherElements")
 def gather_elements(build: Builder, node: Operator) -> Value:
     """For each place one along an axis."""
     given, index, axis = build.tensor(node.value(0)), build.tensor(node.value(1)), int(node.attributes.get("axis", 0))
-    places = _from_zero(build, index, build.like(given).shape[axis])
+    places = _from_zero(build, index, _side(build, given, axis))
     return build.call(torch.gather, given, axis, places)  # type: ignore[no-any-return]
 
 
@@ -93,7 +98,7 @@ def scatter_elements(build: Builder, node: Operator) -> Value:
     """For each place one along an axis that is overwritten, or with which something is done."""
     given, index, values = (build.tensor(node.value(place)) for place in range(3))
     axis, kind = int(node.attributes.get("axis", 0)), str(node.attributes.get("reduction", "none"))
-    places = _from_zero(build, index, build.like(given).shape[axis])
+    places = _from_zero(build, index, _side(build, given, axis))
     if kind == "none":
         return build.call(torch.scatter, given, axis, places, values)  # type: ignore[no-any-return]
     return build.call(torch.scatter_reduce, given, axis, places, values, _REDUCED[kind])  # type: ignore[no-any-return]
@@ -152,8 +157,7 @@ def eye_like(build: Builder, node: Operator) -> Value:
     given = build.tensor(node.value())
     if node.attributes.get("k", 0):
         raise node.refusal("has another diagonal")
-    shape = build.like(given).shape
-    sides = [build.size(given, at) if isinstance(given, Activation) else shape[at] for at in (0, 1)]
+    sides = [_side(build, given, at) for at in (0, 1)]
     kind = DTYPES.get(int(node.attributes.get("dtype", 0)), build.like(given).dtype)
     return build.call(torch.eye, *sides, dtype=kind)  # type: ignore[no-any-return]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import reduce as fold
-from operator import add, mul
+from operator import add, mul, sub
 from typing import Any
 
 import torch
 
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import Operator, operator
-from netslim.models.onnx_import.values import Number, Numbers, Value
+from netslim.models.onnx_import.values import Activation, Number, Numbers, Value
 
 _REDUCED: Mapping[str, Callable[..., Any]] = {
     **{"ReduceMean": torch.mean, "ReduceSum": torch.sum, "ReduceMax": torch.amax, "ReduceMin": torch.amin},
@@ -66,7 +66,9 @@ def arg_extremum(build: Builder, node: Operator) -> Value:
     if not node.attributes.get("select_last_index", 0):
         return build.call(function, given, axis, keep)  # type: ignore[no-any-return]
     last = build.call(function, build.call(torch.flip, given, [axis]), axis, keep)
-    return build.call(torch.rsub, last, build.like(given).shape[axis] - 1)  # type: ignore[no-any-return]
+    if not isinstance(given, Activation):
+        raise node.refusal("takes the last of several constants")
+    return build.call(torch.rsub, last, build.number(sub, build.size(given, axis), 1))  # type: ignore[no-any-return]
 
 
 @operator("TopK")
