@@ -150,9 +150,11 @@ class _Rewriter:
         for each in self._source.placed:
             values = [_tensor(self._network, path) for path in each.paths]
             value = values[0] if each.back is None else each.back(*values)
+            self._set_groups(nodes[each.node], each.paths[0])
+            if each.computed is not None and torch.equal(each.computed, value):
+                continue  # what the file computes in a few nodes may be large as a tensor
             alone = len(paths[each.name]) == 1 and placed[each.name] == set(self._takers[each.name])
             name = self._put(each.name, each.paths[0], value, keep_name=alone and each.name in self._tensors)
-            self._set_groups(nodes[each.node], each.paths[0])
             inputs = nodes[each.node].input
             inputs[:] = [name if own == each.name else own for own in inputs]
 

@@ -95,7 +95,8 @@ class Builder:
         """Notes where a tensor of the file is now, and how it is turned back into the file's form."""
         if isinstance(value, Constant) and value.name:
             paths = (path,) if isinstance(path, str) else tuple(path)
-            self.placed.append(Placed(self.at, value.name, paths, back))
+            computed = value.tensor if value.is_computed else None
+            self.placed.append(Placed(self.at, value.name, paths, back, computed))
 
     def path_of(self, value: Activation) -> str:
         """The layer that gives a value, or one of several."""

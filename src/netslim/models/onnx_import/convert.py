@@ -215,12 +215,12 @@ def _follow(
     except Exception as error:  # torch may raise anything of sizes that a file claims
         raise given.refusal(f"can't be followed: {first_line(error)}") from error
     for name, value in zip(node.output, [made] if isinstance(made, Value) else made, strict=False):
-        known[name] = _named(value, name)
+        known[name] = _named(value, name, is_computed=kind != "Constant")
 
 
-def _named(value: Value, name: str) -> Value:
+def _named(value: Value, name: str, *, is_computed: bool) -> Value:
     """A constant that was computed has its own name, by which a later node takes it."""
-    return Constant(value.tensor, name) if isinstance(value, Constant) else value
+    return Constant(value.tensor, name, is_computed) if isinstance(value, Constant) else value
 
 
 def _output(build: Builder, known: Mapping[str, Value], name: str) -> Activation:

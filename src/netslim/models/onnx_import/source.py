@@ -22,12 +22,14 @@ class Placed:
         name: of the value that the node takes.
         paths: dotted names of the parameters or buffers that it became; mostly one.
         back: from the network's tensors to the file's; None where they are alike.
+        computed: the tensor as nodes of the file compute it; None for one that the file has.
     """
 
     node: int
     name: str
     paths: tuple[str, ...]
     back: Callable[..., Tensor] | None = None
+    computed: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,12 @@ class Constant:
     Attributes:
         tensor: its numbers, on the CPU.
         name: of the value in the file, or "" for one that was made on the way.
+        is_computed: whether nodes of the file compute it.
     """
 
     tensor: Tensor
     name: str = ""
+    is_computed: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -128,10 +128,22 @@ def several(build: Builder, node: Operator) -> Value:
         if done is not None:
             return done
     given = [build.tensor(value) for value in values]
+    if node.kind in _CHOSEN:
+        return reduce(lambda left, right: _extreme(build, node.kind, left, right), given)
     result: Value = reduce(lambda left, right: build.call(_SEVERAL[node.kind], left, right), given)
     if node.kind != "Mean":
         return result
     return build.call(torch.div, result, len(given))  # type: ignore[no-any-return]
+
+
+def _extreme(build: Builder, kind: str, first: Value, second: Value) -> Value:
+    """The larger or smaller; of a tensor and one number as `clamp` has it, which lets channels go."""
+    if isinstance(first, Constant):
+        first, second = second, first
+    bound = _plain(second, first, build)
+    if isinstance(bound, int | float):
+        return build.call(torch.clamp, first, **{"min" if kind == "Max" else "max": bound})  # type: ignore[no-any-return]
+    return build.call(_SEVERAL[kind], first, second)  # type: ignore[no-any-return]
 
 
 def _chosen(build: Builder, function: Callable[..., Any], values: Sequence[Value]) -> Numbers | None:
