@@ -109,7 +109,7 @@ def converted(graph: Any, tensors: Mapping[str, Tensor], ports: Sequence[Port], 
     given = dict.fromkeys(output.name for output in graph.output if output.name not in rest.names)
     names = (*given, *(name for name in rest.taken if name not in given))
     outputs = [_output(build, known, name) for name in names]
-    if rest.count and not any(True for _ in build.root.parameters()):
+    if rest.first and not any(True for _ in build.root.parameters()):
         raise NothingToFollowError(f"there is no layer before node {rest.first}, from which on nothing can be followed")
     build.graph.output(outputs[0].node if len(outputs) == 1 else tuple(output.node for output in outputs))
     whole = fx.GraphModule(build.root, build.graph)

@@ -28,13 +28,11 @@ class Rest:
         names: of the values that they give.
         taken: of the values that the network gives them.
         first: the node with which they begin, and why, or "".
-        count: how many there are.
     """
 
     names: set[str] = field(default_factory=set)
     taken: dict[str, None] = field(default_factory=dict)
     first: str = ""
-    count: int = 0
 
     def has(self, node: Any) -> bool:
         """Whether a node is of it, by its operator or by what it takes."""
@@ -44,7 +42,6 @@ class Rest:
     def add_(self, node: Any, known: Mapping[str, Value]) -> None:
         """Leaves a node as it is. Raises CheckpointError where it takes what no value of the file is."""
         self.first = self.first or f"'{node.name or node.output[0]}' ({node.op_type})"
-        self.count += 1
         self.names.update(filter(None, node.output))
         for name, _ in names_taken(node):
             if name in known:
@@ -52,7 +49,7 @@ class Rest:
 
     def line(self) -> str:
         """What is said of it."""
-        return f"{self.count} nodes from {self.first} on stay as they are, with the channels that they take"
+        return f"from node {self.first} on the file stays as it is, with the channels that it takes"
 
 
 def _named(name: str, known: Mapping[str, Value]) -> Iterator[str]:

@@ -60,7 +60,7 @@ def load_onnx(path: Path, input_shape: Sequence[int] | None = None) -> fx.GraphM
         computed=found.computed,
         sizes=found.sizes,
         fixed=write_fixed_(proto.graph, ports, found.fixed),
-        rest=found.rest.line() if found.rest.count else "",
+        rest=found.rest.line() if found.rest.first else "",
     )
     keep_source_(found.network, source)
     return found.network.eval()
