@@ -196,6 +196,26 @@ def test_what_the_file_computes_stays_computed_until_it_changes(tmp_path):
     assert "w" not in {tensor.name for tensor in model.graph.initializer}
 
 
+def test_a_weight_that_layers_take_apart_is_written_once_where_it_stays_the_same(tmp_path):
+    nodes = [
+        *(node("Conv", "x basis", name, strides=[step, step]) for name, step in (("a", 1), ("b", 2))),
+        *(node("GlobalAveragePool", name, f"{name}p") for name in "ab"),
+        node("Concat", "ap bp", "j", axis=1),
+        node("Gather", "j order", "g", axis=1),  # its channels stay
+        node("Conv", "g w", "c"),
+        node("Conv", "c u", "y"),
+    ]
+    tensors = {
+        "basis": weights(4, 3, 3, 3),
+        "order": np.arange(8),
+        "w": weights(512, 8, 1, 1),
+        "u": weights(5, 512, 1, 1),
+    }
+    small, source, model = pruned(tmp_path / "net.onnx", nodes, tensors, ["n", 3, 9, 9], share=0.8)
+    assert difference_from(model.SerializeToString(), small, source) < 1e-5
+    assert [each.name for each in model.graph.initializer if each.dims == [4, 3, 3, 3]] == ["basis"]
+
+
 def test_a_weight_that_two_layers_take_apart_is_written_twice(tmp_path):
     nodes = [
         node("Conv", "x w", "a", strides=[1, 1]),

@@ -172,6 +172,10 @@ class _Rewriter:
             kind = self._kind(name)
             array = value.detach().cpu().contiguous().float().numpy()
             array = array.astype(np.float16) if kind == _HALF else array if kind == _FLOAT else value.numpy()
+            same = None if keep_name else self._same(name, array)
+            if same is not None:
+                self._made[name, path] = same
+                return same
             self._made[name, path] = name if keep_name else self._free(f"{name}.{path}")
             made = self._numpy.from_array(np.ascontiguousarray(array), self._made[name, path])
             if keep_name:
@@ -180,6 +184,15 @@ class _Rewriter:
                 self._graph.initializer.append(made)
                 self._tensors[made.name] = self._graph.initializer[-1]
         return self._made[name, path]
+
+    def _same(self, name: str, array: np.ndarray[Any, Any]) -> str | None:
+        """The file's tensor, or one that was made of it, where it has these numbers."""
+        for other in (name, *(made for (own, _), made in self._made.items() if own == name)):
+            if other in self._tensors:
+                held = self._numpy.to_array(with_content(self._tensors[other], self._source.path.parent))
+                if held.dtype == array.dtype and np.array_equal(held, array):
+                    return other
+        return None
 
     def _kind(self, name: str) -> int:
         """ONNX's number of a tensor's type; of one that is computed, that of the file's inputs."""
