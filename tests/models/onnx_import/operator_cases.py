@@ -16,6 +16,11 @@ def case(kind, *, inputs=None, tensors=None, opset=17, outputs=1, name="", order
     return pytest.param(made([node], inputs, names, tensors, opset), id=f"{kind}{name and '-'}{name}-{opset}")
 
 
+def slowly(*cases):
+    """The same, for the campaigns."""
+    return [pytest.param(*each.values, id=each.id, marks=pytest.mark.slow) for each in cases]
+
+
 def ints(*values):
     return np.array(values, dtype=np.int64)
 
@@ -30,7 +35,8 @@ def conv(*shape, bias=True):
 
 # What a chain may take besides `x`.
 TENSORS = {
-    **{"zero": f32(0), "one": f32(1), "first": ints(0), "rest": ints(-1, 10), "two": ints(2), "four": ints(4)},
+    **{"zero": f32(0), "one": f32(1), "half": f32(0.5), "none": f32(0, 1).repeat(5), "rest": ints(-1, 10)},
+    **{name: ints(number) for name, number in (("first", 0), ("second", 1), ("two", 2), ("four", 4))},
 }
 
 

@@ -15,7 +15,9 @@ def test_copies_of_a_network_share_what_is_known_of_its_file(tmp_path):
     source = source_of(network)
     assert source_of(copy.deepcopy(network)) is source
     assert (source.path, source.outputs) == (tmp_path / "net.onnx", ("y",))
-    assert source.inputs == (Port("x", source.inputs[0].shape, torch.float32, (True, False, False, False)),)
+    assert source.inputs == (
+        Port("x", source.inputs[0].shape, torch.float32, (True, False, False, False), ("n", "", "", "")),
+    )
     weights = {placed.name: placed.paths for placed in source.placed}
     assert weights["conv.weight"] == ("conv.weight",)
     assert source_of(nn.ReLU()) is None

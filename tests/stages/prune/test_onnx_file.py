@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import helper, numpy_helper
 from onnx_files import classifier, images
 
 import netslim
@@ -37,6 +38,40 @@ def test_a_file_becomes_a_smaller_file_that_onnx_runtime_runs(tmp_path, capsys):
     assert f"images     40 of {folder}, 8x8, RGB, pixels of 0 to 1 less 0 0 0, divided by 0.25 0.25 0.25" in said
     assert re.search(r"\d+ of 3 layers fitted on 40 images", said)
     assert "next" not in said
+
+
+def test_what_is_fixed_and_what_comes_after_the_network_is_said(tmp_path, capsys):
+    branches = {
+        name: helper.make_graph([helper.make_node(kind, ["c"], [kind])], kind, [], [empty(kind)])
+        for name, kind in (("then_branch", "Relu"), ("else_branch", "Neg"))
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "three"], ["width"]),
+        helper.make_node("Equal", ["width", "nine"], ["cond"]),
+        helper.make_node("If", ["cond"], ["r"], name="choice", **branches),
+        helper.make_node("Conv", ["r", "v"], ["scores"]),
+        helper.make_node("NonZero", ["scores"], ["places"], name="found"),
+    ]
+    tensors = {"w": torch.randn(8, 3, 3, 3), "v": torch.randn(5, 8, 1, 1)}
+    tensors |= {"three": torch.tensor(3), "nine": torch.tensor(9)}
+    held = [numpy_helper.from_array(tensor.numpy(), name) for name, tensor in tensors.items()]
+    given = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, "h", "w"])
+    graph = helper.make_graph(nodes, "graph", [given], [empty("places")], held)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "net.onnx")
+    result = run(config(tmp_path / "net.onnx", tmp_path / "out", input_shape="3x9x9"))
+    said = capsys.readouterr().out
+    fixed = "side 3 of input 'x' is fixed at 9: node 'choice' (If) asks for it"
+    assert f"in what is written, {fixed}; `input_shape` says another size" in said
+    assert "from node 'found' (NonZero) on the file stays as it is" in said
+    session = onnxruntime.InferenceSession(result["file"])
+    assert session.run(None, {"x": torch.randn(1, 3, 12, 9).numpy()})[0].shape[0] == 4
+
+
+def empty(name):
+    return helper.make_empty_tensor_value_info(name)
 
 
 def test_layers_are_measured_on_the_images_of_a_folder(tmp_path):

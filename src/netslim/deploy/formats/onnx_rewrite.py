@@ -17,11 +17,12 @@ from torch import Tensor, fx, nn
 
 from netslim.core.errors import NetslimError
 from netslim.deploy.formats.onnx_hash import KEY
+from netslim.models.onnx_import.branches import names_taken
 from netslim.models.onnx_import.source import OnnxSource
 from netslim.models.onnx_import.tensors import with_content
 
 Shape = tuple[int, ...]
-_WITH_BIAS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_WITH_BIAS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "FusedConv", "FusedGemm")
 _HALF = 10  # ONNX's number of float16
 _FLOAT = 1
 
@@ -51,7 +52,7 @@ class _Rewriter:
         self._makers = {name: node for node in self._graph.node for name in node.output}
         self._takers: dict[str, list[int]] = defaultdict(list)
         for index, node in enumerate(self._graph.node):
-            for name in node.input:
+            for name, _ in names_taken(node):
                 self._takers[name].append(index)
         self._made: dict[tuple[str, str], str] = {}
 
@@ -149,9 +150,11 @@ class _Rewriter:
         for each in self._source.placed:
             values = [_tensor(self._network, path) for path in each.paths]
             value = values[0] if each.back is None else each.back(*values)
+            self._set_groups(nodes[each.node], each.paths[0])
+            if each.computed is not None and torch.equal(each.computed, value):
+                continue  # what the file computes in a few nodes may be large as a tensor
             alone = len(paths[each.name]) == 1 and placed[each.name] == set(self._takers[each.name])
             name = self._put(each.name, each.paths[0], value, keep_name=alone and each.name in self._tensors)
-            self._set_groups(nodes[each.node], each.paths[0])
             inputs = nodes[each.node].input
             inputs[:] = [name if own == each.name else own for own in inputs]
 
@@ -169,6 +172,10 @@ class _Rewriter:
             kind = self._kind(name)
             array = value.detach().cpu().contiguous().float().numpy()
             array = array.astype(np.float16) if kind == _HALF else array if kind == _FLOAT else value.numpy()
+            same = None if keep_name else self._same(name, array)
+            if same is not None:
+                self._made[name, path] = same
+                return same
             self._made[name, path] = name if keep_name else self._free(f"{name}.{path}")
             made = self._numpy.from_array(np.ascontiguousarray(array), self._made[name, path])
             if keep_name:
@@ -177,6 +184,15 @@ class _Rewriter:
                 self._graph.initializer.append(made)
                 self._tensors[made.name] = self._graph.initializer[-1]
         return self._made[name, path]
+
+    def _same(self, name: str, array: np.ndarray[Any, Any]) -> str | None:
+        """The file's tensor, or one that was made of it, where it has these numbers."""
+        for other in (name, *(made for (own, _), made in self._made.items() if own == name)):
+            if other in self._tensors:
+                held = self._numpy.to_array(with_content(self._tensors[other], self._source.path.parent))
+                if held.dtype == array.dtype and np.array_equal(held, array):
+                    return other
+        return None
 
     def _kind(self, name: str) -> int:
         """ONNX's number of a tensor's type; of one that is computed, that of the file's inputs."""
@@ -208,7 +224,7 @@ class _Rewriter:
             self._made[weight, f"{layer}.bias"] = self._new(f"{layer}.bias", bias.detach().numpy().astype(kind), "")
         name = self._made[weight, f"{layer}.bias"]
         if node.op_type != "MatMul":
-            node.input[:] = [*node.input[:2], name]
+            node.input[:] = [*node.input[:2], name, *node.input[3:]]
             return
         given, node.output[0] = node.output[0], self._free(f"{node.output[0]}.product")
         added = helper.make_node("Add", [node.output[0], name], [given], name=f"{node.name or given}.bias")
@@ -232,7 +248,7 @@ class _Rewriter:
         graph = self._graph
         outputs = {output.name for output in graph.output}
         while True:
-            taken = {name for node in graph.node for name in node.input} | outputs
+            taken = {name for node in graph.node for name, _ in names_taken(node)} | outputs
             dead = [node for node in graph.node if not taken.intersection(node.output)]
             for node in dead:
                 graph.node.remove(node)

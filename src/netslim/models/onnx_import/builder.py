@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from netslim.core.errors import CheckpointError
 from netslim.models.onnx_import.source import Placed
-from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Value
+from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Sequence, Table, Value
 
 LARGEST = 2**29  # numbers of a tensor that a file may have computed
 _SYMBOLS = (Activation, Number)
@@ -43,6 +43,7 @@ class Builder:
     def input(self, name: str, like: Tensor) -> Activation:
         """An input of the network."""
         node = self.graph.placeholder(identifier(name))
+        node.meta["dtype"] = like.dtype
         return Activation(node, like.to("meta"))
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -94,7 +95,8 @@ class Builder:
         """Notes where a tensor of the file is now, and how it is turned back into the file's form."""
         if isinstance(value, Constant) and value.name:
             paths = (path,) if isinstance(path, str) else tuple(path)
-            self.placed.append(Placed(self.at, value.name, paths, back))
+            computed = value.tensor if value.is_computed else None
+            self.placed.append(Placed(self.at, value.name, paths, back, computed))
 
     def path_of(self, value: Activation) -> str:
         """The layer that gives a value, or one of several."""
@@ -127,7 +129,12 @@ class Builder:
         return Numbers(tuple(Number(number) for number in flat), scalar=value.tensor.dim() == 0)
 
     def tensor(self, value: Value) -> Constant | Activation:
-        """Numbers as a tensor; the others as they are."""
+        """Numbers as a tensor; tensors as they are. Raises CheckpointError for a sequence of them."""
+        if isinstance(value, Sequence):
+            raise CheckpointError("it takes a tensor, and is given a sequence")
+        if isinstance(value, Table):
+            flat = self.tensor(Numbers(value.items))
+            return self.call(torch.reshape, flat, value.shape)  # type: ignore[no-any-return]
         if not isinstance(value, Numbers):
             return value
         kind = torch.float32 if any(isinstance(item.value, float) for item in value.items) else torch.int64

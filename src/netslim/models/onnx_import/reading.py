@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, fx
 
-from netslim.core.errors import CheckpointError, UsageError, first_line, one_of
+from netslim.core.errors import CheckpointError, UsageError, first_line
 from netslim.core.files import check_readable
-from netslim.models.onnx_import.convert import Converted, converted, kind_of
-from netslim.models.onnx_import.operators import OPERATORS
-from netslim.models.onnx_import.rules.shapes import DTYPES
+from netslim.models.onnx_import.branches import KIND, lift_
+from netslim.models.onnx_import.convert import Converted, NothingToFollowError, check_known, converted, kind_of
+from netslim.models.onnx_import.ports import BATCH, SIDES, closed, ports_of, write_fixed_
 from netslim.models.onnx_import.source import OnnxSource, Port, keep_source_
 from netslim.models.onnx_import.tensors import as_tensor
 
 SUFFIX = ".onnx"
 FILE_LIMIT = 2**31 - 1  # bytes: protobuf's own
-BATCH = 2  # where the file leaves it open: one image could hide a reshape that mixes images and channels
 OLDEST = 7  # operator set: before it, tensors were broadcast in another way
-SIDES = (
-    (224, 224),
-    (64, 64),
-    (32, 32),
-    (48, 320),
-    (32, 320),
-    (640, 640),
-)  # that are tried where the file leaves them open
-_QUANTIZED = ("QuantizeLinear", "QLinear", "ConvInteger", "MatMulInteger", "DynamicQuantize", "QGemm", "QAttention")
 
 
 def is_onnx(path: Path) -> bool:
@@ -61,14 +48,19 @@ def load_onnx(path: Path, input_shape: Sequence[int] | None = None) -> fx.GraphM
     if not given:
         raise CheckpointError(f"{path} has no input")
     found, ports = _at_some_size(path, proto, tensors, given, opsets, input_shape)
+    if any(kind_of(node) == KIND for node in proto.graph.node):
+        del proto.graph.node[:]
+        proto.graph.node.extend(found.nodes)
     source = OnnxSource(
         path=path,
         proto=proto,
-        inputs=tuple(ports),
-        outputs=tuple(output.name for output in proto.graph.output),
+        inputs=tuple(closed(ports, found.fixed)),
+        outputs=found.outputs,
         placed=found.placed,
         computed=found.computed,
         sizes=found.sizes,
+        fixed=write_fixed_(proto.graph, ports, found.fixed),
+        rest=found.rest.line() if found.rest.first else "",
     )
     keep_source_(found.network, source)
     return found.network.eval()
@@ -89,6 +81,7 @@ def read_model(path: Path) -> Any:
         raise CheckpointError(f"{path} is no ONNX file: it has no graph")
     if proto.functions:
         proto = _inlined(proto, path)
+    lift_(proto.graph)
     _check_known(proto, path)
     return proto
 
@@ -110,17 +103,10 @@ def _inlined(proto: Any, path: Path) -> Any:
 
 
 def _check_known(proto: Any, path: Path) -> None:
-    kinds = Counter(kind_of(node) for node in proto.graph.node)
-    quantized = [kind for kind in kinds if kind.rpartition(":")[2].startswith(_QUANTIZED) or "Dequantize" in kind]
-    if quantized:
-        raise CheckpointError(
-            f"{path} is quantized ({one_of(sorted(quantized))}): prune the float network that it was made of, and "
-            f"quantize the result"
-        )
-    unknown = sorted(kind for kind in kinds if kind not in OPERATORS)
-    if unknown:
-        counted = one_of(f"{kind} ({kinds[kind]})" for kind in unknown)
-        raise CheckpointError(f"{path} has operators that are not known: {counted}")
+    try:
+        check_known(proto.graph.node)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} {error}") from None
     version = next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
     if version < OLDEST:
         raise CheckpointError(f"{path} is of operator set {version}; {OLDEST} and later are read")
@@ -146,54 +132,25 @@ def _at_some_size(
     """The network at the first of some sizes at which every node can be followed."""
     failed: CheckpointError | None = None
     for sides in SIDES:
-        ports = [_port(path, each, sides, input_shape if each is given[0] else None) for each in given]
+        ports = ports_of(path, given, sides, input_shape, BATCH)
         try:
+            found = converted(proto.graph, tensors, ports, opsets)
+            if (ports[0].name, 0) not in found.fixed or ports[0].shape[0] != BATCH:
+                return found, ports
+            alone = None if input_shape is None else (1, *input_shape[1:])  # a file of one batch size is one of 1
+            ports = ports_of(path, given, sides, alone, 1)
             return converted(proto.graph, tensors, ports, opsets), ports
+        except NothingToFollowError as error:
+            raise CheckpointError(f"{path}: {error}") from None
         except CheckpointError as error:
             failed = failed or error
-        if input_shape is not None or not any(any(port.free[2:]) for port in ports):
+        if input_shape is not None or not any(any(port.free[min(2, len(port.free) - 1) :]) for port in ports):
             break
     shape = "x".join(map(str, ports[0].shape))
-    hint = (
-        "" if len(ports[0].free) < 3 or not any(ports[0].free[2:]) else "; if it is of another size, give `input_shape`"
-    )
+    hint = "; if it is of another size, give `input_shape`" if any(ports[0].free[1:]) else ""
     raise CheckpointError(f"{path}, at an input of {shape if input_shape else _tried(given[0])}: {failed}{hint}")
 
 
 def _tried(given: Any) -> str:
     sides = [side.dim_value if side.dim_value > 0 else "?" for side in given.type.tensor_type.shape.dim]
     return "x".join(map(str, sides))
-
-
-def _port(path: Path, given: Any, sides: Sequence[int], wanted: Sequence[int] | None) -> Port:
-    """An input at these sides, where the file leaves them open."""
-    tensor = given.type.tensor_type
-    kind = torch.float16 if tensor.elem_type == 10 else DTYPES.get(tensor.elem_type)
-    if kind is None or not tensor.HasField("shape"):
-        raise CheckpointError(f"{path}: input '{given.name}' is no tensor of known type and dimensions")
-    free = tuple(side.dim_value <= 0 for side in tensor.shape.dim)
-    usual = itertools.chain(_usual(len(free), sides, last=free[-1:] == (False,)), itertools.repeat(16))
-    shape = [
-        side.dim_value if side.dim_value > 0 else size for side, size in zip(tensor.shape.dim, usual, strict=False)
-    ]
-    if wanted is not None:
-        _check_shape(given.name, shape, free, wanted)
-        shape = [*wanted]
-    return Port(name=given.name, shape=tuple(shape), dtype=kind, free=free)
-
-
-def _usual(dims: int, sides: Sequence[int], *, last: bool) -> list[int]:
-    """Batch, channels and sides of images; the channels last where the file says the last dimension alone."""
-    if dims < 3:
-        return [BATCH]
-    inner = [*sides[-(dims - 2) :]]
-    return [BATCH, *inner, 3] if last else [BATCH, 3, *inner]
-
-
-def _check_shape(name: str, shape: Sequence[int], free: Sequence[bool], wanted: Sequence[int]) -> None:
-    fits = len(wanted) == len(shape) and all(
-        mine == asked or is_open for mine, asked, is_open in zip(shape, wanted, free, strict=True)
-    )
-    if not fits or min(wanted) < 1:
-        said = "x".join("?" if is_open else str(side) for side, is_open in zip(shape, free, strict=True))
-        raise UsageError(f"`input_shape={[*wanted]}`: input '{name}' is {said} (? is free)")

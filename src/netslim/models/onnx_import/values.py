@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
 from torch import Tensor, fx
 
 
@@ -15,10 +17,12 @@ class Constant:
     Attributes:
         tensor: its numbers, on the CPU.
         name: of the value in the file, or "" for one that was made on the way.
+        is_computed: whether nodes of the file compute it.
     """
 
     tensor: Tensor
     name: str = ""
+    is_computed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,4 +64,32 @@ class Numbers:
         return tuple(item.value for item in self.items)
 
 
-Value: TypeAlias = Constant | Activation | Numbers
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Numbers in rows, as exporters turn the widths of a border about.
+
+    Attributes:
+        items: the numbers, row by row.
+        shape: of two dimensions or more.
+    """
+
+    items: tuple[Number, ...]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """Several tensors in order, which ONNX knows as one value."""
+
+    items: tuple[Constant | Activation, ...]
+
+
+Value: TypeAlias = Constant | Activation | Numbers | Table | Sequence
+
+
+def rearranged(given: Numbers | Table, move: Callable[[Tensor], Tensor]) -> Numbers | Table:
+    """Numbers at other places, as a function moves the numbers of a tensor of their shape."""
+    shape = given.shape if isinstance(given, Table) else () if given.scalar else (len(given.items),)
+    places = move(torch.arange(len(given.items)).reshape(shape))
+    items = tuple(given.items[place] for place in places.flatten().tolist())
+    return Table(items, tuple(places.shape)) if places.dim() > 1 else Numbers(items, scalar=not places.dim())

@@ -119,6 +119,10 @@ def _read(config: PruneConfig) -> tuple[fx.GraphModule, OnnxSource]:
     _check_difference(found, f"the network that was read from {config.model} differs from ONNX Runtime")
     inputs = ", ".join(f"{port.name} {'x'.join(map(str, port.shape))}" for port in source.inputs)
     say(f"read {config.model}: {inputs}; differs from ONNX Runtime by {found:.1e} of its largest output")
+    for line in source.fixed:
+        say(f"in what is written, {line}; `input_shape` says another size")
+    if source.rest:
+        say(source.rest)
     return network, source
 
 

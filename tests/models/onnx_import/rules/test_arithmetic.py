@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from onnx import helper
-from onnx_graphs import difference, made, numbers, read
+from onnx_graphs import difference, groups_of, made, numbers, read
 from operator_cases import IMAGE, case, chain, check, f32
 
 import netslim
@@ -15,12 +15,19 @@ CASES = [
         for kind in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Mean", "Sum")
     ),
     *(case(kind, tensors={"c": numbers(1, 6, 1, 1)}, name="channels") for kind in ("Add", "Sub", "Mul", "Div")),
-    *(case(kind, tensors={"c": f32(3)}, name="number") for kind in ("Add", "Sub", "Mul", "Div")),
+    *(case(kind, tensors={"c": f32(3)}, name="number") for kind in ("Add", "Sub", "Mul", "Div", "Max", "Min")),
+    case("Max", order=["c", "x"], tensors={"c": f32(-0.4).reshape(1, 1, 1, 1)}, name="number-first"),
     case("Pow", tensors={"c": f32(2.0).reshape(())}),
     case("Sub", order=["c", "x"], tensors={"c": f32(1)}, name="from"),
     case("Div", order=["c", "x"], tensors={"c": f32(1)}, name="of"),
     case("Mod", tensors={"c": f32(0.7)}, fmod=1),
-    case("CumSum", tensors={"axis": np.array(1, dtype=np.int32)}),
+    case("Einsum", inputs={"x": ["n", 5, 6], "z": ["n", 4, 6]}, equation="nij, nkj -> nik"),
+    case("Einsum", tensors={"w": numbers(6, 3)}, equation="...chw,cd->...dhw", name="channels"),
+    chain(
+        "extremes of sizes",
+        "Shape x > s; Slice s first two > nc; Max nc four > a; Min a four > b; Expand zero b > z; Size z > n; "
+        "Cast n > f to=1; Mul x f > y",
+    ),
     case("Greater", tensors={"c": f32(0.1)}),
     case("LessOrEqual", tensors={"c": f32(0.1)}),
     *(case(kind) for kind in ("Floor", "Ceil")),
@@ -61,3 +68,12 @@ def test_a_number_that_is_added_to_images_is_one_per_channel_so_that_channels_ca
     network = read(tmp_path / "net.onnx", made(nodes, {"x": ["n", 3, 9, 9]}, ["y"], tensors))
     assert network.get_parameter("shift").shape == (8, 1, 1)
     assert netslim.plan(network, torch.zeros(2, 3, 9, 9), percent=0.4, criterion="l2_norm").kept == 4
+
+
+@pytest.mark.parametrize("kind", ["Max", "Min"])
+def test_a_bound_of_one_number_lets_channels_go(kind, tmp_path):
+    nodes = [helper.make_node("Conv", ["x", "v"], ["c"]), helper.make_node(kind, ["c", "bound"], ["m"])]
+    nodes.append(helper.make_node("Conv", ["m", "w"], ["y"]))
+    bound = f32(-0.4 if kind == "Max" else 0.4).reshape(1, 1, 1, 1)
+    tensors = {"v": numbers(8, 6, 1, 1), "bound": bound, "w": numbers(5, 8, 1, 1)}
+    assert len(groups_of(read(tmp_path / "net.onnx", made(nodes, {"x": IMAGE}, ["y"], tensors)))) == 1

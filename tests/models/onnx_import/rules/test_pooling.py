@@ -9,6 +9,9 @@ CASES = [
     case("MaxPool", inputs={"x": ["n", 6, 9]}, kernel_shape=[3], dilations=[2], name="1d"),
     case("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
     case("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1, name="counted"),
+    case("LpPool", kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1], p=3),
+    case("GlobalLpPool", p=1),
+    case("GlobalLpPool", name="two"),
     case("GlobalAveragePool"),
     case("GlobalMaxPool"),
 ]

@@ -20,6 +20,8 @@ CASES = [
     chain("view of sizes", "Shape x > s; Gather s first > n; Concat n rest > to axis=0; Reshape x to > y"),
     chain("zeros of sizes", "Shape x > s; ConstantOfShape s > z; Add x z > y"),
     chain("size", "Size first > n; Cast n > f to=1; Mul x f > y"),
+    chain("size of an input", "Size x > n; Cast n > f to=1; Mul x f > y"),
+    chain("size of a shape", "Shape x > s; Size s > n; Cast n > f to=1; Mul x f > y"),
     chain(
         "range",
         "Constant > b value_int=0; Constant > e value_int=10; Constant > d value_int=1; Range b e d > r; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator as python
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -22,10 +22,12 @@ _TORCH: Mapping[str, Callable[..., Any]] = {
 _OF_NUMBERS: Mapping[str, Callable[..., Any]] = {
     **{"Add": python.add, "Sub": python.sub, "Mul": python.mul, "Equal": python.eq, "Less": python.lt},
     **{"Greater": python.gt, "GreaterOrEqual": python.ge, "LessOrEqual": python.le, "Mod": python.mod},
+    **{"And": python.and_, "Or": python.or_, "Xor": python.xor},
 }
 _SEVERAL: Mapping[str, Callable[..., Any]] = {
     **{"Sum": torch.add, "Mean": torch.add, "Max": torch.maximum, "Min": torch.minimum},
 }
+_CHOSEN: Mapping[str, Callable[..., Any]] = {"Max": max, "Min": min}
 
 
 @operator(*_TORCH)
@@ -120,11 +122,39 @@ def mod(build: Builder, node: Operator) -> Value:
 @operator(*_SEVERAL)
 def several(build: Builder, node: Operator) -> Value:
     """Of any number of tensors, one after another."""
-    given = [build.tensor(node.value(place)) for place in range(len(node.inputs))]
+    values = [node.value(place) for place in range(len(node.inputs))]
+    if node.kind in _CHOSEN and any(isinstance(value, Numbers) for value in values):
+        done = _chosen(build, _CHOSEN[node.kind], values)
+        if done is not None:
+            return done
+    given = [build.tensor(value) for value in values]
+    if node.kind in _CHOSEN:
+        return reduce(lambda left, right: _extreme(build, node.kind, left, right), given)
     result: Value = reduce(lambda left, right: build.call(_SEVERAL[node.kind], left, right), given)
     if node.kind != "Mean":
         return result
     return build.call(torch.div, result, len(given))  # type: ignore[no-any-return]
+
+
+def _extreme(build: Builder, kind: str, first: Value, second: Value) -> Value:
+    """The larger or smaller; of a tensor and one number as `clamp` has it, which lets channels go."""
+    if isinstance(first, Constant):
+        first, second = second, first
+    bound = _plain(second, first, build)
+    if isinstance(bound, int | float):
+        return build.call(torch.clamp, first, **{"min" if kind == "Max" else "max": bound})  # type: ignore[no-any-return]
+    return build.call(_SEVERAL[kind], first, second)  # type: ignore[no-any-return]
+
+
+def _chosen(build: Builder, function: Callable[..., Any], values: Sequence[Value]) -> Numbers | None:
+    """The largest or smallest of sizes; None where one side is none."""
+    known = [side for side in map(build.numbers, values) if side is not None]
+    count = max(len(side.items) for side in known)
+    if len(known) < len(values) or any(len(side.items) not in (1, count) for side in known):
+        return None
+    rows = zip(*(_spread(side, count) for side in known), strict=True)
+    items = tuple(reduce(lambda left, right: build.number(function, left, right), row) for row in rows)
+    return Numbers(items, scalar=all(side.scalar for side in known))
 
 
 @operator("Where")
@@ -140,10 +170,8 @@ def where(build: Builder, node: Operator) -> Value:
     return build.call(torch.where, *(build.tensor(value) for value in (condition, *others)))  # type: ignore[no-any-return]
 
 
-@operator("CumSum")
-def cumsum(build: Builder, node: Operator) -> Value:
-    """Sums along an axis."""
-    if node.attributes.get("exclusive", 0) or node.attributes.get("reverse", 0):
-        raise node.refusal("is exclusive or reversed")
-    axis = node.constant(1)
-    return build.call(torch.cumsum, build.tensor(node.value()), 0 if axis is None else int(axis))  # type: ignore[no-any-return]
+@operator("Einsum")
+def einsum(build: Builder, node: Operator) -> Value:
+    """Sums of products, as an equation says."""
+    given = [build.tensor(node.value(place)) for place in range(len(node.inputs))]
+    return build.call(torch.einsum, str(node.attributes["equation"]).replace(" ", ""), *given)  # type: ignore[no-any-return]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from operator import getitem
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.models.onnx_import.builder import Builder, layer_name
@@ -45,9 +44,7 @@ def conv_transpose(build: Builder, node: Operator) -> Value:
     dims = _dims(node, weight)
     stride, dilation = _each(node, "strides", dims), _each(node, "dilations", dims)
     extra = _each(node, "output_padding", dims, 0)
-    if "output_shape" in node.attributes or node.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        raise node.refusal("says its output's shape, which is not followed")
-    pads = [int(side) for side in node.attributes.get("pads", [0] * (2 * dims))]
+    pads = _pads_of_transposed(node, given.like.shape[2:], weight.shape[2:], (stride, dilation, extra))
     same = pads[:dims] == pads[dims:]
     padding, groups = pads[:dims] if same else [0] * dims, int(node.attributes.get("group", 1))
 
@@ -63,6 +60,25 @@ def conv_transpose(build: Builder, node: Operator) -> Value:
         return made
     cut = [slice(begin, -end if end else None) for begin, end in zip(pads[:dims], pads[dims:], strict=True)]
     return build.call(getitem, made, (slice(None), slice(None), *cut))  # type: ignore[no-any-return]
+
+
+def _pads_of_transposed(
+    node: Operator, sides: Sequence[int], kernel: Sequence[int], settings: Sequence[Sequence[int]]
+) -> list[int]:
+    """What is cut off before and after each side: as the file says, or so that its output has the shape it says."""
+    kind, dims = node.attributes.get("auto_pad", "NOTSET"), len(kernel)
+    shape, given = node.attributes.get("output_shape"), node.attributes.get("pads") if kind == "NOTSET" else None
+    if shape is None and kind in ("NOTSET", "VALID"):
+        return [int(width) for width in given or [0] * (2 * dims)]
+    whole = zip(sides, kernel, *settings, strict=True)
+    full = [step * (side - 1) + extra + (window - 1) * gap + 1 for side, window, step, gap, extra in whole]
+    usual = [side * step for side, step in zip(sides, settings[0], strict=True)]
+    wanted = [int(side) for side in shape[-dims:]] if shape else usual
+    cut = [have - want for have, want in zip(full, wanted, strict=True)]
+    if min(cut) < 0:
+        raise node.refusal(f"has an output of {wanted}, and gives no more than {full}")
+    less, more = [side // 2 for side in cut], [side - side // 2 for side in cut]
+    return [*less, *more] if kind == "SAME_UPPER" else [*more, *less]
 
 
 @operator("Gemm")
@@ -143,54 +159,6 @@ def batch_norm(build: Builder, node: Operator) -> Value:
     for place, own in enumerate(names, 1):
         build.place(node.value(place), f"{build.path_of(made)}.{own}")
     return made  # type: ignore[no-any-return]
-
-
-@operator("InstanceNormalization")
-def instance_norm(build: Builder, node: Operator) -> Value:
-    """Each image's channels normalised by themselves."""
-    eps = float(node.attributes.get("epsilon", 1e-5))
-    weight, bias = node.value(1), node.value(2)
-    return build.call(F.instance_norm, node.value(0), weight=weight, bias=bias, eps=eps)  # type: ignore[no-any-return]
-
-
-@operator("LayerNormalization")
-def layer_norm(build: Builder, node: Operator) -> Value:
-    """The last dimensions normalised together."""
-    given = activation(node)
-    axis = int(node.attributes.get("axis", -1))
-    dims = [dim - given.like.dim() for dim in range(axis % given.like.dim(), given.like.dim())]
-    eps = float(node.attributes.get("epsilon", 1e-5))
-    if len(dims) == 1:
-        shape = [build.size(given, -1)]
-        return build.call(F.layer_norm, given, shape, node.value(1), node.input(2), eps)  # type: ignore[no-any-return]
-    mean = build.call(torch.mean, given, dims, True)
-    centred = build.call(torch.sub, given, mean)
-    spread = build.call(torch.mean, build.call(torch.square, centred), dims, True)
-    result = build.call(torch.mul, centred, build.call(torch.rsqrt, build.call(torch.add, spread, eps)))
-    result = build.call(torch.mul, result, node.value(1))
-    shift = node.input(2)
-    return result if shift is None else build.call(torch.add, result, shift)  # type: ignore[no-any-return]
-
-
-@operator("GroupNormalization")
-def group_norm(build: Builder, node: Operator) -> Value:
-    """Groups of channels normalised together; weights per channel from operator set 21 on, per group before."""
-    groups, eps = int(node.attributes["num_groups"]), float(node.attributes.get("epsilon", 1e-5))
-    weights = [node.value(1), node.value(2)]
-    if node.opset < 21:
-        each = activation(node).like.shape[1] // groups
-        weights = [build.call(torch.repeat_interleave, weight, each) for weight in weights]
-    return build.call(F.group_norm, node.value(0), groups, *weights, eps)  # type: ignore[no-any-return]
-
-
-@operator("LRN")
-def local_response_norm(build: Builder, node: Operator) -> Value:
-    """AlexNet's normalisation over neighbouring channels."""
-    size = int(node.attributes["size"])
-    alpha, beta, bias = (
-        float(node.attributes.get(name, usual)) for name, usual in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))
-    )
-    return build.call(F.local_response_norm, node.value(0), size, alpha, beta, bias)  # type: ignore[no-any-return]
 
 
 @operator("PRelu")

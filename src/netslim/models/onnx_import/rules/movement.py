@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from netslim.models.onnx_import.builder import Builder
 from netslim.models.onnx_import.operators import Operator, activation, operator
-from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Value
+from netslim.models.onnx_import.values import Constant, Number, Numbers, Table, Value, rearranged
 
 _FAR = 2**31 - 1  # "to the end", as exporters write it
 
@@ -54,9 +55,9 @@ def sliced(build: Builder, node: Operator) -> Value:
     starts, ends = limits
     axes = node.integers("axes", 3) or [*range(len(starts.items))]
     steps = node.integers("steps", 4) or [1] * len(axes)
-    if isinstance(given, Numbers):
-        first, last = (int(side.items[0].value) for side in (starts, ends))
-        return Numbers(given.items[slice(first, None if last <= -_FAR else last, steps[0])])
+    if isinstance(given, Numbers | Table):
+        cuts = [*zip(axes, starts.values, ends.values, steps, strict=True)]
+        return rearranged(given, lambda places: _cut(places, cuts))
     turned = [axis for axis, step in zip(axes, steps, strict=True) if step < 0]
     if turned:
         return _backwards(build, node, given, axes, (starts, ends), steps)
@@ -64,6 +65,14 @@ def sliced(build: Builder, node: Operator) -> Value:
     for axis, begin, end, step in zip(axes, starts.items, ends.items, steps, strict=True):
         ranges[axis] = slice(begin, None if abs(end.value) >= _FAR else end, step)
     return build.call(getitem, given, tuple(ranges))  # type: ignore[no-any-return]
+
+
+def _cut(places: Tensor, cuts: list[tuple[int, float, float, int]]) -> Tensor:
+    for axis, begin, end, step in cuts:
+        side = places.shape[axis]
+        chosen = [*range(side)][slice(int(begin), None if end <= -side - 1 else int(end), step)]
+        places = places.index_select(axis, torch.tensor(chosen, dtype=torch.int64))
+    return places
 
 
 def _backwards(
@@ -82,77 +91,16 @@ def _backwards(
     return given
 
 
-@operator("Pad")
-def pad(build: Builder, node: Operator) -> Value:
-    """A border: of one value, mirrored or repeated."""
-    given = build.tensor(node.value())
-    dims = build.like(given).dim()
-    pads, axes = node.integers("pads", 1), node.integers("axes", 3) or [*range(dims)]
-    if pads is None:
-        raise node.refusal("has no widths")
-    value = node.constant(2)
-    fill = float(value) if value is not None else float(node.attributes.get("value", 0))
-    pairs = {axis % dims: (pads[at], pads[at + len(axes)]) for at, axis in enumerate(axes)}
-    first = min((axis for axis, pair in pairs.items() if pair != (0, 0)), default=dims)
-    if first == dims:
-        return given
-    flat = [width for axis in range(dims - 1, first - 1, -1) for width in pairs.get(axis, (0, 0))]
-    mode = {"edge": "replicate", "constant": "constant", "reflect": "reflect"}.get(
-        node.attributes.get("mode", "constant")
-    )
-    if mode is None or (mode != "constant" and first < 2):
-        raise node.refusal(f"has mode {node.attributes.get('mode')} over {dims - first} dimensions")
-    if mode != "constant":
-        flat = [width for axis in range(dims - 1, 1, -1) for width in pairs.get(axis, (0, 0))]
-        return build.call(F.pad, given, flat, mode)  # type: ignore[no-any-return]
-    return build.call(F.pad, given, flat, mode, fill)  # type: ignore[no-any-return]
-
-
 @operator("Transpose")
 def transpose(build: Builder, node: Operator) -> Value:
     """Dimensions in another order."""
-    given = build.tensor(node.value())
+    table = node.value()
+    if isinstance(table, Table):
+        turned = [int(dim) for dim in node.attributes.get("perm") or reversed(range(len(table.shape)))]
+        return rearranged(table, lambda places: places.permute(turned))
+    given = build.tensor(table)
     order = node.attributes.get("perm") or [*reversed(range(build.like(given).dim()))]
     return build.call(torch.permute, given, [int(dim) for dim in order])  # type: ignore[no-any-return]
-
-
-@operator("Gather")
-def gather(build: Builder, node: Operator) -> Value:
-    """Places along an axis, or of sizes."""
-    given, axis = node.value(0), int(node.attributes.get("axis", 0))
-    if isinstance(given, Numbers):
-        return _of_sizes(build, node, given)
-    index = node.constant(1) if not isinstance(node.value(1), Activation) else None
-    if index is None:
-        if axis or not isinstance(given, Constant):
-            raise node.refusal("picks places that the network computes")
-        return build.call(F.embedding, node.value(1), given)  # type: ignore[no-any-return]
-    side = build.like(given).shape[axis]
-    places = torch.where(index < 0, index + side, index)
-    if index.dim() == 0:
-        return build.call(torch.select, given, axis, int(places))  # type: ignore[no-any-return]
-    picked = build.call(torch.index_select, given, axis, Constant(places.flatten().long()))
-    return picked if index.dim() == 1 else build.call(torch.unflatten, picked, axis, tuple(index.shape))  # type: ignore[no-any-return]
-
-
-@operator("GatherND")
-def gather_nd(build: Builder, node: Operator) -> Value:
-    """Places along the first dimensions."""
-    index = node.constant(1)
-    if index is None or node.attributes.get("batch_dims", 0):
-        raise node.refusal("picks places of a batch")
-    places = tuple(Constant(part.clone()) for part in index.unbind(-1))
-    return build.call(getitem, build.tensor(node.value()), places)  # type: ignore[no-any-return]
-
-
-def _of_sizes(build: Builder, node: Operator, given: Numbers) -> Numbers:
-    index = build.numbers(node.value(1))
-    if index is None:
-        raise node.refusal("picks sizes by what the network computes")
-    try:
-        return Numbers(tuple(given.items[int(place)] for place in index.values), scalar=index.scalar)
-    except IndexError:
-        raise node.refusal(f"picks one of {len(given.items)} sizes that is not there") from None
 
 
 @operator("Tile")

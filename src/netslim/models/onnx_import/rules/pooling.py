@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,6 +53,27 @@ def average_pool(build: Builder, node: Operator) -> Value:
         return mean  # type: ignore[no-any-return]
     ones = padded(build, Constant(torch.ones(1, 1, *given.like.shape[2:])), pads[:dims], pads[dims:], 0.0)
     return build.call(torch.div, mean, build.call(pool, ones, kernel, stride))  # type: ignore[no-any-return]
+
+
+@operator("LpPool")
+def norm_pool(build: Builder, node: Operator) -> Value:
+    """The p-norm of each window."""
+    given, order = activation(node), float(node.attributes.get("p", 2))
+    kernel, stride, dilation, pads = _window(node, given)
+    if any(gap != 1 for gap in dilation) or node.attributes.get("ceil_mode", 0):
+        raise node.refusal("is dilated or has `ceil_mode`")
+    dims = len(kernel)
+    powers = build.call(torch.pow, build.call(torch.abs, given), order)
+    inner = padded(build, powers, pads[:dims], pads[dims:], 0.0) if any(pads) else powers
+    total = build.call(torch.mul, build.call(_MEAN[dims - 1], inner, kernel, stride), math.prod(kernel))
+    return build.call(torch.pow, total, 1 / order)  # type: ignore[no-any-return]
+
+
+@operator("GlobalLpPool")
+def global_norm_pool(build: Builder, node: Operator) -> Value:
+    """The p-norm of each channel."""
+    given, order = activation(node), float(node.attributes.get("p", 2))
+    return build.call(torch.linalg.vector_norm, given, order, [*range(2, given.like.dim())], True)  # type: ignore[no-any-return]
 
 
 @operator("GlobalAveragePool", "GlobalMaxPool")

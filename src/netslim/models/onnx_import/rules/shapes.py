@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from functools import reduce
+from operator import mul
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from netslim.models.onnx_import.builder import Builder
-from netslim.models.onnx_import.operators import Operator, operator
-from netslim.models.onnx_import.rules.reshaping import new_sizes
-from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Value
+from netslim.models.onnx_import.operators import Operator, activation, operator
+from netslim.models.onnx_import.reshaping import new_sizes
+from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Table, Value, rearranged
 
 # ONNX's numbers of types. Half precision is computed in single here.
 DTYPES = {
@@ -32,8 +35,12 @@ def shape(build: Builder, node: Operator) -> Value:
 
 @operator("Size")
 def count(build: Builder, node: Operator) -> Value:
-    """How many numbers a tensor has, at the example's sizes."""
-    return Constant(torch.tensor(build.like(node.value()).numel()))
+    """How many numbers a tensor has."""
+    given = node.value()
+    if not isinstance(given, Activation):
+        return Constant(torch.tensor(build.like(given).numel()))
+    sides = (build.size(given, dim) for dim in range(given.like.dim()))
+    return Numbers((reduce(lambda left, right: build.number(mul, left, right), sides, Number(1)),), scalar=True)
 
 
 @operator("Constant")
@@ -79,9 +86,9 @@ def cast(build: Builder, node: Operator) -> Value:
     if kind is None:
         raise node.refusal(f"casts to type {node.attributes['to']} of ONNX, which is none that networks compute in")
     given = node.value()
-    if isinstance(given, Numbers):
+    if isinstance(given, Numbers | Table):
         function = float if kind.is_floating_point else bool if kind == torch.bool else int
-        return Numbers(tuple(build.number(function, item) for item in given.items), scalar=given.scalar)
+        return dataclasses.replace(given, items=tuple(build.number(function, item) for item in given.items))
     if isinstance(given, Constant):
         return Constant(given.tensor.to(kind), given.name if given.tensor.dtype == kind else "")
     return given if build.like(given).dtype == kind else build.call(torch.Tensor.to, given, kind)
@@ -104,12 +111,13 @@ def reshape(build: Builder, node: Operator) -> Value:
         sizes = build.numbers(node.value(1))
     if sizes is None:
         raise node.refusal("has a shape that the network computes")
-    if isinstance(given, Numbers):
-        return Numbers(given.items, scalar=not sizes.items)
+    if isinstance(given, Numbers | Table):
+        wanted = [int(side) for side in sizes.values]
+        return rearranged(given, lambda places: places.reshape(wanted))
     if isinstance(given, Constant):
         return build.call(torch.reshape, given, _plain(given.tensor, sizes))  # type: ignore[no-any-return]
     keep = bool(node.attributes.get("allowzero", 0))
-    plan = new_sizes(build, given, sizes.items, keep_zeros=keep)
+    plan = new_sizes(build, activation(node), sizes.items, keep_zeros=keep)
     if isinstance(plan, tuple):
         return build.call(torch.flatten, given, *plan)  # type: ignore[no-any-return]
     return build.call(torch.reshape, given, tuple(plan))  # type: ignore[no-any-return]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netslim.models.onnx_import.rules.reshaping import Run, runs_of
+from netslim.models.onnx_import.reshaping import Run, runs_of
 
 
 @pytest.mark.parametrize(
