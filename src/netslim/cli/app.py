@@ -14,6 +14,7 @@ import typer.core
 import typer.main
 
 from netslim.cli.flags import spelled
+from netslim.cli.mistakes import of_verb
 from netslim.cli.next_command import command, say_next
 from netslim.cli.verbs import TOGETHER, VERBS
 from netslim.core.errors import NetslimError, NetslimWarning, UsageError, unknown_name
@@ -104,10 +105,10 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
     if launched() and verb not in TOGETHER:
         raise UsageError(f"netslim {verb} is one process: type it without torchrun (netslim train can be several)")
     reads, writes = config.reads(), config.writes()
-    reads += [Use(setting="config", path=config_file)] if config_file else []
     for use in (*reads, *writes):
         recover(use.path)
-    check_apart(reads, [*writes, *([Use(setting="json", path=json_file)] if json_file else [])])
+    settings = [Use(setting="config", path=config_file)] if config_file else []
+    check_apart([*config.keeps(), *settings], [*writes, *([Use(setting="json", path=json_file)] if json_file else [])])
     json_file = json_file if is_first() else None
     if json_file:
         check_writable(json_file)
@@ -199,4 +200,13 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name from a file may hold what the terminal's encoding does not
             stream.reconfigure(errors="backslashreplace")
-    app(args=arguments if arguments is not None else sys.argv[1:], prog_name="netslim")
+    typed = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(args=typed, prog_name="netslim", standalone_mode=False)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # no usage error of typer's, whose class has no public name
+            raise
+        said = of_verb(error, f"netslim {typed[0]}" if typed and typed[0] in VERBS else "netslim")
+        _complain(f"netslim: error: {said}" if said else str(error))
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)

@@ -12,11 +12,11 @@ from typing import Any
 from netslim.core.errors import UsageError, nearest, one_of, unknown_name
 from netslim.core.files import read_text
 from netslim.stages.shared.config import TaskConfig
-from netslim.stages.slim.config import BUDGETS
 from netslim.stages.slim.step_kinds import KINDS, StepKind
 
 VERSION = 1  # of the format
 SHARED = ("dataset", *TaskConfig.model_fields, "seed")  # settings of every step that has them
+BUDGETS = ("percent", "target_params", "target_macs", "target_latency")
 STARTS = ("resume", "refine", "model", "files")  # settings that `from` stands for
 LARGEST_FILE = 2**20  # bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
