@@ -177,10 +177,25 @@ def test_with_debug_it_is_a_traceback(netslim: Netslim, arguments: list[str]) ->
         main([*arguments, "--debug"])
 
 
+TRAIN = ("batch_size", "image_size", "accumulate")  # settings that memory grows with
+
+
+def test_out_of_memory_names_what_the_verb_has(capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    def act() -> None:
+        raise MemoryError
+
+    for settings, line in (((), "out of memory\n"), (("pad",), "out of memory; try a smaller --pad\n")):
+        with pytest.raises(typer.Exit):
+            with_errors(act, debug=False, settings=settings)
+        assert capsys.readouterr().err == f"netslim: error: {line}"
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (MemoryError(), "out of memory; try a smaller --batch-size or --accumulate 2"),
+        (MemoryError(), "out of memory; try a smaller --batch-size, a smaller --image-size or --accumulate 2"),
         (RuntimeError("CUDA out of memory. Tried to allocate"), "out of memory; try a smaller --batch-size"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out of memory; "),
         (PermissionError(13, "Permission denied", "/x/y"), "Permission denied: /x/y"),
@@ -196,7 +211,7 @@ def test_what_the_machine_refuses_is_one_line_too(
         raise error
 
     with pytest.raises(typer.Exit) as ended:
-        with_errors(act, debug=False)
+        with_errors(act, debug=False, settings=TRAIN)
     assert ended.value.exit_code == 1
     assert capsys.readouterr().err.startswith(f"netslim: error: {line}")
     with pytest.raises(type(error)):

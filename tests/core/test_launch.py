@@ -3,6 +3,7 @@
 import pytest
 
 from netslim.core import launch
+from netslim.core.errors import UsageError
 
 
 class Sum:
@@ -62,3 +63,12 @@ def test_without_a_store_the_first_process_speaks(monkeypatch: pytest.MonkeyPatc
     assert not launch.may_speak()
     monkeypatch.setenv("RANK", "0")
     assert launch.may_speak()
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK", "LOCAL_RANK"])
+def test_what_no_launcher_says_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(UsageError, match=rf"^the environment has {name}=x, which is no number: type unset {name}, or"):
+        launch.check_launch()
+    assert (launch.local_rank(), launch.is_first()) == (0, True)

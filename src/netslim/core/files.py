@@ -85,14 +85,20 @@ def check_readable(path: Path) -> None:
     """Raises CheckpointError if there is no such file or it can't be opened."""
     try:
         if not path.is_file():
-            raise CheckpointError(f"no such checkpoint file: {path}" + (" (it is a folder)" if path.is_dir() else ""))
+            raise CheckpointError(f"no such checkpoint file: {path}{_in_folder(path) if path.is_dir() else ''}")
         path.open("rb").close()
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def _in_folder(path: Path) -> str:
+    """What to type instead of a folder: the newest of the networks in it."""
+    found = sorted(path.glob("*.pth.tar"), key=lambda file: file.name != "model_best.pth.tar")
+    return f" (it is a folder; type {found[0]})" if found else " (it is a folder)"
+
+
 def read_text(path: Path, limit: int) -> str:
-    """The text of a file.
+    """The text of a file, without the mark that some editors put before it.
 
     Raises:
         OSError: it can't be read, is no regular file (a pipe would be waited for, a device has no end), or has more
@@ -103,7 +109,7 @@ def read_text(path: Path, limit: int) -> str:
         raise OSError(0, "it is a folder" if path.is_dir() else "it is no regular file")
     if path.stat().st_size > limit:
         raise OSError(0, f"it has more than {limit:,} bytes")
-    return path.read_bytes().decode("utf-8")
+    return path.read_bytes().decode("utf-8-sig")
 
 
 def check_writable(target: Path) -> None:
@@ -137,6 +143,9 @@ def make_folder(path: Path) -> None:
     if path.is_symlink() and not path.exists():
         place = followed(path)
         raise OSError(0, f"{path} is a link to {place}, which is not there: make that folder, or type another name")
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise OSError(0, f"{place} is a file, and a folder is needed there: type another name")
     DISK.make_folder(path)
 
 

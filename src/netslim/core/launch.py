@@ -3,6 +3,8 @@
 import os
 from typing import Protocol
 
+from netslim.core.errors import UsageError
+
 
 class Counter(Protocol):
     """What all processes can count in together: torch's `Store`."""
@@ -17,17 +19,31 @@ _shared: list[Counter] = []  # of the processes that were joined last
 
 def launched() -> bool:
     """Whether `torchrun` (or a launcher that sets the same variables) started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return _number("WORLD_SIZE", 1) > 1
 
 
 def local_rank() -> int:
     """This process's number on its machine, which is the number of its GPU, too."""
-    return int(os.environ.get("LOCAL_RANK", "0")) if launched() else 0
+    return _number("LOCAL_RANK", 0) if launched() else 0
 
 
 def is_first() -> bool:
     """Whether this process is the only one or the first of several."""
-    return not launched() or os.environ.get("RANK", "0") == "0"
+    return not launched() or _number("RANK", 0) == 0
+
+
+def check_launch() -> None:
+    """Raises UsageError if the environment says something that no launcher says."""
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
+        given = os.environ.get(name, "0")
+        if not given.isdecimal():
+            raise UsageError(f"the environment has {name}={given}, which is no number: type unset {name}, or torchrun")
+
+
+def _number(name: str, default: int) -> int:
+    """A number of the environment; `check_launch` refuses what is none."""
+    given = os.environ.get(name, "")
+    return int(given) if given.isdecimal() else default
 
 
 def share(counter: Counter) -> None:
