@@ -15,7 +15,9 @@ from netslim.core.files import (
     check_readable,
     check_writable,
     file_hash,
+    put_in_place,
     read_text,
+    temporary_folder,
     temporary_name,
     write_json,
 )
@@ -153,6 +155,24 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
 def test_text_without_the_mark_of_some_editors(tmp_path: Path) -> None:
     (tmp_path / "marked").write_bytes(b"\xef\xbb\xbflr = 1\r\n")
     assert read_text(tmp_path / "marked", 100) == "lr = 1\r\n"
+
+
+def test_a_folder_beside_a_file_goes_again(tmp_path: Path) -> None:
+    with temporary_folder(tmp_path / "net.onnx") as folder:
+        assert folder.parent == tmp_path
+        (folder / "net.onnx").touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_in_a_folder_goes_with_the_next_writing(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    left = tmp_path / f".net.onnx.tmp-{process.pid}"
+    left.mkdir()
+    (left / "net.onnx").touch()
+    with put_in_place(tmp_path / "net.onnx") as temporary:
+        temporary.write_bytes(NEW)
+    assert list(tmp_path.iterdir()) == [tmp_path / "net.onnx"]
 
 
 def test_of_a_folder_the_network_in_it_is_named(tmp_path: Path) -> None:

@@ -52,6 +52,18 @@ def test_the_second_of_two() -> None:
 
 
 @pytest.mark.usefixtures("second_of_two")
+def test_before_they_join_another_waits_for_the_first_one_to_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is still there after that was not ended by the launcher: the first one had nothing to say."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    assert launch.may_speak(patience=10)
+    assert waited == [10]
+    launch.share(Sum())
+    assert launch.may_speak(patience=10)
+    assert waited == [10]
+
+
+@pytest.mark.usefixtures("second_of_two")
 def test_of_those_that_end_the_first_one_that_asks_speaks() -> None:
     launch.share(Sum())
     assert [launch.may_speak() for _ in range(3)] == [True, False, False]

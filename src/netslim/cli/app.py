@@ -33,6 +33,7 @@ _OF_MEMORY = (
     "pad",
     "reconstruct",
 )  # settings it grows with
+_PATIENCE = 10.0  # seconds in which the first of several processes says what is wrong for all
 SHOWN = 300  # characters of an unexpected error
 
 
@@ -167,7 +168,7 @@ def with_errors(act: Callable[[], None], debug: bool, settings: Iterable[str] = 
             raise _interrupted(number) from None
         if debug:
             raise
-        _complain(f"netslim: error: {spelled(_explained(error, settings))}")
+        _complain(f"netslim: error: {spelled(_explained(error, settings))}", patience=_PATIENCE)
         raise typer.Exit(error.exit_code if isinstance(error, NetslimError) else 1) from error
 
 
@@ -182,11 +183,11 @@ def _interrupted(number: int) -> typer.Exit:
     return typer.Exit(128 + number)
 
 
-def _complain(text: str) -> None:
+def _complain(text: str, patience: float = 0.0) -> None:
     """One line on standard error, from one of the processes that end together."""
     from netslim.core.launch import may_speak
 
-    if may_speak():
+    if may_speak(patience):
         with suppress(OSError):  # of a terminal that was closed
             typer.echo(text, err=True)
 
@@ -222,6 +223,6 @@ def main(arguments: list[str] | None = None) -> None:
         if not hasattr(error, "format_message"):  # no usage error of typer's, whose class has no public name
             raise
         said = of_verb(error, f"netslim {typed[0]}" if typed and typed[0] in VERBS else "netslim")
-        _complain(f"netslim: error: {said}" if said else str(error))
+        _complain(f"netslim: error: {said}" if said else str(error), patience=_PATIENCE)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)

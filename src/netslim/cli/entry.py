@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from netslim.core.launch import launched
+from netslim.core.launch import is_first, launched
 from netslim.core.processes import signals
 
 
@@ -43,7 +43,8 @@ def _to_the_end(act: Callable[[], None]) -> None:
             os._exit(ended.code if isinstance(ended.code, int) else 1)
         raise
     except signals.Stopped as stop:  # between a verb's own end and this line
-        print(signals.line(stop.number), file=sys.stderr)  # noqa: T201
+        if is_first():
+            print(signals.line(stop.number), file=sys.stderr)  # noqa: T201
         sys.exit(128 + stop.number)
 
 

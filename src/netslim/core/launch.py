@@ -1,6 +1,7 @@
 """What `torchrun` says of this process in its environment. Light: the command line asks before it imports torch."""
 
 import os
+import time
 from typing import Protocol
 
 from netslim.core.errors import UsageError
@@ -51,8 +52,16 @@ def share(counter: Counter) -> None:
     _shared[:] = [counter]
 
 
-def may_speak() -> bool:
-    """Whether this process prints the error that it ends with: of several that end, the first one that asks."""
+def may_speak(patience: float = 0.0) -> bool:
+    """Whether this process prints the error that it ends with: of several that end, the first one that asks.
+
+    Args:
+        patience: seconds that another than the first process waits where they have not joined yet: what is wrong is
+            mostly wrong for all, and the first one says so, upon which the launcher ends this one.
+    """
+    if launched() and not _shared and not is_first() and patience:
+        time.sleep(patience)
+        return True
     if not launched() or not _shared:
         return is_first()
     try:
