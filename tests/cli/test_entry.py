@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,16 @@ def test_a_stop_after_the_verb_is_one_line_and_the_code_of_the_signal(
     with pytest.raises(SystemExit) as ended:
         entry.main()
     assert (ended.value.code, capsys.readouterr().err) == (143, "netslim: terminated\n")
+
+
+def test_a_folder_that_is_gone_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setattr(signals, "install", lambda: None)
+    monkeypatch.setattr(app, "main", lambda: None)
+    with pytest.raises(SystemExit, match=r"^netslim: error: the current folder is not there any more: type cd"):
+        entry.main()
 
 
 @pytest.mark.parametrize(

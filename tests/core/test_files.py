@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from netslim.core.errors import CheckpointError, NetslimError
-from netslim.core.files import atomic_write, check_readable, check_writable, file_hash, temporary_name, write_json
+from netslim.core.files import (
+    atomic_write,
+    check_readable,
+    check_writable,
+    file_hash,
+    put_in_place,
+    read_text,
+    temporary_folder,
+    temporary_name,
+    write_json,
+)
 
 DiskFull = Callable[[int], AbstractContextManager[None]]
 OLD, NEW = b"old" * 1000, b"new" * 70_000
@@ -135,11 +145,41 @@ def test_the_target_is_a_folder(tmp_path: Path) -> None:
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(OLD)
     for name in ("file/target", "file/deeper/target"):
-        with pytest.raises(NetslimError, match=r"^cannot write .*target: (Not a directory|File exists); nothing was"):
+        with pytest.raises(NetslimError, match=r"^cannot write .*target: .*file is a file, and a folder is"):
             atomic_write(tmp_path / name, NEW)
-        with pytest.raises(NetslimError, match=r"^cannot write .*target: (Not a directory|File exists); nothing was"):
+        with pytest.raises(NetslimError, match=r"^cannot write .*target: .*file is a file, and a folder is"):
             check_writable(tmp_path / name)
     assert (tmp_path / "file").read_bytes() == OLD
+
+
+def test_text_without_the_mark_of_some_editors(tmp_path: Path) -> None:
+    (tmp_path / "marked").write_bytes(b"\xef\xbb\xbflr = 1\r\n")
+    assert read_text(tmp_path / "marked", 100) == "lr = 1\r\n"
+
+
+def test_a_folder_beside_a_file_goes_again(tmp_path: Path) -> None:
+    with temporary_folder(tmp_path / "net.onnx") as folder:
+        assert folder.parent == tmp_path
+        (folder / "net.onnx").touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_in_a_folder_goes_with_the_next_writing(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    left = tmp_path / f".net.onnx.tmp-{process.pid}"
+    left.mkdir()
+    (left / "net.onnx").touch()
+    with put_in_place(tmp_path / "net.onnx") as temporary:
+        temporary.write_bytes(NEW)
+    assert list(tmp_path.iterdir()) == [tmp_path / "net.onnx"]
+
+
+def test_of_a_folder_the_network_in_it_is_named(tmp_path: Path) -> None:
+    for name in ("checkpoint.pth.tar", "model_best.pth.tar"):
+        (tmp_path / name).touch()
+    with pytest.raises(CheckpointError, match=r"\(it is a folder; type .*/model_best\.pth\.tar\)$"):
+        check_readable(tmp_path)
 
 
 def test_a_folder_without_permission(unprivileged: Path) -> None:

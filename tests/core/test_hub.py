@@ -36,6 +36,8 @@ def test_a_repository_to_send_to() -> None:
     check_repository("me/small.v2")
     with pytest.raises(ArgumentError, match=r"^`to='me/small@v1'`: type user/name$"):
         check_repository("me/small@v1")
+    with pytest.raises(ArgumentError, match="type user/name"):
+        check_repository("../small")
 
 
 def test_errors_in_words() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from netslim.core import launch
+from netslim.core.errors import UsageError
 
 
 class Sum:
@@ -51,6 +52,18 @@ def test_the_second_of_two() -> None:
 
 
 @pytest.mark.usefixtures("second_of_two")
+def test_before_they_join_another_waits_for_the_first_one_to_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is still there after that was not ended by the launcher: the first one had nothing to say."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    assert launch.may_speak(patience=10)
+    assert waited == [10]
+    launch.share(Sum())
+    assert launch.may_speak(patience=10)
+    assert waited == [10]
+
+
+@pytest.mark.usefixtures("second_of_two")
 def test_of_those_that_end_the_first_one_that_asks_speaks() -> None:
     launch.share(Sum())
     assert [launch.may_speak() for _ in range(3)] == [True, False, False]
@@ -62,3 +75,12 @@ def test_without_a_store_the_first_process_speaks(monkeypatch: pytest.MonkeyPatc
     assert not launch.may_speak()
     monkeypatch.setenv("RANK", "0")
     assert launch.may_speak()
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK", "LOCAL_RANK"])
+def test_what_no_launcher_says_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(UsageError, match=rf"^the environment has {name}=x, which is no number: type unset {name}, or"):
+        launch.check_launch()
+    assert (launch.local_rank(), launch.is_first()) == (0, True)

@@ -76,6 +76,7 @@ def test_a_cut_gz_is_damaged(tmp_path: Path) -> None:
         (idx(b"12", 2, 1)[:9], "x is not an idx file of bytes in 2 dimensions"),
         (b"\0\0\x0d\2" + idx(b"12", 2, 1)[4:], "x is not an idx file of bytes in 2 dimensions"),
         (idx(b"12345", 2, 3), "x holds 5 values where its header says 6: it is cut off or damaged"),
+        (idx(b"", 0, 3), r"x holds nothing \(its sizes are \[0, 3\]\)"),
         (idx(b"", 2**32 - 1, 2**32 - 1), "x holds 0 values where its header says 18446744065119617025"),
     ],
 )

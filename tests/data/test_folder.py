@@ -111,3 +111,13 @@ def test_sizes_and_headers_of_images_in_files_are_looked_at_first(root: Path, mo
     other.write_text("<html>no image</html>")
     with pytest.raises(DataError, match=rf"^cannot read image {other} \(no image format is recognised\): repair it"):
         in_files(root, monkeypatch, image_size=8)
+
+
+def test_folders_in_a_class_belong_to_it(root: Path) -> None:
+    """As torchvision's ImageFolder takes them; but nothing hidden, and no folder for a file."""
+    before = len(load_dataset("folder", root).train)
+    save(colour(), root / "train" / "ant" / "more" / "deeper.png" / "1.png")
+    save(colour(), root / "train" / "ant" / ".ipynb_checkpoints" / "2.png")
+    train = load_dataset("folder", root).train
+    assert len(train) == before + 1
+    assert int((train.labels == 0).sum()) == before // 2 + 1

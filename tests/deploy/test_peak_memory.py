@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from netslim.core.processes import signals
 from netslim.deploy import peak_memory
 from netslim.deploy.inference import Form
 
@@ -76,3 +77,26 @@ def test_where_there_is_no_account_the_system_is_asked(monkeypatch: pytest.Monke
     assert peak_memory._now() == peak_memory._peak() == 7 * 1024
     monkeypatch.setattr(peak_memory.sys, "platform", "darwin")  # which counts in bytes
     assert peak_memory._peak() == 7
+
+
+def test_a_signal_waits_for_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor for the one that is about to begin."""
+    done: list[object] = []
+
+    class Pool:
+        """Is stopped while it begins."""
+
+        def submit(self, *_: object) -> None:
+            """A signal."""
+            raise signals.Stopped(15)
+
+        def shutdown(self, **how: object) -> None:
+            """Notes how."""
+            done.append(how)
+
+    monkeypatch.setattr(peak_memory, "_context", lambda: None)
+    monkeypatch.setattr(peak_memory, "ProcessPoolExecutor", lambda *_, **__: Pool())
+    monkeypatch.setattr(peak_memory, "_kill_all", lambda: done.append("killed"))
+    with pytest.raises(signals.Stopped):
+        peak_memory.peak_memory(Path("net"), lambda path: torch.nn.Module(), "eager", (1,), None, 1)
+    assert done == ["killed", {"wait": False, "cancel_futures": True}]

@@ -69,6 +69,52 @@ def test_an_output_on_an_input(netslim: Netslim, here: Path, line: str, message:
     assert not (here / "r").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("report run --json run/run.json", "--json run/run.json would replace the file of FOLDERS run"),
+        ("report run --json run/report.html", "--json run/report.html and --out run/report.html are written to the"),
+        ("report . --json run/plan.json", "--json run/plan.json would replace the file of FOLDERS ."),
+        ("push run --to a/b --json run/model_best.pth.tar", "--json run/model_best.pth.tar would replace the file of"),
+        ("bench run --trust --json run/network.py", "--json run/network.py would replace the file of FILES run"),
+        ("bench n.onnx --json n.onnx.data", "--json n.onnx.data would replace the file of FILES n.onnx"),
+        ("info m.pth.tar --arch net.py:Net --json net.py", "--json net.py would replace the file of --arch net.py"),
+        ("evaluate m.pth.tar --dataset net.py:data --json ./net.py", "--json net.py would replace the file of --data"),
+        (
+            "train --dataset folder --data-dir f --save r --json f/train/a/0.png",
+            "--json f/train/a/0.png would replace the file of --data-dir f",
+        ),
+        (
+            "slim --dataset folder --data-dir f --save f/train",
+            "--save f/train would replace the file of --data-dir f",
+        ),
+        ("recipe check r.toml --json r.toml", "--json r.toml would replace the file of FILE r.toml"),
+        ("recipe new n.toml --dataset digits --json n.toml", "--json n.toml and FILE n.toml are written to the same"),
+        ("slim r.toml --json ./m.pth.tar", "--json m.pth.tar would replace the file of `from=m.pth.tar`"),
+    ],
+)
+def test_an_output_on_what_a_folder_holds_or_a_setting_leads_to(
+    netslim: Netslim, here: Path, images: Path, line: str, message: str
+) -> None:
+    (here / "run").mkdir()
+    (here / "f").symlink_to(images)
+    (here / "r.toml").write_text('[[step]]\nverb = "prune"\nfrom = "./m.pth.tar"\n')
+    code, err = netslim(*line.split())
+    assert (code, err.count("\n")) == (2, 1), err
+    assert err.startswith(f"netslim: error: {message}")
+
+
+def test_beside_what_is_read_there_is_room(images: Path, tmp_path: Path) -> None:
+    """A run's folder in the folder of the images, and a report's data in the folder of the run."""
+    data = Use(setting="data_dir", path=images, names=("train/*",))
+    run = Use(setting="folders", path=tmp_path, names=("run.json", "*/run.json"))
+    check_apart([data, run], [Use(setting="save", path=images, names=("run.json",))])
+    check_apart([run], [Use(setting="json", path=tmp_path / "report.json")])
+    check_apart([run], [Use(setting="save", path=tmp_path / "bench", names=("bench.*",))])
+    with pytest.raises(UsageError, match="`save"):
+        check_apart([data], [Use(setting="save", path=images / "train" / "c", names=("*",))])
+
+
 def test_a_run_may_go_on_from_its_own_file(tmp_path: Path) -> None:
     save = Use(setting="save", path=tmp_path, names=("checkpoint.pth.tar",))
     own = tmp_path / "checkpoint.pth.tar"

@@ -1,5 +1,9 @@
 """What goes into a log: full width, no markup, one line for each thing worth one."""
 
+import contextlib
+import os
+import sys
+
 import pytest
 
 from netslim.report.console import console, say, spelling
@@ -25,3 +29,15 @@ def test_lines_are_spelled_as_whoever_shows_them_says(capsys: pytest.CaptureFixt
         say("type `lr`")
     say("type `lr`")
     assert capsys.readouterr().out == "TYPE `LR`\ntype `lr`\n"
+
+
+def test_a_reader_that_has_left_is_the_pipes_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which the command makes a quiet end (`| head`)."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(BrokenPipeError):
+            say("a line")
+        with contextlib.suppress(BrokenPipeError):
+            stream.close()

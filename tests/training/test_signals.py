@@ -41,6 +41,24 @@ def test_the_second_one_acts_as_usual() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal here")
+def test_what_the_process_was_started_to_ignore_stays_ignored() -> None:
+    """As `nohup` does with a closed terminal, and a shell's `&` with Ctrl-C."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert interrupt.signal is None
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with Interrupt() as interrupt:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert interrupt.signal == signal.SIGHUP
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_handlers_come_back_after_an_error() -> None:
     before = handlers()
     with pytest.raises(ValueError, match="x"), Interrupt():

@@ -4,8 +4,8 @@ import io
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +14,10 @@ import typer.core
 import typer.main
 
 from netslim.cli.flags import spelled
+from netslim.cli.mistakes import of_verb
 from netslim.cli.next_command import command, say_next
 from netslim.cli.verbs import TOGETHER, VERBS
-from netslim.core.errors import NetslimError, NetslimWarning, UsageError, unknown_name
+from netslim.core.errors import NetslimError, NetslimWarning, UsageError, either, unknown_name
 from netslim.core.processes import signals
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 
 
 Act = Callable[[Callable[[], "StageConfig"], Path | None, bool, Path | None], None]
+_OF_MEMORY = (
+    "batch_size",
+    "test_batch_size",
+    "batch_sizes",
+    "image_size",
+    "pad",
+    "reconstruct",
+)  # settings it grows with
+_PATIENCE = 10.0  # seconds in which the first of several processes says what is wrong for all
 SHOWN = 300  # characters of an unexpected error
 
 
@@ -89,7 +99,9 @@ def _options(
 
 def _act(verb: str) -> Act:
     def act(build: Callable[[], "StageConfig"], json_file: Path | None, debug: bool, config_file: Path | None) -> None:
-        with_errors(lambda: _run_stage(verb, build(), json_file, config_file), debug)
+        with_errors(
+            lambda: _run_stage(verb, build(), json_file, config_file), debug, VERBS[verb].settings().model_fields
+        )
 
     return act
 
@@ -97,17 +109,18 @@ def _act(verb: str) -> Act:
 def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_file: Path | None) -> None:
     from netslim.core.apart import Use, check_apart
     from netslim.core.files import check_writable, recover, write_json
-    from netslim.core.launch import is_first, launched
+    from netslim.core.launch import check_launch, is_first, launched
     from netslim.report.console import spelling
     from netslim.report.page.commands import commands_spelled
 
+    check_launch()
     if launched() and verb not in TOGETHER:
         raise UsageError(f"netslim {verb} is one process: type it without torchrun (netslim train can be several)")
     reads, writes = config.reads(), config.writes()
-    reads += [Use(setting="config", path=config_file)] if config_file else []
     for use in (*reads, *writes):
         recover(use.path)
-    check_apart(reads, [*writes, *([Use(setting="json", path=json_file)] if json_file else [])])
+    settings = [Use(setting="config", path=config_file)] if config_file else []
+    check_apart([*config.keeps(), *settings], [*writes, *([Use(setting="json", path=json_file)] if json_file else [])])
     json_file = json_file if is_first() else None
     if json_file:
         check_writable(json_file)
@@ -133,12 +146,13 @@ def _notices() -> Iterator[None]:
     with warnings.catch_warnings():
         usual = warnings.showwarning
         warnings.simplefilter("default", NetslimWarning)
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # odd notes in images, also of those read while it trains
         warnings.showwarning = show
         yield
 
 
-def with_errors(act: Callable[[], None], debug: bool) -> None:
-    """Runs `act`; whatever it raises becomes one line on standard error and an exit code.
+def with_errors(act: Callable[[], None], debug: bool, settings: Iterable[str] = ()) -> None:
+    """Runs `act`, which has these settings; whatever it raises becomes one line on standard error and an exit code.
 
     Errors meant for the user have their own code; a signal gives 128 and its number; anything else is 1.
     """
@@ -154,7 +168,7 @@ def with_errors(act: Callable[[], None], debug: bool) -> None:
             raise _interrupted(number) from None
         if debug:
             raise
-        _complain(f"netslim: error: {spelled(_explained(error))}")
+        _complain(f"netslim: error: {spelled(_explained(error, settings))}", patience=_PATIENCE)
         raise typer.Exit(error.exit_code if isinstance(error, NetslimError) else 1) from error
 
 
@@ -169,15 +183,16 @@ def _interrupted(number: int) -> typer.Exit:
     return typer.Exit(128 + number)
 
 
-def _complain(text: str) -> None:
+def _complain(text: str, patience: float = 0.0) -> None:
     """One line on standard error, from one of the processes that end together."""
     from netslim.core.launch import may_speak
 
-    if may_speak():
-        typer.echo(text, err=True)
+    if may_speak(patience):
+        with suppress(OSError):  # of a terminal that was closed
+            typer.echo(text, err=True)
 
 
-def _explained(error: BaseException) -> str:
+def _explained(error: BaseException, settings: Iterable[str]) -> str:
     """One line for what can be mended, for what the machine refused or ran out of, and for a mistake of the program."""
     from netslim.core.plugins.references import blamed
 
@@ -185,7 +200,9 @@ def _explained(error: BaseException) -> str:
         return " ".join(str(error).split())
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
-        return "out of memory; try a smaller --batch-size or --accumulate 2"
+        smaller = [f"a smaller `{name}`" for name in _OF_MEMORY if name in settings]
+        smaller += ["`accumulate=2`"] if "accumulate" in settings else []
+        return f"out of memory{f'; try {either(smaller)}' if smaller else ''}"
     if said := blamed(error):
         return said
     if isinstance(error, OSError):
@@ -199,4 +216,13 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name from a file may hold what the terminal's encoding does not
             stream.reconfigure(errors="backslashreplace")
-    app(args=arguments if arguments is not None else sys.argv[1:], prog_name="netslim")
+    typed = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(args=typed, prog_name="netslim", standalone_mode=False)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # no usage error of typer's, whose class has no public name
+            raise
+        said = of_verb(error, f"netslim {typed[0]}" if typed and typed[0] in VERBS else "netslim")
+        _complain(f"netslim: error: {said}" if said else str(error), patience=_PATIENCE)
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from netslim.core.launch import launched
+from netslim.core.launch import is_first, launched
 from netslim.core.processes import signals
 
 
@@ -34,6 +34,7 @@ def installed_script() -> None:
 
 def _to_the_end(act: Callable[[], None]) -> None:
     try:
+        _check_folder()
         act()
     except SystemExit as ended:
         if launched() and ended.code:  # what torch puts away at the end would wait for the processes that are lost
@@ -42,5 +43,14 @@ def _to_the_end(act: Callable[[], None]) -> None:
             os._exit(ended.code if isinstance(ended.code, int) else 1)
         raise
     except signals.Stopped as stop:  # between a verb's own end and this line
-        print(signals.line(stop.number), file=sys.stderr)  # noqa: T201
+        if is_first():
+            print(signals.line(stop.number), file=sys.stderr)  # noqa: T201
         sys.exit(128 + stop.number)
+
+
+def _check_folder() -> None:
+    """Ends with a line where the current folder was removed: the libraries under torch end without one."""
+    try:
+        os.getcwd()  # noqa: PTH109 - of a Path there is no need
+    except OSError:
+        sys.exit("netslim: error: the current folder is not there any more: type cd and a folder that is")

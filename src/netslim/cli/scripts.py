@@ -9,9 +9,10 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from netslim.cli.app import main as netslim
+from netslim.cli.mistakes import of_script
 from netslim.cli.next_command import launcher, writing
 from netslim.stages.shared.plugins import LIBRARIES, STRATEGIES, architectures, either, library_networks
 
@@ -76,7 +77,7 @@ def translate(script: str, arguments: Sequence[str], program: str = "") -> list[
     """The `netslim` command line that does what `script arguments` means; messages call the script `program`.
 
     Flags, names and defaults are the original scripts'. They choose the model on the test set, as the original does.
-    Unknown flags end in argparse's usage message and exit code 2.
+    Unknown flags end in one line with the nearest ones and exit code 2.
     """
     make, to_new = _SCRIPTS[script]
     parser = make()
@@ -178,8 +179,16 @@ def _transfer(args: argparse.Namespace) -> list[str]:
     return [*new, *(["--verbose"] if args.verbose else []), *_common(args)]
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with 2 after the line."""
+        self.exit(2, f"{self.prog}: error: {of_script(message, self._option_string_actions, self.prog)}\n")
+
+
 def _parser(script: str, description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=script, description=description, allow_abbrev=False)
+    parser = _Parser(prog=script, description=description, allow_abbrev=False)
     parser.add_argument(
         "--data-dir", default="", metavar="DIR", help="data sets (default: $NETSLIM_DATA_DIR or ./data)"
     )

@@ -17,7 +17,7 @@ class Use:
         setting: its name.
         path: its value.
         own: whether it may lie in the run's own folder, which asks to go on with the run that is there.
-        names: of a folder: names and patterns (`round*`) of what is written there; `*` for all of it.
+        names: of a folder: names and patterns (`round*`) of what is written (or read) there; `*` for all of it.
     """
 
     setting: str
@@ -36,7 +36,7 @@ def check_apart(reads: Sequence[Use], writes: Sequence[Use]) -> None:
     """
     for number, output in enumerate(writes):
         for other in reads:
-            if _meets(output, other) and not (other.own and output.names):
+            if _replaces(output, other) and not (other.own and output.names):
                 raise UsageError(
                     f"{output} would replace the file of {other}: type another name for `{output.setting}`"
                 )
@@ -45,6 +45,13 @@ def check_apart(reads: Sequence[Use], writes: Sequence[Use]) -> None:
                 raise UsageError(
                     f"{output} and {other} are written to the same place: type another name for `{output.setting}`"
                 )
+
+
+def _replaces(output: Use, other: Use) -> bool:
+    """Whether writing `output` touches what is read; of two folders, whether one writes inside of what is read."""
+    if not (output.names and other.names):
+        return _meets(output, other)
+    return any(_lies_in(output.path / name, other) for name in output.names)
 
 
 def _meets(output: Use, other: Use) -> bool:

@@ -1,7 +1,9 @@
 """Typed configuration of a stage; all mistakes in it are reported together."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self, TypeVar, get_args
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -19,7 +21,7 @@ def Setting(  # noqa: N802
     free: bool = False,
     added: bool = False,
     aliases: Sequence[str] = (),
-    reads: bool | str = False,
+    reads: bool | str | Sequence[str] = False,
     writes: bool | Sequence[str] = False,
     **limits: Any,
 ) -> Any:
@@ -33,7 +35,7 @@ def Setting(  # noqa: N802
         added: it came later: a run that was recorded without it had its default.
         aliases: further names where settings are typed (`-sr`).
         reads: it names a file (or several) that is read: no output may lie on it; "own": unless it lies in the folder
-            of the run itself.
+            of the run itself. Where it can be a folder, the names and patterns of what is read in it.
         writes: it names a file that is written; or, of a folder, the names and patterns of the files written there.
         limits: pydantic's constraints (`ge`, `lt`, ...).
     """
@@ -46,6 +48,7 @@ def Setting(  # noqa: N802
         "own": reads == "own",
         "writes": bool(writes),
         "names": [] if isinstance(writes, bool) else list(writes),
+        "reads_in": [] if isinstance(reads, bool | str) else list(reads),
     }
     return pydantic.Field(default, description=help, json_schema_extra=extra, **limits)
 
@@ -83,6 +86,14 @@ def with_options(options: Mapping[str, Sequence[Option]], kind: str) -> Callable
     return complete
 
 
+IN_FOLDERS = tuple(  # what is read in folders of runs and of exports
+    f"{folder}{name}"
+    for folder in ("", "*/")
+    for name in (
+        *("*.pth.tar", "run.json", "metrics.jsonl", "plan.json", "step.json", "slim.json", "recipe.toml", "*.csv"),
+        *("config.json", "network.py", "*.safetensors", "*.onnx", "*.xml", "*.bin"),
+    )
+)
 RUN_FILES = ("run.json", "metrics.jsonl", "report.html", ".lock")  # in the folder of every run
 SHOWN = 100  # characters of a value in a message
 LARGEST_FLOAT = 1e30
@@ -92,6 +103,15 @@ class StageConfig(BaseModel):
     """Base of all stages' configurations: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @pydantic.field_validator("*", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        """True and false are no numbers: `lr=true` is not a rate of 1."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
+            raise ValueError("input should be no true or false")
+        return value
 
     @pydantic.field_validator("*", mode="after")
     @classmethod
@@ -126,6 +146,10 @@ class StageConfig(BaseModel):
         """The files that its settings name and that are read."""
         return [use for name in type(self).model_fields for use in self._uses(name, "reads")]
 
+    def keeps(self) -> list[Use]:
+        """All that no output may lie on: what is read, and what else the work depends on, such as images and code."""
+        return [*self.reads(), *(Use(setting=use.setting, path=path) for use in self.reads() for path in _beside(use))]
+
     def writes(self) -> list[Use]:
         """The files and folders that its settings name and that are written."""
         return [use for name in type(self).model_fields for use in self._uses(name, "writes")]
@@ -135,8 +159,11 @@ class StageConfig(BaseModel):
         if not extra.get(kind) or value is None:
             return []
         paths = value if isinstance(value, list) else [value]
-        names = tuple(extra["names"]) if kind == "writes" else ()
-        return [Use(setting=name, path=path, names=names, own=extra["own"]) for path in paths]
+        names = tuple(extra["names" if kind == "writes" else "reads_in"])
+        return [
+            Use(setting=name, path=path, names=names if kind == "writes" or path.is_dir() else (), own=extra["own"])
+            for path in paths
+        ]
 
     def fixed(self) -> dict[str, Any]:
         """The settings that determine the result, as plain data."""
@@ -154,12 +181,31 @@ class StageConfig(BaseModel):
         return {name: info.default for name, info in cls.model_fields.items() if _extra(info).get("option")}
 
 
+def _beside(use: Use) -> list[Path]:
+    """Files that belong to a file that is read: weights beside an ONNX or OpenVINO file."""
+    path = use.path
+    weights = {".onnx": f"{path.name}.data", ".xml": f"{path.stem}.bin"}.get(path.suffix.lower())
+    return [path.with_name(weights)] if weights and not use.names else []
+
+
 def _explain(item: Any) -> str:
     field = str(item["loc"][0]) if item["loc"] else ""
     if item["type"] == "missing":
         return f"`{field}` is required"
     message = str(item["msg"]).removeprefix("Value error, ")
-    return str(ArgumentError(field, _short(item["input"]), f"{message[0].lower()}{message[1:]}"))
+    message = f"{message[0].lower()}{message[1:]}{_meant(item['input'])}"
+    return str(ArgumentError(field, _short(item["input"]), message))
+
+
+def _meant(given: Any) -> str:
+    """What to type for `50%` and `0,5`."""
+    text = str(given).strip() if isinstance(given, str) else ""
+    with suppress(ValueError):
+        if text.endswith("%"):
+            return f"; type {float(text[:-1]) / 100:g}"
+        if text.count(",") == 1:
+            return f"; type {float(text.replace(',', '.')):g}"
+    return ""
 
 
 def _short(given: Any) -> Any:

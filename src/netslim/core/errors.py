@@ -94,6 +94,8 @@ def first_of(items: Sequence[str], most: int, separator: str = ", ") -> str:
 
 def first_line(error: BaseException) -> str:
     """What an error says, in one line; its kind, if it says nothing."""
+    if isinstance(error, OSError) and error.strerror:  # without the number
+        return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

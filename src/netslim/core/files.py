@@ -15,7 +15,18 @@ from netslim.core.disk import DISK
 from netslim.core.errors import CheckpointError, NetslimError
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(tmp|old)-(?P<process>\d+)")
+_NETWORKS = ("small.pth.tar", "model_best.pth.tar", "pruned.pth.tar", "checkpoint.pth.tar")  # in folders of runs
 _DESCRIPTOR = re.compile(r"/proc/\d+/fd/(\d+)")
+
+
+class _RefusedError(OSError):
+    """What the system has no number for, in words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(0, reason)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 def temporary_name(target: Path) -> Path:
@@ -85,14 +96,24 @@ def check_readable(path: Path) -> None:
     """Raises CheckpointError if there is no such file or it can't be opened."""
     try:
         if not path.is_file():
-            raise CheckpointError(f"no such checkpoint file: {path}" + (" (it is a folder)" if path.is_dir() else ""))
+            raise CheckpointError(f"no such checkpoint file: {path}{_instead(path)}")
         path.open("rb").close()
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def _instead(path: Path) -> str:
+    """What there is in the place of a file; of a run's folder the network in it."""
+    if not path.exists():
+        return ""
+    if not path.is_dir():
+        return " (it is no regular file)"
+    found = [path / name for name in _NETWORKS if (path / name).is_file()]
+    return f" (it is a folder; type {found[0]})" if found else " (it is a folder)"
+
+
 def read_text(path: Path, limit: int) -> str:
-    """The text of a file.
+    """The text of a file, without the mark that some editors put before it.
 
     Raises:
         OSError: it can't be read, is no regular file (a pipe would be waited for, a device has no end), or has more
@@ -100,10 +121,10 @@ def read_text(path: Path, limit: int) -> str:
         ValueError: it is no UTF-8.
     """
     if path.exists() and not path.is_file():
-        raise OSError(0, "it is a folder" if path.is_dir() else "it is no regular file")
+        raise _RefusedError("it is a folder" if path.is_dir() else "it is no regular file")
     if path.stat().st_size > limit:
-        raise OSError(0, f"it has more than {limit:,} bytes")
-    return path.read_bytes().decode("utf-8")
+        raise _RefusedError(f"it has more than {limit:,} bytes")
+    return path.read_bytes().decode("utf-8-sig")
 
 
 def check_writable(target: Path) -> None:
@@ -128,7 +149,7 @@ def followed(path: Path) -> Path:
         return path
     place = Path(os.path.realpath(path))
     if place.is_symlink():
-        raise OSError(0, "it is a link that leads back to itself")
+        raise _RefusedError("it is a link that leads back to itself")
     return place
 
 
@@ -136,8 +157,49 @@ def make_folder(path: Path) -> None:
     """Makes a folder, and those above it. Raises OSError that says what is in the way."""
     if path.is_symlink() and not path.exists():
         place = followed(path)
-        raise OSError(0, f"{path} is a link to {place}, which is not there: make that folder, or type another name")
+        raise _RefusedError(f"{path} is a link to {place}, which is not there: make that folder, or type another name")
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise _RefusedError(f"{place} is a file, and a folder is needed there: type another name")
     DISK.make_folder(path)
+
+
+@contextmanager
+def temporary_folder(target: Path) -> Iterator[Path]:
+    """A folder beside `target` for what is not it yet. A killed process's goes when the target is written again."""
+    with write_errors(target):
+        folder = temporary_name(followed(target))
+        make_folder(folder)
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            DISK.remove(folder)
+
+
+@contextmanager
+def put_in_place(path: Path) -> Iterator[Path]:
+    """A temporary name; what was written there replaces `path` at the end, and is removed after an error.
+
+    A folder can't be replaced in one step: the old one is set aside first, and `recover` gives it its name back should
+    the process be killed before the new one has it.
+    """
+    with write_errors(path):
+        path = followed(path)
+    temporary, aside = temporary_name(path), aside_name(path)
+    try:
+        yield temporary
+        with write_errors(path):
+            if path.is_dir():
+                DISK.rename(path, aside)
+            DISK.rename(temporary, path)
+    finally:
+        if not path.exists() and aside.exists():
+            aside.rename(path)
+        for left in (temporary, aside):
+            with suppress(OSError):
+                DISK.remove(left)
+    remove_leftovers(path)
 
 
 def remove_leftovers(target: Path) -> None:

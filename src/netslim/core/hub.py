@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SCHEME = "hf:"
 CONNECT_SECONDS = 10.0  # per request and address of the hub
-_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A run directory is one phase: `run.json` says what it is, `metrics.jsonl` what happened; one process writes."""
 
 import json
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -183,7 +184,8 @@ class RunDirectory:
                 "versions": versions(),
                 "commit": commit(),
             }
-        own = {name for name, parent in parents.items() if parent.resolve().parent == self.path.resolve()}
+        here = Path(os.path.realpath(self.path))  # of links that lead nowhere, too
+        own = {name for name, parent in parents.items() if Path(os.path.realpath(parent)).parent == here}
         record["config"] = config.option_defaults() | record["config"]
         differences = _differences(record, stage, config.fixed(), parents, own)
         if differences:

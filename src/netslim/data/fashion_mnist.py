@@ -99,6 +99,8 @@ def read_idx(path: Path, content: bytes, dimensions: int) -> Tensor:
             f"{path} holds {len(content) - header} values where its header says {math.prod(sizes)}: it is cut off or "
             "damaged, delete it to download it again"
         )
+    if 0 in sizes:
+        raise DataError(f"{path} holds nothing (its sizes are {sizes}): delete it to download it again")
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header).reshape(sizes).copy())
 
 

@@ -1,5 +1,6 @@
 """Any images in folders: train/<class>/* and test/<class>/* (or val/<class>/*)."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -23,9 +24,10 @@ ClassFiles = dict[str, list[Path]]
 def load_folder(source: Source) -> ImageDataset:
     """The images under `data_dir`; classes are the sorted names of the class folders.
 
-    `test` is taken where both `test` and `val` exist. Hidden files and files that are no images by their suffix are
-    passed over. The images are grey if all of them are, else colour. They are decoded into memory if they fit there
-    twice (a validation part is cut out by copying), else whenever they are needed.
+    `test` is taken where both `test` and `val` exist. Folders in a class's folder belong to it; what is hidden, and
+    files that are no images by their suffix, are passed over. The images are grey if all of them are, else colour. They
+    are decoded into memory if they fit there twice (a validation part is cut out by copying), else whenever they are
+    needed.
     """
     train = class_files(source.data_dir, _TRAIN)
     test = class_files(source.data_dir, _TEST)
@@ -84,7 +86,7 @@ def class_files(root: Path, parts: tuple[str, ...]) -> ClassFiles:
     folders = sorted(entry for entry in part.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not folders:
         raise DataError(f"{part} has no class folders: put the images of each class in {part}/<class>/")
-    classes = {folder.name: image_files(folder) for folder in folders}
+    classes = {folder.name: _images_below(folder) for folder in folders}
     for folder in folders:
         if not classes[folder.name]:
             raise DataError(f"class folder {folder} has no images: add some or remove it")
@@ -93,9 +95,20 @@ def class_files(root: Path, parts: tuple[str, ...]) -> ClassFiles:
 
 def image_files(folder: Path) -> list[Path]:
     """The images in a folder by their suffixes, sorted; hidden ones are passed over."""
-    return sorted(
-        file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
-    )
+    return sorted(file for file in folder.iterdir() if _is_image(file))
+
+
+def _images_below(folder: Path) -> list[Path]:
+    """The images of a class, in its folder and in those below it, as torchvision's ImageFolder takes them."""
+    found: list[Path] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [path for path in (Path(root, name) for name in files) if _is_image(path)]
+    return sorted(found)
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
 
 
 def _check_same_classes(root: Path, train: ClassFiles, test: ClassFiles) -> None:

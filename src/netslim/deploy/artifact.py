@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,16 +11,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from netslim.core.disk import DISK
 from netslim.core.errors import ArgumentError, UsageError, unknown_name
-from netslim.core.files import (
-    aside_name,
-    check_writable,
-    followed,
-    remove_leftovers,
-    temporary_name,
-    write_errors,
-)
+from netslim.core.files import check_writable, put_in_place
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.wrappers import check_network
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
@@ -117,7 +108,7 @@ def export(
         said = _facts(target, _described(model) if facts is None else facts, _cost(model, example), choice)
         reopen = reopen or partial(_reloaded, model)
         bundle = Bundle(model=model, network=network, example=example, facts=said, reopen=reopen)
-        with _put_in_place(path) as temporary:
+        with put_in_place(path) as temporary:
             kind.write(bundle, temporary)
             difference = check_parity(model, kind.open(bundle, temporary), example, target)
             if numbers == "half":
@@ -205,28 +196,3 @@ def _reloaded(model: nn.Module, folder: Path) -> nn.Module:
     copied = copy.deepcopy(model)
     copied.load_state_dict(read_folder(folder).state_dict)
     return copied
-
-
-@contextmanager
-def _put_in_place(path: Path) -> Iterator[Path]:
-    """A temporary name; what was written there replaces `path` at the end, and is removed after an error.
-
-    A folder can't be replaced in one step: the old one is set aside first, and `recover` gives it its name back should
-    the process be killed before the new one has it.
-    """
-    with write_errors(path):
-        path = followed(path)
-    temporary, aside = temporary_name(path), aside_name(path)
-    try:
-        yield temporary
-        with write_errors(path):
-            if path.is_dir():
-                DISK.rename(path, aside)
-            DISK.rename(temporary, path)
-    finally:
-        if not path.exists() and aside.exists():
-            aside.rename(path)
-        for left in (temporary, aside):
-            with suppress(OSError):
-                DISK.remove(left)
-    remove_leftovers(path)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -50,15 +52,15 @@ def peak_memory(
         threads: of the processor.
         trust: see `open_file`.
     """
-    with ProcessPoolExecutor(1, mp_context=_context()) as pool:
-        try:
-            with _without_ctrl_c():
-                future = pool.submit(grown, path, load, engine, shape, form, threads, trust)
-            return future.result()
-        except BaseException:  # Ctrl-C must not wait for the process's end
-            for process in multiprocessing.active_children():
-                process.kill()
-            raise
+    pool = ProcessPoolExecutor(1, mp_context=_context())
+    try:
+        found = pool.submit(grown, path, load, engine, shape, form, threads, trust).result()
+    except BaseException:  # a signal must not wait for the process's end, nor for its beginning
+        _kill_all()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+    return found
 
 
 def _context() -> BaseContext:
@@ -67,7 +69,19 @@ def _context() -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "netslim.network", *_IMPORTED])
+    with _without_ctrl_c():
+        forkserver.ensure_running()
     return context
+
+
+def _kill_all() -> None:
+    """Ends the processes, and the one that they are forked from: one that was about to begin would find nobody."""
+    for process in multiprocessing.active_children():
+        process.kill()
+    server = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
+    if server is not None:
+        with suppress(OSError):
+            os.kill(server, signal.SIGKILL)
 
 
 @contextmanager

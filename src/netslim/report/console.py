@@ -12,13 +12,21 @@ PLAIN_WIDTH = 160
 _spelling: ContextVar[Callable[[str], str]] = ContextVar("spelling", default=str)
 
 
+class _Console(Console):
+    """A console whose reader may leave (`| head`)."""
+
+    def on_broken_pipe(self) -> None:
+        """Lets the error go up: rich itself would exit from within."""
+        raise
+
+
 def console() -> Console:
     """A console on the current standard output; of several processes the first one's shows something."""
     quiet = not is_first()
-    found = Console(highlight=False, markup=False, emoji=False, quiet=quiet)
+    found = _Console(highlight=False, markup=False, emoji=False, quiet=quiet)
     if found.is_terminal:
         return found
-    return Console(highlight=False, markup=False, emoji=False, width=PLAIN_WIDTH, quiet=quiet)
+    return _Console(highlight=False, markup=False, emoji=False, width=PLAIN_WIDTH, quiet=quiet)
 
 
 @contextmanager

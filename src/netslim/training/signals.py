@@ -1,15 +1,17 @@
-"""Ctrl-C and SIGTERM as a question asked between batches, so that a run can save its state first."""
+"""Ctrl-C, SIGTERM and a closed terminal as a question asked between batches, so that a run can save its state first."""
 
 import signal
 from types import FrameType
 from typing import Any
 
 from netslim.core.launch import launched
-from netslim.core.processes.signals import Stopped
+from netslim.core.processes.signals import SIGNALS, Stopped
 
 
 class Interrupt:
-    """Context in which the first SIGINT or SIGTERM is remembered, and the second one acts as usual.
+    """Context in which the first of these signals is remembered, and the second one acts as usual.
+
+    One that this process was started to ignore (`nohup`, `&`) stays ignored.
 
     Under `torchrun` the second one is passed over, too: it sends every signal on to processes that may have got it, and
     kills what still runs after 30 seconds.
@@ -27,8 +29,9 @@ class Interrupt:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Interrupt":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._remember)
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._remember)
         return self
 
     def __exit__(self, error: object, *_: object) -> None:

@@ -28,6 +28,22 @@ def test_one_colour_image_makes_all_of_them_colour(root: Path) -> None:
     assert dataset.train.images[0, :, 0, 0].tolist() == [66, 66, 66]
 
 
+def test_what_pil_remarks_on_odd_files_is_not_said(root: Path, recwarn: pytest.WarningsRecorder) -> None:
+    palette = root / "train" / "ant" / "palette.png"
+    save(colour().convert("P"), palette, transparency=bytes(range(256)))
+    save(colour(), root / "train" / "ant" / "note.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    load_dataset("folder", root, image_size=8)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(("target", "reason"), [("nowhere", "No such file"), ("x.png", "Too many levels of symbolic")])
+def test_a_link_that_leads_nowhere_says_so_in_words(root: Path, target: str, reason: str) -> None:
+    link = root / "train" / "ant" / "x.png"
+    link.symlink_to(target)
+    with pytest.raises(DataError, match=rf"^cannot read image {link} \({reason}[^/]*\): repair it or remove it$"):
+        load_dataset("folder", root)
+
+
 def test_the_short_side_is_scaled_and_the_middle_kept(root: Path) -> None:
     pixels = np.zeros((20, 60, 3), np.uint8)
     pixels[:, 16:44] = 200  # the square 20..40 and what a pixel at its edge is mixed from

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from netslim.core.errors import CheckpointError, UsageError
+from netslim.deploy.latency import exchange
 from netslim.deploy.latency.exchange import read_times, write_pieces
 from netslim.deploy.latency.pieces import piece_of
 from netslim.deploy.latency.table import Conditions
@@ -62,3 +63,26 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(UsageError, match="is in use, and not by parts of a network"):
         write_pieces(tmp_path, [], HERE)
+
+
+def test_a_folder_is_there_when_it_is_complete(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is cut off leaves what was there, or nothing; the same command again writes it."""
+    found, here = units(), tmp_path / "parts"
+    pieces = [piece_of(found, found.units[number]) for number in (3, 6)]
+
+    def cut_off() -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(exchange, "_empty", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            write_pieces(here, pieces, HERE)
+    assert list(tmp_path.iterdir()) == []
+    assert write_pieces(here, pieces, HERE) == 6
+    (here / "times.csv").write_text("file,seconds\n")
+    assert write_pieces(here, pieces, HERE) == 6
+    assert (here / "times.csv").read_text() == "file,seconds\n"  # hours of another machine
+    assert {path.name for path in here.iterdir()} == {path.name for path in folder.iterdir()} | {"times.csv"}
+    with pytest.raises(UsageError, match="holds times of other parts; give another folder"):
+        write_pieces(here, pieces[:1], HERE)
+    assert (here / "0005.onnx").exists()

@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from netslim.core.errors import CheckpointError, UsageError
-from netslim.deploy.latency.table import Conditions, Table, check_same, grid, kept_at, read_table
+from netslim.core.errors import CheckpointError, NetslimWarning, UsageError
+from netslim.deploy.latency.table import (
+    Conditions,
+    Table,
+    check_same,
+    grid,
+    kept_at,
+    read_table,
+    remember,
+    remembered,
+)
 
 HERE = Conditions(engine="onnxruntime", version="1.0", processor="A", threads=2, batch=1, step=16)
 
@@ -34,6 +43,20 @@ def test_the_cache_has_a_file_for_all_conditions(monkeypatch: pytest.MonkeyPatch
     assert path.parent == tmp_path / "netslim" / "latency"
     others = [replace(HERE, **{name: value}) for name, value in (("version", "2"), ("processor", "B"), ("threads", 1))]
     assert len({path, *map(kept_at, others)}) == 4
+
+
+def test_a_cache_that_is_of_no_use_is_said_and_done_without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kept_at(HERE).parent.mkdir(parents=True)
+    kept_at(HERE).write_text("[")
+    with pytest.warns(NetslimWarning, match=r"is no table of latencies.*: the times are measured again$"):
+        assert remembered(HERE) == Table(HERE)
+    remember(Table(HERE, drift=0.2))
+    assert remembered(HERE).drift == 0.2
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.warns(NetslimWarning, match=r"^the times are not remembered: .*file is a file, and a folder is needed"):
+        remember(Table(HERE))
 
 
 def test_a_table_of_other_conditions_is_named() -> None:

@@ -38,6 +38,13 @@ def test_any_cut_file_is_one_line(tmp_path):
             netslim.load(tmp_path / "net.onnx")
 
 
+def test_a_file_that_was_written_twice_into_one_is_damaged(tmp_path):
+    """Two of a kind of message in a row are one for protobuf."""
+    (tmp_path / "net.onnx").write_bytes(classifier().SerializeToString() * 2)
+    with pytest.raises(CheckpointError, match=r"net\.onnx is damaged: two of its values are called 'x'$"):
+        netslim.load(tmp_path / "net.onnx")
+
+
 def test_all_unknown_operators_are_listed(tmp_path):
     nodes = [
         helper.make_node("Det", ["x"], ["a"]),

@@ -66,8 +66,9 @@ def test_bench_compares_with_the_first_file(files: tuple[Path, Path], tmp_path: 
     ("given", "message"),
     [
         ({"engines": "tensorrt"}, "`engines='tensorrt'`: type some of eager,compiled,onnxruntime,openvino"),
-        ({"batch_sizes": "1,x"}, "`batch_sizes='1,x'`: type numbers from 1, with commas between"),
-        ({"threads": "0"}, "`threads='0'`: type numbers from 1, with commas between"),
+        ({"batch_sizes": "1,x"}, "`batch_sizes='1,x'`: type numbers from 1 to 1000000, with commas between"),
+        ({"threads": "0"}, "`threads='0'`: type numbers from 1 to 1024, with commas between"),
+        ({"threads": "100000"}, "`threads='100000'`: type numbers from 1 to 1024, with commas between"),
     ],
 )
 def test_bench_refuses(files: tuple[Path, Path], tmp_path: Path, given: dict[str, Any], message: str) -> None:

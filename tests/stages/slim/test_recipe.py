@@ -78,6 +78,7 @@ def test_a_budget_takes_the_place_of_another() -> None:
         ("percent = 0.4", 'save = "x"', "step 'prune': every step writes into a folder of its own; leave save out"),
         ("percent = 0.4", 'model = "x"', "step 'prune': what it starts from is from = \"STEP\"; leave model out"),
         ('verb = "prune"', 'verb = "prun"', "unknown verb 'prun'; did you mean prune? (known: bench, evaluate, export"),
+        ('verb = "prune"', 'verb = ["prune"]', "unknown verb '['prune']'; did you mean prune?"),
         ('verb = "prune"', 'name = "x"', "step 2 has no verb: type verb = one of transfer, train, prune"),
         ('name = "tune"', 'name = "Dense"', "two steps are called 'Dense' and would share a folder: type another name"),
         ('name = "tune"', 'name = "../x"', "step 3 is called '../x': letters, digits, - and _ make a name"),

@@ -69,3 +69,10 @@ def test_a_damaged_record_says_what_to_do_and_is_not_locked(tmp_path: Path, text
     for _ in range(2):
         with pytest.raises(NetslimError, match=r"slim\.json can't be read .*; delete it: finished steps stay$"):
             SlimFolder(tmp_path)
+
+
+def test_the_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"is the folder of another run; give another `save`$"):
+        SlimFolder(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json", ".lock"}

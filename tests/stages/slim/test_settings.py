@@ -51,6 +51,13 @@ def steps(changes: dict[str, Any] | None = None) -> list[Planned]:
     return planned(found, {name: Path("run") / place for name, place in folder_names(found).items()})
 
 
+@pytest.fixture(autouse=True)
+def _teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that a step reads."""
+    monkeypatch.chdir(tmp_path)
+    Path("teacher.pth.tar").touch()
+
+
 def test_folders_are_numbered_in_order() -> None:
     names = {"dense": "01-dense", "prune": "02-prune", "tune": "03-tune", "on": "04-on", "bench": "05-bench"}
     assert folder_names(recipe()) == names
@@ -79,11 +86,15 @@ def test_a_value_that_can_not_be_names_its_step() -> None:
         steps({"tune.epochs": 0})
     with pytest.raises(UsageError, match=r"^step 'tune': `teacher='on'`: it is "):
         steps({"tune.teacher": "on"})  # a later one
+    with pytest.raises(UsageError, match=r"^step 'tune': `teacher='no/such.pth'`: it is no/such.pth, and there is no"):
+        steps({"tune.teacher": "no/such.pth"})
 
 
 def test_settings_that_contradict_each_other_are_found_before_the_first_step() -> None:
     check(steps())
     with pytest.raises(UsageError, match=r"^step 'prune': `percent=2`: the share of"):
         check(steps({"prune.percent": 2.0}))
+    with pytest.raises(UsageError, match=r"^step 'tune': unknown data set 'digit'; did you mean digits"):
+        check(steps({"tune.dataset": "digit"}))
     with pytest.raises(UsageError, match=r"^step 'tune': unknown schedule 'cosin'; did you mean cosine"):
         check(steps({"tune.schedule": "cosin"}))

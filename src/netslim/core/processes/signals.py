@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM, from the first import to the last write. Light: the command imports it before anything else.
+"""Ctrl-C, SIGTERM and a closed terminal (SIGHUP), from the first import to the last write.
 
-While modules are imported a signal ends the process where it stands: there is nothing to put away, and an exception
-out of an import becomes another one. While a verb works it raises `Stopped`, so that locks and temporary files are put
-away. A second signal ends the process at once.
+Light: the command imports it before anything else. While modules are imported a signal ends the process where it
+stands: there is nothing to put away, and an exception out of an import becomes another one. While a verb works it
+raises `Stopped`, so that locks and temporary files are put away. A second signal ends the process at once.
 """
 
 import os
@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal was closed"}
 _AGAIN = 0.05  # seconds after which a signal is raised again that was lost in a destructor
 
 _working: list[bool] = []  # whether an exception is of use
@@ -34,7 +34,7 @@ class Stopped(BaseException):
 
 
 def install() -> None:
-    """Handles both signals from now on; one that this process was started to ignore (`nohup`, `&`) stays ignored."""
+    """Handles these signals from now on; one that this process was started to ignore (`nohup`, `&`) stays ignored."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
@@ -58,7 +58,7 @@ def received() -> int | None:
 
 def line(number: int) -> str:
     """What is said at the end."""
-    return f"netslim: {_WORDS.get(signal.Signals(number), 'stopped')}"
+    return f"netslim: {_WORDS.get(signal.Signals(number).name, 'stopped')}"
 
 
 def _handle(number: int, _: FrameType | None) -> None:

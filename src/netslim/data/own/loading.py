@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, default_collate
 from netslim.core.errors import DataError, UserCodeError
 from netslim.core.networks.trees import InputBatch, described, on_device
 from netslim.core.plugins.references import kind, user_code
+from netslim.core.processes.signals import SIGNALS
 from netslim.core.runs.seeding import derive_seed
 from netslim.data.own.several_inputs import has_several, input_batch
 from netslim.data.own.user_data import LoadedSplit, UserDataset, pair
@@ -168,6 +169,7 @@ def _one_line_errors(batches: Iterator[Any], name: str) -> Iterator[Any]:
 
 
 def _quiet(_: int) -> None:
-    """In a worker: Ctrl-C is the main process's to answer, which ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a worker: what a terminal sends to all is the main process's to answer, which ends its workers."""
+    for number in {*SIGNALS} - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -103,9 +103,10 @@ def _in_threads(act: Callable[[T], None], items: Iterable[T]) -> None:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Without PIL's warning of large images, which are errors here. Filters are the process's: not for pool threads."""
-    from PIL import Image
+    """Without PIL's warnings: large images are errors here, and odd notes in a file need no line each.
 
+    Filters are the process's: not for pool threads.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         yield

@@ -164,6 +164,7 @@ def _too_large(file: Path) -> DataError:
 def _unreadable(file: Path, error: Exception) -> DataError:
     from PIL import UnidentifiedImageError
 
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     unknown = isinstance(error, UnidentifiedImageError)
-    reason = "no image format is recognised" if unknown else " ".join(str(error).split()) or type(error).__name__
+    reason = "no image format is recognised" if unknown else " ".join(text.split()) or type(error).__name__
     return DataError(f"cannot read image {file} ({reason}): repair it or remove it")

@@ -24,7 +24,7 @@ from netslim.deploy.inference import Form, shaped, simplified
 from netslim.deploy.latency.filling import fill, wanted, widths_of
 from netslim.deploy.latency.pieces import Piece, piece_of
 from netslim.deploy.latency.runners import in_turns
-from netslim.deploy.latency.table import Conditions, Table, check_same, kept_at, read_table
+from netslim.deploy.latency.table import Conditions, Table, check_same, read_table, remember, remembered
 from netslim.deploy.latency.units import Units
 from netslim.deploy.target import start_with_torch
 
@@ -160,8 +160,7 @@ class Engine:
     def opened(self) -> Table:
         """The table that was given, or this machine's."""
         if self.table is None:
-            path = kept_at(self.conditions)
-            self.table = read_table(path) if path.is_file() else Table(self.conditions)
+            self.table = remembered(self.conditions)
         return self.table
 
     def _complete(self, table: Table, pieces: Sequence[Piece]) -> None:
@@ -172,7 +171,7 @@ class Engine:
                 f"netslim profile with `export` for it, time the pieces there, and `import` them"
             )
         if missing:
-            keep = partial(table.write, kept_at(self.conditions))
+            keep = partial(remember, table)
             fill(table, missing, "onnxruntime" if self.name == "onnxruntime" else "eager", keep, self.progress)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.files import atomic_write, make_folder, read_text, write_json
+from netslim.core.files import atomic_write, make_folder, put_in_place, read_text, write_json
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.latency import time_pieces
 from netslim.deploy.latency.filling import wanted
@@ -46,12 +46,24 @@ the batch size as `--batch-size` to profile and `--latency-batch` to prune.
 def write_pieces(folder: Path, pieces: Sequence[Piece], conditions: Conditions) -> int:
     """Writes every piece at its widths, a script that times them, and what they are. Returns their number.
 
+    The folder is there when it is complete. Times that it held stay, if they are of the same parts.
+
     Raises:
-        UsageError: the folder has other files in it.
+        UsageError: the folder has other files in it, or times of other parts.
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / PIECES).is_file():
         raise UsageError(f"{folder} is in use, and not by parts of a network; give another folder")
-    make_folder(folder)
+    with put_in_place(folder) as temporary:
+        make_folder(temporary)
+        said = _write(temporary, pieces, conditions)
+        if (folder / TIMES).is_file():
+            if (folder / PIECES).read_bytes() != (temporary / PIECES).read_bytes():
+                raise UsageError(f"{folder} holds times of other parts; give another folder")
+            atomic_write(temporary / TIMES, (folder / TIMES).read_bytes())
+    return said
+
+
+def _write(folder: Path, pieces: Sequence[Piece], conditions: Conditions) -> int:
     said: list[dict[str, Any]] = []
     for piece, widths in wanted(Table(replace(conditions, step=_STEP)), pieces):
         try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.errors import CheckpointError, NetslimError, NetslimWarning, UsageError, first_line
 from netslim.core.files import atomic_write, make_folder, read_text
 
 FORMAT = 1
@@ -77,13 +78,13 @@ class Table:
 def read_table(path: Path) -> Table:
     """A table from its file. Raises CheckpointError if that is missing, or is none."""
     if not path.is_file():
-        raise CheckpointError(f"no such file: {path}")
+        raise CheckpointError(f"no such file: {path}{' (it is a folder)' if path.is_dir() else ''}")
     try:
         said = json.loads(read_text(path, _MOST))
         conditions = Conditions(**{name: said[name] for name in Conditions.__dataclass_fields__})
         points = {kind: {tuple(p[:-1]): float(p[-1]) for p in own} for kind, own in said["points"].items()}
         return Table(conditions, points, float(said["drift"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{path} is no table of latencies; `netslim profile MODEL` makes one ({type(error).__name__}: {error})"
         ) from error
@@ -95,6 +96,24 @@ def kept_at(conditions: Conditions) -> Path:
     digest = hashlib.sha256(json.dumps([FORMAT, key], sort_keys=True).encode()).hexdigest()[:12]
     name = f"{conditions.engine}-t{conditions.threads}-b{conditions.batch}-{digest}.json"
     return cache_folder() / "latency" / name
+
+
+def remembered(conditions: Conditions) -> Table:
+    """This machine's table for such conditions; an empty one where none is kept, or none that can be read."""
+    path = kept_at(conditions)
+    try:
+        return read_table(path) if path.is_file() else Table(conditions)
+    except (OSError, CheckpointError) as error:
+        warnings.warn(f"{first_line(error)}: the times are measured again", NetslimWarning, stacklevel=2)
+        return Table(conditions)
+
+
+def remember(table: Table) -> None:
+    """Keeps this machine's table; where that can't be, a warning says so: a plan needs no memory."""
+    try:
+        table.write(kept_at(table.conditions))
+    except (OSError, NetslimError) as error:
+        warnings.warn(f"the times are not remembered: {first_line(error)}", NetslimWarning, stacklevel=2)
 
 
 def cache_folder() -> Path:

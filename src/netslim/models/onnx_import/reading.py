@@ -110,6 +110,12 @@ def _check_known(proto: Any, path: Path) -> None:
     version = next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
     if version < OLDEST:
         raise CheckpointError(f"{path} is of operator set {version}; {OLDEST} and later are read")
+    made = [each.name for each in proto.graph.input] + [
+        name for node in proto.graph.node for name in node.output if name
+    ]
+    if len(made) != len({*made}):
+        twice = next(name for name, count in Counter(made).items() if count > 1)
+        raise CheckpointError(f"{path} is damaged: two of its values are called '{twice}'")
     if proto.graph.sparse_initializer:
         raise CheckpointError(f"{path} has sparse tensors, which are not read")
 

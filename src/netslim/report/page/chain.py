@@ -83,7 +83,7 @@ def _home(run: Run) -> Path | None:
     try:
         places = [file.parent.resolve(), own.parent / file.parent.name]  # or the folders were moved together
         return next((place for place in places if is_run(place) and place != own), None)
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, links in a circle
         return None
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from netslim.core.config import Setting
+from netslim.core.config import IN_FOLDERS, Setting
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import NetworkConfig
 
@@ -14,7 +14,7 @@ class BenchConfig(NetworkConfig):
         ...,
         f"checkpoints (.pth.tar), exported folders, {plugins.either(['.safetensors', *plugins.suffixes()])}; "
         "the first is the baseline",
-        reads=True,
+        reads=IN_FOLDERS,
     )
     engines: str = Setting("eager,onnxruntime", f"what runs them: {', '.join(plugins.engines())}; with commas between")
     batch_sizes: str = Setting("1,128", "images per call, with commas between")

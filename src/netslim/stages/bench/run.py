@@ -28,6 +28,8 @@ from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader
 
 TABLE, PICTURE = "bench.csv", "bench.png"
+MOST_THREADS = 1024  # more are no machine's, and to start them takes minutes
+_DIGITS = 20  # of a number that is read
 PER_FORM = 0.2  # of the time of a measurement, for each form that a checkpoint's network is tried in
 
 
@@ -41,7 +43,7 @@ def run(config: BenchConfig) -> dict[str, Any]:
     engines = config.engines.split(",")
     check_engines(engines)
     batches = _numbers("batch_sizes", config.batch_sizes)
-    threads = _numbers("threads", config.threads) if config.threads else [torch.get_num_threads()]
+    threads = _numbers("threads", config.threads, MOST_THREADS) if config.threads else [torch.get_num_threads()]
     for name in (TABLE, PICTURE):
         check_writable(config.save / name)
     keep_freed_memory()  # else large batches time the clearing of pages
@@ -175,8 +177,8 @@ def _shape(config: BenchConfig, files: Sequence[Opened]) -> tuple[int, ...]:
     return tuple(example.shape[1:])
 
 
-def _numbers(name: str, text: str) -> list[int]:
-    numbers = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
-    if min(numbers) < 1:
-        raise ArgumentError(name, text, "type numbers from 1, with commas between")
+def _numbers(name: str, text: str, most: int = 1_000_000) -> list[int]:
+    numbers = [int(part) if part.strip().isdecimal() and len(part) < _DIGITS else 0 for part in text.split(",")]
+    if min(numbers) < 1 or max(numbers) > most:
+        raise ArgumentError(name, text, f"type numbers from 1 to {most}, with commas between")
     return numbers

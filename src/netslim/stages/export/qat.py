@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from torch import Tensor, nn
 
-from netslim.core.files import atomic_write
+from netslim.core.files import atomic_write, temporary_folder
 from netslim.data import train_batches
 from netslim.deploy import Exported
 from netslim.deploy.int8.processor import integers
@@ -45,12 +44,12 @@ def written_with_qat(model: nn.Module, output: Path, asked: Asked, config: Expor
         say("int8 alone loses no more than allowed: not fine-tuned")
         return found
     student = _student(model, asked, config.qat)
-    with TemporaryDirectory(prefix=".netslim-", dir=output.resolve().parent) as folder:
-        aside = Path(folder) / output.name
+    with temporary_folder(output) as folder:
+        aside = folder / output.name
         better = _better(write, student, aside, model, asked, found)
-        if better:
-            atomic_write(output, aside.read_bytes())
+        content = aside.read_bytes() if better else b""
     if better:
+        atomic_write(output, content)
         return replace(better, path=output)
     if not found:
         assert before  # noqa: S101  (one of both is there)

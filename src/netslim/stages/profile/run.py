@@ -81,7 +81,8 @@ def _say(config: ProfileConfig, engine: Engine, times: TimeModel, counts: Sequen
     if config.save:
         table.write(config.save)
         path = config.save
-    say(f"kept in {path}")
+    if path is None or path.is_file():
+        say(f"kept in {path}")
     return {"table": str(path), "parts": len(times.parts), "seconds": whole, "drift": table.drift}
 
 

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from netslim.core.config import Setting
+from netslim.core.config import IN_FOLDERS, Setting
 from netslim.stages.shared.config import NetworkConfig
 
 
 class PushConfig(NetworkConfig):
     """A network for others to load: weights, configuration and card, at the Hugging Face hub."""
 
-    model: Path = Setting(..., "checkpoint, or folder of a run, of netslim slim too: its best network", reads=True)
+    model: Path = Setting(
+        ..., "checkpoint, or folder of a run, of netslim slim too: its best network", reads=IN_FOLDERS
+    )
     to: str = Setting(..., "repository at the hub: user/name")
     license: str | None = Setting(None, "licence of the weights, as the hub spells it: mit, apache-2.0 ...")
     private: bool = Setting(False, "where the repository is made: for nobody else")

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from netslim.core.config import Setting
+from netslim.core.apart import Use
+from netslim.core.config import IN_FOLDERS, Setting
+from netslim.report.page.beside import PAGE
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import TaskConfig
 
@@ -10,7 +12,7 @@ from netslim.stages.shared.config import TaskConfig
 class ReportConfig(TaskConfig):
     """One page of one or several runs."""
 
-    folders: list[Path] = Setting(..., "folders of runs, or one that holds such folders", reads=True)
+    folders: list[Path] = Setting(..., "folders of runs, or one that holds such folders", reads=IN_FOLDERS)
     out: Path | None = Setting(
         None, "the page, an .html file; default: report.html in the folder, of several in the current one", writes=True
     )
@@ -22,3 +24,13 @@ class ReportConfig(TaskConfig):
         None, f"data set of the test images; default: the one in the file; or {plugins.OWN}", group="Data"
     )
     test_batch_size: int = Setting(256, "images per batch", ge=1, le=1_000_000)
+
+    @property
+    def page(self) -> Path:
+        """The page: as given, or in the folder."""
+        return self.out or (self.folders[0] if len(self.folders) == 1 else Path()) / PAGE
+
+    def writes(self) -> list[Use]:
+        """The page, also where nobody named it, and the benchmark beside it."""
+        page = Use(setting="out", path=self.page)
+        return [page, Use(setting="bench", path=self.page.parent / "bench", names=("bench.*",))][: 1 + self.bench]

@@ -78,11 +78,9 @@ def make_page(folder: Path, **settings: Any) -> Path | None:
 def _target(config: ReportConfig) -> Path:
     if not config.folders:
         raise UsageError("name one folder of a run or several")
-    if config.out is None:
-        return (config.folders[0] if len(config.folders) == 1 else Path()) / PAGE
-    if config.out.suffix.lower() not in SUFFIXES:
-        raise ArgumentError("out", config.out, "the page is an HTML file: type a name that ends in .html")
-    return config.out
+    if config.page.suffix.lower() not in SUFFIXES:
+        raise ArgumentError("out", config.page, "the page is an HTML file: type a name that ends in .html")
+    return config.page
 
 
 def _findings(config: ReportConfig, told: Story, target: Path) -> Findings:

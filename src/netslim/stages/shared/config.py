@@ -6,10 +6,18 @@ from typing import Any
 
 import pydantic
 
+from netslim.core.apart import Use
 from netslim.core.config import Setting, StageConfig
 from netslim.stages.shared import plugins
+from netslim.stages.shared.own_code import own_files
 
 SEED = 1  # of what is drawn, where nobody says another
+_FILES = {  # of data sets, in their folder
+    "folder": ("train/*", "test/*", "val/*"),
+    "cifar10": ("cifar-10-*",),
+    "cifar100": ("cifar-100-*",),
+    "fashion-mnist": ("FashionMNIST/*",),
+}
 VAL_SHARE = 0.1  # of the training set is held out
 
 
@@ -32,6 +40,14 @@ class ImagesConfig(StageConfig):
         """The variable is the flag: run.json, the page and the next command say so, too."""
         return {"unverified_data": True} | values if os.environ.get("NETSLIM_UNVERIFIED_DATA") == "1" else values
 
+    def keeps(self) -> list[Use]:
+        """With the files that the images are in."""
+        dataset = getattr(self, "dataset", None)
+        names = [name for kind, files in _FILES.items() if dataset in (None, kind) for name in files]
+        folder = self.data_dir or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
+        images = [Use(setting="data_dir", path=folder, names=tuple(names))] if names else []
+        return [*super().keeps(), *images, *own_files(self)]
+
 
 class DataConfig(ImagesConfig):
     """Where images come from, and where a network sees them."""
@@ -46,6 +62,10 @@ class NetworkConfig(StageConfig):
     arch_args: list[str] = Setting(
         [], "what that code is called with, as key=value; default: as the file says", group="Network", added=True
     )
+
+    def keeps(self) -> list[Use]:
+        """With the file of the network's code."""
+        return [*super().keeps(), *own_files(self)]
 
 
 class JudgedConfig(ImagesConfig, NetworkConfig):

@@ -1,17 +1,18 @@
 """Settings of `netslim slim`; nothing heavy is imported here, since the command line's help is made from it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import PrivateAttr
 
+from netslim.core.apart import Use
 from netslim.core.config import Setting, StageConfig
 from netslim.core.errors import UsageError
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import SEED, TaskConfig
-
-BUDGETS = ("percent", "target_params", "target_macs", "target_latency")
+from netslim.stages.slim.recipe import is_file, read_recipe
 
 
 class PlannedConfig(TaskConfig):
@@ -89,6 +90,19 @@ class SlimConfig(PlannedConfig):
     save: Path = Setting(
         Path("runs/slim"), "folder of the run: a sub-folder per step", group="Run", free=True, writes=("*",)
     )
+
+    def keeps(self) -> list[Use]:
+        """With the files that the recipe starts from."""
+        return [*super().keeps(), *(starts_of(self.recipe) if self.recipe else [])]
+
+
+def starts_of(file: Path) -> list[Use]:
+    """The files that a recipe names: none of one with a mistake, which is told where it is run."""
+    with suppress(UsageError):
+        steps = read_recipe(file).steps
+        named = [start for step in steps for start in (*step.starts, *step.settings.values()) if isinstance(start, str)]
+        return [Use(setting="from", path=Path(start), own=True) for start in named if is_file(start)]
+    return []
 
 
 def given(config: StageConfig, names: tuple[str, ...]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 from netslim.core.errors import UsageError, setting, unknown_name
 from netslim.core.plugins.references import is_reference
 from netslim.stages.shared.plugins import LIBRARIES
-from netslim.stages.slim.config import BUDGETS, PlannedConfig, given
-from netslim.stages.slim.recipe import SHARED, Recipe, Step, is_file, read_recipe
+from netslim.stages.slim.config import PlannedConfig, given
+from netslim.stages.slim.recipe import BUDGETS, SHARED, Recipe, Step, is_file, read_recipe
 
 EPOCHS = {False: 100, True: 30}  # of all training, without a time: from scratch, of a trained network
 LEAST_EPOCHS = 4  # of all training: less is no training

@@ -12,11 +12,11 @@ from typing import Any
 from netslim.core.errors import UsageError, nearest, one_of, unknown_name
 from netslim.core.files import read_text
 from netslim.stages.shared.config import TaskConfig
-from netslim.stages.slim.config import BUDGETS
 from netslim.stages.slim.step_kinds import KINDS, StepKind
 
 VERSION = 1  # of the format
 SHARED = ("dataset", *TaskConfig.model_fields, "seed")  # settings of every step that has them
+BUDGETS = ("percent", "target_params", "target_macs", "target_latency")
 STARTS = ("resume", "refine", "model", "files")  # settings that `from` stands for
 LARGEST_FILE = 2**20  # bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -171,7 +171,7 @@ def _step(number: int, data: Mapping[str, Any], before: Sequence[Step]) -> Step:
     verb = data.get("verb")
     if verb is None:
         raise UsageError(f"step {number} has no verb: type verb = one of {one_of(KINDS)}")
-    if verb not in KINDS:
+    if not isinstance(verb, str) or verb not in KINDS:
         raise unknown_name("verb", verb, KINDS)
     name = str(data.get("name", verb))
     if not _NAME.fullmatch(name):
@@ -187,6 +187,8 @@ def _step(number: int, data: Mapping[str, Any], before: Sequence[Step]) -> Step:
 def _check_setting(step: str, kind: StepKind, setting: str) -> None:
     """Raises UsageError for a setting that the verb has not, or that the recipe itself sees to."""
     fields = kind.settings().model_fields
+    if setting == "from":
+        raise UsageError(f"step '{step}': what it starts from stands in the recipe; write it there")
     if setting not in fields:
         known = [name for name in fields if name not in STARTS and not _extra(fields[name])["writes"]]
         raise UsageError(f"step '{step}': {unknown_name('setting', setting, [*known, 'from'])}")

@@ -89,6 +89,8 @@ class SlimFolder:
     def _read(self) -> SlimRecord:
         path = self.path / RECORD
         if not path.exists():
+            if (self.path / "run.json").exists():
+                raise UsageError(f"{self.path} is the folder of another run; give another `save`")
             if (self.path / NETWORK).exists() and not (self.path / RECIPE).exists():
                 raise UsageError(f"{self.path} holds a {NETWORK} that no recipe left there; give another `save`")
             return SlimRecord()

@@ -7,6 +7,7 @@ from typing import Any
 
 from netslim.core.config import StageConfig
 from netslim.core.errors import UsageError, setting
+from netslim.core.plugins.references import is_reference
 from netslim.stages.slim.recipe import SHARED, Recipe, Step, is_file, wrong_start
 
 
@@ -55,8 +56,13 @@ def planned(recipe: Recipe, folders: Mapping[str, Path]) -> list[Planned]:
 
 def check(steps: list[Planned]) -> None:
     """Raises UsageError for settings of a step that contradict each other: before hours of work, not after."""
+    from netslim.data.dataset import DATASETS
+
     for each in steps:
+        name = getattr(each.config, "dataset", None)
         try:
+            if name is not None and not is_reference(name):
+                DATASETS.get(name)
             each.step.kind.check(each.config)
         except UsageError as error:
             raise UsageError(f"step '{each.step.name}': {error}") from error
@@ -92,8 +98,8 @@ def _start(recipe: Recipe, step: Step, files: Mapping[str, Path]) -> dict[str, A
 def _file(recipe: Recipe, step: Step, name: str, value: Any, files: Mapping[str, Path]) -> Any:
     """A setting's value; of one that names a file it may be the name of an earlier step."""
     extra: Any = step.kind.settings().model_fields[name].json_schema_extra
-    if not extra["reads"] or not isinstance(value, str) or is_file(value):
+    if not extra["reads"] or not isinstance(value, str):
         return value
     if wrong := wrong_start(value, recipe.steps[: recipe.steps.index(step)]):
         raise UsageError(f"{setting(name, value)}: it is {wrong}")
-    return files[value]
+    return value if is_file(value) else files[value]

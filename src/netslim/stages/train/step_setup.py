@@ -1,6 +1,7 @@
 """How a phase trains: optimizer, penalty, teacher, step and its recording, from the configuration."""
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def check_step(config: TrainConfig) -> None:
         raise UsageError("a `teacher` speaks of classes: it goes with `loss='cross_entropy'` and `metric='accuracy'`")
     if config.teacher is None:
         config.refuse(OF_TEACHER, "there is no teacher: type `teacher=FILE` with it")
-    elif config.teacher.resolve().parent == config.save.resolve():
+    elif Path(os.path.realpath(config.teacher)).parent == Path(os.path.realpath(config.save)):
         raise UsageError(f"{setting('teacher', config.teacher)} is a file that this run writes; give another `save`")
 
 
