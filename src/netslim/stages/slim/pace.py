@@ -18,10 +18,9 @@ from netslim.stages.shared.datasets import data_directory, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.networks import name_of
 from netslim.stages.shared.tasks import task_of
-from netslim.stages.slim.config import BUDGETS
 from netslim.stages.slim.durations import seconds_of, shown
 from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS
-from netslim.stages.slim.recipe import Recipe, Step, is_file
+from netslim.stages.slim.recipe import BUDGETS, Recipe, Step, is_file
 from netslim.stages.slim.settings import Planned
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.initial_model import start_model
