@@ -127,7 +127,7 @@ def several(build: Builder, node: Operator) -> Value:
         done = _chosen(build, _CHOSEN[node.kind], values)
         if done is not None:
             return done
-    given = [build.tensor(value) for value in values]
+    given: list[Value] = [build.tensor(value) for value in values]
     if node.kind in _CHOSEN:
         return reduce(lambda left, right: _extreme(build, node.kind, left, right), given)
     result: Value = reduce(lambda left, right: build.call(_SEVERAL[node.kind], left, right), given)
