@@ -34,6 +34,11 @@ STRIDED = [  # as exporters write `as_strided`: places that are computed of the 
     node("Add", ["column", "row"], ["places"]),
     node("Gather", ["flat", "places"], ["y"]),
 ]
+NO_PLACE = [
+    node("Mul", ["x", "five"], ["m"]),
+    node("Cast", ["m"], ["c"], to=TensorProto.INT64),
+    node("OneHot", ["c", "d", "v"], ["y"]),
+]
 CASES = [
     case("Gather", tensors={"i": ints(0, -1, 2)}, axis=1),
     case("Gather", tensors={"i": np.array(2)}, axis=1, name="one"),
@@ -104,6 +109,9 @@ CASES = [
     case("Compress", tensors={"m": np.array([True, False, False, True])}, inputs=ROWS, name="flat"),
     computed(node("OneHot", ["i", "d", "v"], ["y"]), d=ints(8), v=f32(-1, 2)),
     computed(node("OneHot", ["i", "d", "v"], ["a"], axis=1), node("Neg", ["a"], ["y"]), d=ints(8), v=f32(0, 1)),
+    pytest.param(
+        made(NO_PLACE, {"x": ["n", 6, 8]}, ["y"], {"five": f32(5), "d": ints(3), "v": f32(0, 1)}), id="OneHot"
+    ),
     *(case("Trilu", upper=upper, name=str(upper)) for upper in (0, 1)),
     case("Trilu", tensors={"k": np.array(-2)}, upper=1, name="shifted"),
     case("EyeLike", inputs={"x": [4, 6]}),

@@ -128,13 +128,15 @@ def compress(build: Builder, node: Operator) -> Value:
 
 @operator("OneHot")
 def one_hot(build: Builder, node: Operator) -> Value:
-    """A number as a row that is on at its place and off elsewhere."""
+    """A number as a row that is on at its place, if there is such a place, and off elsewhere."""
     index, depth, values = build.tensor(node.value(0)), node.constant(1), node.constant(2)
     if depth is None or values is None:
         raise node.refusal("has no depth or values")
     count, axis = int(depth.flatten()[0]), int(node.attributes.get("axis", -1))
     dims = build.like(index).dim() + 1
-    apart = build.call(torch.unsqueeze, _from_zero(build, index, count), axis)
+    whole = build.call(torch.Tensor.to, index, torch.int64)
+    ends = build.call(torch.add, whole, count)
+    apart = build.call(torch.unsqueeze, build.call(torch.where, build.call(torch.lt, whole, 0), ends, whole), axis)
     numbers = torch.arange(count).reshape([-1 if dim == axis % dims else 1 for dim in range(dims)])
     met = build.call(torch.eq, apart, Constant(numbers))
     off, on = (Constant(value.clone()) for value in values.unbind())
