@@ -77,3 +77,21 @@ def test_what_a_selection_dropped_scores_zero() -> None:
     assert found.nonzero().flatten().tolist() == [1, 4, 5]
     norms = model.layer2[0].conv1.weight.flatten(1).square().mean(0).sqrt()
     torch.testing.assert_close(found[[1, 4, 5]], (norms / norms.mean()).detach())
+
+
+class Vectors(nn.Module):
+    """Channels that no matrix gives: two vectors that are multiplied and summed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Parameter(torch.arange(1.0, 9.0)), nn.Parameter(torch.ones(8))
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.fc(x) + (self.first * self.second).sum()
+        return found
+
+
+def test_channels_of_vectors_alone_are_scored_by_these() -> None:
+    decided = plan(Vectors(), torch.zeros(2, 3), percent=0.4, criterion="l1_norm")
+    assert decided.groups[0].keep == (4, 5, 6, 7)

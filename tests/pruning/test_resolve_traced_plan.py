@@ -1,10 +1,12 @@
 """Edited plans of derived groups: carried out, and refused where they don't fit."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import GroupPlan, PrunePlan
@@ -72,3 +74,28 @@ def test_plans_that_are_impossible() -> None:
 def test_the_plan_of_another_network() -> None:
     other = plan(structures.Grouped(), torch.zeros(SHAPE), percent=0.5)
     assert refused(other) == ("the plan is for another network: it names group 'first.1', which this one does not have")
+
+
+class Parity(nn.Module):
+    """What it does depends on whether its width is even: no trial of some channels could tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn, self.fc = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn(self.conv(x)).relu()
+        found: Tensor = self.fc(y.mean((2, 3)) * (1 + y.shape[1] % 2))
+        return found
+
+
+def test_a_plan_that_can_not_be_carried_out_says_what_to_leave_out() -> None:
+    model = randomised(Parity())
+    even = plan(model, torch.zeros(SHAPE), percent=0)
+    with pytest.raises(UsageError) as caught:
+        apply(model, edited(even, keep=[1, 2, 3]))
+    assert re.fullmatch(
+        r"Parity would not run as planned: mul at test_resolve_traced_plan\.py:\d+ would do something else; leave out "
+        r"what it acts on, with `ignore=\['bn'\]`",
+        str(caught.value),
+    )

@@ -42,6 +42,12 @@ def freeze_cause(found: Derivation, fault: Event, model: nn.Module, keeps: Seque
             trace.sets.freeze(labels, f"could not be followed at {fault}")
 
 
+def touched_groups(found: Derivation, fault: Event) -> list[str]:
+    """The names of the groups whose channels an operation touches."""
+    touched = _touched(found.trace, fault)
+    return [group.name for group in found.groups if _holds(found.trace, group, touched)]
+
+
 def _culprits(
     found: Derivation, model: nn.Module, keeps: Sequence[Sequence[int]], numbers: Sequence[int]
 ) -> list[tuple[int, Event]]:

@@ -11,13 +11,15 @@ def filters_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
     """Per layer that gives the group's channels (that reads them, where a selection picks them), their weights.
 
     Returns:
-        Tensors of shape (channels still in use, weights per channel), float32. A group without such layers has none.
+        Tensors of shape (channels still in use, weights per channel), float32. Of a group without such layers, its
+        vectors.
     """
     tensors = dict(model.named_parameters())
-    slices = [part for part in bind(model, group).slices if part.tensor in tensors and tensors[part.tensor].dim() > 1]
+    known = [part for part in bind(model, group).slices if part.tensor in tensors]
+    slices = [part for part in known if tensors[part.tensor].dim() > 1] or known
     filters = []
     for part in [part for part in slices if part.gives] or slices:
-        weight = tensors[part.tensor].detach().float().transpose(0, part.dim).flatten(1)
+        weight = tensors[part.tensor].detach().float().movedim(part.dim, 0)
         filters.append(weight[part.positions.to(weight.device)].flatten(1))
     return filters
 

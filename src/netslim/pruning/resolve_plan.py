@@ -11,10 +11,13 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import ChannelGroup, GroupPlan, PrunePlan, plan_of
+from netslim.dependency.causes import touched_groups
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.slicing import keeps_of, sizes_of
 from netslim.dependency.trace import Place
 from netslim.pruning.plan_data import inputs_of
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +94,10 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
     if keeps and found.derivation is not None:
         fault = found.derivation.fault(model, keeps)
         if fault is not None:
+            names = touched_groups(found.derivation, fault)[:_SHOWN]
+            hint = f"; leave out what it acts on, with `ignore={names}`" if names else ""
             raise UsageError(
-                f"{title(model)} would not run as planned: {fault.name} at {fault.where} would do something else"
+                f"{title(model)} would not run as planned: {fault.name} at {fault.where} would do something else{hint}"
             )
     decides = found.derivation is not None and found.derivation.decides
     return ResolvedPlan(weakref.ref(model), _shapes(model), plan.groups, whole.groups, parts, keeps, decides)

@@ -105,12 +105,14 @@ class EqualisedRate(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem, self.norm = nn.Conv2d(3, 12, 3), nn.BatchNorm2d(12)
-        self.weight, self.last = nn.Parameter(torch.randn(10, 12, 3, 3)), nn.BatchNorm2d(10)
+        self.weight, self.bias = nn.Parameter(torch.randn(10, 12, 3, 3)), nn.Parameter(torch.randn(10))
+        self.last = nn.BatchNorm2d(10)
         self.head = nn.Linear(10, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.stem(x)).relu()
-        x = self.last(nn.functional.conv2d(x, self.weight.to(x.dtype) * 0.1)).relu()
+        x = nn.functional.conv2d(x.double(), self.weight.double() * 0.1, self.bias.double())
+        x = self.last(x.to(self.weight.dtype)).relu()
         found: Tensor = self.head(x.mean((2, 3)))
         return found
 

@@ -153,10 +153,13 @@ def _with_bias(
 ) -> TensorChannels:
     silent = torch.ones(len(labels), dtype=torch.bool) if silent is None else silent
     if bias is not None:
-        name = state.name_of(bias)
+        name, cast = state.name_of(bias), state.channels(bias)
         if name is not None:
             state.follow(name, 0, labels)
             state.trace.silenced.add((name, 0))
+        elif cast is not None and len(cast.labels) == len(labels):
+            state.sets.unite(labels, cast.labels)
+            silent = silent & cast.silent
         else:
             silent = torch.zeros_like(silent)
             state.sets.freeze(labels, "has a bias that is no parameter")
