@@ -175,6 +175,16 @@ def test_what_a_killed_process_left_in_a_folder_goes_with_the_next_writing(tmp_p
     assert list(tmp_path.iterdir()) == [tmp_path / "net.onnx"]
 
 
+def test_an_error_has_the_name_that_was_typed(tmp_path: Path, disk_full_after: DiskFull) -> None:
+    with (
+        disk_full_after(10),
+        pytest.raises(NetslimError, match=rf"^cannot write {tmp_path}/export/model: File too large; nothing"),
+        put_in_place(tmp_path / "export") as temporary,
+    ):
+        atomic_write(temporary / "model", NEW)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_of_a_folder_the_network_in_it_is_named(tmp_path: Path) -> None:
     for name in ("checkpoint.pth.tar", "model_best.pth.tar"):
         (tmp_path / name).touch()

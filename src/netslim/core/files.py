@@ -45,7 +45,9 @@ def write_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NetslimError(f"cannot write {target}: {error.strerror or error}; nothing was changed") from error
+        parts = [match["name"] if (match := _TEMPORARY.fullmatch(part)) else part for part in target.parts]
+        asked = Path(*parts)  # nobody typed a temporary name
+        raise NetslimError(f"cannot write {asked}: {error.strerror or error}; nothing was changed") from error
 
 
 def atomic_write(target: Path, data: bytes) -> None:
