@@ -435,7 +435,8 @@ def slim_against_guide() -> str:
         last = spread([100 * float(row["last_top1"]) for row in of], 1) if way == "guide" else ""
         name = "the guide's five steps" if way == "guide" else f"slim, {float(way.split()[1]):g} of their cost"
         shown = spread(seconds, 0) if seconds else "—"
-        lines.append((data, name, of[0]["epochs"], of[0]["cost"], str(len(of)), *accuracies, last,
+        images = f"{data}, {int(of[0]['images']):,} of them" if of[0]["images"] else data
+        lines.append((images, name, of[0]["epochs"], of[0]["cost"], str(len(of)), *accuracies, last,
                       "" if way == "guide" else f"{ahead:+.1f}", shown))  # fmt: skip
     head = (
         "images",
@@ -452,8 +453,8 @@ def slim_against_guide() -> str:
     first = rows[0]
     about = (
         f"Depth {first['depth']}, half of the MACs; cost in epochs of the dense network; top-1 (%) on the test images "
+        "on which the five steps choose their best epoch and slim chooses nothing."
     )
-    about += "on which the five steps choose their best epoch and slim chooses nothing."
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
