@@ -56,6 +56,9 @@ def test_before_they_join_another_waits_for_the_first_one_to_speak(monkeypatch: 
     """Whoever is still there after that was not ended by the launcher: the first one had nothing to say."""
     waited: list[float] = []
     monkeypatch.setattr("time.sleep", waited.append)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert not launch.may_speak(patience=10)  # other launchers end nobody: it would be said twice
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     assert launch.may_speak(patience=10)
     assert waited == [10]
     launch.share(Sum())

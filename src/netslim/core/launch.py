@@ -57,9 +57,9 @@ def may_speak(patience: float = 0.0) -> bool:
 
     Args:
         patience: seconds that another than the first process waits where they have not joined yet: what is wrong is
-            mostly wrong for all, and the first one says so, upon which the launcher ends this one.
+            mostly wrong for all, and the first one says so, upon which torchrun ends this one. Other launchers do not.
     """
-    if launched() and not _shared and not is_first() and patience:
+    if launched() and not _shared and not is_first() and patience and "TORCHELASTIC_RUN_ID" in os.environ:
         time.sleep(patience)
         return True
     if not launched() or not _shared:
