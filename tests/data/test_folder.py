@@ -121,3 +121,11 @@ def test_folders_in_a_class_belong_to_it(root: Path) -> None:
     train = load_dataset("folder", root).train
     assert len(train) == before + 1
     assert int((train.labels == 0).sum()) == before // 2 + 1
+
+
+def test_links_to_folders_are_followed_once(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    save(colour(), elsewhere / "1.png")
+    (root / "train" / "ant" / "more").symlink_to(elsewhere)
+    (root / "train" / "ant" / "again").symlink_to(root / "train" / "ant")
+    assert load_dataset("folder", root).train.labels.tolist() == [0, 0, 0, 1, 1]

@@ -13,7 +13,7 @@ from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunePlan
 from netslim.models import create_model
 from netslim.pruning import absorb_, apply, masked, plan, verify
-from netslim.pruning.bias_absorption import NotAbsorbed
+from netslim.pruning.bias_absorption import Absorption, NotAbsorbed
 from pruning.kinds import IMAGES, gap, lively, pruned, silence_gone_
 from pruning.networks import EXAMPLE, Coupled, Flattened, randomised, resnet, same, state_of
 
@@ -333,17 +333,22 @@ CONSTANTS: dict[str, Callable[[Behind, Tensor], Tensor]] = {
 }
 
 
+def absorbed_exactly(model: nn.Module, small: nn.Module, example: Tensor) -> Absorption:
+    """Absorbs what the channels that are gone gave, which was something and must be nothing after it."""
+    assert silence_gone_(model, small, shift=True) > 0
+    before = gap(model, small, example)
+    found = absorb_(small, model, example)
+    assert before > 1e-3
+    assert gap(model, small, example) < 1e-5
+    assert found.left == ()
+    return found
+
+
 @pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("name", CONSTANTS)
 def test_every_constant_of_a_channel_is_exact(name: str, norm: bool) -> None:
     model = lively(Behind(CONSTANTS[name], norm=norm))
-    small = pruned(model)
-    assert silence_gone_(model, small, shift=True) > 0
-    before = gap(model, small, IMAGES)
-    found = absorb_(small, model, IMAGES)
-    assert before > 1e-3
-    assert gap(model, small, IMAGES) < 1e-5
-    assert found.left == ()
+    found = absorbed_exactly(model, pruned(model), IMAGES)
     assert [layer.name for layer in found.layers] == ["out"]
 
 
@@ -396,10 +401,4 @@ class OneImage(Behind):
 @pytest.mark.parametrize(("given", "inside"), [((3, 16, 16), (1, 3, 16, 16)), ((3, 3, 16, 16), (3, 3, 16, 16))])
 def test_an_example_without_a_batch_or_of_a_fixed_one(given: tuple[int, ...], inside: tuple[int, ...]) -> None:
     model, example = lively(OneImage(inside)), torch.randn(given)
-    small = apply(model, plan(model, example, percent=0.3))
-    assert silence_gone_(model, small, shift=True) > 0
-    before = gap(model, small, example)
-    found = absorb_(small, model, example)
-    assert before > 1e-3
-    assert gap(model, small, example) < 1e-5
-    assert found.left == ()
+    absorbed_exactly(model, apply(model, plan(model, example, percent=0.3)), example)

@@ -99,10 +99,17 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def _images_below(folder: Path) -> list[Path]:
-    """The images of a class, in its folder and in those below it, as torchvision's ImageFolder takes them."""
-    found: list[Path] = []
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    """The images of a class, in its folder and in those below it, as torchvision's ImageFolder takes them.
+
+    Links to folders are followed, each folder once.
+    """
+    found, seen = list[Path](), set[str]()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        if (place := os.path.realpath(root)) in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [path for path in (Path(root, name) for name in files) if _is_image(path)]
     return sorted(found)
 
