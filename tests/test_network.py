@@ -67,6 +67,7 @@ def test_a_network_built_narrow_comes_back(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "n.pth.tar").cfg == widths
 
 
+@pytest.mark.slow
 def test_a_fresh_process_needs_nothing_but_the_file(fresh_python: FreshPython, tmp_path: Path) -> None:
     script = (
         "import sys, torch, netslim\n"

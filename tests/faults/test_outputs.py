@@ -128,6 +128,7 @@ def test_devices_are_anybodys(netslim: Netslim, model: Path) -> None:
     assert Path("/dev/null").is_char_device()
 
 
+@pytest.mark.slow
 def test_standard_output_and_pipes_are_written_to(start: Callable[..., Any], tmp_path: Path, model: Path) -> None:
     """Also where standard output is a file: it keeps what was printed before."""
     printing = start("info", model, "--json", "/dev/stdout")

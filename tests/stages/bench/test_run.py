@@ -132,6 +132,7 @@ def test_what_is_waited_for_is_said(files: tuple[Path, Path], tmp_path: Path, mo
     ]
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_batch(files: tuple[Path, Path]) -> None:
     """The first layer's 8 channels of 32 images take 16 MB, and ReLU as much while it runs."""
     assert peak_memory(files[0], load, "eager", (32, 3, 128, 128), Form(), 1) > 32 * 8 * 128 * 128 * 4
