@@ -60,8 +60,16 @@ RECIPES: dict[str, dict[str, Any]] = {
     "plan, labels smoothed": PLAN | {"train": {"label_smoothing": 0.1}},
     "plan, a fifth before": PLAN | {"before": 0.2},
     "plan, a fifth before, tuned at 0.1": PLAN | {"before": 0.2, "tune_lr": 0.1},
-    "plan, a fifth before, tuned at 0.1, labels smoothed": PLAN  # what `netslim slim` does where no recipe is given
+    "plan, a fifth before, tuned at 0.1, labels smoothed": PLAN
     | {"before": 0.2, "tune_lr": 0.1, "train": {"label_smoothing": 0.1}},
+    "one epoch before, AdamW, batches of 16, labels smoothed": {  # `netslim slim` where no recipe is given
+        "teacher": False,
+        "before": 0.05,
+        "penalty": {"sparsity_regularization": True, "s": 1e-4},
+        "lr": 3e-3,
+        "tune_lr": 3e-3,
+        "train": {"optimizer": "adamw", "weight_decay": 0.01, "batch_size": 16, "label_smoothing": 0.1},
+    },
 }
 
 
