@@ -36,7 +36,7 @@ def test_a_librarys_network_comes_with_its_weights(given: dict[str, Any], stem: 
     assert (transfer["source"], transfer["model_name"], transfer["arch"]) == ("torchvision", "resnet18", "same")
     assert transfer["stem"] == stem
     assert dense["from"] == "transferred"
-    assert dense["lr"] == planning.RATE[True]
+    assert dense["lr"] == planning.DENSE[True]["lr"]
     assert "arch" not in dense
 
 
@@ -51,8 +51,8 @@ def test_few_images_have_small_batches() -> None:
     def batch(dataset: str, images: int | None) -> int:
         return int(planned_recipe(SlimConfig(dataset=dataset), 10, images).steps[0].settings["batch_size"])
 
-    assert [batch("cifar10", images) for images in (None, 1000, 50_000)] == [64, 32, 64]
-    assert batch("digits", None) == batch("digits", 1293) == 32
+    assert [batch("cifar10", images) for images in (None, 1000, 50_000)] == [64, 16, 64]
+    assert batch("digits", None) == batch("digits", 1293) == 16
 
 
 @pytest.mark.parametrize("trained", [False, True])
@@ -64,19 +64,27 @@ def test_both_trainings_have_epochs(epochs: int, trained: bool) -> None:
 
 
 def test_a_network_from_scratch_is_pruned_early() -> None:
-    assert (split(100, trained=False), split(100, trained=True)) == ((20, 80), (50, 50))
+    assert (split(100, trained=False), split(100, trained=True)) == ((5, 95), (50, 50))
+    assert split(20, trained=False) == (1, 19)
 
 
 def test_labels_are_smoothed_where_there_are_classes_and_new_weights() -> None:
-    """And a network from scratch, of which little is trained when it is pruned, gets the whole rate after it."""
+    def smoothed(**given: Any) -> set[float | None]:
+        return {step.get("label_smoothing") for step in plan(**given) if step["verb"] == "train"}
 
-    def of_training(**given: Any) -> list[tuple[Any, Any]]:
-        steps = planned_recipe(SlimConfig(**given)).steps
-        return [(own.settings["lr"], own.settings.get("label_smoothing")) for own in steps if own.verb == "train"]
+    assert smoothed(dataset="digits") == smoothed(dataset="digits", loss="cross_entropy") == {0.1}
+    assert smoothed(dataset="digits", loss="mse") == smoothed(dataset="mine.py:data", arch="mine.py:net") == {None}
+    assert smoothed(dataset="digits", checkpoint=Path("some.pth.tar")) == {None}
 
-    assert of_training(dataset="digits") == of_training(dataset="digits", loss="cross_entropy") == [(0.1, 0.1)] * 2
-    assert of_training(dataset="digits", loss="mse") == of_training(dataset="mine.py:data") == [(0.1, None)] * 2
-    assert of_training(dataset="digits", checkpoint=Path("some.pth.tar")) == [(0.025, None), (0.05, None)]
+
+def test_both_trainings_from_scratch_have_one_optimizer() -> None:
+    """Little of the network is trained when it is pruned: the training after it is the main one."""
+    dense, _, tune = plan(dataset="digits")
+    assert (
+        {name: dense[name] for name in planning.ADAMW}
+        == {name: tune[name] for name in planning.ADAMW}
+        == planning.ADAMW
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,8 +119,10 @@ def test_a_recipe_leaves_no_choice_of_the_plan(tmp_path: Path) -> None:
 
 
 def test_a_trained_network_is_trained_on_at_a_lower_rate(tmp_path: Path) -> None:
-    dense, prune, _ = plan(dataset="digits", checkpoint=tmp_path / "mine.pth.tar")
-    assert (dense["verb"], dense["from"], dense["lr"]) == ("train", str(tmp_path / "mine.pth.tar"), planning.RATE[True])
+    dense, prune, tune = plan(dataset="digits", checkpoint=tmp_path / "mine.pth.tar")
+    assert (dense["verb"], dense["from"]) == ("train", str(tmp_path / "mine.pth.tar"))
+    assert dense["lr"] < tune["lr"] < 0.1
+    assert not {"optimizer", "label_smoothing"} & {*dense, *tune}
     assert not {"arch", "depth"} & dense.keys()
     assert prune["from"] == "dense"
     assert plan(dataset="digits", checkpoint=Path("mine"))[0]["from"] == "./mine"  # a file, and no step's name

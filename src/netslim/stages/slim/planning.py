@@ -13,16 +13,16 @@ from netslim.stages.slim.recipe import BUDGETS, SHARED, Recipe, Step, is_file, r
 EPOCHS = {False: 100, True: 30}  # of all training, without a time: from scratch, of a trained network
 LEAST_EPOCHS = 4  # of all training: less is no training
 MOST_EPOCHS = 200  # more time than they need is not used
-DENSE_SHARE = {False: 0.2, True: 0.5}  # of the epochs come before the pruning: from scratch, of a trained network
-PENALTY: dict[str, Any] = {
-    "sparsity_regularization": True,
-    "penalty": "polarization",
-    "s": 2e-3,
-}  # least lost in results/penalties.csv
-RATE = {False: 0.1, True: 0.025}  # highest of one cycle: from scratch, of a trained network
-TUNE_RATE = {False: 0.1, True: 0.05}  # the same after the pruning
+DENSE_SHARE = {False: 0.05, True: 0.5}  # of the epochs come before the pruning: from scratch, of a trained network
+ADAMW: dict[str, Any] = {"optimizer": "adamw", "lr": 3e-3, "weight_decay": 0.01}
+# before the pruning and after it: from scratch, of a trained network; rates are the highest of one cycle
+DENSE: dict[bool, dict[str, Any]] = {
+    False: {**ADAMW, "sparsity_regularization": True, "s": 1e-4},
+    True: {"lr": 0.025, "sparsity_regularization": True, "penalty": "polarization", "s": 2e-3},  # results/penalties.csv
+}
+TUNE: dict[bool, dict[str, Any]] = {False: ADAMW, True: {"lr": 0.05}}
 SMOOTHING = 0.1  # of the labels, from scratch, where the data set is one of classes
-BATCH_SIZE, SMALL_BATCH = 64, 32
+BATCH_SIZE, SMALL_BATCH = 64, 16
 FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
 BUDGET: dict[str, Any] = {"target_macs": 0.5}  # where none is given
 SMALL_IMAGES = 64  # pixels up to which a library's network gets a stem for small images
@@ -68,7 +68,7 @@ def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: M
         name="dense",
         verb="train",
         starts=(_file(config.checkpoint),) if config.checkpoint else ("transferred",) if pretrained else (),
-        settings={**network, "epochs": epochs[0], "lr": RATE[trained], **training, **PENALTY},
+        settings={**network, "epochs": epochs[0], **training, **DENSE[trained]},
     )
     prune = Step(
         name="prune",
@@ -80,7 +80,7 @@ def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: M
         name="tune",
         verb="train",
         starts=("prune",),
-        settings={"epochs": epochs[1], "lr": TUNE_RATE[trained], **training},
+        settings={"epochs": epochs[1], **training, **TUNE[trained]},
     )
     return (*([_transfer(config)] if pretrained else []), dense, prune, tune)
 
