@@ -10,7 +10,7 @@ from netslim.training.optimizers.settings import OPTIMIZERS, OptimizerSettings, 
 def adamw(model: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
     """torch's, with its defaults for the rest."""
     groups = parameter_groups(model, settings.scale_decay)
-    return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
+    return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
 
 
 OPTIMIZERS.register("adamw")(
