@@ -87,7 +87,7 @@ def test_an_argument_error_says_field_given_and_allowed_and_goes_from_process_to
 
 
 def test_either() -> None:
-    assert [either(["a"]), either(["a", "b"]), either(["a", "b", "c"])] == ["a", "a or b", "a, b or c"]
+    assert [either(["a"]), either(iter("ab")), either(["a", "b", "c"])] == ["a", "a or b", "a, b or c"]
 
 
 def test_first_of() -> None:

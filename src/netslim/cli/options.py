@@ -1,6 +1,7 @@
 """Command-line options made from a configuration class: one flag per field, with its help and default."""
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +35,7 @@ class Sections(typer.core.TyperCommand):
         for parameter in parameters:
             record = parameter.get_help_record(ctx)
             if record is not None:
+                record = _plain(*record)
                 many = len(parameters) > SECTIONED
                 heading = (getattr(parameter, "rich_help_panel", None) if many else None) or "Options"
                 named = "Arguments" if parameter.param_type_name == "argument" else heading
@@ -77,10 +79,13 @@ def command(
 
         def build() -> StageConfig:
             values = merge(config_file, assignments or [], flags)
-            for name in positional:
-                if name not in values and fields[name].is_required():
-                    what = "folder of a run" if name == "folders" else "checkpoint file"
-                    raise UsageError(f"{name.upper()} is required: name a {what}")
+            for name, info in fields.items():
+                if name in values or not info.is_required():
+                    continue
+                if name not in positional:
+                    raise UsageError(f"`{name}` is required: {info.description}")
+                what = "folder of a run" if name == "folders" else "checkpoint file"
+                raise UsageError(f"{name.upper()} is required: name a {what}")
             return config_class.build(values)
 
         act(build, json_file, debug, config_file)
@@ -99,6 +104,12 @@ def command(
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = config_class.__doc__
     return run
+
+
+def _plain(names: str, text: str) -> tuple[str, str]:
+    """A line of help without Python's types, and without the `--no-` of a switch that is off: no default is said."""
+    names = re.sub(r"<list\[(\w+)\]>", lambda found: f"<{found[1].lower()}> ...", names)
+    return (names.split(" / ")[0] if "default:" not in text else names), text
 
 
 def _repeated(args: Sequence[str], lists: set[str]) -> list[str]:

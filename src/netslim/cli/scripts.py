@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 from netslim.cli.app import main as netslim
 from netslim.cli.mistakes import of_script
 from netslim.cli.next_command import launcher, writing
-from netslim.stages.shared.plugins import LIBRARIES, STRATEGIES, architectures, either, library_networks
+from netslim.core.errors import either
+from netslim.stages.shared.plugins import LIBRARIES, STRATEGIES, architectures, library_networks
 
 
 def run(script: str) -> None:

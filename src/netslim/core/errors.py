@@ -80,7 +80,7 @@ def one_of(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
-def either(names: Sequence[str]) -> str:
+def either(names: Iterable[str]) -> str:
     """`['a', 'b', 'c']` -> `a, b or c`."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last

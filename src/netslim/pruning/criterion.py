@@ -47,12 +47,14 @@ class CriterionSpec:
             UsageError if the evidence does not do.
         needs_scales: whether it reads BatchNorm scales; one that doesn't scores channels without BatchNorm, too.
         needs_batches: whether it needs images with labels.
+        summary: what it is, in a few words.
     """
 
     score: Criterion | None = None
     prepare: Callable[[nn.Module, Evidence], Criterion] | None = None
     needs_scales: bool = True
     needs_batches: bool = False
+    summary: str = ""
 
     def __post_init__(self) -> None:
         if (self.score is None) == (self.prepare is None):

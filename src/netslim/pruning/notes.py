@@ -29,10 +29,14 @@ def scales_note(model: nn.Module, groups: Sequence[BoundGroup]) -> str | None:
     if len(others) > 1 and equal <= _EQUAL and spread >= _SPREAD:
         return None
     zeros = f", {1 - len(others) / len(sizes):.0%} are zero" if len(others) < len(sizes) else ""
+    why = (
+        f"{equal:.0%} of them are equal{zeros}, and ranked by index"
+        if equal > _EQUAL
+        else f"they spread by {spread:.1%} of their mean{zeros}, so that chance ranks them"
+    )
     return (
-        f"the BatchNorm scales do not tell the channels apart: {equal:.0%} of them are equal{zeros}, and their spread "
-        f"is {spread:.1%} of their mean; so the ranking is by index. Train with the penalty first (netslim.penalty, or "
-        f"`sparsity_regularization=True`), or type `criterion='l2_norm'`"
+        f"the BatchNorm scales do not tell the channels apart: {why}. Train with the penalty first "
+        f"(netslim.penalty, or `sparsity_regularization=True`), or type `criterion='l2_norm'`"
     )
 
 

@@ -18,11 +18,11 @@ def test_the_first_screen_answers_four_questions(chain: list[Path]) -> None:
     for words in (
         "7 of 16 channels are left, and test top-1 went from 91.0 % to 90.0 %.",
         "How small? 40 % of the parameters: 400 of 1 k",
-        "How fast? 20 % of the MACs: 1 k of 5 k; latency not measured",
-        "How accurate? 90.0 % test top-1, −1.0 points from before ; 95 %: 82.6 % to 94.5 %",
+        "How much work? 20 % of the MACs: 1 k of 5 k; latency not measured",
+        "How accurate? 90.0 % test top-1, −1.0 points from before; 95 %: 82.6 % to 94.5 %",
         "May I trust it? Yes 6 checks hold, 1 not known",
     ):
-        assert words.replace(" ;", ";") in text.replace(" ;", ";")
+        assert words in text
 
 
 def test_a_page_needs_nothing_from_anywhere(chain: list[Path]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_runs import write_chain, write_run
+from page_runs import epochs, write_chain, write_run
 
 from netslim.report.page.chain import runs_in
 from netslim.report.page.findings import Findings, HashCheck, Images
@@ -101,3 +101,11 @@ def test_a_metric_that_got_worse_is_said(tmp_path: Path, after: float, best: flo
     (check,) = (check for title, check in found(tmp_path / "cut").items() if "small network" in title)
     assert check.mark == mark
     assert check.detail.startswith(f"error 0.145 before, {after:g} after")
+
+
+def test_a_network_that_was_pruned_early_is_said_to_be_so(chain: list[Path]) -> None:
+    title = "The small network was trained longer"
+    assert title not in found(chain[-1])
+    write_run(chain[-1], parents={"refine": {"path": str(chain[2] / "pruned.pth.tar")}}, rows=epochs(*[0.9] * 9))
+    check = found(chain[-1])[title]
+    assert (check.mark, check.detail.split(";")[0]) == ("open", "epochs before the pruning: 4, after it: 9")

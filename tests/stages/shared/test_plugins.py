@@ -1,19 +1,10 @@
 """What settings and their help say of plug-ins agrees with what is registered."""
 
-import pytest
-
 from netslim.deploy.target import TARGETS
 from netslim.models.registry import LIBRARIES
 from netslim.pruning.criteria import CRITERIA
 from netslim.stages.shared import plugins
 from netslim.transfers.strategies import STRATEGIES
-
-
-@pytest.mark.parametrize(
-    ("names", "text"), [(["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c"), (iter("ab"), "a or b")]
-)
-def test_a_list_to_choose_from(names: list[str], text: str) -> None:
-    assert plugins.either(names) == text
 
 
 def test_the_declared_names_are_the_registered_ones() -> None:

@@ -50,3 +50,14 @@ def test_page_and_evaluation_are_told_of_code_of_ones_own() -> None:
     recipe = planned_recipe(SlimConfig.build(given))
     steps = planned(recipe, {step.name: Path(step.name) for step in recipe.steps})
     assert task_of_steps(steps) == given
+
+
+@pytest.mark.parametrize(("start", "said"), [({}, True), ({"checkpoint": "net.pth.tar"}, False)])
+def test_a_dense_network_that_was_hardly_trained_is_said_to_be_so(
+    start: dict[str, str], said: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = planned_recipe(SlimConfig.build({"dataset": "digits", **start}))
+    steps = planned(recipe, {step.name: Path(step.name) for step in recipe.steps})
+    facts = {"top1": 0.5, "images": 360, "params": 10, "macs": 100, "file": "x"}
+    show_steps(Variant(values={}, folder=Path("x"), steps=steps), {}, facts, facts)
+    assert ("the dense network was trained for 20 of these 100 epochs" in capsys.readouterr().out) is said

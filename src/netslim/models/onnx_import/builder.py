@@ -20,7 +20,6 @@ from netslim.models.onnx_import.source import Placed
 from netslim.models.onnx_import.values import Activation, Constant, Number, Numbers, Sequence, Table, Value
 
 LARGEST = 2**29  # numbers of a tensor that a file may have computed
-_SYMBOLS = (Activation, Number)
 
 
 class Builder:

@@ -14,4 +14,4 @@ def bn_scale(model: nn.Module, group: ChannelGroup) -> Tensor:
     return torch.stack([gammas.abs().float().mean(1) for gammas in gammas_of(model, group)]).mean(0)
 
 
-CRITERIA.register("bn_scale")(CriterionSpec(score=bn_scale))
+CRITERIA.register("bn_scale")(CriterionSpec(summary="|gamma| of BatchNorm", score=bn_scale))

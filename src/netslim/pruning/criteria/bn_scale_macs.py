@@ -24,4 +24,4 @@ def scale_per_mac(model: nn.Module, evidence: Evidence) -> Criterion:
     return score
 
 
-CRITERIA.register("bn_scale_macs")(CriterionSpec(prepare=scale_per_mac))
+CRITERIA.register("bn_scale_macs")(CriterionSpec(summary="|gamma| per MAC that a channel frees", prepare=scale_per_mac))

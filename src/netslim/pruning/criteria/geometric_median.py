@@ -17,4 +17,6 @@ def geometric_median(model: nn.Module, group: ChannelGroup) -> Tensor:
     return relative(model, group, [torch.cdist(filters, filters).sum(1) for filters in filters_of(model, group)])
 
 
-CRITERIA.register("geometric_median")(CriterionSpec(score=geometric_median, needs_scales=False))
+CRITERIA.register("geometric_median")(
+    CriterionSpec(summary="distance to the other filters", score=geometric_median, needs_scales=False)
+)

@@ -13,4 +13,4 @@ def l1_norm(model: nn.Module, group: ChannelGroup) -> Tensor:
     return relative(model, group, [filters.abs().mean(1) for filters in filters_of(model, group)])
 
 
-CRITERIA.register("l1_norm")(CriterionSpec(score=l1_norm, needs_scales=False))
+CRITERIA.register("l1_norm")(CriterionSpec(summary="sum of a filter's |weights|", score=l1_norm, needs_scales=False))

@@ -13,4 +13,4 @@ def l2_norm(model: nn.Module, group: ChannelGroup) -> Tensor:
     return relative(model, group, [filters.square().mean(1).sqrt() for filters in filters_of(model, group)])
 
 
-CRITERIA.register("l2_norm")(CriterionSpec(score=l2_norm, needs_scales=False))
+CRITERIA.register("l2_norm")(CriterionSpec(summary="length of a filter", score=l2_norm, needs_scales=False))

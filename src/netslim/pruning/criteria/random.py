@@ -24,4 +24,4 @@ def uniform(_: nn.Module, evidence: Evidence) -> Criterion:
     return score
 
 
-CRITERIA.register("random")(CriterionSpec(prepare=uniform, needs_scales=False))
+CRITERIA.register("random")(CriterionSpec(summary="to compare with", prepare=uniform, needs_scales=False))

@@ -84,4 +84,4 @@ def _logits(outputs: object) -> Tensor:
     return first
 
 
-CRITERIA.register("taylor")(CriterionSpec(prepare=taylor, needs_batches=True))
+CRITERIA.register("taylor")(CriterionSpec(summary="change of the loss without it", prepare=taylor, needs_batches=True))

@@ -79,6 +79,15 @@ class Story:
         """The prunings."""
         return [run for run in self.chain if run.record.stage == "prune"]
 
+    @cached_property
+    def longer_after(self) -> tuple[int, int] | None:
+        """Epochs before the first pruning and after it, where the latter are more and the former began from scratch."""
+        if not self.cuts or self.chain[0].record.parents:
+            return None
+        first = self.chain.index(self.cuts[0])
+        before, after = (sum(len(run.rows) for run in part) for part in (self.chain[:first], self.chain[first:]))
+        return (before, after) if 0 < before < after else None
+
     @property
     def plan(self) -> PlanFile | None:
         """What was removed, relative to the unpruned network."""

@@ -103,6 +103,18 @@ def _paired(told: Story) -> Check | None:
     return Check(mark="look" if worse else "yes", title=title, detail=detail)
 
 
+def _training(told: Story) -> Check | None:
+    """A network that was pruned early is worse than it would be: what it is compared with says little."""
+    if told.longer_after is None:
+        return None
+    before, after = told.longer_after
+    detail = (
+        f"epochs before the pruning: {before}, after it: {after}; what the unpruned network would reach with all of "
+        "them was not measured"
+    )
+    return Check(mark="open", title="The small network was trained longer", detail=detail)
+
+
 def _metric(told: Story) -> Check | None:
     """For what is no share of images, and can't be counted."""
     before, after, higher = told.accuracy_before, told.accuracy, higher_is_better(told.chain)
@@ -191,6 +203,7 @@ _CHECKS: tuple[Callable[[Story], Check | None], ...] = (
     _choice,
     _paired,
     _metric,
+    _training,
     _seeds,
     _hashes,
     _code,

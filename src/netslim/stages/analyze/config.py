@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from netslim.core.config import RUN_FILES, Setting
+from netslim.core.errors import either
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import TaskConfig
 
-_CRITERIA = plugins.either(plugins.CRITERIA.names())
+_CRITERIA = either(plugins.CRITERIA.names())
 
 
 class TrialConfig(TaskConfig):

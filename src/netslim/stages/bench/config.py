@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from netslim.core.config import IN_FOLDERS, Setting
+from netslim.core.errors import either
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import NetworkConfig
 
@@ -12,7 +13,7 @@ class BenchConfig(NetworkConfig):
 
     files: list[Path] = Setting(
         ...,
-        f"checkpoints (.pth.tar), exported folders, {plugins.either(['.safetensors', *plugins.suffixes()])}; "
+        f"checkpoints (.pth.tar), exported folders, {either(['.safetensors', *plugins.suffixes()])}; "
         "the first is the baseline",
         reads=IN_FOLDERS,
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from netslim.core.apart import Use
 from netslim.core.config import Setting
+from netslim.core.errors import either
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import JudgedConfig
 
@@ -12,7 +13,7 @@ class ExportConfig(JudgedConfig):
     """A network made for inference, in a file."""
 
     model: Path = Setting(..., "checkpoint of the network, or an ONNX file", reads=True)
-    target: str = Setting("onnx", f"kind of file: {plugins.either(plugins.summarised(plugins.TARGETS))}")
+    target: str = Setting("onnx", f"kind of file: {either(plugins.summarised(plugins.TARGETS))}")
     output: Path | None = Setting(
         None,
         f"file ({', '.join(plugins.suffixes())}) or folder to write; default: beside the checkpoint",

@@ -1,6 +1,7 @@
 """Settings of `netslim list`; nothing heavy is imported here, since the command line's help is made from it."""
 
 from netslim.core.config import Setting, StageConfig
+from netslim.core.errors import either
 from netslim.stages.shared import plugins
 
 KINDS = {
@@ -21,5 +22,5 @@ ALL = ("models", "published", *KINDS, "schedules")
 class ListConfig(StageConfig):
     """The names that settings take."""
 
-    kind: str | None = Setting(None, f"what to list: {plugins.either(ALL)}; default: these words")
+    kind: str | None = Setting(None, f"what to list: {either(ALL)}; default: these words")
     pattern: str | None = Setting(None, "names that match alone: '*50*'; a part of a name is enough")

@@ -45,9 +45,9 @@ def _entries(kind: str | None) -> dict[str, str]:
 
 
 def _published() -> dict[str, str]:
-    from netslim.models.published import PREFIX, names
+    from netslim.models.published import PREFIX, facts, names
 
-    return dict.fromkeys((f"{PREFIX}/{name}" for name in names()), "")
+    return {f"{PREFIX}/{name}": facts(name) for name in names()}
 
 
 def _models() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from netslim.core.config import RUN_FILES, Setting
+from netslim.core.errors import either
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import TaskConfig
 from netslim.training.schedule import SCHEDULES
@@ -72,7 +73,7 @@ class PruneConfig(TaskConfig):
     )
     criterion: str = Setting(
         "bn_scale",
-        f"how channels are scored: {plugins.either(plugins.CRITERIA.names())}",
+        f"how channels are scored: {either(plugins.CRITERIA.names())}",
         group="Channels",
     )
     seed: int = Setting(1, "seed of the random criterion, and of the images that others look at", group="Run")
@@ -99,14 +100,14 @@ class PruneConfig(TaskConfig):
     steps: int = Setting(1, "prune in this many rounds, with training between them", group="Rounds", ge=1, le=100)
     epochs: int = Setting(1, "with --steps: epochs of training between two rounds", group="Rounds", ge=1)
     lr: float = Setting(0.01, "with --steps: base learning rate", group="Rounds", gt=0)
-    schedule: str = Setting("cosine", f"with --steps: {plugins.either(SCHEDULES)}", group="Rounds")
+    schedule: str = Setting("cosine", f"with --steps: {either(SCHEDULES)}", group="Rounds")
     batch_size: int = Setting(64, "with --steps: images per step of training", group="Rounds", ge=1, le=1_000_000)
     precision: str = Setting(
         "auto", "with --steps: fp32 (exact), bf16, fp16, or auto: the fastest in a short probe", group="Rounds"
     )
     track: str | None = Setting(
         None,
-        f"with --steps: also send each epoch's numbers to {plugins.either(plugins.summarised(plugins.TRACKERS))}",
+        f"with --steps: also send each epoch's numbers to {either(plugins.summarised(plugins.TRACKERS))}",
         group="Rounds",
         free=True,
     )

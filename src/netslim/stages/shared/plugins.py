@@ -1,7 +1,6 @@
 """The kinds of plug-ins for settings and their help; nothing is imported for that, see `core/plugins/`."""
 
-from collections.abc import Iterable
-
+from netslim.core.errors import either
 from netslim.core.plugins.declarations import Kind
 
 ARCHITECTURES = Kind("ARCHITECTURES", "netslim.models")
@@ -15,12 +14,6 @@ PENALTIES = Kind("PENALTIES", "netslim.training.penalties")
 STRATEGIES = Kind("STRATEGIES", "netslim.transfers.strategies")
 TARGETS = Kind("TARGETS", "netslim.deploy.targets")
 TRACKERS = Kind("TRACKERS", "netslim.report.trackers")
-
-
-def either(names: Iterable[str]) -> str:
-    """`a, b or c`."""
-    *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 OWN = "code of your own: FILE.py:NAME"

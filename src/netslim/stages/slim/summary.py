@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.files import file_hash
+from netslim.report.console import say
 from netslim.report.tables import percent, print_table, size
 from netslim.stages.evaluate.config import EvaluateConfig
 from netslim.stages.evaluate.run import run as evaluate
@@ -91,6 +92,24 @@ def show_steps(
         rows.append(["small / dense", "", _difference(dense, small), *shares, "", str(variant.folder / NETWORK)])
     test = f"test ({small['images']:,})" if small is not None else "test"
     print_table(["step", "verb", test, "parameters", "MACs", "seconds", "file"], rows)
+    before, after = _epochs(variant.steps)
+    if dense is not None and 0 < before < after:
+        say(
+            f"the dense network was trained for {before} of these {before + after} epochs: what all of them would have "
+            "made of it was not measured"
+        )
+
+
+def _epochs(steps: Sequence[Planned]) -> tuple[int, int]:
+    """Epochs of training before the first pruning of a network from scratch, and after it; 0 before any other."""
+    verbs = [each.step.verb for each in steps]
+    first = verbs.index("prune") if "prune" in verbs else len(verbs)
+    before, after = (
+        sum(getattr(each.config, "epochs", 0) for each in part if each.step.verb == "train")
+        for part in (steps[:first], steps[first:])
+    )
+    from_scratch = first > 0 and verbs[0] == "train" and not steps[0].step.starts
+    return (before if from_scratch else 0), after
 
 
 def _line(planned: Planned, result: Mapping[str, Any]) -> list[object]:

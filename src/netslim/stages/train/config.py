@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from netslim.core.config import RUN_FILES, Setting, with_options
+from netslim.core.errors import either
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import SEED, VAL_SHARE, TaskConfig
 from netslim.training.schedule import SCHEDULES
@@ -53,7 +54,7 @@ class TrainConfig(TaskConfig):
         False, "train with a penalty on BatchNorm scales", group="Penalty", aliases=["-sr"]
     )
     s: float = Setting(1e-4, "strength of the penalty", group="Penalty", ge=0)
-    penalty: str = Setting("l1", plugins.either(plugins.summarised(plugins.PENALTIES)), group="Penalty")
+    penalty: str = Setting("l1", either(plugins.summarised(plugins.PENALTIES)), group="Penalty")
     penalty_warmup: float = Setting(0.0, "epochs in which the penalty's strength rises from 0", group="Penalty", ge=0)
     penalty_schedule: str = Setting(
         "constant",
@@ -84,7 +85,7 @@ class TrainConfig(TaskConfig):
     batch_size: int = Setting(64, "images per step, over all processes", group="Optimisation", ge=1, le=1_000_000)
     test_batch_size: int = Setting(256, "images per evaluation batch", group="Run", ge=1, le=1_000_000, free=True)
     lr: float = Setting(0.1, "base learning rate", group="Optimisation", gt=0)
-    schedule: str = Setting("step", f"{plugins.either(SCHEDULES)}; step is x0.1 at 50 % and 75 %", group="Optimisation")
+    schedule: str = Setting("step", f"{either(SCHEDULES)}; step is x0.1 at 50 % and 75 %", group="Optimisation")
     optimizer: str = Setting("sgd", plugins.or_own(plugins.OPTIMIZERS), group="Optimisation", added=True)
     momentum: float = Setting(0.9, "SGD momentum", group="Optimisation", ge=0, lt=1)
     nesterov: bool = Setting(False, "Nesterov momentum", group="Optimisation")
@@ -118,7 +119,7 @@ class TrainConfig(TaskConfig):
     seed: int = Setting(SEED, "seed of everything random", group="Run")
     track: str | None = Setting(
         None,
-        f"also send each epoch's numbers to {plugins.either(plugins.summarised(plugins.TRACKERS))}",
+        f"also send each epoch's numbers to {either(plugins.summarised(plugins.TRACKERS))}",
         group="Run",
         free=True,
     )

@@ -3,19 +3,20 @@
 from pathlib import Path
 
 from netslim.core.config import Setting
+from netslim.core.errors import either
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import DataConfig
 
 DEFAULT_STRATEGY = "select"  # of a transfer into the guide's resnet
 _TARGETS = [name for name, record in plugins.ARCHITECTURES.declared().items() if record.get("takes_resnets", True)]
-_ARCHITECTURES = plugins.either([*_TARGETS, "same (the source's own)", *plugins.library_networks()])
+_ARCHITECTURES = either([*_TARGETS, "same (the source's own)", *plugins.library_networks()])
 
 
 class TransferConfig(DataConfig):
     """Weights of a pretrained torchvision or timm ResNet into a prunable network."""
 
     source: str = Setting(
-        "torchvision", f"library of the source network: {plugins.either(plugins.LIBRARIES.names())}", group="Source"
+        "torchvision", f"library of the source network: {either(plugins.LIBRARIES.names())}", group="Source"
     )
     model_name: str = Setting("resnet50", "name of the source network in its library", group="Source")
     arch: str = Setting("resnet", f"prunable network: {_ARCHITECTURES}", group="Network")
@@ -36,7 +37,7 @@ class TransferConfig(DataConfig):
     )
     strategy: str | None = Setting(
         None,
-        f"how weights find their place: {plugins.either(plugins.STRATEGIES.names())}; default: exact for a library's "
+        f"how weights find their place: {either(plugins.STRATEGIES.names())}; default: exact for a library's "
         f"network, else {DEFAULT_STRATEGY}",
         group="Mapping",
     )
