@@ -104,7 +104,7 @@ def test_a_metric_that_got_worse_is_said(tmp_path: Path, after: float, best: flo
 
 
 def test_a_network_that_was_pruned_early_is_said_to_be_so(chain: list[Path]) -> None:
-    title = "The small network was trained longer"
+    title = "The large network after as much training"
     assert title not in found(chain[-1])
     write_run(chain[-1], parents={"refine": {"path": str(chain[2] / "pruned.pth.tar")}}, rows=epochs(*[0.9] * 9))
     check = found(chain[-1])[title]

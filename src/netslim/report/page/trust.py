@@ -112,7 +112,7 @@ def _training(told: Story) -> Check | None:
         f"epochs before the pruning: {before}, after it: {after}; what the unpruned network would reach with all of "
         "them was not measured"
     )
-    return Check(mark="open", title="The small network was trained longer", detail=detail)
+    return Check(mark="open", title="The large network after as much training", detail=detail)
 
 
 def _metric(told: Story) -> Check | None:
