@@ -20,8 +20,9 @@ from torch.nn.modules.conv import _ConvNd
 from torch.utils.hooks import RemovableHandle
 
 from netslim.core.errors import NetslimWarning, UsageError, first_line
+from netslim.core.networks.copies import copied
 from netslim.core.networks.example import Inputs, TensorSpec
-from netslim.core.networks.wrappers import copied, plain
+from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import ChannelGroup, PrunePlan, keep_plan_, plan_of
 from netslim.dependency.groups import bind, gammas_of, scale_channels, title
 from netslim.pruning.apply import apply
