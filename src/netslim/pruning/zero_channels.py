@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +107,7 @@ def nothing_removed(model: nn.Module, example: Any) -> PrunePlan:
 
 def _doubled(model: M) -> M:
     """A copy in double precision, on the CPU."""
-    return cast(M, copied(model).cpu().double().eval())
+    return copied(model).cpu().double().eval()
 
 
 def _random(inputs: Inputs) -> Inputs:
