@@ -168,6 +168,19 @@ class Counting(nn.Linear):
         return {"steps": 3}
 
 
+class Asking(nn.Linear):
+    """Asks a file for more than its names and shapes say."""
+
+    def _load_from_state_dict(self, *given: Any) -> None:
+        given[-1].append("made by another version")
+
+
+def test_a_module_that_takes_no_such_file_is_one_line(tmp_path: Path) -> None:
+    netslim.save(tmp_path / "net.pth.tar", Asking(2, 2))
+    with pytest.raises(CheckpointError, match=r"net\.pth\.tar does not fit Asking: .*: made by another version$"):
+        netslim.load(tmp_path / "net.pth.tar", model=Asking(2, 2))
+
+
 def test_a_state_that_is_more_than_tensors_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"^0\._extra_state of Sequential is a dict, and files hold tensors alone: keep"

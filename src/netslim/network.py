@@ -1,6 +1,5 @@
 """Networks in files: `load` needs nothing but the file, `save` nothing but the network."""
 
-import copy
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError, UsageError, first_of
 from netslim.core.hub import address_of, fetch_folder, is_at_hub
+from netslim.core.networks.copies import copied
 from netslim.core.networks.wrappers import plain, unwrapped
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
@@ -146,9 +146,7 @@ def restore(checkpoint: Checkpoint, path: Path, model: nn.Module | None = None) 
     """The network of a checkpoint that was read from `path` (named in errors). Raises CheckpointError."""
     try:
         network = (
-            _unpruned(checkpoint, path)
-            if model is None
-            else copy.deepcopy(model if checkpoint.plan is None else plain(model))
+            _unpruned(checkpoint, path) if model is None else copied(model if checkpoint.plan is None else plain(model))
         )
         if checkpoint.plan is not None:
             network = rebuild(plain(network), plan_from_dict(checkpoint.plan))
@@ -223,7 +221,11 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
         raise CheckpointError(f"{origin} does not fit {name}: {first_of(wrong, SHOWN, '; ')}")
     fitting = OrderedDict(state)
     fitting._metadata = getattr(own, "_metadata", {})  # type: ignore[attr-defined]  # versions: some classes insist
-    model.load_state_dict(fitting)
+    try:
+        model.load_state_dict(fitting)
+    except RuntimeError as error:  # a module may ask more of a file than names and shapes
+        said = " ".join(str(error).split())
+        raise CheckpointError(f"{origin} does not fit {type(model).__name__}: {said}") from error
 
 
 def _difference(key: str, own: Tensor | None, given: Tensor | None) -> str | None:

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.copies import held_along
 from netslim.core.networks.example import Inputs
 from netslim.core.networks.torch_internals import COMPILED_CALL
 from netslim.core.protocols import Cost
@@ -49,17 +50,22 @@ def duplicate(model: M, known: Mapping[int, object]) -> M:
     ordinary = {kind for kind in {*map(type, modules)} if _is_ordinary(kind)}
     shells = [(module, type(module).__new__(type(module))) for module in modules if type(module) in ordinary]
     memo = {**known, **{id(module): shell for module, shell in shells}}
-    for module, shell in shells:
-        own = vars(shell)
-        for name, value in vars(module).items():
-            if name == COMPILED_CALL:
-                continue
-            try:
-                own[name] = value if type(value) in _ATOMS else _copied(value, memo)
-            except TypeError as error:  # Python's word for what can't be copied
-                what = f"'{name}' of a {type(module).__name__} is a {type(value).__name__}, and can't be copied"
-                raise UsageError(f"{what} ({error}): make it where it is used, or set it to None before") from error
-    return copy.deepcopy(model, memo)
+    with held_along(modules, memo):
+        for module, shell in shells:
+            _fill_(shell, module, memo)
+        return copy.deepcopy(model, memo)
+
+
+def _fill_(shell: nn.Module, module: nn.Module, memo: dict[int, Any]) -> None:
+    own = vars(shell)
+    for name, value in vars(module).items():
+        if name == COMPILED_CALL:
+            continue
+        try:
+            own[name] = value if type(value) in _ATOMS else _copied(value, memo)
+        except (TypeError, RuntimeError) as error:  # Python's and torch's words for what can't be copied
+            what = f"'{name}' of a {type(module).__name__} is a {type(value).__name__}, and can't be copied"
+            raise UsageError(f"{what} ({error}): make it where it is used, or set it to None before") from error
 
 
 def _is_ordinary(kind: type) -> bool:

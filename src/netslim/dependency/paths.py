@@ -6,7 +6,6 @@ and that masks choose nothing, one thing where they chose nothing, or everything
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.copies import copied
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.replay import FOUND, Supposition, recording
@@ -53,7 +53,7 @@ def with_few_values(specs: Inputs, inputs: Inputs) -> Inputs:
 def decisions_on(model: nn.Module, inputs: Inputs, *, training: bool, supposed: Supposition | None = None) -> Decisions:
     """What the network decides on inputs with values. Whatever it raises is raised."""
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
-    network = copy.deepcopy(model).train(training)
+    network = copied(model).train(training)
     placed = inputs.map(lambda tensor: tensor.to(device, copy=True))
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.no_grad(), recording(placed.tensors, supposed) as decisions:

@@ -20,10 +20,20 @@ Place = tuple[str, int]  # name of a parameter or buffer, and one of its dimensi
 
 @dataclass(frozen=True)
 class Weight:
-    """A parameter of several dimensions, transposed perhaps: dimension i is dimension `dims[i]` of the parameter."""
+    """A parameter of several dimensions, transposed or reshaped perhaps.
+
+    Dimension i is dimension `dims[i]` of the parameter, or None where it was added.
+    """
 
     name: str
-    dims: tuple[int, ...]
+    dims: tuple[int | None, ...]
+
+    def dim(self, number: int) -> int:
+        """The parameter's dimension. Raises ValueError for one that was added."""
+        found = self.dims[number]
+        if found is None:
+            raise ValueError(f"dimension {number} is none of {self.name}")
+        return found
 
 
 Results = Sequence[TensorChannels | Weight | None]  # what each tensor that an operation gives carries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import ArgumentError, UsageError, unknown_name
 from netslim.core.files import check_writable, put_in_place
+from netslim.core.networks.copies import copied
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.wrappers import check_network
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
@@ -146,7 +146,7 @@ def _on_cpu(model: nn.Module, inputs: ExportInputs) -> tuple[nn.Module, ExportIn
         return model, inputs
     if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
         raise UsageError(f"{type(model).__name__} is on the meta device: load its weights, then export it")
-    return copy.deepcopy(model).cpu(), inputs.map(Tensor.cpu)
+    return copied(model).cpu(), inputs.map(Tensor.cpu)
 
 
 def _inference(
@@ -193,6 +193,6 @@ def _cost(model: nn.Module, example: Example) -> dict[str, Any]:
 
 
 def _reloaded(model: nn.Module, folder: Path) -> nn.Module:
-    copied = copy.deepcopy(model)
-    copied.load_state_dict(read_folder(folder).state_dict)
-    return copied
+    again = copied(model)
+    again.load_state_dict(read_folder(folder).state_dict)
+    return again

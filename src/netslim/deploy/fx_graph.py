@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from netslim.core.errors import first_line
+from netslim.core.networks.copies import copied
 from netslim.deploy.functionalize import UntraceableError as UntraceableError
 from netslim.deploy.functionalize import functionalize
 
@@ -65,7 +66,7 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
         UntraceableError: the network has no fixed graph.
     """
     with torch.inference_mode(False):  # else the copy's tensors don't say when they are changed
-        return _captured(copy.deepcopy(model).eval().requires_grad_(False), example)
+        return _captured(copied(model).eval().requires_grad_(False), example)
 
 
 def _captured(copied: nn.Module, example: Tensor) -> fx.GraphModule:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from netslim.core.errors import ArgumentError
-from netslim.core.networks.wrappers import copied
+from netslim.core.networks.copies import copied
 from netslim.core.plugins.references import UserObject
 from netslim.core.protocols import ArchSpec, PrunableModel
 from netslim.core.schemas import Architecture, as_model

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.copies import copied
 from netslim.core.networks.wrappers import unwrapped
 from netslim.core.protocols import PrunePlan, plan_of
 from netslim.pruning.cut_check import cut
@@ -37,7 +38,7 @@ def carried(momentum: Mapping[str, Tensor], model: nn.Module, plan: PrunePlan) -
     Raises:
         UsageError: the plan is for another network, or a name or a shape is not the network's.
     """
-    bearer = copy.deepcopy(model)
+    bearer = copied(model)
     parameters = dict(bearer.named_parameters())
     for name, buffer in momentum.items():
         if name not in parameters or parameters[name].shape != buffer.shape:

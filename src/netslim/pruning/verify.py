@@ -1,6 +1,5 @@
 """The proof of a pruning: the unpruned network with the removed channels silenced, against the rebuilt one."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.copies import copied
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
 from netslim.core.networks.modes import attributes_kept, evaluation_mode
@@ -199,9 +199,9 @@ def masked(model: M, plan: PrunePlan, *, shift: bool = False) -> M:
 
 def silenced(model: M, parts: Sequence[Part], *, shift: bool = False) -> M:
     """`masked` by a plan that was held against the network already."""
-    copied = copy.deepcopy(model)
-    silence_(copied, parts, shift=shift)
-    return copied
+    silent = copied(model)
+    silence_(silent, parts, shift=shift)
+    return silent
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,9 @@ from torch.nn.modules.conv import _ConvNd
 from torch.utils.hooks import RemovableHandle
 
 from netslim.core.errors import NetslimWarning, UsageError, first_line
+from netslim.core.networks.copies import copied
 from netslim.core.networks.example import Inputs, TensorSpec
-from netslim.core.networks.wrappers import copied, plain
+from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import ChannelGroup, PrunePlan, keep_plan_, plan_of
 from netslim.dependency.groups import bind, gammas_of, scale_channels, title
 from netslim.pruning.apply import apply
@@ -106,7 +107,7 @@ def nothing_removed(model: nn.Module, example: Any) -> PrunePlan:
 
 def _doubled(model: M) -> M:
     """A copy in double precision, on the CPU."""
-    return cast(M, copied(model).cpu().double().eval())
+    return copied(model).cpu().double().eval()
 
 
 def _random(inputs: Inputs) -> Inputs:

@@ -3,8 +3,8 @@
 from torch import nn
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.copies import copied
 from netslim.core.networks.trees import Batch, called
-from netslim.core.networks.wrappers import copied
 from netslim.core.processes.distributed import World
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from netslim.core.errors import unknown_name
+from netslim.core.networks.copies import copied
 from netslim.core.networks.torch_internals import has_bf16
 from netslim.core.networks.trees import Batch, rows
-from netslim.core.networks.wrappers import copied
 from netslim.training.cuda_graphs import WARM_UP, Graphs, Recorder
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import no_penalty

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from netslim.core.networks.copies import copied
 from netslim.core.protocols import PrunableModel
 from netslim.transfers.moment_matching import match_moments_
 from netslim.transfers.report import TransferReport, learnable_sizes
@@ -51,7 +51,7 @@ def transfer(
     proposal = find(state, target)
     name = strategy if isinstance(strategy, str) else _name_of(strategy)
     _check_contract(proposal, target, name)
-    model = copy.deepcopy(target)
+    model = copied(target)
     model.load_state_dict(dict(proposal.tensors), strict=False)
     if batches and (proposal.moments or proposal.identities):
         match_moments_(model, proposal.moments, proposal.identities, batches)

@@ -119,3 +119,21 @@ class EqualisedRate(nn.Module):
 
 def test_weights_that_are_made_from_one_parameter_number_by_number() -> None:
     check(randomised(EqualisedRate()), torch.zeros(1, 3, 10, 10))
+
+
+class Blurred(nn.Module):
+    """Antialiased pooling: one fixed filter in a buffer, repeated for every channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm, self.head = nn.Conv2d(3, 12, 3), nn.BatchNorm2d(12), nn.Conv2d(12, 4, 1)
+        self.register_buffer("blur", torch.ones(12, 1, 3, 3) / 9)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.stem(x)).relu()
+        found: Tensor = self.head(nn.functional.conv2d(x, self.blur, stride=2, groups=x.shape[1]))
+        return found
+
+
+def test_fixed_filters_in_buffers_go_with_their_channels() -> None:
+    check(randomised(Blurred()), torch.zeros(1, 3, 10, 10))

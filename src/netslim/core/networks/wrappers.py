@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import cast
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
-from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.spectral_norm import SpectralNorm, SpectralNormLoadStateDictPreHook
 from torch.nn.utils.weight_norm import WeightNorm
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.copies import copied
 from netslim.core.networks.torch_internals import compiled_from, holds_compiled
 
 
@@ -67,12 +67,6 @@ def plain(model: nn.Module) -> nn.Module:
     return found
 
 
-def copied(model: nn.Module) -> nn.Module:
-    """`copy.deepcopy`, which refuses networks with weights that torch's older functions compute (weight_norm)."""
-    known = {id(value): value.detach().clone() for module in model.modules() for value in _loose_tensors(module)}
-    return copy.deepcopy(model, known)
-
-
 def _check(model: nn.Module) -> None:
     name = type(model).__name__
     if any(type(kind).__name__ == "ScriptMeta" for kind in type(model).__mro__):
@@ -97,11 +91,6 @@ def _hooks(module: nn.Module) -> list[object]:
     return [hook for hook in module._forward_pre_hooks.values() if isinstance(hook, kinds)]
 
 
-def _loose_tensors(module: nn.Module) -> list[Tensor]:
-    """Weights that a hook computed: they are attributes, and have a history that can't be copied."""
-    return [value for value in vars(module).values() if isinstance(value, Tensor) and not value.is_leaf]
-
-
 def _fix_(module: nn.Module) -> None:
     if parametrize.is_parametrized(module):
         _fix_parametrized_(module)
@@ -110,8 +99,16 @@ def _fix_(module: nn.Module) -> None:
             remove_weight_norm(module, hook.name)
         elif isinstance(hook, SpectralNorm):
             remove_spectral_norm(module, hook.name)
+            _read_plain_files_(module)
         elif isinstance(hook, prune.BasePruningMethod):
             prune.remove(module, hook._tensor_name)  # type: ignore[no-untyped-call]
+
+
+def _read_plain_files_(module: nn.Module) -> None:
+    """Takes off what asks files for the weight before the norm: torch overlooks it, since hooks are wrapped."""
+    for key, hook in [*module._load_state_dict_pre_hooks.items()]:
+        if isinstance(getattr(hook, "hook", hook), SpectralNormLoadStateDictPreHook):
+            del module._load_state_dict_pre_hooks[key]
 
 
 def _fix_parametrized_(module: nn.Module) -> None:

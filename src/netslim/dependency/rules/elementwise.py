@@ -76,7 +76,7 @@ def _meet(state: ChannelState, call: Call, tensor: Tensor, axis: int | None, siz
     spans = axis is not None and tensor.dim() >= -axis and tensor.shape[axis] == size
     if isinstance(own, Weight) and axis is not None and spans:
         state.trace.met.add(own.name)
-        return state.produced(own.name, own.dims[axis], size), ~loud & state.can_silence(own.name)
+        return state.produced(own.name, own.dim(axis), size), ~loud & state.can_silence(own.name)
     if isinstance(own, TensorChannels) and own.uniform and axis is not None and spans:
         spans = size == 1 or tensor.stride(axis) != 0  # else one value for all channels
     if isinstance(own, TensorChannels) and (axis is None or spans):

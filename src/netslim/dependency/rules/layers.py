@@ -32,8 +32,8 @@ def convolution(state: ChannelState, call: Call) -> Results:
         labels = _grouped(state, call, weight, inputs)
     else:
         reads, gives = (0, 1) if transposed else (1, 0)
-        labels = state.produced(weight.name, weight.dims[gives], call.out[0].shape[1])
-        consume(state, call, weight.name, weight.dims[reads], inputs)
+        labels = state.produced(weight.name, weight.dim(gives), call.out[0].shape[1])
+        consume(state, call, weight.name, weight.dim(reads), inputs)
     return [_with_bias(state, call.given["bias"], 1, labels)]
 
 
@@ -44,7 +44,7 @@ def _grouped(state: ChannelState, call: Call, weight: Weight, inputs: TensorChan
     convolution its inputs along the first and a group's outputs along the second.
     """
     groups, outputs, transposed = call.given["groups"], call.out[0].shape[1], call.given["transposed"]
-    reads, (first, second) = inputs.labels.view(groups, -1), weight.dims[:2]
+    reads, (first, second) = inputs.labels.view(groups, -1), (weight.dim(0), weight.dim(1))
     whole = state.trace.grouping.setdefault(weight.name, groups >= min(reads.shape[1], outputs // groups))
     if whole:
         state.sets.unite(reads, reads[:, :1])
@@ -73,8 +73,8 @@ def deformable(state: ChannelState, call: Call) -> Results:
             state.sets.freeze(places.labels, f"says where {call} samples")
     if call.given["offset"].shape[1] != 2 * math.prod(call.args[1].shape[2:]):
         return unknown(state, call, f"is sampled in groups by {call}")
-    labels = state.produced(weight.name, weight.dims[0], call.out[0].shape[1])
-    consume(state, call, weight.name, weight.dims[1], inputs)
+    labels = state.produced(weight.name, weight.dim(0), call.out[0].shape[1])
+    consume(state, call, weight.name, weight.dim(1), inputs)
     return [_with_bias(state, call.given["bias"], 1, labels)]
 
 
@@ -84,8 +84,8 @@ def linear(state: ChannelState, call: Call) -> Results:
     inputs, weight = state.channels_along(tensor, 1), state.weight(matrix)
     if inputs is None or weight is None:
         return unknown(state, call)
-    consume(state, call, weight.name, weight.dims[0], inputs)
-    labels = state.produced(weight.name, weight.dims[1], call.out[0].shape[1])
+    consume(state, call, weight.name, weight.dim(0), inputs)
+    labels = state.produced(weight.name, weight.dim(1), call.out[0].shape[1])
     return [_with_bias(state, call.args[0] if call.name == "addmm" else None, 1, labels)]
 
 
@@ -125,7 +125,7 @@ def recurrent(state: ChannelState, call: Call) -> Results:
     for reader in readers:
         if reader is None:
             return unknown(state, call, f"is read by {call}, whose weight is computed")
-        consume(state, call, reader.name, reader.dims[1], inputs)
+        consume(state, call, reader.name, reader.dim(1), inputs)
     for tensor in call.given["weights"]:
         if (name := state.name_of(tensor)) is not None:
             state.trace.used.add(name)

@@ -12,12 +12,12 @@ from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.meta_ops import PACKING, tensors_in
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.picking import picked
-from netslim.dependency.trace import Call, Results, Weight
+from netslim.dependency.trace import Call, Results
 
 SAME = {"alias", "clone", "contiguous", "detach", "lift_fresh", "_to_copy", "to"}
-_TURNED = {"t", "transpose", "permute", "numpy_T"}
 _MOVED = {
     *("view", "reshape", "expand", "unsqueeze", "squeeze", "repeat", "flip", "roll"),
+    *("t", "transpose", "permute", "numpy_T"),
     *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "movedim", "swapaxes", "broadcast_to", "rot90"),
 }
 _INDEXED = {"select", "unbind", "index_select", "unfold", "index", "narrow_copy"}
@@ -32,16 +32,6 @@ def same(state: ChannelState, call: Call) -> Results:
     if call.name == "detach":
         state.renamed(call.args[0], call.out[0])
     return [state.state(call.args[0])]
-
-
-def turned(state: ChannelState, call: Call) -> Results:
-    """Transposition: weights of layers stay recognisable."""
-    weight = state.state(call.args[0])
-    if not isinstance(weight, Weight):
-        return moved(state, call)
-    numbered = torch.empty(tuple(range(1, len(weight.dims) + 1)), device="meta")  # each size says which dimension it is
-    turned = call.func(numbered, *call.args[1:], **call.kwargs)
-    return [Weight(weight.name, tuple(weight.dims[size - 1] for size in turned.shape))]
 
 
 def moved(state: ChannelState, call: Call) -> Results:
@@ -281,7 +271,6 @@ def _written_silence(state: ChannelState, whole: Tensor, part: Tensor, silent: T
 
 MOVEMENT: dict[str, Rule] = {
     **dict.fromkeys(SAME, same),
-    **dict.fromkeys(_TURNED, turned),
     **dict.fromkeys(_MOVED, moved),
     **dict.fromkeys(_INDEXED, indexed),
     **dict.fromkeys(_LIKE, like),

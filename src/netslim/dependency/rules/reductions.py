@@ -104,9 +104,13 @@ def products(state: ChannelState, call: Call) -> Results:
     """Matrices of a batch: (n, rows, inner) by (n, inner, columns). Zero channels in the inner dimension do no harm."""
     first, second = (state.channels(tensor) for tensor in call.args[:2])
     if isinstance(weight := state.state(call.args[1]), Weight) and first is not None and first.axis == 2:
-        consume(state, call, weight.name, weight.dims[1], first)
-        labels = state.produced(weight.name, weight.dims[2], call.out[0].shape[2])
+        consume(state, call, weight.name, weight.dim(1), first)
+        labels = state.produced(weight.name, weight.dim(2), call.out[0].shape[2])
         return [TensorChannels(2, labels, torch.ones(len(labels), dtype=torch.bool))]
+    if isinstance(weight := state.state(call.args[0]), Weight) and second is not None and second.axis == 1:
+        consume(state, call, weight.name, weight.dim(2), second)
+        labels = state.produced(weight.name, weight.dim(1), call.out[0].shape[1])
+        return [TensorChannels(1, labels, torch.ones(len(labels), dtype=torch.bool))]
     if first is None or second is None:
         return unknown(state, call)
     pair = (first.axis, second.axis)

@@ -15,13 +15,14 @@ from netslim.dependency.rules.movement import MOVEMENT
 from netslim.dependency.rules.picking import PICKING
 from netslim.dependency.rules.reductions import POOLED, REDUCTIONS, pooled
 from netslim.dependency.rules.spreading import SPREADING
+from netslim.dependency.rules.weights import WEIGHTS
 from netslim.dependency.trace import Call
 
 _POINTWISE = {
     *("_prelu_kernel", "prelu", "native_dropout", "copy", "hardswish", "hardsigmoid", "mish", "complex", "polar"),
 }
 _RULES: dict[str, Rule] = {
-    **{**MOVEMENT, **PICKING, **SPREADING, **REDUCTIONS, **LAYERS},
+    **{**MOVEMENT, **WEIGHTS, **PICKING, **SPREADING, **REDUCTIONS, **LAYERS},
     **dict.fromkeys(_POINTWISE, elementwise),
 }
 

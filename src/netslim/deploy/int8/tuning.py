@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import DivergedError
+from netslim.core.networks.copies import copied
 from netslim.deploy.int8.fake_quantization import fake_quantized
 from netslim.deploy.int8.processor import Integers
 
@@ -39,7 +39,7 @@ def tuned(
     Raises:
         DivergedError: the difference became NaN or infinite.
     """
-    student = copy.deepcopy(model).eval().requires_grad_(True)
+    student = copied(model).eval().requires_grad_(True)
     optimizer = torch.optim.Adam(student.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
     with fake_quantized(student, images, kinds) as rounded:

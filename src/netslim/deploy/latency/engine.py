@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from netslim.core.errors import ArgumentError, UsageError, one_of
+from netslim.core.networks.copies import copied
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.protocols import ChannelGroup, Slice
 from netslim.core.runs.environment import hardware
@@ -121,7 +121,7 @@ class Engine:
         """
         example = torch.zeros(2, *example.shape[1:])
         if any(own.device.type != "cpu" for own in model.parameters()):
-            model = copy.deepcopy(model).cpu()
+            model = copied(model).cpu()
         try:
             simple = simplified(model, example)
         except UntraceableError as error:

@@ -16,7 +16,8 @@ class CostModel:
     """Parameters and MACs of a network that loses channels.
 
     A tensor has as many numbers as the product of its sides; a group takes entries off some sides. Parameters are the
-    sum of these products, and MACs the same sum with each weight counted once for every place it is applied at.
+    sum of these products, and MACs the same sum with each weight counted once for every place it is applied at, fixed
+    filters in buffers too.
 
     Args:
         model: the network as it is now.
@@ -32,24 +33,27 @@ class CostModel:
         uses: MacCount,
         batch: int = 1,
     ) -> None:
-        parameters = dict(model.named_parameters())
+        learnt: dict[str, Tensor] = dict(model.named_parameters())
+        filters = {name: own for name, own in model.named_buffers() if uses.parameters.get(name)}
+        tensors = learnt | filters
+        self._learnt = _numbers([float(name in learnt) for name in tensors])
         self._uses = _numbers(
-            [uses.parameters.get(name, 0) / batch / max(own.numel(), 1) for name, own in parameters.items()]
+            [uses.parameters.get(name, 0) / batch / max(own.numel(), 1) for name, own in tensors.items()]
         )
-        self._rest = (uses.total - sum(uses.parameters.get(name, 0) for name in parameters)) / batch
+        self._rest = (uses.total - sum(uses.parameters.get(name, 0) for name in tensors)) / batch
         sides: dict[Place, int] = {}
         taken: list[tuple[int, int, int]] = []
         for number, group in enumerate(groups):
             for part in group.slices:
-                if part.tensor in parameters:
+                if part.tensor in tensors:
                     side = sides.setdefault((part.tensor, part.dim), len(sides))
                     taken.append((side, number, part.positions.shape[1]))
-        self._full = _numbers([parameters[name].shape[dim] for name, dim in sides])
+        self._full = _numbers([tensors[name].shape[dim] for name, dim in sides])
         self._taken = torch.zeros(len(sides), len(groups), dtype=torch.float64)
         for side, number, entries in taken:
             self._taken[side, number] += entries
-        self._fixed, self._sides = _products(parameters, sides)
-        self._selections = _selections(groups, [*parameters])
+        self._fixed, self._sides = _products(tensors, sides)
+        self._selections = _selections(groups, [*tensors])
 
     @property
     def now(self) -> Cost:
@@ -63,7 +67,7 @@ class CostModel:
         for group, channels, vectors in self._selections:
             if removed[group] == channels:
                 numbers[vectors] = 0
-        return Cost(params=round(float(numbers.sum())), macs=round(float(numbers @ self._uses) + self._rest))
+        return Cost(params=round(float(numbers @ self._learnt)), macs=round(float(numbers @ self._uses) + self._rest))
 
     def per_channel(self, kind: str) -> list[float]:
         """Per group, the parameters ("params") or MACs of one input ("macs") that go with the first of its channels."""
@@ -86,12 +90,12 @@ def _selections(groups: Sequence[BoundGroup], names: Sequence[str]) -> list[tupl
     return found
 
 
-def _products(parameters: dict[str, nn.Parameter], places: dict[Place, int]) -> tuple[Tensor, Tensor]:
-    """Per parameter: the product of the sides that stay, and the places of the others (the last place is a one)."""
+def _products(tensors: dict[str, Tensor], places: dict[Place, int]) -> tuple[Tensor, Tensor]:
+    """Per tensor: the product of the sides that stay, and the places of the others (the last place is a one)."""
     fixed, sides = [], []
-    for name, parameter in parameters.items():
+    for name, tensor in tensors.items():
         product, cut = 1, []
-        for dim, size in enumerate(parameter.shape):
+        for dim, size in enumerate(tensor.shape):
             if (name, dim) in places:
                 cut.append(places[name, dim])
             else:

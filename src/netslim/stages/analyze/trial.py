@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import ArgumentError, InterruptedRunError, setting
+from netslim.core.networks.copies import copied
 from netslim.core.networks.trees import Batch
 from netslim.core.processes.signals import Stopped
 from netslim.core.runlog import RunDirectory
@@ -84,11 +84,11 @@ class Trial:
         """
         row, example = self.judged(network), self.example(2)
         if self.config.recalibrate:
-            repaired = copy.deepcopy(network)
+            repaired = copied(network)
             repair_(repaired, self.model, self._calibration, example=example)
             row |= self.judged(repaired, "recalibrated")
         if self.config.reconstruct:
-            repaired = copy.deepcopy(network)
+            repaired = copied(network)
             repair_(repaired, self.model, self._fitted_on, example=example, reconstruct=True)
             row |= self.judged(repaired, "reconstructed")
         return row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 
 from netslim.core.errors import NetslimError, UsageError, first_line
+from netslim.core.networks.copies import copied
 from netslim.core.networks.trees import Batch
 from netslim.core.protocols import plan_of
 from netslim.data import AnyDataset
@@ -44,7 +44,7 @@ def repaired(
     """
     images = _images_to_fit(config, model, small)
     if dataset and images:
-        fitted = small if config.reconstruct else copy.deepcopy(small)
+        fitted = small if config.reconstruct else copied(small)
         try:
             return fitted, _repair(config, dataset, model, fitted, example, some_training_images(dataset, images, SEED))
         except (NetslimError, torch.OutOfMemoryError) as error:

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from netslim.core.errors import UserCodeError
-from netslim.core.networks.wrappers import copied
+from netslim.core.networks.copies import copied
 from netslim.core.plugins.references import user_code
 from netslim.data import AnyDataset
 from netslim.stages.train.config import TrainConfig

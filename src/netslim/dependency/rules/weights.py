@@ -1,0 +1,74 @@
+"""What data movement does to weights: turned round, or with dimensions of one more or less, they stay recognisable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from netslim.dependency.channel_state import ChannelState, Rule
+from netslim.dependency.rules.movement import moved
+from netslim.dependency.trace import Call, Results, Weight
+
+_TURNED = {"t", "transpose", "permute", "numpy_T"}
+Side = tuple[int, int | None]  # a size, and the dimension of the parameter
+_FOLDED = {"view", "reshape", "unsqueeze", "squeeze", "expand"}
+
+
+def turned(state: ChannelState, call: Call) -> Results:
+    """Transposition."""
+    weight = state.state(call.args[0])
+    if not isinstance(weight, Weight):
+        return moved(state, call)
+    numbered = torch.empty(tuple(range(1, len(weight.dims) + 1)), device="meta")  # each size says which dimension it is
+    turned = call.func(numbered, *call.args[1:], **call.kwargs)
+    return [Weight(weight.name, tuple(weight.dims[size - 1] for size in turned.shape))]
+
+
+def folded(state: ChannelState, call: Call) -> Results:
+    """Another shape of the same numbers, as `weight[:, :, None, None]`, or one that repeats them for every image."""
+    weight = state.state(call.args[0])
+    if not isinstance(weight, Weight):
+        return moved(state, call)
+    before, after = [*zip(call.args[0].shape, weight.dims, strict=True)], call.out[0].shape
+    if call.name == "unsqueeze":
+        place = call.given["dim"] % len(after)
+        dims: list[int | None] | None = [*weight.dims[:place], None, *weight.dims[place:]]
+    elif call.name == "expand":
+        added: list[int | None] = [None] * (len(after) - len(before))
+        dims = added + [
+            dim if size == now else None for (size, dim), now in zip(before, after[len(added) :], strict=True)
+        ]
+    else:
+        dims = _same_sides([side for side in before if side != (1, None)], after)
+    return moved(state, call) if dims is None else [Weight(weight.name, tuple(dims))]
+
+
+def _same_sides(before: Sequence[Side], after: Sequence[int]) -> list[int | None] | None:
+    """The dimensions, if no more than sides of one came and went; None if the numbers are in another order.
+
+    Where a width is one itself it could be several: they are compared from the end if a one was put in front, as einsum
+    does.
+    """
+    if len(after) and after[0] == 1:
+        found = _in_order(before[::-1], after[::-1])
+        return None if found is None else found[::-1]
+    return _in_order(before, after)
+
+
+def _in_order(before: Sequence[Side], after: Sequence[int]) -> list[int | None] | None:
+    found: list[int | None] = []
+    ahead = [*before]
+    for size in after:
+        while ahead and ahead[0][0] == 1 != size:
+            ahead.pop(0)
+        if ahead and ahead[0][0] == size:
+            found.append(ahead.pop(0)[1])
+        elif size == 1:
+            found.append(None)
+        else:
+            return None
+    return found if all(size == 1 for size, _ in ahead) else None
+
+
+WEIGHTS: dict[str, Rule] = {**dict.fromkeys(_TURNED, turned), **dict.fromkeys(_FOLDED, folded)}
