@@ -61,5 +61,8 @@ def test_what_is_written_and_read() -> None:
 def test_one_thing_at_a_time(network: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one after the other"):
         run(ProfileConfig(model=network, export_to=tmp_path / "a", import_from=tmp_path / "b"))
+    for other in ({"engine": "eager"}, {"int8": True}):
+        with pytest.raises(UsageError, match="writes parts as ONNX files in float: for `engine='onnxruntime'` or"):
+            run(ProfileConfig.build({"model": network, "export_to": tmp_path / "a", **other}))
     with pytest.raises(UsageError, match="has no place here: type `save=table"):
         run(ProfileConfig(model=network, import_from=tmp_path / "b"))

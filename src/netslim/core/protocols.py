@@ -138,6 +138,7 @@ class Budget:
         target, reached, dense: what should remain, what does, and what the unpruned network has, in the kind's unit.
         batch: images of the batch that a latency is of.
         engine, threads: what it is a latency in; None where the network itself was run by torch.
+        int8: whether layers are in 8-bit integers there.
         predicted: what the engine's table of times said of it, in seconds.
         measured: whether a latency was measured, or else predicted alone.
     """
@@ -151,6 +152,7 @@ class Budget:
     engine: str | None = None
     threads: int | None = None
     predicted: float | None = None
+    int8: bool = False
     measured: bool = True
 
 

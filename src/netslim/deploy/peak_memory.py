@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from netslim.core.processes.allocator import give_back_at_once
+from netslim.core.processes.parent import end_with_parent
 from netslim.deploy.inference import Form
 from netslim.deploy.opening import ENGINES, Opened, open_file
 
@@ -52,7 +53,7 @@ def peak_memory(
         threads: of the processor.
         trust: see `open_file`.
     """
-    pool = ProcessPoolExecutor(1, mp_context=_context())
+    pool = ProcessPoolExecutor(1, mp_context=_context(), initializer=end_with_parent)
     try:
         found = pool.submit(grown, path, load, engine, shape, form, threads, trust).result()
     except BaseException:  # a signal must not wait for the process's end, nor for its beginning

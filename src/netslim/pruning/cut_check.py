@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -13,10 +14,13 @@ from netslim.core.errors import UsageError, first_line
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.replay import Supposition
-from netslim.core.protocols import PrunePlan
+from netslim.core.protocols import PrunePlan, Slice
+from netslim.dependency.blocks.find_blocks import put_shortcuts_
+from netslim.dependency.blocks.shortcut import silence_group_
 from netslim.dependency.groups import selection_of
 from netslim.dependency.meta import duplicate
 from netslim.dependency.slicing import rebuilt
+from netslim.dependency.trace import Place
 from netslim.pruning.plan_data import inputs_of
 from netslim.pruning.resolve_plan import ResolvedPlan
 from netslim.pruning.verify import OutputAgreement, compare, compare_decided, outputs_of, recorded_outputs, silence_
@@ -35,10 +39,28 @@ def cut(model: M, resolved: ResolvedPlan) -> M:
         if selection is not None:
             left = selection.index.tolist()
             selection.select([left[position] for position in part.keep])
-    empty = {part.group.branch: None for part in resolved.parts if not part.keep}
+    empty = {part.group.branch: None for part in resolved.parts if not (part.keep or part.goes_with_block)}
     for branch in empty:
         small.drop_branch_(branch)  # type: ignore[operator]
+    _drop_blocks_(small, resolved)
     return small
+
+
+def _drop_blocks_(small: nn.Module, resolved: ResolvedPlan) -> None:
+    """Puts its shortcut in the place of every block that goes; of each of its groups one channel was left."""
+    parts = [part for part in resolved.parts if part.goes_with_block]
+    tensors = {**dict(small.named_parameters()), **dict(small.named_buffers())}
+    with torch.no_grad():
+        for part in parts:
+            silence_group_(tensors, [_where_it_is_now(own, resolved.keeps) for own in part.group.slices])
+    if parts:
+        put_shortcuts_(small, list(dict.fromkeys(str(part.group.branch) for part in parts)), resolved.inputs)
+
+
+def _where_it_is_now(own: Slice, keeps: Mapping[Place, Tensor]) -> Slice:
+    """The first channel of a slice, in a network that was cut."""
+    left, first = keeps.get((own.tensor, own.dim)), own.positions[:1]
+    return replace(own, positions=first if left is None else torch.searchsorted(left, first))
 
 
 def check_cut(model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan) -> None:

@@ -21,6 +21,7 @@ from netslim.core.protocols import (
     PrunePlan,
     plan_of,
 )
+from netslim.dependency.blocks.find_blocks import with_blocks
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.meta import cost_of, products_of
 from netslim.models import build
@@ -82,7 +83,8 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
             or "1.2M").
         target_latency: likewise, as a share (0.6) or a time ("3ms"), measured on this machine while planning.
         criterion: a registered criterion; `bn_scale` is the BatchNorm scale's size.
-        min_channels: the least that any group keeps; 0 lets those groups be emptied whose layers can go as a whole.
+        min_channels: the least that any group keeps; 0 lets those groups be emptied whose layers can go as a whole:
+            residual blocks whose shortcut is an identity.
         round_to: the layers' widths become multiples of it, the nearest that meet the budget. A group that keeps all
             its channels is left as it is, and listed in the plan if its width is no multiple.
         ignore, only: patterns (`layer1*`) on the names of groups, of the layers that give their channels and of what
@@ -127,6 +129,8 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         batches = [*batches]  # they are read twice
     model, inputs = plain(model), Inputs.of(example)
     found = groups_of(model, inputs, residual)
+    if min_channels == 0:
+        found = with_blocks(model, found, inputs)
     groups = candidates(model, found, criterion, pruned_before(model, found), (only, ignore))
     costs = _cost_model(model, found, groups, inputs)
     scores = _scores(model, groups.scored, criterion, _evidence(groups, costs, criterion, seed, batches))

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.example import Inputs
 from netslim.core.protocols import ChannelGroup, GroupPlan, PrunePlan, plan_of
+from netslim.dependency.blocks.find_blocks import with_blocks
 from netslim.dependency.causes import touched_groups
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.slicing import keeps_of, sizes_of
@@ -34,6 +36,11 @@ class Part:
     keep: list[int]
     gone: list[int]
 
+    @property
+    def goes_with_block(self) -> bool:
+        """Whether nothing is left of it, in a block that was found by running it: one channel stays until that goes."""
+        return not self.keep and self.group.branch is not None and bool(self.group.slices)
+
 
 @dataclass(frozen=True, eq=False)
 class ResolvedPlan:
@@ -46,6 +53,7 @@ class ResolvedPlan:
         groups: the same with nothing left of any group in a residual branch of which nothing is left of one.
         parts: its groups, but for those that went with their branch before.
         keeps: per dimension of a parameter or buffer that loses entries, the indices that stay.
+        inputs: what the network takes.
         decides: whether values decide what the network does.
     """
 
@@ -55,6 +63,7 @@ class ResolvedPlan:
     groups: tuple[GroupPlan, ...]
     parts: tuple[Part, ...]
     keeps: Mapping[Place, Tensor]
+    inputs: Inputs
     decides: bool = False
 
     @property
@@ -87,10 +96,13 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
         return plan.resolved
     if found is None:
         found = groups_of(model, inputs_of(plan), "couple" if plan.traced else None)
+        if not all(part.keep for part in plan.groups):
+            found = with_blocks(model, found, inputs_of(plan))
     groups = {own.group.name: own for own in found.groups}
     whole = _with_whole_branches(plan, groups)
     parts = _parts(model, whole, groups)
-    keeps = keeps_of([groups[part.group.name].slices for part in parts], [part.keep for part in parts], sizes_of(model))
+    left = [part.keep or [0] if part.goes_with_block else part.keep for part in parts]
+    keeps = keeps_of([groups[part.group.name].slices for part in parts], left, sizes_of(model))
     if keeps and found.derivation is not None:
         fault = found.derivation.fault(model, keeps)
         if fault is not None:
@@ -100,7 +112,9 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
                 f"{title(model)} would not run as planned: {fault.name} at {fault.where} would do something else{hint}"
             )
     decides = found.derivation is not None and found.derivation.decides
-    return ResolvedPlan(weakref.ref(model), _shapes(model), plan.groups, whole.groups, parts, keeps, decides)
+    return ResolvedPlan(
+        weakref.ref(model), _shapes(model), plan.groups, whole.groups, parts, keeps, inputs_of(plan), decides
+    )
 
 
 def check_plan(plan: object) -> None:

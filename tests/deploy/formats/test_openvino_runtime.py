@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from netslim.core.errors import CheckpointError
-from netslim.deploy.formats.openvino_runtime import BIN, XML, openvino_files, openvino_function
+from netslim.deploy.formats.openvino_runtime import (
+    BIN,
+    XML,
+    openvino_files,
+    openvino_function,
+    profiled_openvino,
+)
 from netslim.deploy.inference import for_inference
 from netslim.deploy.target import TARGETS
 from netslim.deploy.targets.onnx import onnx_bytes
@@ -32,3 +38,12 @@ def test_its_own_files_compute_what_the_onnx_file_does(tmp_path: Path) -> None:
     for given in (content, tmp_path / XML):
         found = openvino_function(given, 1)(IMAGES)
         torch.testing.assert_close(found, model(IMAGES).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_its_nodes_say_how_long_they_took() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    run, shapes = profiled_openvino(onnx_bytes(for_inference(model, IMAGES), IMAGES), 1)
+    assert shapes == [[0, 3, 6, 6]]
+    nodes = run([IMAGES.numpy()])
+    assert "Convolution" in {kind for _, kind, _ in nodes}
+    assert all(0 <= seconds < 1 for _, _, seconds in nodes)

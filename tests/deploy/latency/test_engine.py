@@ -22,8 +22,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Point]:
     """Every point that is timed; its time is the product of its widths, in microseconds."""
     found: list[Point] = []
 
-    def by_formula(engine: str, points: list[Point], batch: int, threads: int) -> list[float]:
-        assert (engine, batch, threads) == ("onnxruntime", 3, 1)
+    def by_formula(engine: str, points: list[Point], batch: int, threads: int, *, int8: bool) -> list[float]:
+        assert (engine, batch, threads, int8) == ("onnxruntime", 3, 1, False)
         found.extend(points)
         return [1e-6 * float(torch.tensor(widths).prod()) for _, widths in points]
 
@@ -54,17 +54,28 @@ def test_a_table_of_another_machine_must_be_whole(asked: list[Point]) -> None:
     assert not asked
 
 
-def test_whole_networks_run() -> None:
-    engine = netslim.Engine(threads=1)
+@pytest.mark.parametrize(
+    ("name", "int8"), [("onnxruntime", False), ("onnxruntime", True), ("openvino", False), ("openvino", True)]
+)
+def test_whole_networks_run(monkeypatch: pytest.MonkeyPatch, name: str, int8: bool) -> None:
+    pytest.importorskip(name)
+    monkeypatch.setattr("netslim.deploy.latency.engine._SECONDS", 0.01)
+    engine = netslim.Engine(name, threads=1, int8=int8)
+    assert (engine.conditions.engine, engine.conditions.int8) == (name, int8)
     times = engine.time({"small": engine.call(Small().eval(), EXAMPLE)})
     assert 0 < times["small"].lower_quartile <= times["small"].median
 
 
 def test_what_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ArgumentError, match="`engine='tensorrt'`: type one of onnxruntime, eager, compiled"):
+    with pytest.raises(ArgumentError, match="`engine='tensorrt'`: type one of onnxruntime, openvino, eager, compiled"):
         netslim.Engine("tensorrt")
     with pytest.raises(ArgumentError, match="`threads=0`"):
         netslim.Engine(threads=0)
+    with pytest.raises(ArgumentError, match="`int8=True`: engine eager has no 8-bit integers; type `engine='onnxrun"):
+        netslim.Engine("eager", int8=True)
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    with pytest.raises(UsageError, match=r"engine openvino needs the package openvino, .* 'netslim\[openvino\]'"):
+        netslim.Engine("openvino")
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(UsageError, match=r"engine onnxruntime needs the package onnxruntime, .* 'netslim\[export\]'"):
         netslim.Engine()

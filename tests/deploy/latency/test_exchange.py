@@ -1,6 +1,7 @@
 """Tables by way of another machine."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,11 @@ def copied(folder: Path, to: Path) -> Path:
     return to
 
 
-def test_times_come_back(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_times_come_back(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    pytest.importorskip(engine)
     here = copied(folder, tmp_path)
-    monkeypatch.setattr("sys.argv", ["time_pieces.py", "--batch-size", "2", "--rounds", "2"])
+    monkeypatch.setattr("sys.argv", ["time_pieces.py", "--engine", engine, "--batch-size", "2", "--rounds", "2"])
     runpy.run_path(str(here / "time_pieces.py"), run_name="__main__")
     table = read_times(here, HERE)
     assert (table.conditions.batch, table.conditions.step) == (2, 8)
@@ -57,6 +60,13 @@ def test_times_by_hand_are_less_what_a_call_costs(folder: Path, tmp_path: Path) 
     (here / "times.csv").write_text("x\n1\n")
     with pytest.raises(CheckpointError, match="no times of parts"):
         read_times(here, HERE)
+
+
+def test_the_readme_names_the_engine(tmp_path: Path) -> None:
+    write_pieces(tmp_path / "parts", [], replace(HERE, engine="openvino"))
+    said = (tmp_path / "parts" / "README.md").read_text()
+    assert "python time_pieces.py --engine openvino --batch-size 1" in said
+    assert "netslim profile MODEL --engine openvino --import times.csv --save table.json\n" in said
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:

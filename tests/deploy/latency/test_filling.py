@@ -43,8 +43,8 @@ def test_each_chunk_is_kept_as_soon_as_it_is_there(pieces: list[Piece], monkeypa
     table, kept, told = Table(HERE), list[int](), list[tuple[int, int]]()
     points = wanted(table, pieces)[:7]
 
-    def timed(engine: str, given: list[Point], batch: int, threads: int) -> list[float]:
-        assert (engine, batch, threads, given[0]) == ("eager", 2, 1, points[0])
+    def timed(engine: str, given: list[Point], batch: int, threads: int, *, int8: bool) -> list[float]:
+        assert (engine, batch, threads, int8, given[0]) == ("eager", 2, 1, False, points[0])
         return [next(again), *(float(sum(widths)) for _, widths in given[1:])]
 
     monkeypatch.setattr(filling, "CHUNK", 3)

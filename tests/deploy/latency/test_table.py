@@ -29,6 +29,12 @@ def test_a_table_comes_back(tmp_path: Path) -> None:
     assert read_table(tmp_path / "new" / "table.json") == table
 
 
+def test_a_table_from_before_there_was_int8_is_of_floats(tmp_path: Path) -> None:
+    Table(HERE).write(tmp_path / "table.json")
+    (tmp_path / "table.json").write_text((tmp_path / "table.json").read_text().replace('"int8": false,', ""))
+    assert read_table(tmp_path / "table.json") == Table(HERE)
+
+
 def test_what_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file"):
         read_table(tmp_path / "none.json")
@@ -41,7 +47,7 @@ def test_the_cache_has_a_file_for_all_conditions(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     path = kept_at(HERE)
     assert path.parent == tmp_path / "netslim" / "latency"
-    others = [replace(HERE, **{name: value}) for name, value in (("version", "2"), ("processor", "B"), ("threads", 1))]
+    others = [replace(HERE, **{name: value}) for name, value in (("version", "2"), ("processor", "B"), ("int8", True))]
     assert len({path, *map(kept_at, others)}) == 4
 
 

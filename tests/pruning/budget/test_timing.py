@@ -20,4 +20,4 @@ def test_the_engine_takes_what_plans_give(name: str) -> None:
 def test_the_engine_says_what_it_is() -> None:
     engine = Engine("eager", batch_size=3, threads=1)
     found = {name: getattr(engine, name) for name in inspect.get_annotations(TimingEngine)}
-    assert found == {"name": "eager", "batch_size": 3, "threads": 1, "is_here": True}
+    assert found == {"name": "eager", "batch_size": 3, "threads": 1, "int8": False, "is_here": True}

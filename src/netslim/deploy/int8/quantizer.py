@@ -10,10 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from netslim.core.errors import DataError, NetslimError, first_line
-from netslim.deploy.int8.processor import Integers
+from netslim.deploy.int8.processor import Integers, integers
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 AROUND = (
@@ -31,7 +32,7 @@ class Quantizer:
 
     Args:
         content: the float model.
-        images: batches that ranges are measured on.
+        images: batches that ranges are measured on; None: every range is -1 to 1, for a model that is only timed.
         integers: kinds of numbers.
 
     Raises:
@@ -39,10 +40,10 @@ class Quantizer:
         NetslimError: ONNX Runtime's quantizer can't take this model.
     """
 
-    def __init__(self, content: bytes, images: Sequence[Tensor], integers: Integers) -> None:
+    def __init__(self, content: bytes, images: Sequence[Tensor] | None, integers: Integers) -> None:
         import onnx
 
-        if not _differ(images):
+        if images is not None and not _differ(images):
             count = sum(map(len, images))
             raise DataError(
                 f"the calibration images ({count}) are all the same: what a network does with one image "
@@ -60,7 +61,8 @@ class Quantizer:
                 "this network has no convolution and no matrix product with weights: nothing to quantise"
             )
         with _refused():
-            self._ranges = _shared(self._model, _ranges(self._model, images))
+            found = _any_ranges(self._model) if images is None else _ranges(self._model, images)
+            self._ranges = _shared(self._model, found)
 
     def model(self, in_float: Collection[str] = (), *, around: bool = True, only: str | None = None) -> bytes:
         """The model in int8.
@@ -87,6 +89,23 @@ class Quantizer:
             ).quantize_model()
         content: bytes = made.SerializeToString()
         return content
+
+
+def in_int8_for_timing(content: bytes, *, around: bool = True) -> bytes:
+    """A model in int8 that takes as long as one with ranges from images; itself, if it has no layers.
+
+    Args:
+        content: the float model.
+        around: see `Quantizer.model`.
+
+    Raises:
+        NetslimError: ONNX Runtime's quantizer can't take this model.
+    """
+    import onnx
+
+    if not any(node.op_type in LAYERS for node in onnx.load_from_string(content).graph.node):
+        return content
+    return Quantizer(content, None, integers()).model(around=around)
 
 
 def _differ(images: Sequence[Tensor]) -> bool:
@@ -116,6 +135,13 @@ def _ranges(model: Any, images: Sequence[Tensor]) -> Any:
         )
         calibrator.collect_data(Reader())
         return calibrator.compute_data()
+
+
+def _any_ranges(model: Any) -> Any:
+    from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
+
+    values = [given.name for given in model.graph.input] + [name for node in model.graph.node for name in node.output]
+    return TensorsData(CalibrationMethod.MinMax, {name: (np.float32(-1), np.float32(1)) for name in values})
 
 
 def _shared(model: Any, ranges: Any) -> Any:

@@ -21,6 +21,7 @@ from netslim.cost import Latency, torch_threads
 from netslim.cost.time_model import Part, Surface, TimeModel
 from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import Form, shaped, simplified
+from netslim.deploy.int8.quantizer import in_int8_for_timing
 from netslim.deploy.latency.filling import fill, wanted, widths_of
 from netslim.deploy.latency.pieces import Piece, piece_of
 from netslim.deploy.latency.runners import in_turns
@@ -28,8 +29,10 @@ from netslim.deploy.latency.table import Conditions, Table, check_same, read_tab
 from netslim.deploy.latency.units import Units
 from netslim.deploy.target import start_with_torch
 
-ENGINES = ("onnxruntime", "eager", "compiled")
-_PACKAGES = {"onnxruntime": ("onnxruntime", "onnx")}
+ENGINES = ("onnxruntime", "openvino", "eager", "compiled")
+_OF_TORCH = ("eager", "compiled")
+_PACKAGES = {"onnxruntime": ("onnxruntime", "onnx"), "openvino": ("openvino", "onnx")}
+_EXTRAS = {"onnxruntime": "export", "openvino": "openvino"}
 _SECONDS, _ROUNDS = 0.6, 200  # per network that is run as a whole
 Progress = Callable[[int, int], None]
 
@@ -38,9 +41,11 @@ class Engine:
     """An engine, a batch size and a number of threads, for `netslim.plan(..., target_latency=..., engine=...)`.
 
     Args:
-        name: `onnxruntime`; or torch: `eager`, `compiled` (its parts are timed uncompiled, the whole compiled).
+        name: `onnxruntime`, `openvino`; or torch: `eager`, `compiled` (its parts are timed uncompiled, the whole
+            compiled).
         batch_size: images per call.
         threads: of the processor; default: as many as torch has.
+        int8: whether layers are in 8-bit integers, as `netslim export --int8` writes them; not by torch.
         table: a file of `netslim profile`, perhaps of another machine: then nothing is measured here.
         progress: told how many times of parts are measured, and of how many.
 
@@ -60,14 +65,15 @@ class Engine:
         *,
         batch_size: int = 1,
         threads: int | None = None,
+        int8: bool = False,
         table: str | Path | None = None,
         progress: Progress | None = None,
     ) -> None:
-        check_engine(name)
+        check_engine(name, int8=int8)
         for setting, number in (("batch_size", batch_size), ("threads", 1 if threads is None else threads)):
             if not isinstance(number, int) or number < 1:
                 raise ArgumentError(setting, number, "type a whole number from 1")
-        self.name, self.batch_size = name, batch_size
+        self.name, self.batch_size, self.int8 = name, batch_size, int8
         self.threads = threads or torch.get_num_threads()
         self.progress = progress
         self.table = read_table(Path(table)) if table else None
@@ -78,11 +84,12 @@ class Engine:
         """What times are measured under on this machine."""
         return Conditions(
             engine=self.name,
-            version=str(importlib.import_module("onnxruntime" if self.name == "onnxruntime" else "torch").__version__),
+            version=str(importlib.import_module("torch" if self.name in _OF_TORCH else self.name).__version__),
             processor=str(hardware()["cpu"]),
             threads=self.threads,
             batch=self.batch_size,
             step=16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8,
+            int8=self.int8,
         )
 
     def times_of(
@@ -126,24 +133,29 @@ class Engine:
             simple = simplified(model, example)
         except UntraceableError as error:
             raise UsageError(f"{error}, so that its parts can't be timed; leave `engine` out") from error
-        return shaped(simple, example, Form(bounds=self.name != "onnxruntime"))
+        return shaped(simple, example, Form(bounds=self.name in _OF_TORCH))
 
     def call(self, model: nn.Module, example: Tensor) -> Callable[[], object]:
         """What runs a whole network once, as it is exported, on a batch of images like the example's."""
         images = torch.randn(self.batch_size, *example.shape[1:], generator=torch.Generator().manual_seed(0))
         with evaluation_mode(model):
             network = self.network(model, images)
-        if self.name != "onnxruntime":
+        if self.name in _OF_TORCH:
             return start_with_torch(network)(self.name, images, self.threads)
         from netslim.deploy.targets.onnx import onnx_bytes, start_onnx
 
         content = onnx_bytes(network, images.expand(2, *images.shape[1:]) if len(images) == 1 else images)
-        return start_onnx(content)(self.name, images, self.threads)
+        if not self.int8:
+            return start_onnx(content)(self.name, images, self.threads)
+        kinds = {str(around): in_int8_for_timing(content, around=around) for around in (True, False)}
+        calls = {name: start_onnx(own)(self.name, images, self.threads) for name, own in kinds.items()}
+        times = self.time(calls)  # export takes the faster one, too
+        return calls[min(times, key=lambda name: times[name].lower_quartile)]
 
     def time(self, calls: Mapping[str, Callable[[], object]]) -> dict[str, Latency]:
         """Calls, timed in turns, each a few times in a row: as a network runs that is in use."""
         with torch_threads(self.threads), torch.inference_mode():
-            times = in_turns([*calls.values()], self.threads, _SECONDS, _ROUNDS)
+            times = in_turns([*calls.values()], self.threads, _SECONDS, _ROUNDS, alone=self.name != "openvino")
         return {name: _summary(taken) for name, taken in zip(calls, times, strict=True)}
 
     def pieces_of(self, model: nn.Module, example: Tensor, cuts: Sequence[Sequence[Slice]]) -> list[Piece]:
@@ -172,19 +184,22 @@ class Engine:
             )
         if missing:
             keep = partial(remember, table)
-            fill(table, missing, "onnxruntime" if self.name == "onnxruntime" else "eager", keep, self.progress)
+            fill(table, missing, "eager" if self.name in _OF_TORCH else self.name, keep, self.progress)
 
 
-def check_engine(name: str) -> None:
+def check_engine(name: str, *, int8: bool = False) -> None:
     """Raises UsageError for an engine that plans can't be made for, or whose packages are missing."""
     if name not in ENGINES:
         raise ArgumentError("engine", name, f"type one of {one_of(ENGINES)}")
-    for package in _PACKAGES.get(name, ()):
+    if int8 and name in _OF_TORCH:
+        raise ArgumentError("int8", True, f"engine {name} has no 8-bit integers; type `engine='onnxruntime'` for them")
+    for package in (*_PACKAGES.get(name, ()), *(["onnxruntime"] if int8 else [])):
         try:
             importlib.import_module(package)
         except ImportError as error:
             raise UsageError(
-                f"engine {name} needs the package {package}, which is not installed; type pip install 'netslim[export]'"
+                f"engine {name} needs the package {package}, which is not installed; "
+                f"type pip install 'netslim[{'export' if package == 'onnxruntime' else _EXTRAS[name]}]'"
             ) from error
 
 

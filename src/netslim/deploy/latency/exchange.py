@@ -22,14 +22,14 @@ EMPTY = "empty.onnx"
 _STEP = 8  # what engines elsewhere are taken to pad to
 _MOST = 16_000_000
 
-_README = f"""# Parts of a network, to be timed
+_README = """# Parts of a network, to be timed
 
 Every `.onnx` file here is one layer (with the activation after it) at one width; the batch size is free. What is wanted
 is how long one call of each takes on the machine where the network will run.
 
-With Python, numpy and onnxruntime on that machine, copy this folder there and type
+With Python, numpy and {engine} on that machine, copy this folder there and type
 
-    python {SCRIPT} --batch-size 1 --threads 2
+    python {SCRIPT} --engine {engine} --batch-size 1 --threads 2
 
 It goes over all files in turns, takes lower quartiles, writes `{TIMES}`, and goes on where it stopped if it is cut off.
 
@@ -37,9 +37,12 @@ With any other program (a phone's benchmark application), write `{TIMES}` by han
 per file, its name and the seconds of one call. `{EMPTY}` does nothing: its time is what a call costs by itself. Lines
 `# processor: NAME` and `# version: NUMBER` at the top say what the times are of.
 
-Copy `{TIMES}` back to this folder; then `netslim profile MODEL --import {TIMES} --save table.json` makes the table for
-`netslim prune MODEL --target-latency 0.5 --engine onnxruntime --table table.json`. Give both the same `--threads`, and
-the batch size as `--batch-size` to profile and `--latency-batch` to prune.
+Copy `{TIMES}` back to this folder; then type
+
+    netslim profile MODEL --engine {engine} --import {TIMES} --save table.json
+    netslim prune MODEL --target-latency 0.5 --engine {engine} --table table.json
+
+Give both the same `--threads`, and the batch size as `--batch-size` to profile and `--latency-batch` to prune.
 """
 
 
@@ -75,7 +78,8 @@ def _write(folder: Path, pieces: Sequence[Piece], conditions: Conditions) -> int
         said.append({"file": name, "kind": piece.kind, "widths": list(widths)})
     atomic_write(folder / EMPTY, _empty())
     write_json(folder / PIECES, said)
-    atomic_write(folder / README, _README.encode())
+    names = {"SCRIPT": SCRIPT, "TIMES": TIMES, "EMPTY": EMPTY, "engine": conditions.engine}
+    atomic_write(folder / README, _README.format(**names).encode())
     atomic_write(folder / SCRIPT, Path(time_pieces.__file__).read_bytes())
     return len(said)
 

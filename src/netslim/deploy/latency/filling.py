@@ -41,7 +41,8 @@ def fill(
         if progress:
             progress(start, len(points))
         chunk = points[start : start + CHUNK]
-        first, *times = time_points(engine, [points[0], *chunk], conditions.batch, conditions.threads)
+        batch, threads, int8 = conditions.batch, conditions.threads, conditions.int8
+        first, *times = time_points(engine, [points[0], *chunk], batch, threads, int8=int8)
         reference.append(first)
         for (piece, widths), seconds in zip(chunk, times, strict=True):
             table.add(piece.kind, widths, seconds)

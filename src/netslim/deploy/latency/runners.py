@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import fx
 
 from netslim.cost import torch_threads
-from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
-from netslim.deploy.formats.onnx_runtime import onnx_session
 from netslim.deploy.latency.pieces import Piece
+from netslim.deploy.latency.profiles import BURST, ENGINES, content_of, lower_quartile
 
 Point = tuple[Piece, tuple[int, ...]]
-BURST = 4  # calls in a row: the first finds its memory in no cache, as inside a network it never is, and does not count
 _LEAST, _MOST = 5, 20  # rounds of bursts
 _SECONDS = 0.02  # per piece
-_HALF_A_TICK = 0.5e-6  # ONNX Runtime's profile is in whole microseconds, rounded down
 
 
-def time_points(engine: str, points: Sequence[Point], batch: int, threads: int) -> list[float]:
+def time_points(engine: str, points: Sequence[Point], batch: int, threads: int, *, int8: bool = False) -> list[float]:
     """Seconds of each piece at its widths, one round after the other over all of them.
 
     Args:
-        engine: `onnxruntime`: what its own profile says of the piece between two other layers, so that neither the
-            call nor the reordering of values at the edges counts; any other: a call by torch less an empty one.
+        engine: `onnxruntime`, `openvino`: what its own profile says of the piece between two other layers, so that
+            neither the call nor the reordering of values at the edges counts; any other: a call by torch less an empty
+            one.
         points: pieces and widths.
         batch: images per call.
         threads: of the processor.
+        int8: whether layers are in 8-bit integers, in engines with a profile.
     """
-    if engine == "onnxruntime":
-        return _profiled(points, batch, threads)
+    if engine in ENGINES:
+        return _profiled(engine, points, batch, threads, int8)
     with torch_threads(threads), torch.inference_mode():
         return _called(points, batch, threads)
 
@@ -48,7 +43,7 @@ def _called(points: Sequence[Point], batch: int, threads: int) -> list[float]:
     for piece, widths in points:
         calls.append(_call(piece.network(widths), piece.inputs(widths, batch)))
     times = in_turns(calls, threads)
-    nothing, *others = (_lower_quartile(taken) for taken in times)
+    nothing, *others = (lower_quartile(taken) for taken in times)
     return [max(own - nothing, 0.0) for own in others]
 
 
@@ -57,7 +52,12 @@ def _call(network: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> Callable[[
 
 
 def in_turns(
-    calls: Sequence[Callable[[], object]], threads: int, seconds: float = _SECONDS, most: int = _MOST
+    calls: Sequence[Callable[[], object]],
+    threads: int,
+    seconds: float = _SECONDS,
+    most: int = _MOST,
+    *,
+    alone: bool = True,
 ) -> list[list[float]]:
     """Every call's times over as many rounds as the calls are worth; the order turns round every other time.
 
@@ -69,8 +69,10 @@ def in_turns(
         threads: that a call works with.
         seconds: for each of them, all in all.
         most: rounds.
+        alone: whether one thread is the one that calls: OpenVINO works in a thread of its own even then.
     """
-    clock = time.thread_time if threads == 1 else time.perf_counter
+    own = time.thread_time if alone else time.process_time
+    clock = own if threads == 1 else time.perf_counter
     warm = [_burst(call, clock)[-1] for call in calls]
     rounds = int(min(max(seconds / (BURST * max(statistics.median(warm), 1e-9)), _LEAST), most))
     times: list[list[float]] = [[] for _ in calls]
@@ -92,53 +94,15 @@ def _seconds(call: Callable[[], object], clock: Callable[[], float]) -> float:
     return clock() - start
 
 
-def _lower_quartile(taken: Sequence[float]) -> float:
-    return statistics.quantiles(taken, n=4, method="inclusive")[0]
-
-
-def _profiled(points: Sequence[Point], batch: int, threads: int) -> list[float]:
+def _profiled(engine: str, points: Sequence[Point], batch: int, threads: int, int8: bool) -> list[float]:
+    """Of a piece that netslim can't write the time is none, and left to the correction by whole networks."""
     with tempfile.TemporaryDirectory() as folder:
-        sessions = [_session(piece, widths, threads, folder) for piece, widths in points]
-        calls = [_run(session, batch) for session in sessions if session is not None]
+        contents = [content_of(piece.in_context(widths), int8=int8) for piece, widths in points]
+        profiles = [
+            ENGINES[engine](content, batch, threads, f"{folder}/{number}") if content else None
+            for number, content in enumerate(contents)
+        ]
+        calls = [profile.run for profile in profiles if profile is not None]
         if calls:
             in_turns(calls, threads)
-        return [0.0 if session is None else _of_unit(session.end_profiling()) for session in sessions]
-
-
-def _session(piece: Piece, widths: Sequence[int], threads: int, folder: str) -> Any:
-    """What runs a piece; None for one that netslim can't write, whose time is then left to the correction."""
-    try:
-        content = onnx_model(piece.in_context(widths), {}).SerializeToString()
-    except NotWrittenError:
-        return None
-    return onnx_session(content, threads, profile=f"{folder}/{id(piece)}-{'x'.join(map(str, widths))}")
-
-
-def _run(session: Any, batch: int) -> Callable[[], object]:
-    inputs = {
-        given.name: np.random.default_rng(0).standard_normal([batch, *given.shape[1:]]).astype(np.float32)
-        for given in session.get_inputs()
-    }
-    return lambda: session.run(None, inputs)
-
-
-def _of_unit(path: str) -> float:
-    """The lower quartile of what the nodes of the unit took together in a run; an engine's own reordering counts."""
-    events = [event for event in json.loads(Path(path).read_text()) if event.get("cat") == "Node"]
-    runs = max(len({event["ts"] for event in events}) // max(len({event["name"] for event in events}), 1), 1)
-    per_run = len(events) // runs
-    sums = []
-    for start in range(0, per_run * runs, per_run):
-        if start // per_run % BURST == 0:
-            continue
-        own = [event["dur"] * 1e-6 + _HALF_A_TICK for event in events[start : start + per_run] if _counts(event)]
-        sums.append(sum(own))
-    return _lower_quartile(sums) if len(sums) > 1 else sums[0]
-
-
-def _counts(event: dict[str, Any]) -> bool:
-    name = str(event["name"])
-    if name.startswith("unit_"):
-        return True
-    shapes = [shape for named in event["args"].get("output_type_shape", []) for shape in named.values()]
-    return name.startswith("Reorder") and any(len(shape) == 4 and shape[2] * shape[3] > 1 for shape in shapes)
+        return [0.0 if profile is None else profile.seconds() for profile in profiles]

@@ -27,6 +27,7 @@ class Conditions:
         processor: its name.
         threads, batch: of a call.
         step: what the engine pads widths to.
+        int8: whether layers are in 8-bit integers.
     """
 
     engine: str
@@ -35,11 +36,12 @@ class Conditions:
     threads: int
     batch: int
     step: int
+    int8: bool = False
 
     def __str__(self) -> str:
         return (
-            f"{self.engine} {self.version}, {self.threads} thread{'s' * (self.threads > 1)}, batch {self.batch}, "
-            f"{self.processor}"
+            f"{self.engine} {self.version}{', int8' * self.int8}, {self.threads} thread{'s' * (self.threads > 1)}, "
+            f"batch {self.batch}, {self.processor}"
         )
 
 
@@ -81,7 +83,7 @@ def read_table(path: Path) -> Table:
         raise CheckpointError(f"no such file: {path}{' (it is a folder)' if path.is_dir() else ''}")
     try:
         said = json.loads(read_text(path, _MOST))
-        conditions = Conditions(**{name: said[name] for name in Conditions.__dataclass_fields__})
+        conditions = Conditions(**{name: {"int8": False, **said}[name] for name in Conditions.__dataclass_fields__})
         points = {kind: {tuple(p[:-1]): float(p[-1]) for p in own} for kind, own in said["points"].items()}
         return Table(conditions, points, float(said["drift"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -93,8 +95,10 @@ def read_table(path: Path) -> Table:
 def kept_at(conditions: Conditions) -> Path:
     """Where this machine keeps the table for such conditions: in the user's cache."""
     key: dict[str, Any] = asdict(conditions)
+    if not conditions.int8:  # as tables were named before there were any in int8
+        del key["int8"]
     digest = hashlib.sha256(json.dumps([FORMAT, key], sort_keys=True).encode()).hexdigest()[:12]
-    name = f"{conditions.engine}-t{conditions.threads}-b{conditions.batch}-{digest}.json"
+    name = f"{conditions.engine}{'-int8' * conditions.int8}-t{conditions.threads}-b{conditions.batch}-{digest}.json"
     return cache_folder() / "latency" / name
 
 
@@ -127,7 +131,7 @@ def check_same(path: Path, table: Table, here: Conditions) -> bool:
     Times of another processor are taken as they are: that is what a table is handed over for.
     """
     found = table.conditions
-    for name in ("engine", "threads", "batch"):
+    for name in ("engine", "threads", "batch", "int8"):
         given, wanted = getattr(found, name), getattr(here, name)
         if given != wanted:
             setting = "latency_batch" if name == "batch" else name

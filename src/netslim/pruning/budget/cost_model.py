@@ -77,14 +77,20 @@ class CostModel:
 
 
 def _selections(groups: Sequence[BoundGroup], names: Sequence[str]) -> list[tuple[int, int, list[int]]]:
-    """Groups whose BatchNorm is as wide as the stream until its branch goes: its number, channels and parameters."""
+    """Groups with which more goes than they cut: their number, channels, and these parameters.
+
+    A selection's BatchNorm, which is as wide as the stream until its branch goes; and all else in a block.
+    """
     of_module: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(names):
         of_module[name.rpartition(".")[0]].append(index)
     found = []
     for number, own in enumerate(groups):
         group = own.group
-        if group.selection is not None and group.branch is not None:
+        if group.slices and group.branch is not None:
+            inside = [index for index, name in enumerate(names) if name.startswith(f"{group.branch}.")]
+            found.append((number, len(own.channels), inside))
+        elif group.selection is not None and group.branch is not None:
             vectors = [index for module in group.scales for index in of_module[module]]
             found.append((number, len(own.channels), vectors))
     return found

@@ -252,6 +252,7 @@ def _budget(
         batch=engine.batch_size,
         engine=engine.name,
         threads=engine.threads,
+        int8=engine.int8,
         predicted=predicted,
     )
 
@@ -273,9 +274,10 @@ def _notes(request: Request, found: Measured) -> Sequence[str]:
 
 
 def _unreachable(request: Request, engine: TimingEngine, least: float, dense: float) -> UsageError:
+    where = f"{engine.name}{' in int8' * engine.int8} at batch {engine.batch_size}"
     return UsageError(
         f"{request}: the fastest that can be reached takes {_ms(least)} ({least / dense:.0%} of the unpruned network's "
-        f"time) in {engine.name} at batch {engine.batch_size} on {engine.threads} thread{'s' * (engine.threads > 1)}; "
+        f"time) in {where} on {engine.threads} thread{'s' * (engine.threads > 1)}; "
         f"type {setting('target_latency', _ms(least * (1 + TOLERANCE)))}, or allow more: `min_channels=0` (whole "
         f"blocks may go), `residual='couple'` (residual streams become narrower)"
     )

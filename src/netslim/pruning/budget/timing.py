@@ -21,12 +21,14 @@ class TimingEngine(Protocol):
         name: of the engine.
         batch_size: images per call.
         threads: of the processor.
+        int8: whether its layers are in 8-bit integers.
         is_here: whether networks can be run on it, or else there is a table of times alone.
     """
 
     name: str
     batch_size: int
     threads: int
+    int8: bool
     is_here: bool
 
     def times_of(

@@ -10,7 +10,8 @@ class ProfileConfig(NetworkConfig):
     """Times of a network's parts in an engine, at several widths."""
 
     model: Path = Setting(..., "checkpoint of the network", reads=True)
-    engine: str = Setting("onnxruntime", "what the network will run on: onnxruntime, eager or compiled")
+    engine: str = Setting("onnxruntime", "what the network will run on: onnxruntime, openvino, eager or compiled")
+    int8: bool = Setting(False, "layers in 8-bit integers, as export --int8 writes them")
     batch_size: int = Setting(1, "images per call", ge=1)
     threads: int | None = Setting(None, "processor threads; default: all cores", ge=1)
     image_size: int | None = Setting(None, "side of the square images; default: the one in the checkpoint", ge=1)

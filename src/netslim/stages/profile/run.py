@@ -36,6 +36,11 @@ def run(config: ProfileConfig) -> dict[str, Any]:
         raise UsageError(
             "`import_from` makes a table of another machine, which has no place here: type `save=table.json`"
         )
+    if config.export_to and (config.int8 or config.engine not in ("onnxruntime", "openvino")):
+        raise UsageError(
+            "`export_to` writes parts as ONNX files in float: for `engine='onnxruntime'` or `engine='openvino'`, "
+            "without `int8`"
+        )
     checkpoint = read_checkpoint(config.model)
     model = open_network(checkpoint, config.model, config.arch, config.arch_args).eval()
     side = config.image_size
@@ -45,7 +50,9 @@ def run(config: ProfileConfig) -> dict[str, Any]:
         raise UsageError(f"{config.model} takes several inputs: only parts of networks of one are timed")
     groups = groups_of(model, Inputs.of(example), config.residual).groups
     with LayersProgress("timing parts") as shown:
-        engine = Engine(config.engine, batch_size=config.batch_size, threads=config.threads, progress=shown.layer)
+        engine = Engine(
+            config.engine, batch_size=config.batch_size, threads=config.threads, int8=config.int8, progress=shown.layer
+        )
         if config.export_to:
             return _export(config.export_to, engine, engine.pieces_of(model, example, _cuts(groups)))
         if config.import_from:

@@ -34,12 +34,15 @@ class PruneConfig(TaskConfig):
     latency_batch: int = Setting(1, "images per batch for --target-latency", group="Budget", ge=1)
     engine: str | None = Setting(
         None,
-        "with --target-latency: spend channels where this engine's time goes: onnxruntime, eager or compiled",
+        "with --target-latency: spend channels where this engine's time goes: onnxruntime, openvino, eager or compiled",
         group="Budget",
         added=True,
     )
     threads: int | None = Setting(
         None, "processor threads of --engine; default: all cores", group="Budget", ge=1, added=True
+    )
+    int8: bool = Setting(
+        False, "with --engine: its time in 8-bit integers, as export --int8 writes them", group="Budget", added=True
     )
     table: Path | None = Setting(
         None,

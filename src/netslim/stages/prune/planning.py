@@ -39,7 +39,7 @@ def check_budget(config: PruneConfig) -> None:
     check_counts(config.min_channels, config.round_to, config.latency_batch)
     check_allocation(config.allocation, config.per_layer, ())
     if config.engine is None:
-        config.refuse(("threads", "table"), "this is of an engine; type `engine='onnxruntime'` with it")
+        config.refuse(("threads", "table", "int8"), "this is of an engine; type `engine='onnxruntime'` with it")
     elif config.target_latency is None:
         raise UsageError(f"{setting('engine', config.engine)} is for a latency; type `target_latency=0.5` with it")
     elif config.steps == 1:
@@ -91,6 +91,7 @@ def engine_of(config: PruneConfig) -> Iterator[TimingEngine | None]:
             config.engine,
             batch_size=config.latency_batch,
             threads=config.threads,
+            int8=config.int8,
             table=config.table,
             progress=shown.layer,
         )
@@ -211,7 +212,7 @@ def _how(budget: Budget) -> str:
         return f"; at batch {budget.batch}, {measured}"
     threads = f"{budget.threads} thread{'s' * (budget.threads != 1)}"
     predicted = f"; {budget.predicted * 1e3:.3g} ms were predicted" if budget.measured and budget.predicted else ""
-    return f"; {budget.engine} at batch {budget.batch} on {threads}, {measured}{predicted}"
+    return f"; {budget.engine}{', int8,' * budget.int8} at batch {budget.batch} on {threads}, {measured}{predicted}"
 
 
 def _first(items: list[str]) -> str:

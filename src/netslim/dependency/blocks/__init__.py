@@ -1,0 +1,1 @@
+"""Residual blocks of any network that can go as a whole."""
