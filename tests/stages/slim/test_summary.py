@@ -60,4 +60,4 @@ def test_a_dense_network_that_was_hardly_trained_is_said_to_be_so(
     steps = planned(recipe, {step.name: Path(step.name) for step in recipe.steps})
     facts = {"top1": 0.5, "images": 360, "params": 10, "macs": 100, "file": "x"}
     show_steps(Variant(values={}, folder=Path("x"), steps=steps), {}, facts, facts)
-    assert ("the dense network was trained for 20 of these 100 epochs" in capsys.readouterr().out) is said
+    assert ("the dense network was trained for 5 of these 100 epochs" in capsys.readouterr().out) is said
