@@ -18,7 +18,7 @@ pool.submit(time.sleep, 60).result()
 """
 
 
-@pytest.mark.parametrize("start", ["forkserver", "spawn"])
+@pytest.mark.parametrize("start", ["forkserver", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_it_ends_when_its_parent_is_killed(start: str) -> None:
     script = PARENT.format(start=start)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:

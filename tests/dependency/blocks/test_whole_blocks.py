@@ -46,7 +46,13 @@ def test_there_and_back(tmp_path: Path) -> None:
     netslim.save(tmp_path / "small.pth.tar", small)
     again = netslim.load(tmp_path / "small.pth.tar", model=net()).eval()
     assert torch.equal(again(EXAMPLE), small(EXAMPLE))
-    netslim.export(small, EXAMPLE, tmp_path / "small.onnx")
+
+
+@pytest.mark.slow
+def test_it_is_exported(tmp_path: Path) -> None:
+    model = unscaled()
+    small = netslim.apply(model, netslim.plan(model, EXAMPLE, percent=0.6, min_channels=0))
+    netslim.export(small, EXAMPLE, tmp_path / "small.onnx")  # which compares the two
 
 
 def test_its_stream_can_lose_channels_later() -> None:
