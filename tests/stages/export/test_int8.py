@@ -44,6 +44,7 @@ def test_int8_of_a_trained_network(
     assert "the same prediction in both: 100.00 %" in printed
 
 
+@pytest.mark.slow
 def test_float_is_kept_where_it_is_faster(
     network: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def test_export_of_an_onnx_file(tmp_path: Path) -> None:
         export.run(ExportConfig(model=tmp_path / "one.onnx", target="pt2"))
 
 
+@pytest.mark.slow
 def test_int8_of_an_onnx_file(tmp_path: Path) -> None:
     """Of the images of a data set that is named, since the file of others names none."""
     model = classifier(tmp_path / "net.onnx", classes=10, size=16, channels=1)
