@@ -84,3 +84,14 @@ def test_help_and_aliases_reach_the_command_line() -> None:
 
 def test_changed_is_what_differs_from_the_defaults_as_plain_data() -> None:
     assert build(epochs=160, lr=0.2, save="runs/a").changed() == {"model": "m.pth", "lr": 0.2, "save": "runs/a"}
+
+
+def test_an_empty_path_is_none() -> None:
+    with pytest.raises(UsageError, match=r"input should be a path \(this folder is \.\)"):
+        build(save="")
+    assert build(save=".").save == Path()
+
+
+def test_home_is_known_without_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert build(save="~/runs").save == Path("/somewhere/runs")

@@ -135,15 +135,15 @@ def _parameter(name: str, info: FieldInfo, positional: bool) -> inspect.Paramete
     if positional:
         option: Any = typer.Argument(help=text, show_default=False, metavar=name.upper())
     else:
-        number = kind in (int, float)  # read where all settings are, so that a mistake is told with the others
+        later = kind in (int, float, Path)  # read where all settings are, so that a mistake is told with the others
         option = typer.Option(
             *_flags(name, info, kind),
             help=text,
             show_default=False,
             rich_help_panel=group_of(info) or None,
-            metavar=f"<{kind.__name__}>" if number else None,
+            metavar=f"<{kind.__name__.lower()}>" if later else None,
         )
-        kind = str if number else kind
+        kind = str if later else kind
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )

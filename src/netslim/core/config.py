@@ -113,6 +113,21 @@ class StageConfig(BaseModel):
             raise ValueError("input should be no true or false")
         return value
 
+    @pydantic.field_validator("*", mode="before")
+    @classmethod
+    def _some_path(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        """An empty path would be this folder: what a shell makes of a variable that is not set."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if value == "" and Path in (kind, *get_args(kind)):
+            raise ValueError("input should be a path (this folder is .)")
+        return value
+
+    @pydantic.field_validator("*", mode="after")
+    @classmethod
+    def _at_home(cls, value: Any) -> Any:
+        """`~` is the home folder in files of settings, too, where no shell reads it."""
+        return value.expanduser() if isinstance(value, Path) else value
+
     @pydantic.field_validator("*", mode="after")
     @classmethod
     def _representable(cls, value: Any) -> Any:
