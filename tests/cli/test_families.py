@@ -30,25 +30,26 @@ def test_the_whole_way(
         ended = netslim(*translate(name, [str(argument) for argument in arguments]))
         assert (ended.code, ended.err) == (0, "")
 
-    a, b, c = (tmp_path / name for name in "abc")
-    script("main.py", *train, "-sr", "--s", "0.001", "--lr", "0.2", "--save", a)
-    script(prune, *given, "--percent", "0.5", "--model", a / BEST, "--save", b)
-    script("main.py", *train, "--refine", b / "pruned.pth.tar", "--save", c)
+    a, b, c, d = (tmp_path / name for name in "abcd")
+    script("main.py", *train, "-sr", "--s", "0.001", "--save", a)
+    script("main.py", *train, "--resume", a / BEST, "--save", b)
+    script(prune, *given, "--percent", "0.5", "--model", b / BEST, "--save", c)
+    script("main.py", *train, "--refine", c / "pruned.pth.tar", "--save", d)
 
-    full, small, final = load(a / BEST), load(b / "pruned.pth.tar"), load(c / BEST)
+    full, small, final = load(b / BEST), load(c / "pruned.pth.tar"), load(d / BEST)
     assert full.plan is None
     assert full.arch.arguments == {"depth": depth, "num_classes": 2, "in_channels": 1}
     assert small.plan is not None
     assert small.plan == final.plan
     assert len(small.plan.groups) == layers
     assert small.plan.total - small.plan.kept == small.plan.total // 2 + 1 - len(small.plan.clamped)
-    assert small.cfg == final.cfg == torch.load(b / "pruned.pth.tar", weights_only=True)["cfg"]
-    assert (b / "prune.txt").read_text().startswith(f"Configuration: \n{small.cfg}\n")
+    assert small.cfg == final.cfg == torch.load(c / "pruned.pth.tar", weights_only=True)["cfg"]
+    assert (c / "prune.txt").read_text().startswith(f"Configuration: \n{small.cfg}\n")
     for one, other in pairwise((full, small, final)):
         assert not torch.equal(one(torch.ones(1, 1, 8, 8)), other(torch.ones(1, 1, 8, 8)))
-    found = json_of(netslim, tmp_path, "evaluate", c / BEST, "--data-dir", folder)
-    assert found["top1"] == json.loads((c / "run.json").read_text())["result"]["test_top1"]
-    facts = json_of(netslim, tmp_path, "info", c / BEST)
+    found = json_of(netslim, tmp_path, "evaluate", d / BEST, "--data-dir", folder)
+    assert found["top1"] == json.loads((d / "run.json").read_text())["result"]["test_top1"]
+    facts = json_of(netslim, tmp_path, "info", d / BEST)
     assert facts["architecture"] == f"{arch}(depth={depth}, num_classes=2, in_channels=1)"
     assert facts["cfg"] == small.cfg
 

@@ -74,11 +74,11 @@ def attempt(netslim: Netslim, line: list[object], at: int, fault: str) -> None:
 
 
 def campaign(netslim: Netslim, verb: str, images: Path, model: Path, root: Path, chosen: Callable[[int], Any]) -> int:
-    """Fails at the chosen operations, each in the next one of four ways; returns the number of tries."""
+    """Fails at the chosen operations, in one of four ways each; returns the number of tries."""
     before, tries = hashlib.sha256(model.read_bytes()).hexdigest(), 0
     total = operations(netslim, verbs(images, model, root / "count")[verb])
     for at in chosen(total):
-        fault = FAULTS[(VERBS.index(verb) + tries) % len(FAULTS)]
+        fault = FAULTS[tries % len(FAULTS)]
         out = root / f"{verb}-{at}-{fault}"
         line = verbs(images, model, out)[verb]
         attempt(netslim, line, at, fault)
@@ -93,9 +93,9 @@ def campaign(netslim: Netslim, verb: str, images: Path, model: Path, root: Path,
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_operation_that_fails(netslim: Netslim, images: Path, model: Path, tmp_path: Path, verb: str) -> None:
-    """Two of them, and every way over the verbs; all of them in the slow one."""
-    source = random.Random(verb)  # noqa: S311
-    assert campaign(netslim, verb, images, model, tmp_path, lambda total: source.sample(range(1, total + 1), 2)) == 2
+    """A few of them; all of them in the slow one."""
+    source = random.Random(0)  # noqa: S311
+    assert campaign(netslim, verb, images, model, tmp_path, lambda total: source.sample(range(1, total + 1), 4)) == 4
 
 
 @pytest.mark.slow

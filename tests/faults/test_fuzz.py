@@ -24,7 +24,7 @@ from netslim.network import load
 from netslim.pruning.plan_data import read_plan
 
 Netslim = Callable[..., Any]
-QUICK, MANY = 40, 3_500  # of each kind, of which there are three
+QUICK, MANY = 100, 3_500  # of each kind; three kinds are 300 and over 10,000
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def rerun(netslim: Netslim, images: Path, model: Path, out: Path) -> None:
     assert "run with --debug" not in err, err
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("count", [12, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 @pytest.mark.parametrize("name", ["run.json", "metrics.jsonl"])
 def test_the_records_of_a_run(
     netslim: Netslim, finished: Path, images: Path, model: Path, tmp_path: Path, name: str, count: int
@@ -122,7 +122,7 @@ def test_the_records_of_a_run(
         rerun(netslim, images, model, out)
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(1_500, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("count", [60, pytest.param(1_500, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_command_lines(
     netslim: Netslim, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:

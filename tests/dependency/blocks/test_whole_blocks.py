@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -52,7 +53,10 @@ def test_there_and_back(tmp_path: Path) -> None:
 def test_it_is_exported(tmp_path: Path) -> None:
     model = unscaled()
     small = netslim.apply(model, netslim.plan(model, EXAMPLE, percent=0.6, min_channels=0))
-    netslim.export(small, EXAMPLE, tmp_path / "small.onnx")  # which compares the two
+    netslim.export(small, EXAMPLE, tmp_path / "small.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "small.onnx")
+    (found,) = session.run(None, {session.get_inputs()[0].name: EXAMPLE.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), small(EXAMPLE), rtol=1e-4, atol=1e-5)
 
 
 def test_its_stream_can_lose_channels_later() -> None:
