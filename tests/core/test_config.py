@@ -21,6 +21,12 @@ class Config(StageConfig):
     weight_decay: float = Setting(1e-4, "weight decay", ge=0, aliases=["--wd"])
 
 
+class Several(StageConfig):
+    """Settings with a list."""
+
+    files: list[Path] = Setting(..., "files")
+
+
 def build(**values: Any) -> Config:
     return Config.build({"model": "m.pth", **values})
 
@@ -95,3 +101,5 @@ def test_an_empty_path_is_none() -> None:
 def test_home_is_known_without_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/somewhere")
     assert build(save="~/runs").save == Path("/somewhere/runs")
+    assert Several(files=[Path("~/a"), Path("b")]).files == [Path("/somewhere/a"), Path("b")]
+    assert build(save="~nobody-of-this-name/runs").save == Path("~nobody-of-this-name/runs")

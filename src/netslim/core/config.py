@@ -126,7 +126,11 @@ class StageConfig(BaseModel):
     @classmethod
     def _at_home(cls, value: Any) -> Any:
         """`~` is the home folder in files of settings, too, where no shell reads it."""
-        return value.expanduser() if isinstance(value, Path) else value
+        if isinstance(value, list):
+            return [cls._at_home(each) for each in value]
+        with suppress(RuntimeError):  # nobody of that name: the path is taken as it is
+            return value.expanduser() if isinstance(value, Path) else value
+        return value
 
     @pydantic.field_validator("*", mode="after")
     @classmethod
