@@ -14,7 +14,7 @@ part() {
     echo "== $*"
     timeout "$limit" "$PYTHON" "$@" || failed="$failed $2"
 }
-part 50 -m pytest -q tests/training/test_capture.py -k cuda
+part 50 -m pytest -q tests/training/test_cuda_graphs.py -k cuda
 part 160 benchmarks/gpu.py steps "$@"
 part 130 benchmarks/gpu.py batches "$@"
 part 95 benchmarks/gpu.py accuracy "$@"

@@ -35,7 +35,7 @@ class Sizes:
     block: int = 10  # steps between two looks at the clock
     measured: float = 4.0  # seconds per side
     seconds: dict[str, float] = field(
-        default_factory=lambda: {"steps": 120, "batches": 105, "accuracy": 70, "epoch": 60, "latency": 30}
+        default_factory=lambda: {"steps": 120, "batches": 80, "accuracy": 55, "epoch": 60, "latency": 30}
     )
 
 

@@ -42,6 +42,7 @@ Row = dict[str, Any]
 TWO_CYCLES = (Training(epochs=6, rate=0.05, compiled=True), Training(epochs=10, rate=0.1, compiled=True))
 SCRATCH = (Training(epochs=30, rate=0.1, compiled=True),)
 DENSE = {"resnet20": TWO_CYCLES, "resnet56": TWO_CYCLES[:1], "preresnet29": SCRATCH}
+DENSE_ON_GPU = dict.fromkeys(DENSE, (Training(epochs=30, rate=0.1),))
 SPARSE = (Training(epochs=2, rate=0.03, penalty=PROXIMAL),)
 
 
@@ -101,7 +102,8 @@ class Study:
 
     def trained(self, network: str, *, sparse: bool) -> tuple[nn.Module, Row]:
         """The unpruned network, and what is known of it."""
-        cycles, name = (SPARSE, "sparsity") if sparse else (DENSE[network], "dense")
+        longer = DENSE if self.device == "cpu" else DENSE_ON_GPU
+        cycles, name = (SPARSE, "sparsity") if sparse else (longer[network], "dense")
         model, facts = None, dict[str, Any]()
         for number, training in enumerate(cycles, 1):
             file = self.work / network / f"{name}-{number}.pt"

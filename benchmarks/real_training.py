@@ -12,6 +12,7 @@ from torchvision import datasets
 from torchvision.transforms.functional import pil_to_tensor
 
 from netslim.data import Augmentation, ImageDataset, Split, TrainBatches
+from netslim.training.cuda_graphs import CudaRecorder, Graphs
 from netslim.training.distillation import Teacher
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import PENALTIES, no_penalty
@@ -73,7 +74,8 @@ def train_(
     model.train().to(device)
     batches = TrainBatches(dataset.train, dataset, batch_size=BATCH, seed=training.seed, device=device)
     step = step_of(model, training, teacher if training.teacher else None, device)
-    step.rehearse(*next(batches.epoch(0)))  # compiles
+    if step.compiled:
+        step.rehearse(*next(batches.epoch(0)))
     done, seconds = restored(kept, step)
     now = time.process_time if device == "cpu" else time.perf_counter
     while done < training.epochs * len(batches):
@@ -105,6 +107,7 @@ def step_of(model: nn.Module, training: Training, teacher: nn.Module | None, dev
         model, optimizer, precision=precision, penalty=penalty,
         teacher=Teacher(copy.deepcopy(teacher).to(device)) if teacher else None,
         compiled=compiled_for(model, BATCH) if training.compiled and device == "cpu" else {},
+        graphs=Graphs(CudaRecorder(torch.device(device)), print) if device != "cpu" else None,
     )  # fmt: skip
 
 
