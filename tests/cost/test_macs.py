@@ -80,6 +80,20 @@ def test_the_batch_size_does_not_matter() -> None:
     assert count_macs(model, torch.zeros(1, 3, 8, 8)) == count_macs(model, torch.zeros(3, 3, 8, 8))
 
 
+def test_a_selection_of_channels_is_free_in_every_memory_layout() -> None:
+    model, example = create_model("resnet", depth=11, cfg=[9, 16, 12, 30, 32, 20, 70, 64, 50, 150]), torch.zeros(1, 3, 8, 8)
+    assert count_macs(model.to(memory_format=torch.channels_last), example) == count_macs(
+        model.to(memory_format=torch.contiguous_format), example
+    )
+
+
+def test_a_weight_that_only_looks_like_a_selection_counts() -> None:
+    layer = parametrizations.weight_norm(nn.Conv2d(4, 4, 1, bias=False))
+    with torch.no_grad():
+        layer.weight = torch.eye(4)[:, :, None, None]
+    assert count_macs(layer, torch.zeros(1, 4, 3, 3)) == 16 * 9
+
+
 @pytest.mark.parametrize("channels", [3, 5], ids=["runs", "fails in the middle"])
 def test_the_network_is_left_as_it_was(channels: int) -> None:
     torch.manual_seed(0)

@@ -88,6 +88,7 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self._paused = False
         self._weights: dict[int, str] = {}  # by id of a tensor, the parameter that it is a view of, "" if computed
         self._kept: list[Tensor] = []  # these tensors, so that their ids stay theirs
+        self._fixed = {id(buffer) for buffer in model.buffers()}  # and what is made from these or from nothing
         for name, tensor in [*model.named_buffers(), *model.named_parameters()]:
             self._remember(tensor, name)
 
@@ -130,6 +131,8 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
             for own in _tensors([result]):
                 alone = len(given) == 1 and own is result and (_is_view(func) or own.shape.numel() == given[0].numel())
                 self._remember(own, known[0] or "" if alone else "")
+                if self._fixed.issuperset(map(id, given)):
+                    self._fixed.add(id(own))
 
     def _remember(self, tensor: Tensor, name: str) -> None:
         self._weights[id(tensor)] = name
@@ -146,8 +149,10 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
         macs = _flops(packet)(*shapes, out_shape=result.shape) // 2
         first, second = args[1:3] if packet in (_ATEN.addmm, _ATEN.baddbmm) else args[:2]
         name = self._weights.get(id(second), self._weights.get(id(first)))
-        if name is None and packet not in _MATRICES:
-            name = ""  # a convolution is one, whatever its weight was computed from
+        if packet not in _MATRICES:
+            if name == "" and id(second) in self._fixed and _only_picks(second):
+                return
+            name = name or ""  # a convolution is one, whatever its weight was computed from
         self._note(name, macs)
 
     def _note(self, name: str | None, macs: int) -> None:
@@ -168,6 +173,14 @@ def _tensors(values: Iterable[Any]) -> list[Tensor]:
         elif isinstance(value, list | tuple):
             found += [part for part in value if isinstance(part, Tensor)]
     return found
+
+
+def _only_picks(weight: Tensor) -> bool:
+    """Whether a constant (outputs, inputs, 1, ...) has a single one in each row: a gather, written as a convolution."""
+    rows = weight.flatten(1)
+    if rows.shape != weight.shape[:2] or rows.is_meta:
+        return False
+    return bool(((rows == 0) | (rows == 1)).all() and (rows.sum(1) == 1).all())
 
 
 @functools.cache
