@@ -99,6 +99,61 @@ def training_step() -> str:
     return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
 
 
+GPU_SIDES = {
+    "original": "original",
+    "fp32": "fp32, step by step",
+    "bf16": "bf16, step by step",
+    "graphs": "bf16, from graphs",
+    "compile": "bf16, compiled, from graphs",
+}
+
+
+def gpu_steps() -> str:
+    """Images per second of a training step on a GPU, and what an epoch takes."""
+    rows, whole = read("gpu_steps"), read("gpu_epoch")[0]
+    last = list({row["side"]: row for row in rows}.values())
+    lines = [
+        (GPU_SIDES[row["side"]], f"{float(row['images_per_second']):,.0f}", f"{float(row['times_original']):.1f}")
+        for row in last
+    ]
+    table = markdown(("step", "images/s", "times the original"), lines)
+    start, minutes = float(whole["start_seconds"]), float(whole["guide_minutes"])
+    about = (
+        f"Depth {whole['depth']}, batches of {whole['batch']}. An epoch of `main.py -sr` on "
+        f"{int(whole['train_images']):,} images takes {float(whole['seconds']):.1f} s with its evaluation, so the "
+        f"guide's 360 take {minutes:.0f} minutes; up to the first step {start:.0f} s."
+    )
+    return f"{table}\n\n{about} {origin(rows[0])}"
+
+
+def gpu_batches() -> str:
+    """Speed at depth 164 and accuracy of a short training over the batch size, on a GPU."""
+    rows = read("gpu_batches")
+    trained = [row for row in rows if row["seed"]]
+    lines = []
+    for row in (row for row in rows if row["images_per_second"]):
+        top1 = [100 * float(each["test_top1"]) for each in trained if each["batch"] == row["batch"]]
+        lines.append((row["batch"], f"{float(row['images_per_second']):,.0f}", f"{float(row['peak_mb']):,.0f}",
+                      spread(top1, 1), str(len(top1))))  # fmt: skip
+    head = ("batch", "images/s", "peak memory (MB)", "test top-1 (%)", "seeds")
+    first = trained[0]
+    trainings = f"ResNet-{first['depth']} after {first['epochs']} epochs, one cycle"
+    about = f"Accuracy: {trainings}, rate in proportion to the batch."
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows[0])}"
+
+
+def gpu_latency() -> str:
+    """Milliseconds of pruned networks on a GPU."""
+    rows = read("gpu_latency")
+    lines = [
+        (row["pruned"], row["how"], f"{row['dtype']}, batch {row['batch']}", f"{float(row['mac_ratio']):.1f}x",
+         f"{float(row['ms']):.2f}", f"{float(row['speed_up']):.2f}x")
+        for row in rows
+    ]  # fmt: skip
+    head = (f"{rows[0]['network']}", "launched", "", "fewer MACs", "ms", "speed-up")
+    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+
+
 def epoch() -> str:
     """Whole epochs against the original's."""
     rows = read("epoch")
@@ -458,9 +513,9 @@ def slim_against_guide() -> str:
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
-def real() -> str:
+def real(file: str) -> str:
     """Accuracy over epochs of fine-tuning, way by way, and how far netslim leads."""
-    rows = read("real")
+    rows = read(file)
     lines, leads = [], []
     for network, share, teacher in product(*(dict.fromkeys(row[key] for row in rows) for key in REAL_KEYS)):
         found = curves(rows, network, float(share), teacher=teacher == "True") if share and teacher else {}
@@ -681,6 +736,9 @@ TABLES = {
     "demo": demo,
     "fashion-mnist": fashion_mnist,
     "training-step": training_step,
+    "gpu-steps": gpu_steps,
+    "gpu-batches": gpu_batches,
+    "gpu-latency": gpu_latency,
     "epoch": epoch,
     "cost": cost,
     "memory": memory,
@@ -694,7 +752,8 @@ TABLES = {
     "pruning-after": pruning_after,
     "reconstruction": reconstruction,
     "reconstruction-all": reconstruction_all,
-    "real": real,
+    "real": lambda: real("real"),
+    "real-gpu": lambda: real("real_gpu"),
     "slim-recipes": slim_recipes,
     "slim-against-guide": slim_against_guide,
     "pruning-tuned": pruning_tuned,
@@ -737,7 +796,8 @@ def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
 
 def origin(row: dict[str, str]) -> str:
     """What the numbers were measured on."""
-    return f"Measured on {row['cpu']}, threads: {row['threads']}, torch {row['torch']}, commit `{row['commit']}`."
+    gpu = "" if row.get("gpu", "none") == "none" or row.get("device") == "cpu" else f"{row['gpu']} beside "
+    return f"Measured on {gpu}{row['cpu']}, threads: {row['threads']}, torch {row['torch']}, commit `{row['commit']}`."
 
 
 if __name__ == "__main__":

@@ -58,13 +58,17 @@ def is_peer(way: str) -> bool:
 
 
 def lead(found: Mapping[str, Curve], epochs: int, way: str = "netslim") -> tuple[float, str] | None:
-    """How far the mean of a way is above the best peer's after so many epochs in all, and which peer that is."""
-    others = {name: c for name, c in found.items() if is_peer(name) and epochs - c.before in c.top1}
-    peers = {name: curve.mean(epochs - curve.before) for name, curve in others.items()}
+    """How far the mean of a way is above the best peer's after so many epochs in all, and which peer that is.
+
+    Where a peer that was measured at all has no such run, the name says how many were compared.
+    """
+    others = {name: curve for name, curve in found.items() if is_peer(name) and curve.before < epochs}
+    peers = {name: c.mean(epochs - c.before) for name, c in others.items() if epochs - c.before in c.top1}
     if not peers or epochs not in found.get(way, Curve(0)).top1:
         return None
     best = max(peers, key=peers.__getitem__)
-    return found[way].mean(epochs) - peers[best], best
+    compared = f", of {len(peers)} of {len(others)} peers" if len(peers) < len(others) else ""
+    return found[way].mean(epochs) - peers[best], best + compared
 
 
 def epochs_until(found: Mapping[str, Curve], wanted: float) -> tuple[int, str] | None:

@@ -81,7 +81,8 @@ def test_the_batch_size_does_not_matter() -> None:
 
 
 def test_a_selection_of_channels_is_free_in_every_memory_layout() -> None:
-    model, example = create_model("resnet", depth=11, cfg=[9, 16, 12, 30, 32, 20, 70, 64, 50, 150]), torch.zeros(1, 3, 8, 8)
+    model = create_model("resnet", depth=11, cfg=[9, 16, 12, 30, 32, 20, 70, 64, 50, 150])
+    example = torch.zeros(1, 3, 8, 8)
     assert count_macs(model.to(memory_format=torch.channels_last), example) == count_macs(
         model.to(memory_format=torch.contiguous_format), example
     )
