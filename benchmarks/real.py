@@ -32,7 +32,7 @@ from netslim.core.runs.seeding import seed_torch
 from netslim.data import Split, evaluation_batches, split_validation
 from real_rows import RATED_BY, RATED_ON, RATES, chosen_rate
 from real_training import Training, images_of, save, train_
-from real_ways import CRITERIA, IMAGES, WAYS, Case
+from real_ways import CRITERIA, IMAGES, OWN_CRITERION, WAYS, Case
 from reconstruction import public_network
 from table import rows_of_these_versions, write_rows
 
@@ -145,7 +145,9 @@ class Study:
         return Case(model, self.dataset, self.held_out, run.seed), facts
 
     def criterion(self, run: Run) -> str:
-        """The one after which, with layers fitted, more of the held-out images are recognised; chosen by seed 1."""
+        """The way's own, or that after which, layers fitted, more held-out images are recognised; chosen by seed 1."""
+        if run.way in OWN_CRITERION:
+            return OWN_CRITERION[run.way]
         file = self.work / run.network / f"criterion-{run.share}{'-sparse' * ('sparsity' in run.way)}.pt"
         if not file.exists():
             case = replace(self.case(run)[0], seed=1)

@@ -19,6 +19,7 @@ from netslim.stages.shared.calibration_data import calibration_batches, training
 IMAGES = 512  # that layers are fitted on, and that `taylor` looks at
 STATISTICS = 20  # batches of 128 that statistics are measured on, as `netslim prune` does
 CRITERIA = ("l2_norm", "taylor")
+OWN_CRITERION = {"netslim, group_l2_norm by sensitivity": "group_l2_norm"}  # the other ways take one of CRITERIA
 SEARCHES = 10  # bisections of Torch-Pruning's ratio
 
 
@@ -100,6 +101,7 @@ WAYS: dict[str, Way] = {
         torch_pruning_by, "MagnitudePruner", torch_pruning.importance.GroupMagnitudeImportance(p=2)
     ),
     "Torch-Pruning BNScale": partial(torch_pruning_by, "BNScalePruner", torch_pruning.importance.BNScaleImportance()),
+    "netslim, group_l2_norm by sensitivity": partial(measured, allocation="sensitivity"),
     "netslim, sparsity": fitted,
     "original rule, sparsity": original,
 }

@@ -4,15 +4,14 @@
 
 The network is a CIFAR ResNet of He et al. 2016 with shortcuts of option A, in a file of akamaster's
 pytorch_resnet_cifar10. Its BatchNorm statistics are measured on the images first. Channels go by `taylor` (512 images
-with labels) or `l2_norm` (none) until a share of the MACs is left, from all layers or, with `l2_norm`, also from those
-within blocks alone, the residual stream (group `bn1`) kept whole. With `sensitivity` the channels of a layer go by
-`l2_norm`, and how many by what the outputs lose (`allocation="sensitivity"`, of the same images, no labels). The small
-network is judged on all test images:
-as it was cut; repaired (constants absorbed, statistics measured); and with its layers fitted to the large one's on the
-same 512 images. `random_20` draws 20 allocations (the share of its channels that a layer loses, those with the smallest
-weights, evenly distributed) and takes the one with the highest accuracy, repaired, on 1,000 other training images (Li
-et al. 2020, "EagleEye"). A row per network, criterion, what is kept, share and seed, which draws the images; the same
-command goes on where it was cut off.
+with labels), `l2_norm` or `group_l2_norm` (none) until a share of the MACs is left, from all layers or, with `l2_norm`,
+also from those within blocks alone, the residual stream (group `bn1`) kept whole. With `sensitivity` the channels of a
+layer go by either norm, and how many by what the outputs lose (`allocation="sensitivity"`, same images, no labels).
+The small network is judged on all test images: as it was cut; repaired (constants absorbed, statistics measured);
+and with its layers fitted to the large one's on the same 512 images. `random_20` draws 20 allocations (the share of its
+channels that a layer loses, those with the smallest weights, evenly distributed) and takes the one with the highest
+accuracy, repaired, on 1,000 other training images (Li et al. 2020, "EagleEye"). A row per network, criterion, what is
+kept, share and seed, which draws the images; the same command goes on where it was cut off.
 """
 
 import argparse
@@ -35,11 +34,17 @@ from table import rows_of_these_versions, write_rows
 
 RANDOM, DRAWS, JUDGES = "random_20", 20, 1000  # allocations, and labelled training images that choose among them
 STREAM = "bn1"  # the channel group of the residual stream, which goes through the whole network
-SENSITIVITY = "sensitivity"
+SENSITIVITY = {"sensitivity": "l2_norm", "sensitivity, group_l2_norm": "group_l2_norm"}  # which channels of a layer go
 CUTS = tuple(
     (criterion, kept, macs)
     for macs in (0.8, 0.7, 0.6, 0.5)
-    for criterion, kept in (("l2_norm", ""), ("l2_norm", STREAM), ("taylor", ""), (SENSITIVITY, ""))
+    for criterion, kept in (
+        ("l2_norm", ""),
+        ("l2_norm", STREAM),
+        ("taylor", ""),
+        ("group_l2_norm", ""),
+        *((name, "") for name in SENSITIVITY),
+    )
 )
 RANDOM_CUTS = tuple((RANDOM, kept, macs) for kept in (STREAM, "") for macs in (0.8, 0.7, 0.6))
 SEEDS = (1, 2, 3)
@@ -153,9 +158,9 @@ def plan_of(
     """What goes by one of the criteria."""
     if criterion == RANDOM:
         return best_drawn(model, share, kept, train, judges)
-    if criterion == SENSITIVITY:
-        given: Row = {"criterion": "l2_norm", "allocation": "sensitivity", "batches": [images for images, _ in train]}
-        return netslim.plan(model, train[0][0][:1], target_macs=share, **given)
+    if criterion in SENSITIVITY:
+        given: Row = {"allocation": "sensitivity", "batches": [images for images, _ in train]}
+        return netslim.plan(model, train[0][0][:1], target_macs=share, criterion=SENSITIVITY[criterion], **given)
     labelled = train if criterion == "taylor" else None
     return netslim.plan(
         model, train[0][0][:1], target_macs=share, criterion=criterion, ignore=kept, batches=labelled

@@ -8,8 +8,11 @@ import torch
 import torch_pruning
 from torch import nn
 
+from netslim.core.networks.example import Inputs
 from netslim.core.protocols import GroupPlan
+from netslim.dependency.groups import groups_of
 from netslim.pruning import apply, plan
+from netslim.pruning.criteria.group_l2_norm import group_l2_norm
 from pruning import structures
 from pruning.structures import SHAPE
 
@@ -37,3 +40,18 @@ def test_the_same_parameters_and_outputs_are_left(network: type[nn.Module]) -> N
         key: value.shape for key, value in theirs.state_dict().items()
     }
     torch.testing.assert_close(ours(images), theirs(images))
+
+
+@pytest.mark.parametrize("network", GONE, ids=lambda network: network.__name__)
+def test_group_l2_norm_is_its_group_magnitude(network: type[nn.Module]) -> None:
+    """Relative to the group's mean, which is its default, too."""
+    name, producer, _ = GONE[network]
+    torch.manual_seed(0)
+    model, images = network().eval(), torch.randn(2, *SHAPE[1:])
+    group = next(each.group for each in groups_of(model, Inputs.of(images)).groups if each.group.name == name)
+    ours = group_l2_norm(model, group)
+    graph = torch_pruning.DependencyGraph().build_dependency(model, example_inputs=images)
+    theirs = graph.get_pruning_group(
+        model.get_submodule(producer), torch_pruning.prune_conv_out_channels, list(range(len(ours)))
+    )
+    torch.testing.assert_close(ours, torch_pruning.importance.GroupMagnitudeImportance(p=2)(theirs))

@@ -1,10 +1,12 @@
 """The weights that belong to a group's channels, for criteria that need no BatchNorm."""
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from torch import Tensor, nn
 
-from netslim.core.protocols import ChannelGroup
-from netslim.dependency.groups import bind
+from netslim.core.protocols import ChannelGroup, Slice
+from netslim.dependency.groups import BoundGroup, bind, gammas_of
 
 
 def filters_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
@@ -15,13 +17,33 @@ def filters_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
         vectors.
     """
     tensors = dict(model.named_parameters())
-    known = [part for part in bind(model, group).slices if part.tensor in tensors]
-    slices = [part for part in known if tensors[part.tensor].dim() > 1] or known
-    filters = []
-    for part in [part for part in slices if part.gives] or slices:
+    slices = _weights(tensors, bind(model, group))
+    return _by_channel(tensors, [part for part in slices if part.gives] or slices)
+
+
+def weights_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
+    """Per layer that gives or reads the group's channels, their weights, and their BatchNorm scales.
+
+    Returns:
+        Tensors of shape (channels still in use, weights per channel), float32.
+    """
+    tensors, bound = dict(model.named_parameters()), bind(model, group)
+    scales = gammas_of(model, group) if group.scales else []
+    return [*_by_channel(tensors, _weights(tensors, bound)), *(gammas[bound.channels].float() for gammas in scales)]
+
+
+def _weights(tensors: Mapping[str, Tensor], bound: BoundGroup) -> list[Slice]:
+    """Where the channels sit in matrices and filters; where there are none, in vectors."""
+    known = [part for part in bound.slices if part.tensor in tensors]
+    return [part for part in known if tensors[part.tensor].dim() > 1] or known
+
+
+def _by_channel(tensors: Mapping[str, Tensor], slices: Iterable[Slice]) -> list[Tensor]:
+    found = []
+    for part in slices:
         weight = tensors[part.tensor].detach().float().movedim(part.dim, 0)
-        filters.append(weight[part.positions.to(weight.device)].flatten(1))
-    return filters
+        found.append(weight[part.positions.to(weight.device)].flatten(1))
+    return found
 
 
 def relative(model: nn.Module, group: ChannelGroup, scores: list[Tensor]) -> Tensor:
