@@ -151,7 +151,7 @@ def test_shares_that_are_none(percent: float, message: str) -> None:
         (
             {"criterion": "bn_scal"},
             "unknown criterion 'bn_scal'; did you mean bn_scale or bn_scale_macs? (known: bn_scale, bn_scale_macs, "
-            "geometric_median, l1_norm, l2_norm, random, taylor)",
+            "geometric_median, group_l2_norm, l1_norm, l2_norm, random, taylor)",
         ),
     ],
 )

@@ -22,7 +22,7 @@ def refusal_at(model: nn.Module, shape: tuple[int, ...] = SHAPE, **options: str)
 
 def test_networks_that_cannot_be_pruned() -> None:
     reason = "has no BatchNorm, whose scales criterion 'bn_scale' reads; criteria that work without: "
-    reason += "geometric_median, l1_norm, l2_norm, random"
+    reason += "geometric_median, group_l2_norm, l1_norm, l2_norm, random"
     assert refusal_at(structures.Unnormalised()) == f"Unnormalised {reason}"
     assert refusal_at(nn.Linear(2, 2), (1, 2)) == f"Linear {reason}"
     assert refusal_at(nn.Linear(2, 2), (1, 2), criterion="l1_norm") == (
@@ -38,7 +38,7 @@ def test_where_batchnorm_scores_none_of_the_channels_that_can_go_the_other_crite
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
     assert refusal_at(model) == (
         "Sequential has no BatchNorm on channels that can go, whose scales criterion 'bn_scale' reads; criteria that "
-        "work without: geometric_median, l1_norm, l2_norm, random"
+        "work without: geometric_median, group_l2_norm, l1_norm, l2_norm, random"
     )
     assert plan(model, torch.zeros(SHAPE), percent=0.5, criterion="l1_norm").kept == 1
     outputs = "Sequential has no channels that can go: 0 is an output of the network"
