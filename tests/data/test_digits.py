@@ -21,3 +21,13 @@ def test_digits(tmp_path: Path) -> None:
     assert not (tmp_path / "never made").exists()
     again = load_dataset("digits", tmp_path)
     assert torch.equal(dataset.test.images, again.test.images)
+
+
+def test_they_are_those_that_scikit_learn_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from_file = load_dataset("digits", tmp_path)
+    monkeypatch.setattr(Path, "is_file", lambda _: False)
+    given = load_dataset("digits", tmp_path)
+    for part in ("train", "test"):
+        ours, theirs = getattr(from_file, part), getattr(given, part)
+        assert torch.equal(ours.images, theirs.images)
+        assert torch.equal(ours.labels, theirs.labels)

@@ -1,5 +1,7 @@
 """Shapes that are remembered are those that torch works out."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -28,7 +30,7 @@ PIXELS = shape(2, 3, 8, 8).to(memory_format=torch.channels_last)
 TURNED = shape(2, 4, 3, 3).transpose(2, 3)
 
 
-OPERATIONS = {
+OPERATIONS: dict[str, tuple[Any, ...]] = {
     "convolution": (ATEN.convolution.default, (shape(2, 3, 8, 8), FILTER, *STEP)),
     "of pixels in a row": (ATEN.convolution.default, (PIXELS, FILTER, *STEP)),
     "with a whole number": (ATEN.add.Tensor, (WHOLE, 1)),
@@ -42,16 +44,25 @@ OPERATIONS = {
     "a list": (ATEN.split.Tensor, (shape(2, 6), 4, 1)),
     "in double precision": (ATEN.relu.default, (shape(4, 6, dtype=torch.float64),)),
     "normalised": (ATEN.native_batch_norm.default, (shape(2, 4, 3, 3), *[VECTOR] * 4, False, 0.1, 1e-5)),
+    "averaged": (ATEN.mean.dim, (shape(2, 3, 8, 8), [2, 3])),
+    "averaged in one place": (ATEN.mean.dim, (shape(2, 3, 8, 8), [-1, -2], True)),
+    "averaged in double precision": (ATEN.mean.dim, (shape(2, 3, 8, 8), [3]), {"dtype": torch.float64}),
+    "linear": (ATEN.addmm.default, (VECTOR, shape(2, 3), shape(3, 4))),
+    "linear with a row of biases": (ATEN.addmm.default, (shape(2, 4), shape(2, 3), shape(3, 4))),
+    "compared": (ATEN.gt.Tensor, (shape(2, 6), shape(2, 6))),
+    "divided without a rest": (ATEN.floor_divide.default, (WHOLE, WHOLE)),
+    "a number": (ATEN.add.Tensor, (shape(), shape(dtype=torch.int64))),
     "turned": (ATEN.native_batch_norm.default, (TURNED, *[VECTOR] * 4, False, 0.1, 1e-5)),
 }
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_remembered_shapes_are_those_that_torch_works_out(name: str) -> None:
-    func, args = OPERATIONS[name]
-    expected, ops = func(*args), MetaOps()
+    func, args, *more = OPERATIONS[name]
+    options = more[0] if more else {}
+    expected, ops = func(*args, **options), MetaOps()
     for _ in range(2):
-        found = ops(func, args, {})
+        found = ops(func, args, options)
         assert isinstance(found, Tensor) is isinstance(expected, Tensor)
         pairs = [(found, expected)] if isinstance(found, Tensor) else list(zip(found, expected, strict=True))
         for ours, theirs in pairs[:1] if "norm" in func.__name__ else pairs:  # statistics are not asked for

@@ -52,8 +52,12 @@ class MetaOps:
             return self._elementwise(func, args, kwargs, tensors[0], in_place=kind is _Kind.IN_PLACE)
         if kind is _Kind.IN_PLACE:
             return func(*args, **kwargs)
+        if name == "addmm" and args[0].dim() == 1:
+            return _linear(func, *args, **kwargs)
         channels = _channels(name, args)
-        return self._remembered(func, args, kwargs) if channels is None else self._layer(func, args, kwargs, channels)
+        if channels is None:
+            return self._remembered(func, args, kwargs)
+        return _averaged(func, *args, **kwargs) if name == "mean" else self._layer(func, args, kwargs, channels)
 
     def _layer(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], channels: int) -> Any:
         """What a layer gives, whose other sides are the same for any number of channels: cut networks have another.
@@ -91,12 +95,13 @@ class MetaOps:
         """Of tensors of one shape, which torch lays out alike: it is theirs, and the type the same for all shapes."""
         key = (func, torch.get_default_dtype(), _types(args), _types(kwargs))
         known = self._known.get(key)
-        if known is None:
-            result = func(*args, **kwargs)
-            if result.shape == like.shape and result.is_contiguous():
-                self._remember(key, [result])
-            return result
-        return args[0] if in_place else _room(like.shape, known[0][2])
+        if known is not None:
+            return args[0] if in_place else _room(like.shape, known[0][2])
+        result = _on_nothing(func, args, kwargs)
+        if result is None or result.dim() != like.dim() or result.numel() != (like.dim() == 0):
+            return func(*args, **kwargs)
+        self._remember(key, [result])
+        return args[0] if in_place else _room(like.shape, result.dtype)
 
     def _remember(self, key: object, out: Sequence[Tensor]) -> None:
         if len(self._known) >= _REMEMBERED:
@@ -186,6 +191,35 @@ def _are_alike(tensors: Sequence[Tensor]) -> bool:
     """Whether there are some, all of one shape, and of the standard layout."""
     shapes = {tensor.shape for tensor in tensors if tensor.is_contiguous()}
     return len(shapes) == 1 and all(tensor.is_contiguous() for tensor in tensors)
+
+
+def _on_nothing(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What an operation gives of tensors without elements, on the CPU; None where it is none of the CPU's.
+
+    On shapes torch works many out in Python, and loads its compiler for that, which takes more than a second.
+    """
+    args, kwargs = tree_map(_emptied, (args, kwargs))
+    try:
+        return func(*args, **kwargs)
+    except RuntimeError:
+        return None
+
+
+def _averaged(func: Any, images: Tensor, *options: Any, **more: Any) -> Tensor:
+    """The mean over sides of images (N, C, H, W), by that of no channels on the CPU, for the same reason."""
+    found = func(torch.empty((0, 0, *images.shape[2:]), dtype=images.dtype), *options, **more)
+    return _room(torch.Size((*images.shape[:2], *found.shape[2:])), found.dtype)
+
+
+def _linear(func: Any, bias: Tensor, rows: Tensor, weight: Tensor, **more: Any) -> Tensor:
+    """Rows (N, features) times a weight, by no rows on the CPU, for the same reason; no memory is touched there."""
+    none = torch.empty((0, *rows.shape[1:]), dtype=rows.dtype)
+    found = func(torch.empty_like(bias, device="cpu"), none, torch.empty_like(weight, device="cpu"), **more)
+    return _room(torch.Size((*rows.shape[:1], *found.shape[1:])), found.dtype)
+
+
+def _emptied(leaf: Any) -> Any:
+    return torch.empty((0,) * leaf.dim(), dtype=leaf.dtype) if isinstance(leaf, Tensor) else leaf
 
 
 def _room(shape: torch.Size, dtype: torch.dtype) -> Tensor:

@@ -17,6 +17,8 @@ from fresh_python import FreshPython
 from netslim.core.networks import torch_internals
 from netslim.core.networks.torch_internals import (
     COMPILED_CALL,
+    PlainAdam,
+    PlainAdamW,
     PlainDispatchMode,
     PlainSGD,
     become_,
@@ -73,25 +75,30 @@ def test_plain_sgd_takes_the_steps_of_torchs(options: dict[str, Any], fused: boo
     assert torch.equal(*ends)
 
 
-def test_plain_sgd_is_torchs_own_code_without_the_wrapper() -> None:
+@pytest.mark.parametrize(
+    ("plain", "kind"),
+    [(PlainSGD, torch.optim.SGD), (PlainAdam, torch.optim.Adam), (PlainAdamW, torch.optim.AdamW)],
+)
+def test_a_plain_optimizer_is_torchs_own_code_without_the_wrapper(plain: type, kind: type) -> None:
     for name in ("add_param_group", "zero_grad"):
-        assert not hasattr(getattr(PlainSGD, name), "__wrapped__")
-        assert hasattr(getattr(torch.optim.SGD, name), "__wrapped__"), f"torch does not wrap {name} any more"
+        assert not hasattr(getattr(plain, name), "__wrapped__")
+        assert hasattr(getattr(kind, name), "__wrapped__"), f"torch does not wrap {name} any more"
 
 
 def test_neither_steps_nor_modes_import_the_compiler(fresh_python: FreshPython, tmp_path: Path) -> None:
     script = """
 import sys, torch
-from netslim.core.networks.torch_internals import PlainDispatchMode, PlainSGD
+from netslim.core.networks.torch_internals import PlainAdam, PlainAdamW, PlainDispatchMode, PlainSGD
 class Mode(PlainDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return func(*args, **(kwargs or {}))
 weight = torch.nn.Parameter(torch.ones(2))
-optimizer = PlainSGD([weight], lr=0.1, momentum=0.9, fused=True)
 with Mode():
     weight.sum().backward()
-optimizer.step()
-optimizer.zero_grad()
+for kind in (PlainSGD, PlainAdam, PlainAdamW):
+    optimizer = kind([weight], lr=0.1, fused=True)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=False)
 print("torch._dynamo" in sys.modules)
 """
     done = fresh_python(script, folder=tmp_path)

@@ -38,6 +38,22 @@ class PlainSGD(torch.optim.SGD):
     step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
 
 
+class PlainAdam(torch.optim.Adam):
+    """torch's Adam, never compiled, for the same reason."""
+
+    add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Adam.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+
+
+class PlainAdamW(torch.optim.AdamW):
+    """torch's AdamW, never compiled, for the same reason."""
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
 class PlainDispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """A mode that is never compiled: torch need not load its compiler, which takes seconds.
 

@@ -28,7 +28,7 @@ from netslim.stages.train.splits import splits_of
 from netslim.stages.train.step_setup import build_step
 from netslim.training.precision_probe import choose_precision
 
-STEPS, SECONDS = 3, 1.5  # are timed at least, after a first one
+STEPS, SECONDS = 3, 0.5  # are timed at least, after a first one
 USED = 0.85  # of the time is planned: machines are not as fast all the time
 START = 2.0  # seconds that a step takes before it works
 CALIBRATION = 2560  # images that a pruning looks at

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from netslim.core.networks.torch_internals import PlainAdamW
 from netslim.training.optimizer import parameter_groups
 from netslim.training.optimizers.settings import OPTIMIZERS, OptimizerSettings, OptimizerSpec
 
@@ -10,7 +11,7 @@ from netslim.training.optimizers.settings import OPTIMIZERS, OptimizerSettings, 
 def adamw(model: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
     """torch's, with its defaults for the rest."""
     groups = parameter_groups(model, settings.scale_decay)
-    return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    return PlainAdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
 
 
 OPTIMIZERS.register("adamw")(
