@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
+from operator import itemgetter
 from pathlib import Path
 
 from real_rows import Curve, chosen_rate, curves, epochs_until, lead
@@ -477,22 +478,25 @@ def _recipe_cells(rows: list[dict[str, str]]) -> Iterator[str]:
         yield spread([100 * float(row[kind]) for row in rows], 1) if rows else ""
 
 
+GUIDE_WAYS = {"guide": "the guide's five steps", "guide again": "one seed of them, timed again"}
+
+
 def slim_against_guide() -> str:
     """The guide's five steps against `netslim slim` at shares of their cost."""
     rows = read("slim_against_guide")
     lines = []
-    for data, way in dict.fromkeys((row["dataset"], row["way"]) for row in rows):
+    for data, way in dict.fromkeys((row["dataset"], row["way"]) for row in sorted(rows, key=itemgetter("dataset"))):
         of = [row for row in rows if (row["dataset"], row["way"]) == (data, way)]
         accuracies = [spread([100 * float(row[kind]) for row in of], 1) for kind in ("pruned_top1", "test_top1")]
         seconds = [float(row["cpu_seconds"]) for row in of if row["cpu_seconds"]]
         guide = [float(row["last_top1"]) for row in rows if (row["dataset"], row["way"]) == (data, "guide")]
         ahead = 100 * (statistics.mean(float(row["test_top1"]) for row in of) - statistics.mean(guide))
-        last = spread([100 * float(row["last_top1"]) for row in of], 1) if way == "guide" else ""
-        name = "the guide's five steps" if way == "guide" else f"slim, {float(way.split()[1]):g} of their cost"
+        last = spread([100 * float(row["last_top1"]) for row in of], 1) if way in GUIDE_WAYS else ""
+        name = GUIDE_WAYS.get(way) or f"slim, {' of their '.join([*way.split()[1:], 'cost'][:2])}"
         shown = spread(seconds, 0) if seconds else "—"
         images = f"{data}, {int(of[0]['images']):,} of them" if of[0]["images"] else data
         lines.append((images, name, of[0]["epochs"], of[0]["cost"], str(len(of)), *accuracies, last,
-                      "" if way == "guide" else f"{ahead:+.1f}", shown))  # fmt: skip
+                      "" if way in GUIDE_WAYS else f"{ahead:+.1f}", shown))  # fmt: skip
     head = (
         "images",
         "way",

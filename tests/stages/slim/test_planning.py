@@ -51,8 +51,8 @@ def test_few_images_have_small_batches() -> None:
     def batch(dataset: str, images: int | None) -> int:
         return int(planned_recipe(SlimConfig(dataset=dataset), 10, images).steps[0].settings["batch_size"])
 
-    assert [batch("cifar10", images) for images in (None, 1000, 50_000)] == [64, 16, 64]
-    assert batch("digits", None) == batch("digits", 1293) == 16
+    assert [batch("cifar10", images) for images in (None, 1000, 50_000)] == [64, 24, 64]
+    assert batch("digits", None) == batch("digits", 1293) == 24
 
 
 @pytest.mark.parametrize("trained", [False, True])

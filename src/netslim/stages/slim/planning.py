@@ -22,7 +22,7 @@ DENSE: dict[bool, dict[str, Any]] = {
 }
 TUNE: dict[bool, dict[str, Any]] = {False: ADAMW, True: {"lr": 0.05}}
 SMOOTHING = 0.1  # of the labels, from scratch, where the data set is one of classes
-BATCH_SIZE, SMALL_BATCH = 64, 16
+BATCH_SIZE, SMALL_BATCH = 64, 24
 FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
 BUDGET: dict[str, Any] = {"target_macs": 0.5}  # where none is given
 SMALL_IMAGES = 64  # pixels up to which a library's network gets a stem for small images
