@@ -422,6 +422,12 @@ def pruning_tuned() -> str:
     return by_budget("pruning_tuned", keys, "share", lambda share: f"{100 * float(share):.0f} % of the MACs")
 
 
+BY_SENSITIVITY = {
+    "sensitivity": "l2_norm, `--allocation sensitivity`",
+    "sensitivity, group_l2_norm": "group_l2_norm, `--allocation sensitivity`",
+}
+
+
 def reconstruction() -> str:
     """Accuracy of public networks right after a cut, as it is, with statistics, and with layers fitted."""
     shown = ("l2_norm", "sensitivity")
@@ -442,7 +448,7 @@ def right_after(rows: list[dict[str, str]]) -> str:
         kinds = ("dense", "cut", "repaired", "reconstructed")
         accuracies = [spread([100 * float(row[f"top1_{kind}"]) for row in of], 1) for kind in kinds]
         name = key[1].replace("random_", "best of random allocations, ")
-        name = name.replace("sensitivity", "l2_norm, `--allocation sensitivity`")
+        name = BY_SENSITIVITY.get(name, name)
         chosen = f"{name}, `--ignore {key[2]}`" if key[2] else name
         lines.append((key[0], f"{100 * float(key[3]):.0f} %", chosen, *accuracies))
     head = ("network", "MACs left", "criterion", "unpruned", "as cut", "statistics", "layers fitted")
@@ -544,7 +550,8 @@ def real(file: str) -> str:
 
 def real_leads(found: Mapping[str, Curve], case: str) -> list[str]:
     """What the curves of one case say, in words."""
-    ways = (way for way in ("netslim, by sensitivity", "netslim") if way in found)
+    ours = ("netslim, group_l2_norm by sensitivity", "netslim, by sensitivity", "netslim")
+    ways = (way for way in ours if way in found)
     return [line for way in ways if (line := _real_lead(found, way, case))]
 
 

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parent.parent
 BELOW = 16.0  # percentage points under the unpruned network that are shown
 COLOURS = {
     "netslim": SERIES[0],
-    "netslim, by sensitivity": INK,
+    "netslim, group_l2_norm by sensitivity": INK,
+    "netslim, by sensitivity": "#6A3D9A",
     "netslim, no reconstruction": SERIES[5],
     "netslim, sparsity": SERIES[2],
     "original rule": SERIES[4],
