@@ -48,6 +48,7 @@ OPERATIONS: dict[str, tuple[Any, ...]] = {
     "averaged in one place": (ATEN.mean.dim, (shape(2, 3, 8, 8), [-1, -2], True)),
     "averaged in double precision": (ATEN.mean.dim, (shape(2, 3, 8, 8), [3]), {"dtype": torch.float64}),
     "linear": (ATEN.addmm.default, (VECTOR, shape(2, 3), shape(3, 4))),
+    "linear of another type": (ATEN.addmm.default, (VECTOR, shape(2, 3, dtype=torch.float64), shape(3, 4))),
     "linear with a row of biases": (ATEN.addmm.default, (shape(2, 4), shape(2, 3), shape(3, 4))),
     "compared": (ATEN.gt.Tensor, (shape(2, 6), shape(2, 6))),
     "divided without a rest": (ATEN.floor_divide.default, (WHOLE, WHOLE)),

@@ -212,7 +212,13 @@ def _averaged(func: Any, images: Tensor, *options: Any, **more: Any) -> Tensor:
 
 
 def _linear(func: Any, bias: Tensor, rows: Tensor, weight: Tensor, **more: Any) -> Tensor:
-    """Rows (N, features) times a weight, by no rows on the CPU, for the same reason; no memory is touched there."""
+    """Rows (N, features) times a weight, by no rows on the CPU, for the same reason; no memory is touched there.
+
+    Where the types differ the CPU has none, and shapes do as in a network that was not brought to its input's type.
+    """
+    if len({tensor.dtype for tensor in (bias, rows, weight)}) > 1:
+        result: Tensor = func(bias, rows, weight, **more)
+        return result
     none = torch.empty((0, *rows.shape[1:]), dtype=rows.dtype)
     found = func(torch.empty_like(bias, device="cpu"), none, torch.empty_like(weight, device="cpu"), **more)
     return _room(torch.Size((*rows.shape[:1], *found.shape[1:])), found.dtype)
