@@ -193,3 +193,10 @@ def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_layout_that_a_target_has_not(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="`layout='nhwc'`: this target has nchw only; leave it out"):
         exported(NETWORKS["vgg"](), tmp_path / "net.onnx", "onnx", Search(layout="nhwc"))
+
+
+@pytest.mark.parametrize("target", ["onnx", "pt2"])
+def test_scripted_parts_are_named(target: str, tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), torch.jit.script(nn.ReLU()))
+    with pytest.raises(UsageError, match=r"^'1' is scripted, which no exporter takes: put the module it was made of"):
+        netslim.export(model, IMAGES, tmp_path / f"net.{target}", target)

@@ -1,12 +1,15 @@
 """A network as a flat graph of layers and functions."""
 
+from collections.abc import Callable
 from typing import cast
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
 from netslim.deploy.fx_graph import UntraceableError, capture, clean, index_of, name_of, replace
+from netslim.deploy.inference import for_inference
 from netslim.models import ChannelSelection
 
 IMAGES = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -60,3 +63,96 @@ class Decides(nn.Module):
 def test_a_network_without_a_fixed_graph_is_named() -> None:
     with pytest.raises(UntraceableError, match=r"^Decides has no fixed graph"):
         capture(Decides(), IMAGES)
+
+
+def hooked() -> nn.Module:
+    block = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Identity(), nn.Dropout(0.1))
+    block[0].register_forward_hook(lambda module, given, found: found + 1)
+    block[2].register_forward_hook(lambda module, given, found: found * 2)
+    block[3].register_forward_pre_hook(lambda module, given: (given[0] * 3,))
+    return block
+
+
+def replaced_forward() -> nn.Module:
+    block = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    conv = cast(nn.Conv2d, block[0])
+    conv.forward = lambda x: 3 * nn.functional.conv2d(x, conv.weight)  # type: ignore[method-assign]
+    return block
+
+
+def computed(made: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    return nn.Sequential(made(nn.Conv2d(3, 4, 3, padding=1)), nn.BatchNorm2d(4), nn.ReLU())
+
+
+class OwnMean(nn.Module):
+    """A weight that is centred at every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.conv2d(x, self.conv.weight - self.conv.weight.mean((1, 2, 3), keepdim=True))
+
+
+class ActivationFirst(nn.BatchNorm2d):
+    """Has an activation as timm's BatchNorms do, which acts before it."""
+
+    def __init__(self) -> None:
+        super().__init__(3)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.batch_norm(self.act(x), self.running_mean, self.running_var, self.weight, self.bias)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize(
+    "build",
+    [
+        hooked,
+        replaced_forward,
+        lambda: computed(parametrizations.spectral_norm),
+        lambda: computed(parametrizations.weight_norm),
+        lambda: computed(spectral_norm),
+        lambda: computed(weight_norm),
+        lambda: computed(lambda conv: prune.l1_unstructured(conv, "weight", 0.5)),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, track_running_stats=False), nn.ReLU()),
+        OwnMean,
+        lambda: nn.Sequential(ActivationFirst(), nn.ReLU()),
+    ],
+)
+def test_layers_with_code_around_them_compute_the_same(build: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    model, images = build(), torch.randn(2, 3, 4, 4)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1)
+            nn.init.normal_(module.bias)
+            if module.running_mean is not None:
+                nn.init.normal_(module.running_mean)
+    model.eval()
+    expected = model(images).detach()
+    torch.testing.assert_close(for_inference(model, images)(images), expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(model(images), expected), "the original is as it was"
+
+
+class AlwaysNormalises(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def train(self, mode: bool = True) -> "AlwaysNormalises":
+        super().train(mode)
+        self.norm.train()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.norm(x))
+
+
+def test_what_has_no_one_function_is_named() -> None:
+    with pytest.raises(UntraceableError, match=r"^'norm' of AlwaysNormalises stays in train mode$"):
+        capture(AlwaysNormalises(), IMAGES[:, :3])
+    with pytest.raises(UntraceableError, match=r"^'1' is scripted: it has no fixed graph$"):
+        capture(nn.Sequential(nn.ReLU(), torch.jit.script(nn.ReLU())), IMAGES)

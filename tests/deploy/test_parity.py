@@ -3,7 +3,7 @@
 import pytest
 import torch
 from exported_networks import IMAGES
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.deploy import ParityError
 from netslim.deploy.parity import check_parity
@@ -15,3 +15,12 @@ def test_parity_refuses_what_is_not_a_number() -> None:
         check_parity(model, lambda images: torch.full((len(images), 2), torch.nan), IMAGES, "x")
     with pytest.raises(ParityError, match=r"gives shape \(1, 3\), not \(1, 2\)"):
         check_parity(model, lambda images: torch.zeros(len(images), 3), IMAGES, "x")
+
+
+def test_a_network_that_draws_random_numbers_is_named() -> None:
+    class Noise(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.randn_like(x)
+
+    with pytest.raises(ParityError, match=r"^Noise draws random numbers: it gives something else at every call"):
+        check_parity(Noise(), Noise(), IMAGES, "x")

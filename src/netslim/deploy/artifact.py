@@ -21,7 +21,7 @@ from netslim.cost import measure
 from netslim.cost.params import count_params
 from netslim.deploy.form_memory import fastest_form
 from netslim.deploy.form_search import Choice, Search
-from netslim.deploy.fx_graph import UntraceableError
+from netslim.deploy.fx_graph import UntraceableError, scripted_part
 from netslim.deploy.inference import LAYOUTS, shaped, simplified
 from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.parity import HALF_TOLERANCE, check_parity
@@ -155,6 +155,10 @@ def _inference(
     """The network in its fastest form; or itself, and why."""
     if not kind.for_inference:
         return None, None, model
+    if (scripted := scripted_part(model)) is not None:
+        raise UsageError(
+            f"'{scripted}' is scripted, which no exporter takes: put the module it was made of in its place"
+        )
     if search.layout not in (None, *LAYOUTS):
         raise unknown_name("layout", str(search.layout), LAYOUTS)
     if search.layout not in (None, *kind.layouts):

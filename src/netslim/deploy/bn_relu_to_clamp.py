@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, fx, nn
 
-from netslim.deploy.fx_graph import layer_of, name_of, replace, sources
+from netslim.deploy.fx_graph import is_norm, layer_of, name_of, replace, sources
 
 _DEAD = 1e-20  # a factor that is not above this is none: the channel is relu(b)
 
@@ -33,7 +33,7 @@ def bound(network: fx.GraphModule) -> int:
     """Replaces every BatchNorm whose ReLU only convolutions without padding read. Returns how many."""
     replaced = 0
     for node in list(network.graph.nodes):
-        if name_of(node) != "BatchNorm2d" or len(node.users) > 1:
+        if node.op != "call_module" or not is_norm(layer_of(node)) or len(node.users) != 1 or not sources(node):
             continue
         (relu,) = node.users
         if name_of(relu) not in ("ReLU", "relu") or not all(_takes_in(reader) for reader in relu.users):

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, fx, nn
 
-from netslim.deploy.fx_graph import index_of, layer_of, name_of, sources
+from netslim.deploy.fx_graph import dims_of, index_of, is_norm, layer_of, name_of, sources
 
 ABSENT = -1
 
@@ -89,10 +89,12 @@ class _Finder:
     def _visit(self, node: fx.Node) -> None:
         layer = layer_of(node) if node.op == "call_module" else None
         inputs = sources(node)
-        if _is_plain(node, layer) or index_of(node) is not None:
+        if not inputs:  # of parameters alone
+            self._fixed.add(node)
+        elif _is_plain(node, layer) or index_of(node) is not None:
             self._roles["writers"].append((node, node))
             self._roles["readers"].append((node, inputs[0]))
-        elif isinstance(layer, nn.BatchNorm2d) or _is_depthwise(layer):
+        elif is_norm(layer) or _is_depthwise(layer):
             self._roles["followers"].append((node, node))
             self._unite(node, inputs[0])
         elif name_of(node) in _EACH_CHANNEL and _same_channels(node, inputs):
@@ -125,12 +127,17 @@ def _is_depthwise(layer: nn.Module | None) -> bool:
 def _same_channels(node: fx.Node, inputs: list[fx.Node]) -> bool:
     shapes = [other.meta["shape"] for other in [node, *inputs]]
     held = [other for other in node.all_input_nodes if other.op == "get_attr"]
-    return not held and all(shape and len(shape) > 1 and shape[1] == shapes[0][1] for shape in shapes)
+    first = shapes[0]
+    return not held and all(
+        shape and len(shape) > 1 and len(shape) == len(first) and shape[1] == first[1] for shape in shapes
+    )
 
 
 def _global(node: fx.Node, source: fx.Node) -> bool:
     """Whether one value per channel comes out, in the same order."""
     before, after = source.meta["shape"], node.meta["shape"]
+    if name_of(node) == "mean" and not (before and (dims_of(node, len(before)) or {1}).isdisjoint({0, 1})):
+        return False
     return bool(before and after) and tuple(after[:2]) == tuple(before[:2]) and len(after) in (2, 4)
 
 

@@ -11,6 +11,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
+from torch.nn.utils import parametrize
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from netslim.core.errors import first_line
 from netslim.core.networks.copies import copied
@@ -48,7 +52,9 @@ class _Tracer(fx.Tracer):
         return _Proxy(node, self)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether `m` becomes one node."""
+        """Whether `m` becomes one node; not with code of its own around it."""
+        if m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m):
+            return False
         return _chosen(m) is not None or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -65,11 +71,18 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
     Raises:
         UntraceableError: the network has no fixed graph.
     """
+    if (scripted := scripted_part(model)) is not None:
+        raise UntraceableError(f"'{scripted}' is scripted: it has no fixed graph")
     with torch.inference_mode(False):  # else the copy's tensors don't say when they are changed
         return _captured(copied(model).eval().requires_grad_(False), example)
 
 
 def _captured(copied: nn.Module, example: Tensor) -> fx.GraphModule:
+    kept = next((name for name, module in copied.named_modules() if name and module.training), None)
+    if kept is not None:
+        raise UntraceableError(f"'{kept}' of {type(copied).__name__} stays in train mode")
+    for module in copied.modules():
+        _settle_weights_(module)
     _split_activations_(copied)
     try:
         graph = _Tracer().trace(copied)
@@ -86,6 +99,11 @@ def _captured(copied: nn.Module, example: Tensor) -> fx.GraphModule:
             with graph.inserting_before(node):
                 replace(node, graph.call_function(torch.flatten, (node.args[0], 1)))
     return _flat(traced, example)
+
+
+def scripted_part(model: nn.Module) -> str | None:
+    """The name of the first part that torch.jit.script made, or None."""
+    return next((name for name, part in model.named_modules() if isinstance(part, torch.jit.ScriptModule)), None)
 
 
 def annotate(network: fx.GraphModule, example: Tensor) -> None:
@@ -123,6 +141,35 @@ def layer_of(node: fx.Node) -> nn.Module:
     return cast(nn.Module, owner).get_submodule(str(node.target))
 
 
+def is_norm(layer: nn.Module | None) -> bool:
+    """Whether a layer is a BatchNorm that is one factor and one shift per channel: it keeps statistics."""
+    return isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None
+
+
+def dims_of(node: fx.Node, rank: int) -> set[int] | None:
+    """The dimensions of `rank` that a call names as its second argument, `dim` or `axis`; None if it names none."""
+    named: dict[object, Any] = {**dict(enumerate(node.args)), **dict(node.kwargs)}  # type: ignore[dict-item]
+    dims = next((named[key] for key in (1, "dim", "axis") if key in named), None)
+    dims = [dims] if isinstance(dims, int) else dims
+    if not isinstance(dims, list | tuple) or not all(isinstance(dim, int) for dim in dims):
+        return None
+    return {cast(int, dim) % rank for dim in dims}
+
+
+def pooling_of(node: fx.Node) -> dict[str, Any]:
+    """The settings of a pooling layer or function."""
+    order = ["kernel_size", "stride", "padding"]
+    order += ["dilation", "ceil_mode"] if "max" in name_of(node).lower() else ["ceil_mode", "count_include_pad"]
+    plain = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True}
+    found: dict[str, Any] = {**plain, "divisor_override": None}
+    if node.op == "call_module":
+        layer = layer_of(node)
+        found |= {name: getattr(layer, name) for name in (*found, "kernel_size") if hasattr(layer, name)}
+    else:
+        found |= dict(zip(order, node.args[1:], strict=False)) | node.kwargs
+    return found | {"stride": found["stride"] or found["kernel_size"]}
+
+
 def index_of(node: fx.Node) -> Tensor | None:
     """The channels that an `index_select` in dimension 1 passes on, or None for any other node."""
     if name_of(node) != "index_select" or len(node.args) != 3 or node.args[1] != 1:
@@ -142,16 +189,39 @@ def sources(node: fx.Node) -> list[fx.Node]:
     return [other for other in node.all_input_nodes if other.op != "get_attr"]
 
 
+def _settle_weights_(module: nn.Module) -> None:
+    """Weights that are computed at every call become numbers: parametrizations, torch's older norms, and its masks."""
+    if parametrize.is_parametrized(module):
+        values = {name: getattr(module, name).detach() for name in cast(nn.ModuleDict, module.parametrizations)}
+        module.__class__ = parametrize.type_before_parametrizations(module)  # torch's own removal spoils the original
+        del module.parametrizations
+        for name, value in values.items():
+            module.register_parameter(name, nn.Parameter(value, requires_grad=False))
+    for key, hook in list(module._forward_pre_hooks.items()):
+        if isinstance(hook, WeightNorm | SpectralNorm | BasePruningMethod):
+            hook.remove(module)
+            del module._forward_pre_hooks[key]
+            module.requires_grad_(False)
+
+
 def _split_activations_(model: nn.Module) -> None:
     """BatchNorm layers with a built-in activation (timm's) become a BatchNorm and its activation."""
     for name, child in list(model.named_children()):
         act = getattr(child, "act", None)
         if isinstance(child, nn.BatchNorm2d) and type(child) is not nn.BatchNorm2d and isinstance(act, nn.Module):
-            norm = nn.BatchNorm2d(child.num_features, child.eps, affine=child.affine)
+            kept = child.running_mean is not None
+            norm = nn.BatchNorm2d(child.num_features, child.eps, affine=child.affine, track_running_stats=kept)
             norm.load_state_dict({key: value for key, value in child.state_dict().items() if key in norm.state_dict()})
-            setattr(model, name, nn.Sequential(norm, act).eval().requires_grad_(False))
+            both = nn.Sequential(norm, act).eval().requires_grad_(False)
+            if _alike(child, both):  # and not the other way round
+                setattr(model, name, both)
         else:
             _split_activations_(child)
+
+
+def _alike(norm: nn.BatchNorm2d, other: nn.Module) -> bool:
+    values = torch.randn(2, norm.num_features, 3, 3, generator=torch.Generator().manual_seed(0))
+    return torch.equal(norm(values.clone()), other(values.clone()))
 
 
 def _chosen(module: nn.Module) -> Tensor | None:
@@ -175,7 +245,7 @@ def _plain_(network: fx.GraphModule, node: fx.Node) -> None:
 
 def _flattens(node: fx.Node) -> bool:
     shape = node.meta["shape"]
-    before = cast(fx.Node, node.args[0]).meta["shape"]
+    before: Any = cast(fx.Node, node.args[0]).meta["shape"] if node.args else ()
     return len(before) > 2 and shape == (before[0], math.prod(before[1:]))
 
 

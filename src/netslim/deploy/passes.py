@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from netslim.deploy.channel_spaces import ABSENT, Space, spaces
-from netslim.deploy.fx_graph import annotate, clean, index_of, layer_of, name_of, replace, sources
+from netslim.deploy.fx_graph import annotate, clean, index_of, is_norm, layer_of, name_of, replace, sources
 
 _TINY, _FAR_BELOW = 1e-30, 1e-15  # absolutely, and as a share of the largest
 _NEW_TENSORS = {"Conv2d", "BatchNorm2d", "Linear", "add", "cat"}
@@ -19,7 +19,7 @@ def fold_norms(network: fx.GraphModule) -> int:
     """Folds every BatchNorm into the convolution whose output it alone reads. Returns how many."""
     folded = 0
     for node in list(network.graph.nodes):
-        if not isinstance(_layer(node), nn.BatchNorm2d):
+        if not is_norm(_layer(node)) or not sources(node):
             continue
         source = sources(node)[0]
         conv = _layer(source)
@@ -64,9 +64,9 @@ def select_early(network: fx.GraphModule) -> None:
     for node in list(network.graph.nodes):
         index, norm = index_of(node), None if index_of(node) is None else sources(node)[0]
         layer = _layer(norm) if norm else None
-        if index is None or norm is None or not isinstance(layer, nn.BatchNorm2d) or len(norm.users) > 1:
+        if index is None or norm is None or not is_norm(layer) or len(norm.users) > 1:
             continue
-        setattr(network, str(norm.target), _chosen(layer, index))
+        setattr(network, str(norm.target), _chosen(cast(nn.BatchNorm2d, layer), index))
         node.replace_all_uses_with(norm)
         node.update_arg(0, norm.args[0])
         norm.update_arg(0, node)
@@ -152,7 +152,7 @@ def drop_dead_branches(network: fx.GraphModule, example: Tensor) -> int:
     """Removes sums with a convolution that gives nothing: its weights and biases are all zero. Returns how many."""
     dropped = 0
     for node in list(network.graph.nodes):
-        if name_of(node) not in ("add", "iadd") or len(sources(node)) != 2:
+        if name_of(node) not in ("add", "iadd") or len(sources(node)) != 2 or node.kwargs:
             continue
         for branch, other in (sources(node), sources(node)[::-1]):
             if _gives_nothing(branch) and branch.meta["shape"] == other.meta["shape"]:

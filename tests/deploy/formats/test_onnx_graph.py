@@ -1,5 +1,6 @@
 """A network for inference as an ONNX model, node by node."""
 
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -60,3 +61,44 @@ def test_an_average_over_windows_that_reach_beyond_the_image() -> None:
     torch.testing.assert_close(run_session(session, images), model(images))
     with pytest.raises(NotWrittenError, match="an average with a divisor of its own"):
         onnx_model(capture(nn.AvgPool2d(3, 2, padding=1, ceil_mode=True), images), {})
+
+
+class Called(nn.Module):
+    """A function of the maps, as a forward calls it."""
+
+    def __init__(self, call: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call(x)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x.clamp(0, 0.5),
+        lambda x: x.clamp(min=0.1),
+        lambda x: torch.clamp(x, max=0.2),
+        lambda x: torch.cat([x, x], 1),
+        lambda x: torch.cat([x, x * 2], dim=-1),
+        lambda x: x.mean(axis=(2, 3)),
+    ],
+)
+def test_however_a_function_is_called(call: Callable[[Tensor], Tensor]) -> None:
+    session = onnx_session(onnx_model(capture(Called(call), IMAGES), {}).SerializeToString(), 1)
+    torch.testing.assert_close(run_session(session, IMAGES), call(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: torch.cat(tensors=(x, x), dim=1), "cat as it is called here"),
+        (lambda x: x.mean((1, 2)), "a mean over other dimensions"),
+        (lambda x: x.clamp(x.mean((2, 3), keepdim=True)), "clamp as it is called here"),
+    ],
+)
+def test_calls_of_another_kind_are_not_written(call: Callable[[Tensor], Tensor], message: str) -> None:
+    """Of as many columns as channels, a mean over rows and channels has the shape of one over the image."""
+    with pytest.raises(NotWrittenError, match=f"^{message}$"):
+        onnx_model(capture(Called(call), torch.randn(2, 8, 8, 8)), {})

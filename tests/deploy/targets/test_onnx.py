@@ -75,5 +75,5 @@ def test_a_network_that_keeps_what_it_made_for_one_batch_size() -> None:
         onnx_bytes(network, IMAGES)
     assert str(error.value) == (
         "torch writes this network as ONNX for batches of 2 alone: its code compares the batch's size, or keeps what "
-        "it made for one size"
+        "it made for one size; `torch.onnx.export(model, images, path)` writes such a file"
     )

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from netslim.core.errors import NetslimError
 from netslim.deploy.inference import for_inference
 from netslim.deploy.target import TARGETS, Bundle
 
@@ -29,3 +31,14 @@ def test_one_image_as_example_leaves_the_batch_size_free(tmp_path: Path) -> None
         started = runnable.start("eager", images, 1)()
         assert isinstance(started, Tensor)
         torch.testing.assert_close(started, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_for_one_batch_size_is_refused_in_one_line(tmp_path: Path) -> None:
+    class Counting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x / len(x)
+
+    images, model = torch.cat([ONE, ONE]), Counting()
+    bundle = Bundle(model=model, network=model, example=images, facts={}, reopen=lambda _: model)
+    with pytest.raises(NetslimError, match=r"^torch can't export this network for any batch size: [^\n]*$"):
+        TARGETS.get("pt2").write(bundle, tmp_path / "net.pt2")

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from netslim.deploy.fx_graph import layer_of, name_of, sources
+from netslim.deploy.fx_graph import dims_of, is_norm, layer_of, name_of, pooling_of, sources
 from netslim.deploy.signature import named_tensors
 
+_UNEXPECTED = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 OPSET, IR_VERSION = 17, 8  # of 2022: read by every current run time
 _RENAMED = {
     **{"ReLU": "Relu", "relu": "Relu", "Sigmoid": "Sigmoid", "sigmoid": "Sigmoid", "Tanh": "Tanh", "tanh": "Tanh"},
@@ -59,13 +60,20 @@ class _Writer:
             elif node.op == "output":
                 outputs = self._outputs(node)
             elif node.op != "get_attr":
-                _rule(node)(self, node)
+                self._write(node)
         helper = self._helper
         graph = helper.make_graph(self._nodes, "network", inputs, outputs, list(self._tensors.values()))
         made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="netslim")
         made.ir_version = IR_VERSION
         helper.set_model_props(made, dict(facts))
         return made
+
+    def _write(self, node: fx.Node) -> None:
+        rule = _rule(node)
+        try:
+            rule(self, node)
+        except _UNEXPECTED as error:  # called in a way that the rule was not made for
+            raise NotWrittenError(f"{name_of(node)} as it is called here") from error
 
     def _outputs(self, output: fx.Node) -> list[Any]:
         """Named by their paths; what has such a name inside the network gets another."""
@@ -118,6 +126,8 @@ class _Writer:
     def norm(self, node: fx.Node) -> None:
         """A BatchNorm that no convolution could take in."""
         layer = cast(nn.BatchNorm2d, layer_of(node))
+        if not is_norm(layer):
+            raise NotWrittenError("a BatchNorm without statistics")
         mean, variance = cast(Tensor, layer.running_mean), cast(Tensor, layer.running_var)
         scale = layer.weight if layer.weight is not None else variance.new_ones(layer.num_features)
         shift = layer.bias if layer.bias is not None else variance.new_zeros(layer.num_features)
@@ -142,14 +152,18 @@ class _Writer:
         self._add("Gather", [sources(node)[0].name, index], node.name, axis=dim)
 
     def clamp(self, node: fx.Node) -> None:
-        """Bounds per channel; those that are infinite everywhere are left out."""
-        found = sources(node)[0].name
-        for kind, holder in zip(("Max", "Min"), cast(tuple[fx.Node, fx.Node], node.args[1:]), strict=True):
-            bound = cast(Tensor, getattr(self._network, str(holder.target)))
-            if bool(bound.isfinite().any()):
-                side = self._tensor(str(holder.target), bound)
-                self._add(kind, [found, side], f"{node.name}.{kind}")
-                found = f"{node.name}.{kind}"
+        """Bounds, per channel or one for all; those that are infinite everywhere are left out."""
+        found, sides = _names(node)[0], dict(zip(("min", "max"), node.args[1:], strict=False)) | node.kwargs
+        for kind, side in (("Max", sides.pop("min", None)), ("Min", sides.pop("max", None))):
+            held = isinstance(side, fx.Node) and side.op == "get_attr"
+            bound: Any = getattr(self._network, str(cast(fx.Node, side).target)) if held else side
+            if bound is not None and bool(torch.as_tensor(bound).isfinite().any()):
+                name = f"{node.name}.{kind}"
+                value = bound if held else np.array(bound, dtype=np.float32)
+                self._add(kind, [found, self._tensor(f"{name}.bound", value)], name)
+                found = name
+        if sides:
+            raise NotWrittenError("bounds with options")
         self._add("Identity", [found], node.name)
 
     def renamed(self, node: fx.Node) -> None:
@@ -181,16 +195,14 @@ class _Writer:
 
     def pool(self, node: fx.Node) -> None:
         """A pooling over windows."""
-        options = _pooling(node)
+        options = pooling_of(node)
         names = {"kernel_shape": "kernel_size", "strides": "stride", "dilations": "dilation"}
         attributes: dict[str, Any] = {ours: _pair(options[theirs]) for ours, theirs in names.items()}
         attributes |= {"pads": _pair(options["padding"]) * 2, "ceil_mode": int(options["ceil_mode"])}
         if "max" in name_of(node).lower():
             self._add("MaxPool", _names(node), node.name, **attributes)
             return
-        beyond = options["ceil_mode"] and any(
-            _pair(options["padding"])
-        )  # what is padded there counts, what is not doesn't
+        beyond = options["ceil_mode"] and any(_pair(options["padding"]))  # what is padded there counts, else not
         if options["divisor_override"] is not None or beyond:
             raise NotWrittenError("an average with a divisor of its own")
         del attributes["dilations"]  # opset 19
@@ -211,7 +223,7 @@ class _Writer:
     def mean(self, node: fx.Node) -> None:
         """A mean over height and width."""
         before, after = sources(node)[0].meta["shape"], node.meta["shape"]
-        if len(before) != 4 or after not in (before[:2], (*before[:2], 1, 1)):
+        if len(before) != 4 or dims_of(node, 4) != {2, 3}:
             raise NotWrittenError("a mean over other dimensions")
         self._add("ReduceMean", _names(node), node.name, axes=[2, 3], keepdims=int(len(after) == 4))
 
@@ -224,8 +236,11 @@ class _Writer:
 
     def concatenate(self, node: fx.Node) -> None:
         """Channels one after the other."""
-        dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-        self._add("Concat", _names(node), node.name, axis=dim)
+        parts = cast(Sequence[fx.Node], node.args[0])
+        if any(part.op == "get_attr" for part in parts):
+            raise NotWrittenError("a concatenation with a tensor that the network holds")
+        (dim,) = dims_of(node, len(parts[0].meta["shape"])) or {0}
+        self._add("Concat", [part.name for part in parts], node.name, axis=dim)
 
     def same(self, node: fx.Node) -> None:
         """The order in memory: ONNX has only one."""
@@ -276,22 +291,6 @@ def _rule(node: fx.Node) -> Callable[[_Writer, fx.Node], None]:
 
 def _names(node: fx.Node) -> list[str]:
     return [source.name for source in sources(node)]
-
-
-def _pooling(node: fx.Node) -> dict[str, Any]:
-    """The settings of a pooling layer or function."""
-    order = ["kernel_size", "stride", "padding"]
-    order += ["dilation", "ceil_mode"] if "max" in name_of(node).lower() else ["ceil_mode", "count_include_pad"]
-    plain = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True}
-    found: dict[str, Any] = {**plain, "divisor_override": None}
-    if node.op == "call_module":
-        layer = layer_of(node)
-        found |= {name: getattr(layer, name) for name in (*found, "kernel_size") if hasattr(layer, name)}
-    else:
-        found |= dict(zip(order, node.args[1:], strict=False)) | node.kwargs
-    if found.get("return_indices"):
-        raise NotWrittenError("a pooling that returns indices")
-    return found | {"stride": found["stride"] or found["kernel_size"]}
 
 
 def _pair(value: Any) -> list[int]:

@@ -161,7 +161,8 @@ def _by_torch(network: nn.Module, example: Example, facts: Mapping[str, str]) ->
             f"type pip install 'netslim[export]'"
         ) from error
     except Exception as error:  # torch's exporter wraps whatever happened
-        raise NetslimError(f"torch can't write this network as ONNX: {first_line(error)}") from error
+        why = first_line(error.__cause__ or error)  # its own text is how to report it
+        raise NetslimError(f"torch can't write this network as ONNX: {why}") from error
     finally:
         logger.setLevel(level)
     model = program.model_proto
@@ -169,7 +170,7 @@ def _by_torch(network: nn.Module, example: Example, facts: Mapping[str, str]) ->
         if inputs.batched(leaf) and given.type.tensor_type.shape.dim[0].dim_value:
             raise NetslimError(
                 f"torch writes this network as ONNX for batches of {len(leaf)} alone: its code compares the batch's "
-                f"size, or keeps what it made for one size"
+                f"size, or keeps what it made for one size; `torch.onnx.export(model, images, path)` writes such a file"
             )
     helper.set_model_props(model, dict(facts))
     return _without_traces(model)

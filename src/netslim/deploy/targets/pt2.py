@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from netslim.core.errors import NetslimError, first_line
 from netslim.core.files import atomic_write
 from netslim.deploy.formats.pt2_archive import load_program, seal
 from netslim.deploy.signature import ExportInputs
@@ -26,9 +27,14 @@ class ExportedProgramTarget(Target):
         shapes = inputs.dynamic_shapes(bundle.network.forward, torch.export.Dim("batch"))
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            program = torch.export.export(
-                bundle.network, inputs.args, inputs.kwargs, dynamic_shapes=shapes, strict=False
-            )
+            try:
+                program = torch.export.export(
+                    bundle.network, inputs.args, inputs.kwargs, dynamic_shapes=shapes, strict=False
+                )
+            except Exception as error:  # whatever torch or the network's own code raises at a symbol
+                raise NetslimError(
+                    f"torch can't export this network for any batch size: {first_line(error)}"
+                ) from error
             torch.export.save(program, buffer, extra_files={"netslim.json": json.dumps(bundle.facts)})
         atomic_write(path, seal(buffer.getvalue()))
 
