@@ -5,6 +5,7 @@ from typing import cast
 
 import pytest
 import torch
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
@@ -156,3 +157,12 @@ def test_what_has_no_one_function_is_named() -> None:
         capture(AlwaysNormalises(), IMAGES[:, :3])
     with pytest.raises(UntraceableError, match=r"^'1' is scripted: it has no fixed graph$"):
         capture(nn.Sequential(nn.ReLU(), torch.jit.script(nn.ReLU())), IMAGES)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_a_norm_with_an_activation_in_other_numbers(kind: torch.dtype) -> None:
+    """timm's layer becomes a BatchNorm and an activation of the same type."""
+    model, images = nn.Sequential(BatchNormAct2d(3)).eval().to(kind), IMAGES.to(kind)
+    captured = capture(model, images)
+    assert [name_of(node) for node in captured.graph.nodes][1:3] == ["BatchNorm2d", "ReLU"]
+    assert torch.equal(captured(images), model(images))

@@ -211,6 +211,7 @@ def _split_activations_(model: nn.Module) -> None:
         if isinstance(child, nn.BatchNorm2d) and type(child) is not nn.BatchNorm2d and isinstance(act, nn.Module):
             kept = child.running_mean is not None
             norm = nn.BatchNorm2d(child.num_features, child.eps, affine=child.affine, track_running_stats=kept)
+            norm.to(_number_type(child))
             norm.load_state_dict({key: value for key, value in child.state_dict().items() if key in norm.state_dict()})
             both = nn.Sequential(norm, act).eval().requires_grad_(False)
             if _alike(child, both):  # and not the other way round
@@ -221,7 +222,12 @@ def _split_activations_(model: nn.Module) -> None:
 
 def _alike(norm: nn.BatchNorm2d, other: nn.Module) -> bool:
     values = torch.randn(2, norm.num_features, 3, 3, generator=torch.Generator().manual_seed(0))
+    values = values.to(_number_type(norm))
     return torch.equal(norm(values.clone()), other(values.clone()))
+
+
+def _number_type(layer: nn.Module) -> torch.dtype:
+    return next((each.dtype for each in layer.state_dict().values() if each.is_floating_point()), torch.float32)
 
 
 def _chosen(module: nn.Module) -> Tensor | None:
