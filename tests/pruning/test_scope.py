@@ -45,6 +45,24 @@ def test_where_batchnorm_scores_none_of_the_channels_that_can_go_the_other_crite
     assert refusal_at(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))) == outputs
 
 
+def test_a_second_plan_by_scales_leaves_what_has_none_as_the_first_left_it() -> None:
+    model = randomised(structures.Squeezed())
+    small = apply(model, plan(model, torch.zeros(SHAPE), percent=0.4, criterion="l1_norm"))
+    decided = plan(small, torch.zeros(SHAPE), percent=0.6)
+    reasons = {part.name: part.reason for part in decided.left_alone}
+    assert reasons["squeeze"] == "has no BatchNorm that scores it"
+    smaller = apply(small, decided)
+    assert smaller.squeeze.out_channels == small.squeeze.out_channels
+    assert smaller.body[0].out_channels < small.body[0].out_channels
+    assert verify(model, smaller, torch.randn(2, 3, 8, 8)).holds
+
+
+def test_a_second_plan_by_scales_where_there_are_none_names_the_other_criteria() -> None:
+    model = structures.Unnormalised()
+    small = apply(model, plan(model, torch.zeros(SHAPE), percent=0.4, criterion="l1_norm"))
+    assert "has no BatchNorm, whose scales criterion 'bn_scale' reads; criteria that work without" in refusal_at(small)
+
+
 MODEL = resnet(20, num_classes=5)
 
 

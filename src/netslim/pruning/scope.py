@@ -14,6 +14,7 @@ from netslim.dependency.groups import BoundGroup, Grouping, title
 from netslim.pruning.criteria import CRITERIA, without_scales
 
 SHOWN = 5
+_UNSCORED = "has no BatchNorm that scores it"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ def candidates(
     chosen = []
     for number, (each, known) in enumerate(zip(groups, names, strict=True)):
         against = next((pattern for pattern in ignore if _matches(pattern, known)), None)
-        if against is None and (not only or any(_matches(pattern, known) for pattern in only)):
+        if not _is_scored(each, criterion):  # another criterion took channels of it before
+            left.append(LeftAlone(name=each.group.name, channels=each.width, reason=_UNSCORED))
+        elif against is None and (not only or any(_matches(pattern, known) for pattern in only)):
             chosen.append(number)
         else:
             reason = "is not in `only`" if against is None else f"matches {setting('ignore', against)}"
@@ -96,18 +99,19 @@ def _scored(
     """The groups that the criterion scores, and what is left alone. Raises UsageError if there are none."""
     if found.derivation is None:
         return list(found.groups), []
-    needs_scales = CRITERIA.get(criterion).needs_scales
     groups, left = [], list(found.left_alone)
     for own in found.groups:
         group, channels = own.group, own.width
-        if group.name in done or (channels > 1 and (group.scales or not needs_scales)):
+        if group.name in done or (channels > 1 and _is_scored(own, criterion)):
             groups.append(own)
         else:
-            reason = "can only go as a whole" if channels == 1 else "has no BatchNorm that scores it"
+            reason = "can only go as a whole" if channels == 1 else _UNSCORED
             left.append(LeftAlone(name=group.name, channels=channels, reason=reason))
-    if groups:
+    if any(_is_scored(own, criterion) for own in groups):
         return groups, left
-    if needs_scales and (not found.derivation.trace.scales or any(own.width > 1 for own in found.groups)):
+    if CRITERIA.get(criterion).needs_scales and (
+        not found.derivation.trace.scales or any(own.width > 1 for own in found.groups)
+    ):
         where = " on channels that can go" if found.derivation.trace.scales else ""
         raise UsageError(
             f"{title(model)} has no BatchNorm{where}, whose scales criterion '{criterion}' reads; "
@@ -115,6 +119,10 @@ def _scored(
         )
     reasons = first_of([f"{part.name} {part.reason}" for part in left], SHOWN, "; ")
     raise UsageError(f"{title(model)} has no channels that can go: {reasons or 'no layer of it gives any'}")
+
+
+def _is_scored(own: BoundGroup, criterion: str) -> bool:
+    return bool(own.group.scales) or not CRITERIA.get(criterion).needs_scales
 
 
 def _names(group: ChannelGroup) -> set[str]:
