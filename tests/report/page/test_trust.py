@@ -10,10 +10,20 @@ from netslim.report.page.chain import runs_in
 from netslim.report.page.findings import Findings, HashCheck, Images
 from netslim.report.page.story import Story
 from netslim.report.page.trust import Check, checks_of, verdict
+from netslim.report.page.whole import Whole, WholeFile
 
 
 def found(folder: Path, findings: Findings | None = None) -> dict[str, Check]:
     return {check.title: check for check in checks_of(Story(tuple(runs_in([folder])), findings or Findings()))}
+
+
+@pytest.mark.parametrize(("status", "mark"), [("running", "look"), ("finished", "yes")])
+def test_a_whole_of_which_steps_are_missing_is_looked_at(chain: list[Path], status: str, mark: str) -> None:
+    """Each of its runs came to its end."""
+    whole = Whole(folder=chain[-1], variant="", file=WholeFile(status=status))
+    complete = checks_of(Story(tuple(runs_in([chain[-1]])), Findings(), whole))[0]
+    titles = {"look": "Not all steps are done", "yes": "Every run came to its end"}
+    assert (complete.mark, complete.title) == (mark, titles[mark])
 
 
 def images(only_large: int, only_small: int) -> Findings:

@@ -84,7 +84,7 @@ def test_from_the_command_line_commands_can_be_pasted(
     with pytest.raises(SystemExit) as ended:
         main(["report", str(trained), "--out", str(tmp_path / "a.html"), "--json", str(tmp_path / "a.json")])
     assert ended.value.code == 0
-    assert f"wrote {tmp_path / 'a.html'}: 1 runs; may I trust it?" in capsys.readouterr().out
+    assert f"wrote {tmp_path / 'a.html'}: 1 run; may I trust it?" in capsys.readouterr().out
     text = (tmp_path / "a.html").read_text()
     assert " train --data-dir " in text
     assert " -sr --s 0.01 " in text

@@ -46,6 +46,8 @@ def verdict(checks: list[Check]) -> tuple[str, str]:
 
 def _complete(told: Story) -> Check | None:
     cut_off = [run for run in told.chain if not run.finished]
+    if not cut_off and told.whole is not None and not told.whole.finished:
+        return Check(mark="look", title="Not all steps are done", detail="Type the same command again to go on.")
     if not cut_off:
         return Check(mark="yes", title="Every run came to its end", detail=f"{len(told.chain)} of {len(told.chain)}")
     names = ", ".join(f"{run.name} ({_progress(len(run.rows), run.config.get('epochs'))})" for run in cut_off)

@@ -47,7 +47,8 @@ def run(config: ReportConfig) -> dict[str, Any]:
     told = Story(tuple(runs), found, whole)
     checks = checks_of(told)
     answer, why = verdict(checks)
-    say(f"wrote {target}: {len(runs)} runs; may I trust it? {answer} ({why})")
+    count = f"{len(runs)} run{'s' * (len(runs) != 1)}"
+    say(f"wrote {target}: {count}; may I trust it? {answer} ({why})")
     return {
         "file": str(target),
         "runs": [str(each.folder) for each in runs],
