@@ -38,10 +38,12 @@ def test_masked_and_rebuilt_agree(depth: int, percent: float, seed: int, size: i
     images = torch.randn(2, 1, size, size)
     decided = plan(model, images[:1], percent=percent, min_channels=floor)
     small = apply(model, decided)
-    assert verify(model, small, images).holds
+    agreement = verify(model, small, images)
+    assert agreement.agrees
     expected = silenced(model, decided, images)
     with torch.no_grad():
         found = small.double()(images.double())
+    assert agreement.depends_on_input or torch.equal(*found)  # with one channel its ReLU may let nothing through
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
     assert small.cfg == [len(group.keep) for group in decided.groups]
 
