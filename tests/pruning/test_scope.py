@@ -46,6 +46,7 @@ def test_where_batchnorm_scores_none_of_the_channels_that_can_go_the_other_crite
 
 
 def test_a_second_plan_by_scales_leaves_what_has_none_as_the_first_left_it() -> None:
+    torch.manual_seed(0)  # with others, the one channel that is left may be dead
     model = randomised(structures.Squeezed())
     small = apply(model, plan(model, torch.zeros(SHAPE), percent=0.4, criterion="l1_norm"))
     decided = plan(small, torch.zeros(SHAPE), percent=0.6)
