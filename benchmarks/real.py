@@ -42,7 +42,8 @@ Row = dict[str, Any]
 TWO_CYCLES = (Training(epochs=6, rate=0.05, compiled=True), Training(epochs=10, rate=0.1, compiled=True))
 SCRATCH = (Training(epochs=30, rate=0.1, compiled=True),)
 DENSE = {"resnet20": TWO_CYCLES, "resnet56": TWO_CYCLES[:1], "preresnet29": SCRATCH}
-DENSE_ON_GPU = dict.fromkeys(DENSE, (Training(epochs=30, rate=0.1),))
+DENSE_ON_GPU = dict.fromkeys(DENSE, (Training(epochs=30, rate=0.1, weight_decay=5e-4),))
+DENSE_ON_GPU["preresnet29"] = (Training(epochs=80, rate=0.1, weight_decay=5e-4),)
 SPARSE = (Training(epochs=2, rate=0.03, penalty=PROXIMAL),)
 
 

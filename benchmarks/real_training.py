@@ -23,7 +23,6 @@ from netslim.training.step import TrainStep, compiled_for
 from reconstruction import MEAN, STD
 
 BATCH, KEPT_EVERY = 128, 100  # images per step; steps between two states on disk
-WEIGHT_DECAY = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +39,7 @@ class Training:
     seed: int = 0
     teacher: bool = False
     penalty: float = 0.0
+    weight_decay: float = 1e-4
     compiled: bool = False
 
 
@@ -101,7 +101,7 @@ def step_of(model: nn.Module, training: Training, teacher: nn.Module | None, dev
     precision.arrange_(model)
     penalty = PENALTIES.get("proximal").build(model, training.penalty) if training.penalty else no_penalty(model)
     optimizer = build_sgd(
-        model, lr=training.rate, momentum=0.9, weight_decay=WEIGHT_DECAY, scale_decay=not training.penalty
+        model, lr=training.rate, momentum=0.9, weight_decay=training.weight_decay, scale_decay=not training.penalty
     )
     return TrainStep(
         model, optimizer, precision=precision, penalty=penalty,

@@ -19,7 +19,10 @@ from netslim.stages.shared.calibration_data import calibration_batches, training
 IMAGES = 512  # that layers are fitted on, and that `taylor` looks at
 STATISTICS = 20  # batches of 128 that statistics are measured on, as `netslim prune` does
 CRITERIA = ("l2_norm", "taylor")
-OWN_CRITERION = {"netslim, group_l2_norm by sensitivity": "group_l2_norm"}  # the other ways take one of CRITERIA
+OWN_CRITERION = {  # the other ways take one of CRITERIA
+    "netslim, group_l2_norm by sensitivity": "group_l2_norm",
+    "netslim, group_l2_norm by sensitivity, coupled": "group_l2_norm",
+}
 SEARCHES = 10  # bisections of Torch-Pruning's ratio
 
 
@@ -54,9 +57,9 @@ def fitted(case: Case, share: float, criterion: str) -> Cut:
     return cut, repaired
 
 
-def measured(case: Case, share: float, criterion: str, allocation: str = "scores") -> Cut:
+def measured(case: Case, share: float, criterion: str, allocation: str = "scores", residual: str | None = None) -> Cut:
     """netslim: constants absorbed, statistics measured."""
-    cut = planned(case, share, criterion, allocation)
+    cut = planned(case, share, criterion, allocation, residual)
     repaired = copy.deepcopy(cut)
     netslim.repair_(repaired, case.model, case.images(STATISTICS))
     return cut, repaired
@@ -68,11 +71,13 @@ def original(case: Case, share: float, _: str) -> Cut:
     return cut, cut
 
 
-def planned(case: Case, share: float, criterion: str, allocation: str = "scores") -> nn.Module:
+def planned(
+    case: Case, share: float, criterion: str, allocation: str = "scores", residual: str | None = None
+) -> nn.Module:
     """What netslim's plan for these MACs leaves."""
     looks = criterion == "taylor" or allocation == "sensitivity"
     batches = list(calibration_batches(case.dataset, IMAGES // 128, case.seed)) if looks else None
-    given = {"criterion": criterion, "allocation": allocation, "batches": batches}
+    given = {"criterion": criterion, "allocation": allocation, "residual": residual, "batches": batches}
     return netslim.apply(case.model, netslim.plan(case.model, case.example[:1], target_macs=share, **given))
 
 
@@ -102,6 +107,7 @@ WAYS: dict[str, Way] = {
     ),
     "Torch-Pruning BNScale": partial(torch_pruning_by, "BNScalePruner", torch_pruning.importance.BNScaleImportance()),
     "netslim, group_l2_norm by sensitivity": partial(measured, allocation="sensitivity"),
+    "netslim, group_l2_norm by sensitivity, coupled": partial(measured, allocation="sensitivity", residual="couple"),
     "netslim, sparsity": fitted,
     "original rule, sparsity": original,
 }
