@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything about the GPU in one run of under ten minutes: the tests that need one, then all parts of gpu.py.
+# Everything about the GPU in one run of under ten minutes: the tests that need one, a whole slim, all parts of gpu.py.
 #
 #     sh benchmarks/gpu_all.sh [--original CHECKOUT] [--data-dir DIR] [--out results]
 #     sh benchmarks/gpu_all.sh --tiny --device cpu --out runs/gpu     to see that everything runs
@@ -14,7 +14,8 @@ part() {
     echo "== $*"
     timeout "$limit" "$PYTHON" "$@" || failed="$failed $2"
 }
-part 50 -m pytest -q tests/training/test_cuda_graphs.py -k cuda
+part 60 -m pytest -q tests/training/test_cuda_graphs.py tests/data/test_resident.py tests/pruning/test_verify.py -k "cuda or gpu"
+part 60 -m netslim slim --dataset digits --depth 20 --target-macs 0.5 --time 20s --save "${TMPDIR:-/tmp}/gpu-slim-$$"
 part 160 benchmarks/gpu.py steps "$@"
 part 130 benchmarks/gpu.py batches "$@"
 part 95 benchmarks/gpu.py accuracy "$@"

@@ -26,7 +26,8 @@ OPTIMIZERS: dict[str, Callable[[Any], Optimizer]] = {
     "RAdam": lambda p: torch.optim.RAdam(p, lr=0.01),
     "Adamax": lambda p: torch.optim.Adamax(p, lr=0.01),
     "Adadelta": lambda p: torch.optim.Adadelta(p, lr=0.5),
-    "Adagrad": lambda p: torch.optim.Adagrad(p, lr=0.01),
+    # a bias before BatchNorm has rounding for a gradient, which the default eps of 1e-10 makes a step of
+    "Adagrad": lambda p: torch.optim.Adagrad(p, lr=0.01, eps=1e-8),
     "ASGD": lambda p: torch.optim.ASGD(p, lr=0.01),
     "RMSprop": lambda p: torch.optim.RMSprop(p, lr=0.01, momentum=0.9, centered=True),
     "Rprop": lambda p: torch.optim.Rprop(p, lr=0.01),

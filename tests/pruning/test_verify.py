@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.pruning import Agreement, apply, masked, plan, verify
@@ -56,6 +56,31 @@ def test_the_rebuild_of_another_plan_is_found() -> None:
     small = apply(MODEL, PLAN)
     small.plan = edited(PLAN, keep=[15])
     assert not verify(MODEL, small, IMAGES).holds
+
+
+def coarse(module: nn.Module, given: object, output: Tensor) -> Tensor:
+    """In single precision few digits are right, and the others depend on the number of channels."""
+    assert isinstance(module, nn.Conv2d)
+    return output * (1 + 1e-2 / module.in_channels) if output.dtype == torch.float32 else output
+
+
+def test_rounding_is_told_from_a_wrong_channel() -> None:
+    model = resnet(20)
+    small = apply(model, PLAN)
+    for network in (model, small):
+        network.layer2[0].conv2.register_forward_hook(coarse)
+    with torch.no_grad():
+        silent, given = masked(model, PLAN)(IMAGES), small(IMAGES)
+    assert (silent - given).abs().max() > 1e-4 * silent.abs().max()
+    assert verify(model, small, IMAGES).holds
+    small.fc.weight.data += 1e-3
+    assert not verify(model, small, IMAGES).holds
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_deep_network_on_cuda_is_proven_exact() -> None:
+    model, images = resnet(164).cuda(), IMAGES.cuda()
+    assert verify(model, apply(model, plan(model, images, percent=0.4)), images).holds
 
 
 def test_numbers_that_are_none_do_not_hold() -> None:

@@ -61,6 +61,12 @@ def test_an_epoch_that_waited_says_what_helps(capsys: pytest.CaptureFixture[str]
     )
 
 
+def test_where_images_can_not_be_late_nothing_is_advised(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(waits=False) as shown:
+        shown.epoch({**ROW, "waiting": 0.5})
+    assert capsys.readouterr().out.endswith("1234 images/s\n")
+
+
 def test_an_error_ends_the_display_and_goes_on() -> None:
     with pytest.raises(ValueError, match="x"), progress():
         raise ValueError("x")

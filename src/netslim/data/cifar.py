@@ -14,7 +14,7 @@ from netslim.core.errors import DataError
 from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
 from netslim.data.reading.bounded_read import read_file, unpacked
 from netslim.data.reading.restricted_pickle import load_plain
-from netslim.data.reading.verified import verify_content, verify_file
+from netslim.data.reading.verified import verify_contents, verify_file
 
 _PIXELS = 3 * 32 * 32
 _MOST = 256_000_000  # bytes of a file; the largest, of CIFAR-100, has 155 MB
@@ -126,8 +126,8 @@ def _read_files(release: CifarRelease, source: Source) -> dict[str, bytes]:
     folder = source.data_dir / release.folder
     if _unpacked(release, source.data_dir):
         contents = {file: read_file(folder / file, _MOST) for file in release.files}
-        for file, md5 in release.files.items():
-            verify_content(folder / file, contents[file], md5, unverified=source.unverified)
+        given = {folder / file: (contents[file], md5) for file, md5 in release.files.items()}
+        verify_contents(given, unverified=source.unverified)
         return contents
     archive = source.data_dir / release.archive
     if archive.exists():

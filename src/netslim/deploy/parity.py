@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError
+from netslim.core.networks.arithmetic import full_float32
 from netslim.core.networks.example import tensors_of
 from netslim.core.networks.modes import evaluation_mode
 from netslim.deploy.signature import Example, ExportInputs, named_tensors
@@ -61,7 +62,7 @@ def check_parity(
 
 def _outputs(model: nn.Module, inputs: ExportInputs, device: torch.device) -> dict[str, Tensor]:
     own = inputs.map(lambda leaf: leaf.to(device, copy=True))  # a network may write into its input
-    with evaluation_mode(model), torch.inference_mode():
+    with evaluation_mode(model), full_float32(), torch.inference_mode():
         return named_tensors(model(*own.args, **own.kwargs), "output")
 
 

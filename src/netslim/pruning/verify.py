@@ -1,6 +1,7 @@
 """The proof of a pruning: the unpruned network with the removed channels silenced, against the rebuilt one."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.arithmetic import full_float32
 from netslim.core.networks.copies import copied
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
@@ -77,6 +79,8 @@ class Agreement:
 def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     """Holds the masked original against the rebuilt network, over all their outputs.
 
+    Where they are apart in their own precision, double precision tells rounding from a wrong channel.
+
     Args:
         model: the network before pruning.
         small: what `apply(model, plan)` returned.
@@ -101,23 +105,39 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
     if plan is None and count_params(small) > count_params(model):
         raise UsageError("the second network is larger than the first: the order is verify(model, small, images)")
     resolved = None if plan is None else resolve(model, plan)
+    decides = resolved is not None and resolved.decides
     reference = model if resolved is None else silenced(model, resolved.parts)
     with running(small, inputs.map(TensorSpec.of)):
         found = outputs_of(small, inputs)
-    if resolved is not None and resolved.decides:
-        outputs = compare_decided(*recorded_outputs(reference, inputs), small, inputs)
-    else:
-        outputs = compare(outputs_of(reference, inputs), found)
+    outputs = _apart(reference, small, inputs, found, decides=decides)
+    if not Agreement(outputs=outputs).agrees:
+        with suppress(Exception):  # a network may raise anything in a precision that it was not made for
+            doubled = copied(reference).double(), copied(small).double(), inputs.map(_doubled)
+            outputs = _apart(*doubled, outputs_of(*doubled[1:]), decides=decides)
     depends = _depends_on_input(small, inputs, found) or not _depends_on_input(model, inputs)
     finite = any(bool(tensor.isfinite().any()) for tensor in found.values() if tensor.numel()) or not found
     return Agreement(outputs=outputs, depends_on_input=depends and finite)
+
+
+def _apart(
+    reference: nn.Module, small: nn.Module, inputs: Inputs, found: Mapping[str, Tensor], *, decides: bool
+) -> tuple[OutputAgreement, ...]:
+    """How far what the small network gives is from the masked one's."""
+    if decides:
+        return compare_decided(*recorded_outputs(reference, inputs), small, inputs)
+    return compare(outputs_of(reference, inputs), found)
+
+
+def _doubled(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def outputs_of(network: nn.Module, inputs: Inputs, *, watched: bool = False) -> dict[str, Tensor]:
     """The tensors that a network gives in eval mode, by where they are; what it draws at random is always the same."""
     devices = [tensor.device for tensor in inputs.tensors if tensor.is_cuda][:1]
     no_gradients = torch.no_grad() if watched else torch.inference_mode()  # in which operations pass undivided
-    with evaluation_mode(network), attributes_kept(network), no_gradients, torch.random.fork_rng(devices):
+    modes = evaluation_mode(network), attributes_kept(network), full_float32()
+    with modes[0], modes[1], modes[2], no_gradients, torch.random.fork_rng(devices):
         seed_devices_in_use(0)
         return tensors_of(inputs.call(network))
 

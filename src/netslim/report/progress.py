@@ -23,6 +23,7 @@ class TrainingProgress:
         label: of the metric.
         shown: how its values are written.
         workers: whether other processes load the images.
+        waits: whether the share of the time in which training waited for images means anything.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class TrainingProgress:
         label: str = "top-1",
         shown: Callable[[float], str] = percent,
         workers: bool = False,
+        waits: bool = True,
     ) -> None:
+        self._waits = waits
         self._epochs = epochs
         self._log_interval = log_interval
         self._selected_on = selected_on
@@ -88,7 +91,7 @@ class TrainingProgress:
 
     def _waiting(self, row: dict[str, Any]) -> str:
         """What to do where training waits for its images."""
-        if row["waiting"] < WAITING:
+        if not self._waits or row["waiting"] < WAITING:
             return ""
         return f"  {percent(row['waiting'], 0)} waiting for images: {self._helps}"
 

@@ -16,7 +16,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from netslim.core.errors import ArgumentError, NetslimError, UsageError, first_line
 from netslim.core.files import atomic_write, write_json
-from netslim.core.networks.example import Inputs
 from netslim.core.protocols import PrunePlan
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.deploy import TARGETS
@@ -89,7 +88,11 @@ def _prune(config: PruneConfig, directory: RunDirectory) -> dict[str, Any]:
     decided = decide(_with_criterion(config), network, example, None, images=seen)  # type: ignore[arg-type]
     directory.begin()
     small: nn.Module = apply(network, decided)
-    agreement = _verified(network, small, example)
+    agreement = verify(network, small, example)
+    if not agreement.agrees:
+        raise NetslimError(
+            f"the pruned network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
+        )
     small, repair = _repaired(config, network, small, example, files, reader)
     content = _content(small, source, decided)
     difference = difference_from(content, small, source)
@@ -124,20 +127,6 @@ def _read(config: PruneConfig) -> tuple[fx.GraphModule, OnnxSource]:
     if source.rest:
         say(source.rest)
     return network, source
-
-
-def _verified(network: fx.GraphModule, small: nn.Module, example: Tensor | tuple[Tensor, ...]) -> Agreement:
-    """Masked against pruned; in double precision where single would not tell rounding from a wrong channel."""
-    found = verify(network, small, example)
-    if not found.agrees:
-        doubled = [tensor.double() if tensor.is_floating_point() else tensor for tensor in Inputs.of(example).tensors]
-        with suppress(UsageError):  # a graph may name single precision itself
-            found = verify(copy.deepcopy(network).double(), copy.deepcopy(small).double(), tuple(doubled))
-    if not found.agrees:
-        raise NetslimError(
-            f"the pruned network differs from the masked one by {found.max_difference:.2e}; nothing was written"
-        )
-    return found
 
 
 def _check_difference(found: float, what: str) -> None:

@@ -16,7 +16,7 @@ from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.processes.distributed import ALONE, World, join
 from netslim.core.runlog import RunStatus
 from netslim.cost import measure
-from netslim.data import AnySplit, evaluation_batches, train_batches
+from netslim.data import AnySplit, Split, evaluation_batches, train_batches
 from netslim.network import describe
 from netslim.report.console import say
 from netslim.report.page.beside import PAGE
@@ -128,6 +128,11 @@ class Phase:
         sparse = self.config.sparsity_regularization and self.config.select_on == "val"
         return BY_OBJECTIVE if sparse else self.task.label
 
+    def _waits(self) -> bool:
+        """Whether images can come late: not where all of them are on the GPU."""
+        train = self.splits.train
+        return self.device.type == "cpu" or not isinstance(train, Split) or train.images.is_meta
+
     def run(self) -> dict[str, Any]:
         """Trains to the end and records the result."""
         self.files.begin(self.state.epoch)
@@ -149,6 +154,7 @@ class Phase:
                     label=self.task.label,
                     shown=self.task.shown,
                     workers=is_reference(config.dataset),
+                    waits=self._waits(),
                 )
             )
             try:
