@@ -523,12 +523,13 @@ def slim_against_guide() -> str:
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
-def real(file: str) -> str:
-    """Accuracy over epochs of fine-tuning, way by way, and how far netslim leads."""
+def real(file: str, rate: float | None = None) -> str:
+    """Accuracy over epochs of fine-tuning, way by way, and how far netslim leads; at the chosen rate or this one."""
     rows = read(file)
+    rate = rate or chosen_rate(rows, rows[0]["network"])
     lines, leads = [], []
     for network, share, teacher in product(*(dict.fromkeys(row[key] for row in rows) for key in REAL_KEYS)):
-        found = curves(rows, network, float(share), teacher=teacher == "True") if share and teacher else {}
+        found = curves(rows, network, float(share), teacher=teacher == "True", rate=rate) if share and teacher else {}
         case = (network, f"{100 * float(share or 0):.0f} %", "yes" if teacher == "True" else "no")
         for way, curve in found.items():
             top1 = [spread([100 * each for each in curve.top1.get(epochs, [])], 1) for epochs in REAL_EPOCHS]
@@ -544,13 +545,14 @@ def real(file: str) -> str:
     first = rows[0]
     images = f"{int(first['train_images']):,} training images, {int(first['test_images']):,} test images"
     what = f"{first['data']}, {images}: test top-1 (%) before and after so many epochs of fine-tuning"
-    about = f"{what}, rate {chosen_rate(rows, first['network'])}; unpruned: {dense}."
+    about = f"{what}, rate {rate}; unpruned: {dense}."
     return "\n\n".join((markdown(head, lines), "\n".join(leads), f"{about} {origin(first)}"))
 
 
 def real_leads(found: Mapping[str, Curve], case: str) -> list[str]:
     """What the curves of one case say, in words."""
-    ours = ("netslim, group_l2_norm by sensitivity", "netslim, by sensitivity", "netslim")
+    coupled = "netslim, group_l2_norm by sensitivity, coupled"
+    ours = (coupled, "netslim, group_l2_norm by sensitivity", "netslim, by sensitivity", "netslim")
     ways = (way for way in ours if way in found)
     return [line for way in ways if (line := _real_lead(found, way, case))]
 
@@ -764,7 +766,7 @@ TABLES = {
     "reconstruction": reconstruction,
     "reconstruction-all": reconstruction_all,
     "real": lambda: real("real"),
-    "real-gpu": lambda: real("real_gpu"),
+    "real-gpu": lambda: real("real_gpu", rate=0.1),
     "slim-recipes": slim_recipes,
     "slim-against-guide": slim_against_guide,
     "pruning-tuned": pruning_tuned,

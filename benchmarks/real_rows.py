@@ -39,9 +39,11 @@ def _rates(row: Row) -> bool:
     return known and all(float(row[name]) == value for name, value in RATED_ON.items())
 
 
-def curves(rows: list[Row], network: str, share: float, *, teacher: bool) -> dict[str, Curve]:
-    """By way, at the chosen rate; those of before any fine-tuning belong to either."""
-    rate, found = chosen_rate(rows, rows[0]["network"]), dict[str, Curve]()
+def curves(
+    rows: list[Row], network: str, share: float, *, teacher: bool, rate: float | None = None
+) -> dict[str, Curve]:
+    """By way, at the chosen rate or at this one; those of before any fine-tuning belong to either."""
+    rate, found = rate or chosen_rate(rows, rows[0]["network"]), dict[str, Curve]()
     for row in rows:
         if row["network"] != network or not row["share"] or float(row["share"]) != share or not row["top1"]:
             continue
