@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of `netslim slim`")
     parser.add_argument("name")
     parser.add_argument("--variant", type=int, default=1, help="of a sweep, from 1 on")
+    parser.add_argument("--data", help="what the images are, where they are not the data set's own")
     given = parser.parse_args()
     networks = json.loads((given.run / "slim.json").read_text())["result"]["networks"]
     dense, small = networks[2 * given.variant - 2 : 2 * given.variant]
@@ -36,8 +37,9 @@ def main() -> None:
     example = example_input(model, checkpoint.dataset, batch=2)
     netslim.export(model, example, folder, "safetensors", facts=export_facts(model, checkpoint, path))
     card = card_of(model, checkpoint, path, f"published/{given.name}", LICENCE)
+    images = f"| images | {given.data} |\n" if given.data else ""
     card = card.replace("hf://", "").replace(
-        "| top-1 |", f"| top-1 of the unpruned | {percent(dense['top1'])} |\n| top-1 |"
+        "| top-1 |", f"{images}| top-1 of the unpruned | {percent(dense['top1'])} |\n| top-1 |"
     )
     card += "\nMade by a recipe in `recipes/published/` and by `recipes/publish.py`.\n"
     (folder / "README.md").write_text(card)

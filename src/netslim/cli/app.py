@@ -116,6 +116,7 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
     check_launch()
     if launched() and verb not in TOGETHER:
         raise UsageError(f"netslim {verb} is one process: type it without torchrun (netslim train can be several)")
+    config = _with_weights(config)
     reads, writes = config.reads(), config.writes()
     for use in (*reads, *writes):
         recover(use.path)
@@ -131,6 +132,18 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
             write_json(json_file, result)
     if is_first():
         say_next(verb, config, result)
+
+
+def _with_weights(config: "StageConfig") -> "StageConfig":
+    """Names of published networks, and folders of the target safetensors, stand for the weights in them."""
+    from netslim.core.safetensors_folder import CONFIG, WEIGHTS
+    from netslim.models.published import folder_of, is_published
+
+    found = {}
+    for use in config.reads():
+        if isinstance(getattr(config, use.setting), Path) and (is_published(use.path) or (use.path / CONFIG).is_file()):
+            found[use.setting] = (folder_of(use.path) if is_published(use.path) else use.path) / WEIGHTS
+    return config.model_copy(update=found)
 
 
 @contextmanager

@@ -151,17 +151,17 @@ def _inputs(batches: Iterable[Any] | None) -> list[Inputs]:
 
 def _losses(model: nn.Module, plans: Sequence[PrunePlan], batches: Sequence[Inputs], progress: Progress) -> list[float]:
     """What the outputs lose by each plan, mean over the images."""
-    lost, runs, total = [0.0] * len(plans), 0, len(plans) * len(batches)
+    lost, total = list[float](), len(plans) * len(batches)
     large = duplicate(model, {})
-    for inputs in batches:
-        wanted = _outputs(large, inputs)
-        for number, plan in enumerate(plans):
-            progress(runs, total)
-            lost[number] += inputs.batch * _lacking(_outputs(rebuild(model, plan), inputs), wanted)
-            runs += 1
+    wanted = [_outputs(large, inputs) for inputs in batches]
+    for plan in plans:
+        small, lacking = rebuild(model, plan), 0.0
+        for number, (inputs, outputs) in enumerate(zip(batches, wanted, strict=True)):
+            progress(len(lost) * len(batches) + number, total)
+            lacking += inputs.batch * _lacking(_outputs(small, inputs), outputs)
+        lost.append(lacking / sum(inputs.batch for inputs in batches))
     progress(total, total)
-    images = sum(inputs.batch for inputs in batches)
-    return [loss / images for loss in lost]
+    return lost
 
 
 def _outputs(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import ArgumentError, InterruptedRunError, setting
 from netslim.core.networks.copies import copied
 from netslim.core.networks.trees import Batch
@@ -19,6 +18,7 @@ from netslim.core.processes.signals import Stopped
 from netslim.core.runlog import RunDirectory
 from netslim.core.runs.seeding import derive_seed
 from netslim.data import AnyDataset, AnySplit, evaluation_batches
+from netslim.network import read
 from netslim.own_loop.repair import repair_
 from netslim.report.figures.drawn import Drawn
 from netslim.report.page.beside import write_beside
@@ -139,7 +139,7 @@ def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int |
     """
     check_task(config)
     device = pick_device(config.device)
-    checkpoint = read_checkpoint(config.model)
+    checkpoint = read(config.model)
     model = open_network(checkpoint, config.model, config.arch, config.arch_args).to(device).eval()
     name = required_dataset(config.dataset, checkpoint, config.model)
     dataset = open_any(name, config, checkpoint.dataset)

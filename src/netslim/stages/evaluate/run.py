@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError
 from netslim.cost import measure
 from netslim.data import AnyDataset, evaluation_batches
 from netslim.models.onnx_import import is_onnx
+from netslim.network import read
 from netslim.report.console import say
 from netslim.stages.evaluate.config import EvaluateConfig
 from netslim.stages.evaluate.onnx_file import OF_ONNX, cost_of, open_onnx
@@ -73,7 +73,7 @@ class _Opened:
 def _of_checkpoint(config: EvaluateConfig) -> _Opened:
     config.refuse(OF_ONNX, "only ONNX files need it")
     device = pick_device(config.device)
-    checkpoint = read_checkpoint(config.model)
+    checkpoint = read(config.model)
     model = open_network(checkpoint, config.model, config.arch, config.arch_args).to(device)
     name = required_dataset(config.dataset, checkpoint, config.model)
     dataset = open_any(name, config, checkpoint.dataset)

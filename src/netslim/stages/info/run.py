@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from netslim.core.checkpoint import Checkpoint, read_checkpoint
+from netslim.core.checkpoint import Checkpoint
 from netslim.core.files import file_hash
 from netslim.core.protocols import PrunableModel, plan_of
 from netslim.cost import measure
 from netslim.models.onnx_import import is_onnx
 from netslim.models.own import arch_of
+from netslim.network import read
 from netslim.report.console import say
 from netslim.report.tables import percent, print_table
 from netslim.stages.info.config import InfoConfig
@@ -21,7 +22,7 @@ def run(config: InfoConfig) -> dict[str, Any]:
     """Reads a file, rebuilds its network and says what it is. Raises CheckpointError."""
     if is_onnx(config.model):
         return run_onnx(config)
-    checkpoint = read_checkpoint(config.model)
+    checkpoint = read(config.model)
     model = open_network(checkpoint, config.model, config.arch, config.arch_args)
     plan = plan_of(model)
     example = example_input(model, checkpoint.dataset)

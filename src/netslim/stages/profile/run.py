@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import Tensor
 
-from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs
 from netslim.cost.time_model import TimeModel
@@ -14,6 +13,7 @@ from netslim.dependency.groups import BoundGroup, groups_of
 from netslim.deploy.latency import Engine
 from netslim.deploy.latency.exchange import read_times, write_pieces
 from netslim.deploy.latency.table import Table, kept_at
+from netslim.network import read
 from netslim.report.console import say
 from netslim.report.progress import LayersProgress
 from netslim.stages.profile.config import ProfileConfig
@@ -41,7 +41,7 @@ def run(config: ProfileConfig) -> dict[str, Any]:
             "`export_to` writes parts as ONNX files in float: for `engine='onnxruntime'` or `engine='openvino'`, "
             "without `int8`"
         )
-    checkpoint = read_checkpoint(config.model)
+    checkpoint = read(config.model)
     model = open_network(checkpoint, config.model, config.arch, config.arch_args).eval()
     side = config.image_size
     facts = {**(checkpoint.dataset or {}), "image_size": (side, side)} if side else checkpoint.dataset

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netslim.core.checkpoint import Checkpoint, read_checkpoint
+from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import InterruptedRunError, UsageError, setting
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import Cost, PrunePlan
 from netslim.core.runlog import RunDirectory
 from netslim.cost import measure
+from netslim.network import read
 from netslim.own_loop.rounds import final_channels, of_all_rounds, percent_to_leave
 from netslim.pruning import plan_from_dict
 from netslim.pruning.budget.request import Request
@@ -113,7 +114,7 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
         UsageError: there is no data set to train on, or a budget can't be met.
         InterruptedRunError: Ctrl-C or SIGTERM in the training; the same command goes on.
     """
-    checkpoint = read_checkpoint(config.model)
+    checkpoint = read(config.model)
     name = config.dataset or dataset_name(checkpoint)
     if name is None:
         raise UsageError(f"`steps={config.steps}` trains, and {config.model} names no data set: type `dataset=NAME`")

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from netslim.core.checkpoint import Checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, NetslimError, setting
 from netslim.core.files import atomic_write, write_json
 from netslim.core.plugins.references import is_reference
@@ -14,7 +14,7 @@ from netslim.core.protocols import PrunableModel, PrunePlan, plan_of
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.data import AnyDataset, evaluation_batches
 from netslim.models.onnx_import import is_onnx
-from netslim.network import describe
+from netslim.network import describe, read
 from netslim.own_loop.repair import Repair
 from netslim.pruning import apply, masked, verify
 from netslim.report.console import say
@@ -67,7 +67,7 @@ def _prune(
 ) -> dict[str, Any]:
     start = time.perf_counter()
     device = pick_device(config.device)
-    checkpoint = read_checkpoint(config.model)
+    checkpoint = read(config.model)
     model = open_network(checkpoint, config.model, config.arch, config.arch_args).to(device).eval()
     _check_depth(model, config)
     dataset = _dataset(config, checkpoint)

@@ -3,7 +3,6 @@
 import torch
 from torch import nn
 
-from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError, UsageError, setting
 from netslim.core.plugins.references import is_reference, load_reference
 from netslim.core.protocols import PrunableModel, plan_of
@@ -11,6 +10,7 @@ from netslim.core.runs.seeding import seed_torch
 from netslim.data import AnyDataset
 from netslim.models import build, create_model
 from netslim.models.own import arch_of, own_network
+from netslim.network import read
 from netslim.pruning import apply
 from netslim.report.console import say
 from netslim.stages.shared.architectures import is_library
@@ -95,7 +95,7 @@ def take_up_momentum_(config: TrainConfig, model: nn.Module, optimizer: torch.op
     """Gives the optimizer the momentum that pruning carried over into the file of `refine`, if it did."""
     if config.refine is None or config.reinitialize:
         return
-    checkpoint = read_checkpoint(config.refine)
+    checkpoint = read(config.refine)
     exported, there = checkpoint.optimizer or {}, checkpoint.training.get("optimizer", "sgd")
     if not exported.get("state"):
         return

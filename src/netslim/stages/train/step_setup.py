@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError, UsageError, either, first_line, setting, unknown_name
 from netslim.core.networks.trees import Batch, called
 from netslim.core.processes.distributed import ALONE, World
 from netslim.data import AnyDataset
+from netslim.network import read
 from netslim.pruning.freed_macs import freed_macs
 from netslim.report.console import say
 from netslim.stages.shared.datasets import dataset_name
@@ -158,7 +158,7 @@ def open_teacher(config: TrainConfig, dataset: AnyDataset, device: torch.device)
     """
     if config.teacher is None:
         return None
-    checkpoint = read_checkpoint(config.teacher)
+    checkpoint = read(config.teacher)
     names = (checkpoint.dataset or {}).get("class_names")
     if names and tuple(names) != tuple(dataset.class_names):
         raise CheckpointError(
