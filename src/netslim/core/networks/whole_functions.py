@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map_only
 
 from netslim.core.networks.decisions import numbers_in
 
+_WINDOWED = {torch.stft, torch.istft, Tensor.stft, Tensor.istft}  # they insist on their window's device
 _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 _SIGNATURES = {
     F.instance_norm: inspect.signature(F.instance_norm),
@@ -89,6 +91,9 @@ class WholeFunctions(TorchFunctionMode):
             return _type(args[0], *args[1:], **(kwargs or {}))
         if func is torch.Tensor.tolist and args[0].is_meta:
             return numbers_in(args[0])
+        if func in _WINDOWED and args and args[0].is_meta:
+            self.met = True
+            args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.to("meta"), (args, kwargs or {}))
         call = _whole(func, args, kwargs or {})
         if call is not None:
             self.met = True

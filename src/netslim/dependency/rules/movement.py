@@ -54,6 +54,12 @@ def moved(state: ChannelState, call: Call) -> Results:
     return [condense(codes, state.sets) for codes in tensors_in(moved)]
 
 
+def strided(state: ChannelState, call: Call) -> Results:
+    """A view by the places of memory, as spectra take windows: of a tensor whose elements are all alike."""
+    carried = state.channels(call.args[0])
+    return moved(state, call) if carried is None or carried.uniform else unknown(state, call)
+
+
 def _one_at_least(tensor: Tensor) -> list[int]:
     """The shape that it would have with one row if it has none, as what is found in an image."""
     return [max(size, 1) for size in tensor.shape]
@@ -277,6 +283,7 @@ MOVEMENT: dict[str, Rule] = {
     **dict.fromkeys(_NEW, new),
     **dict.fromkeys(("split", "split_with_sizes", "chunk"), split),
     **dict.fromkeys(("cat", "stack"), joined),
+    "as_strided": strided,
     "gather": gathered,
     "im2col": windows,
     "col2im": unwindowed,
