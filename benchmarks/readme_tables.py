@@ -549,6 +549,24 @@ def real(file: str, rate: float | None = None) -> str:
     return "\n\n".join((markdown(head, lines), "\n".join(leads), f"{about} {origin(first)}"))
 
 
+def depth164() -> str:
+    """The guide's network at a third of its MACs, by way to cut and by rate."""
+    rows, lines = read("depth164"), []
+    rates = list(dict.fromkeys(row["rate"] for row in rows))
+    for way in dict.fromkeys(row["way"] for row in rows):
+        of = {row["rate"]: row for row in rows if row["way"] == way}
+        first = next(iter(of.values()))
+        after = [f"{100 * float(of[rate]['top1']):.1f}" if rate in of else "" for rate in rates]
+        lines.append((way, f"{int(first['params']):,}", f"{100 * float(first['top1_before']):.1f}", *after))
+    first = rows[0]
+    about = (
+        f"{first['data']}: test top-1 (%) at {100 * float(first['share']):.0f} % of the MACs before and after one cycle over "
+        f"{int(first['images']):,} training images, one seed; unpruned {100 * float(first['top1_dense']):.1f}."
+    )
+    head = ("way", "parameters", "before", *(f"after, rate {rate}" for rate in rates))
+    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+
+
 def real_leads(found: Mapping[str, Curve], case: str) -> list[str]:
     """What the curves of one case say, in words."""
     coupled = "netslim, group_l2_norm by sensitivity, coupled"
@@ -767,6 +785,7 @@ TABLES = {
     "reconstruction-all": reconstruction_all,
     "real": lambda: real("real"),
     "real-gpu": lambda: real("real_gpu", rate=0.1),
+    "depth164": depth164,
     "slim-recipes": slim_recipes,
     "slim-against-guide": slim_against_guide,
     "pruning-tuned": pruning_tuned,
