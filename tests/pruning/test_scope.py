@@ -34,6 +34,18 @@ def test_networks_that_cannot_be_pruned() -> None:
     assert verify(model, small, torch.randn(2, 3, 8, 8)).holds
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_network_that_is_prepared_for_quantisation_is_pruned_before() -> None:
+    quantization = pytest.importorskip("torch.ao.quantization")
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3)).train()
+    model.qconfig = quantization.get_default_qat_qconfig("fbgemm")
+    prepared = quantization.prepare_qat(model).eval()
+    assert refusal_at(prepared, criterion="l2_norm") == (
+        "Sequential has no channels that can go: the weights of '0' pass through fake quantisation; prune first, and "
+        "prepare the small network"
+    )
+
+
 def test_where_batchnorm_scores_none_of_the_channels_that_can_go_the_other_criteria_are_named() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
     assert refusal_at(model) == (

@@ -118,7 +118,15 @@ def _scored(
             f"criteria that work without: {one_of(without_scales())}"
         )
     reasons = first_of([f"{part.name} {part.reason}" for part in left], SHOWN, "; ")
-    raise UsageError(f"{title(model)} has no channels that can go: {reasons or 'no layer of it gives any'}")
+    raise UsageError(f"{title(model)} has no channels that can go: {reasons or _no_layer(model)}")
+
+
+def _no_layer(model: nn.Module) -> str:
+    """Why nothing was found that gives channels."""
+    for name, module in model.named_modules():
+        if hasattr(module, "weight_fake_quant"):
+            return f"the weights of '{name}' pass through fake quantisation; prune first, and prepare the small network"
+    return "no layer of it gives any"
 
 
 def _is_scored(own: BoundGroup, criterion: str) -> bool:
