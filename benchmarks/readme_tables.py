@@ -560,8 +560,9 @@ def depth164() -> str:
         lines.append((way, f"{int(first['params']):,}", f"{100 * float(first['top1_before']):.1f}", *after))
     first = rows[0]
     about = (
-        f"{first['data']}: test top-1 (%) at {100 * float(first['share']):.0f} % of the MACs before and after one cycle "
-        f"over {int(first['images']):,} training images, one seed; unpruned {100 * float(first['top1_dense']):.1f}."
+        f"{first['data']}: test top-1 (%) at {100 * float(first['share']):.0f} % of the MACs before and after one "
+        f"cycle over {int(first['images']):,} training images, one seed; unpruned "
+        f"{100 * float(first['top1_dense']):.1f}."
     )
     head = ("way", "parameters", "before", *(f"after, rate {rate}" for rate in rates))
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
