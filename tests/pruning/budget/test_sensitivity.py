@@ -78,6 +78,28 @@ def test_a_measurement_changes_nothing_and_repeats() -> None:
     apply(model, plans[0])
 
 
+class Viewing(nn.Module):
+    """Makes a view that only images in the usual layout allow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
+        self.fc = nn.Linear(8 * 4 * 4, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.features(images)
+        return self.fc(features.view(len(features), -1))
+
+
+def test_a_network_that_bears_one_layout_alone() -> None:
+    torch.manual_seed(0)
+    model = Viewing().eval()
+    with pytest.raises(RuntimeError, match="view size is not compatible"):
+        model(IMAGES_8.contiguous(memory_format=torch.channels_last))
+    given = {"target_macs": 0.6, "criterion": "l2_norm", "allocation": "sensitivity", "batches": [IMAGES_8]}
+    assert apply(model, plan(model, IMAGES_8, **given)).fc.out_features == 3
+
+
 def test_progress_is_told_of_every_run_and_few_images_are_looked_at() -> None:
     told, batch = list[tuple[int, int]](), torch.randn(IMAGES, 3, 8, 8)
     plan(

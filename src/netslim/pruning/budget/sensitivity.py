@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -152,16 +153,31 @@ def _inputs(batches: Iterable[Any] | None) -> list[Inputs]:
 def _losses(model: nn.Module, plans: Sequence[PrunePlan], batches: Sequence[Inputs], progress: Progress) -> list[float]:
     """What the outputs lose by each plan, mean over the images."""
     lost, total = list[float](), len(plans) * len(batches)
-    large = duplicate(model, {})
+    batches, layout = _fast(model, batches)
+    large = duplicate(model, {}).to(memory_format=layout)
     wanted = [_outputs(large, inputs) for inputs in batches]
     for plan in plans:
-        small, lacking = rebuild(model, plan), 0.0
+        small, lacking = rebuild(model, plan).to(memory_format=layout), 0.0
         for number, (inputs, outputs) in enumerate(zip(batches, wanted, strict=True)):
             progress(len(lost) * len(batches) + number, total)
             lacking += inputs.batch * _lacking(_outputs(small, inputs), outputs)
         lost.append(lacking / sum(inputs.batch for inputs in batches))
     progress(total, total)
     return lost
+
+
+def _fast(model: nn.Module, batches: Sequence[Inputs]) -> tuple[Sequence[Inputs], torch.memory_format]:
+    """Images with their channels last, where a CPU is twice as fast, if the network takes them; else as they are."""
+    if all(tensor.device.type == "cpu" for tensor in batches[0].tensors):
+        arranged = [inputs.map(_channels_last) for inputs in batches]
+        with suppress(Exception):  # one that makes a view of what lies otherwise then
+            _outputs(duplicate(model, {}).to(memory_format=torch.channels_last), arranged[0])
+            return arranged, torch.channels_last
+    return batches, torch.preserve_format
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
 
 
 def _outputs(network: nn.Module, inputs: Inputs) -> dict[str, Tensor]:
