@@ -28,8 +28,8 @@ from table import rows_of_these_versions, write_rows
 CUTS = (
     "netslim, group_l2_norm by sensitivity, coupled",
     "netslim, no reconstruction",
-    "original rule",
     "Torch-Pruning magnitude",
+    "original rule",
 )
 RATES = (0.03, 0.1)
 SHARE, IMAGES, HELD_OUT, SEED = 0.33, 12_800, 0.1, 1
