@@ -136,13 +136,15 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
 
 def _with_weights(config: "StageConfig") -> "StageConfig":
     """Names of published networks, and folders of the target safetensors, stand for the weights in them."""
+    given = {use.setting: use.path for use in config.reads() if isinstance(getattr(config, use.setting), Path)}
+    given = {name: path for name, path in given.items() if not path.is_file()}
+    if not given:
+        return config
     from netslim.core.safetensors_folder import CONFIG, WEIGHTS
     from netslim.models.published import folder_of, is_published
 
-    found = {}
-    for use in config.reads():
-        if isinstance(getattr(config, use.setting), Path) and (is_published(use.path) or (use.path / CONFIG).is_file()):
-            found[use.setting] = (folder_of(use.path) if is_published(use.path) else use.path) / WEIGHTS
+    folders = {name: folder_of(path) if is_published(path) else path for name, path in given.items()}
+    found = {name: folder / WEIGHTS for name, folder in folders.items() if (folder / CONFIG).is_file()}
     return config.model_copy(update=found)
 
 
