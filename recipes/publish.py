@@ -6,6 +6,7 @@ python recipes/publish.py runs/digits-half resnet20-digits-half
 
 import argparse
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from netslim.models import published
 from netslim.report.tables import percent
 from netslim.stages.export.facts import export_facts
 from netslim.stages.push.card import card_of
+from netslim.stages.shared.datasets import dataset_name
 from netslim.stages.shared.example_input import example_input
 
 LICENCE = "mit"
@@ -26,7 +28,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of `netslim slim`")
     parser.add_argument("name")
     parser.add_argument("--variant", type=int, default=1, help="of a sweep, from 1 on")
-    parser.add_argument("--data", help="what the images are, where they are not the data set's own")
+    parser.add_argument("--data", help="name of the images, where they are not the data set's own")
     given = parser.parse_args()
     networks = json.loads((given.run / "slim.json").read_text())["result"]["networks"]
     dense, small = networks[2 * given.variant - 2 : 2 * given.variant]
@@ -37,10 +39,15 @@ def main() -> None:
     example = example_input(model, checkpoint.dataset, batch=2)
     netslim.export(model, example, folder, "safetensors", facts=export_facts(model, checkpoint, path))
     card = card_of(model, checkpoint, path, f"published/{given.name}", LICENCE)
-    images = f"| images | {given.data} |\n" if given.data else ""
     card = card.replace("hf://", "").replace(
-        "| top-1 |", f"{images}| top-1 of the unpruned | {percent(dense['top1'])} |\n| top-1 |"
+        "| top-1 |", f"| top-1 of the unpruned | {percent(dense['top1'])} |\n| top-1 |"
     )
+    if given.data:
+        before, made, after = card.partition("```json")  # settings are as they were typed
+        settings, end, limits = after.partition("```\n")
+        own = re.compile(rf"\b{dataset_name(checkpoint)}\b(?!-)")
+        before, limits = (own.sub(given.data, text) for text in (before, limits))
+        card = before + made + settings + end + limits
     card += "\nMade by a recipe in `recipes/published/` and by `recipes/publish.py`.\n"
     (folder / "README.md").write_text(card)
     size = sum(file.stat().st_size for file in folder.iterdir())
