@@ -131,7 +131,9 @@ def test_command_lines(
     for verb in VERBS.values():
         monkeypatch.setattr(type(verb), "stage", lambda self: lambda config: {})
     source = random.Random(5)  # noqa: S311
-    paths = [str(model), ".", "/dev/zero", "/dev/null", "missing", "", "\x01", "x" * 300, "/proc/self/mem", "/"]
+    own = tmp_path / "model.pth.tar"  # some lines write to it, as they say
+    own.write_bytes(model.read_bytes())
+    paths = [str(own), ".", "/dev/zero", "/dev/null", "missing", "", "\x01", "x" * 300, "/proc/self/mem", "/"]
     flags = {
         name: [f"--{field.replace('_', '-')}" for field in verb.settings().model_fields]
         + ["--json", "--config", "--set"]
