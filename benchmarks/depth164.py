@@ -10,7 +10,6 @@ cut off.
 """
 
 import argparse
-import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from torch import nn
 
 import netslim
 from netslim.core.processes.allocator import keep_freed_memory
-from netslim.data import ImageDataset, Split, evaluation_batches, load_dataset, split_validation
-from real_training import Training, save, train_
+from netslim.data import load_dataset, split_validation
+from real_training import Training, save, top1, train_
 from real_ways import OWN_CRITERION, WAYS, Case
 from table import rows_of_these_versions, write_rows
 
@@ -34,13 +33,6 @@ CUTS = (
 RATES = (0.03, 0.1)
 SHARE, IMAGES, HELD_OUT, SEED = 0.33, 12_800, 0.1, 1
 Row = dict[str, Any]
-
-
-def top1(model: nn.Module, split: Split, dataset: ImageDataset) -> float:
-    """Share of the images that are recognised."""
-    model = copy.deepcopy(model).to(memory_format=torch.channels_last)
-    found = netslim.evaluate(model, evaluation_batches(split, dataset, batch_size=250, device="cpu"))
-    return round(found.top1, 4)
 
 
 def cut(way: str, case: Case, work: Path) -> nn.Module:
@@ -68,20 +60,24 @@ def main() -> None:
     model = netslim.load(given.checkpoint).eval()
     case, rows = Case(model, dataset, held_out, SEED), rows_of_these_versions(given.out)
     done = {(row["way"], float(row["rate"])) for row in rows}
-    dense = rows[0]["top1_dense"] if rows else top1(model, dataset.test, dataset)
+    dense = rows[0]["top1_dense"] if rows else top1(model, dataset.test, dataset, "cpu")
     for way in CUTS:
         for rate in RATES:
             if (way, rate) in done:
                 continue
             small = cut(way, case, given.work)
             cost = netslim.measure(small, case.example[:1])
-            before = top1(small, dataset.test, dataset)
+            before = top1(small, dataset.test, dataset, "cpu")
             kept = given.work / f"{way} {rate}.part".replace(" ", "_")
             seconds = train_(small, part, Training(epochs=1, rate=rate, seed=SEED), kept, "cpu", None)
             row: Row = {"network": "resnet-164", "data": "cifar10-jpeg", "way": way, "share": SHARE, "rate": rate}
             row |= {"images": IMAGES, "seed": SEED, "macs": cost.macs, "params": cost.params}
             row |= {"top1_dense": dense, "top1_before": before}
-            row |= {"top1": top1(small, dataset.test, dataset), "test_images": len(dataset.test), "seconds": seconds}
+            row |= {
+                "top1": top1(small, dataset.test, dataset, "cpu"),
+                "test_images": len(dataset.test),
+                "seconds": seconds,
+            }
             rows.append(row)
             write_rows(given.out, rows)
             kept.unlink(missing_ok=True)

@@ -15,7 +15,6 @@ own seconds; on a GPU (`--device cuda`) the unpruned networks are trained for lo
 """
 
 import argparse
-import copy
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -29,9 +28,9 @@ from torch import nn
 import netslim
 from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.runs.seeding import seed_torch
-from netslim.data import Split, evaluation_batches, split_validation
+from netslim.data import Split, split_validation
 from real_rows import RATED_BY, RATED_ON, RATES, chosen_rate
-from real_training import Training, images_of, save, train_
+from real_training import Training, images_of, save, top1, train_
 from real_ways import CRITERIA, IMAGES, OWN_CRITERION, WAYS, Case
 from reconstruction import public_network
 from table import rows_of_these_versions, write_rows
@@ -97,9 +96,7 @@ class Study:
 
     def top1(self, model: nn.Module, split: Split) -> float:
         """Share of the images that are recognised."""
-        model = copy.deepcopy(model).to(self.device, memory_format=torch.channels_last)
-        batches = evaluation_batches(split, self.dataset, batch_size=250, device=self.device)
-        return round(netslim.evaluate(model, batches).top1, 4)
+        return top1(model, split, self.dataset, self.device)
 
     def trained(self, network: str, *, sparse: bool) -> tuple[nn.Module, Row]:
         """The unpruned network, and what is known of it."""

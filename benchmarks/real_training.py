@@ -11,7 +11,8 @@ from torch import nn
 from torchvision import datasets
 from torchvision.transforms.functional import pil_to_tensor
 
-from netslim.data import Augmentation, ImageDataset, Split, TrainBatches
+import netslim
+from netslim.data import Augmentation, ImageDataset, Split, TrainBatches, evaluation_batches
 from netslim.training.cuda_graphs import CudaRecorder, Graphs
 from netslim.training.distillation import Teacher
 from netslim.training.optimizer import build_sgd
@@ -65,6 +66,13 @@ def save(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(content, path.with_suffix(".new"))
     path.with_suffix(".new").replace(path)
+
+
+def top1(model: nn.Module, split: Split, dataset: ImageDataset, device: str) -> float:
+    """Share of the images that are recognised."""
+    model = copy.deepcopy(model).to(device, memory_format=torch.channels_last)
+    batches = evaluation_batches(split, dataset, batch_size=250, device=device)
+    return round(netslim.evaluate(model, batches).top1, 4)
 
 
 def train_(

@@ -28,6 +28,16 @@ def test_verbs_take_them(netslim: Netslim, given: str, tmp_path: Path) -> None:
     assert package.load(NAME).plan.after.macs > small.plan.after.macs
 
 
+def test_an_export_lies_where_the_command_was_typed(
+    netslim: Netslim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = {*folder_of(Path(NAME)).iterdir()}
+    assert netslim("export", NAME, "--target", "onnx")[0] == 0
+    assert [file.name for file in tmp_path.rglob("*.onnx")] == ["resnet20-digits-half.onnx"]
+    assert {*folder_of(Path(NAME)).iterdir()} == before
+
+
 def test_a_name_that_is_none(netslim: Netslim) -> None:
     code, _, err = netslim("prune", "published/resnet20-digit-half")
     assert code == 2

@@ -16,7 +16,7 @@ import typer.main
 from netslim.cli.flags import spelled
 from netslim.cli.mistakes import of_verb
 from netslim.cli.next_command import command, say_next
-from netslim.cli.verbs import TOGETHER, VERBS
+from netslim.cli.verbs import TOGETHER, VERBS, Verb
 from netslim.core.errors import NetslimError, NetslimWarning, UsageError, either, unknown_name
 from netslim.core.processes import signals
 
@@ -116,7 +116,7 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
     check_launch()
     if launched() and verb not in TOGETHER:
         raise UsageError(f"netslim {verb} is one process: type it without torchrun (netslim train can be several)")
-    config = _with_weights(config)
+    config = _with_weights(config, VERBS[verb])
     reads, writes = config.reads(), config.writes()
     for use in (*reads, *writes):
         recover(use.path)
@@ -134,8 +134,8 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
         say_next(verb, config, result)
 
 
-def _with_weights(config: "StageConfig") -> "StageConfig":
-    """Names of published networks, and folders of the target safetensors, stand for the weights in them."""
+def _with_weights(config: "StageConfig", verb: Verb) -> "StageConfig":
+    """Names of published networks stand for their folders, and folders of the target safetensors for their weights."""
     given = {use.setting: use.path for use in config.reads() if isinstance(getattr(config, use.setting), Path)}
     given = {name: path for name, path in given.items() if not path.is_file()}
     if not given:
@@ -144,7 +144,9 @@ def _with_weights(config: "StageConfig") -> "StageConfig":
     from netslim.models.published import folder_of, is_published
 
     folders = {name: folder_of(path) if is_published(path) else path for name, path in given.items()}
-    found = {name: folder / WEIGHTS for name, folder in folders.items() if (folder / CONFIG).is_file()}
+    found = {name: folder for name, folder in folders.items() if (folder / CONFIG).is_file()}
+    if not verb.takes_folders:
+        found = {name: folder / WEIGHTS for name, folder in found.items()}
     return config.model_copy(update=found)
 
 

@@ -20,6 +20,7 @@ class Verb:
         positional: settings that are given as arguments.
         module: what runs it, in that folder.
         goes_on: whether `stages/next_step` knows a step that follows.
+        takes_folders: whether its stage takes folders of weights as they are, and names its output by them.
     """
 
     folder: str
@@ -28,6 +29,7 @@ class Verb:
     positional: tuple[str, ...] = ()
     module: str = "run"
     goes_on: bool = False
+    takes_folders: bool = False
 
     def settings(self) -> type["StageConfig"]:
         """The class of its settings; loads no torch."""
@@ -78,10 +80,18 @@ VERBS = {
         "sensitivity",
     ),
     "evaluate": Verb("evaluate", "EvaluateConfig", "Measure the accuracy of a checkpoint.", ("model",)),
-    "export": Verb("export", "ExportConfig", "Make a network for inference, in a file of some kind.", ("model",)),
+    "export": Verb(
+        "export",
+        "ExportConfig",
+        "Make a network for inference, in a file of some kind.",
+        ("model",),
+        takes_folders=True,
+    ),
     "bench": Verb("bench", "BenchConfig", "Measure speed and memory of networks side by side.", ("files",)),
     "profile": Verb("profile", "ProfileConfig", "Time a network's parts, for plans in an engine.", ("model",)),
-    "push": Verb("push", "PushConfig", "Send a network to the Hugging Face hub, with a card.", ("model",)),
+    "push": Verb(
+        "push", "PushConfig", "Send a network to the Hugging Face hub, with a card.", ("model",), takes_folders=True
+    ),
     "report": Verb("report", "ReportConfig", "Make one page of one or several runs, for people.", ("folders",)),
     "info": Verb("info", "InfoConfig", "Say what a checkpoint holds.", ("model",)),
     "list": Verb(

@@ -1,7 +1,7 @@
 """The proof of a pruning: the unpruned network with the removed channels silenced, against the rebuilt one."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -136,8 +136,10 @@ def outputs_of(network: nn.Module, inputs: Inputs, *, watched: bool = False) -> 
     """The tensors that a network gives in eval mode, by where they are; what it draws at random is always the same."""
     devices = [tensor.device for tensor in inputs.tensors if tensor.is_cuda][:1]
     no_gradients = torch.no_grad() if watched else torch.inference_mode()  # in which operations pass undivided
-    modes = evaluation_mode(network), attributes_kept(network), full_float32()
-    with modes[0], modes[1], modes[2], no_gradients, torch.random.fork_rng(devices):
+    modes = evaluation_mode(network), attributes_kept(network), full_float32(), no_gradients
+    with ExitStack() as stack:
+        for mode in (*modes, torch.random.fork_rng(devices)):
+            stack.enter_context(mode)
         seed_devices_in_use(0)
         return tensors_of(inputs.call(network))
 

@@ -1,11 +1,13 @@
 """What a phase trains on, chooses by and reports, on a data set whose images are their own numbers."""
 
+from dataclasses import replace
+
 import torch
 
 from netslim.data import ImageDataset, Split, split_validation
 from netslim.data.dataset import Augmentation
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.splits import splits_of
+from netslim.stages.train.splits import can_be_late, splits_of
 
 CPU = torch.device("cpu")
 
@@ -43,3 +45,10 @@ def test_with_the_test_set_to_choose_by_everything_is_trained_on() -> None:
     splits = splits_of(DATASET, TrainConfig(select_on="test"), CPU)
     assert splits.train is DATASET.train
     assert numbers(splits.select) == numbers(splits.test) == list(range(100, 110))
+
+
+def test_images_that_are_all_on_a_gpu_are_never_late() -> None:
+    gpu, elsewhere = torch.device("cuda"), replace(DATASET.train, images=DATASET.train.images.to("meta"))
+    assert can_be_late(DATASET.train, CPU)
+    assert not can_be_late(DATASET.train, gpu)
+    assert can_be_late(elsewhere, gpu)  # read from files, one batch after the other

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map_only
 
 from netslim.core.networks.decisions import numbers_in
+from netslim.core.networks.torch_internals import tree_map
 
 _WINDOWED = {torch.stft, torch.istft, Tensor.stft, Tensor.istft}  # they insist on their window's device
 _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
@@ -93,13 +93,17 @@ class WholeFunctions(TorchFunctionMode):
             return numbers_in(args[0])
         if func in _WINDOWED and args and args[0].is_meta:
             self.met = True
-            args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.to("meta"), (args, kwargs or {}))
+            args, kwargs = tree_map(_on_meta, (args, kwargs or {}))
         call = _whole(func, args, kwargs or {})
         if call is not None:
             self.met = True
             if (result := self._act(call)) is not NotImplemented:
                 return result
         return func(*args, **(kwargs or {}))
+
+
+def _on_meta(leaf: Any) -> Any:
+    return leaf.to("meta") if isinstance(leaf, Tensor) else leaf
 
 
 def _type(tensor: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:

@@ -36,3 +36,8 @@ def folder_of(path: Path) -> Path:
     if path.name not in names():
         raise unknown_name("published network", path.name, names())
     return _HERE / path.name
+
+
+def holds(path: Path) -> bool:
+    """Whether a folder is one of them, so that nothing is written beside it."""
+    return path.parent == _HERE

@@ -16,7 +16,7 @@ from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.processes.distributed import ALONE, World, join
 from netslim.core.runlog import RunStatus
 from netslim.cost import measure
-from netslim.data import AnySplit, Split, evaluation_batches, train_batches
+from netslim.data import AnySplit, evaluation_batches, train_batches
 from netslim.network import describe
 from netslim.report.console import say
 from netslim.report.page.beside import PAGE
@@ -35,7 +35,7 @@ from netslim.stages.train.messages import BY_OBJECTIVE, arguments, judged, proce
 from netslim.stages.train.optimizer_setup import is_own
 from netslim.stages.train.rehearsal import rehearse_phase
 from netslim.stages.train.shrinking import Shrinking, check_alone
-from netslim.stages.train.splits import splits_of
+from netslim.stages.train.splits import can_be_late, splits_of
 from netslim.stages.train.step_setup import build_step, check_world, graphs_for, open_teacher, recorder_for
 from netslim.training.evaluate import Evaluation
 from netslim.training.lone_images import least_share
@@ -128,11 +128,6 @@ class Phase:
         sparse = self.config.sparsity_regularization and self.config.select_on == "val"
         return BY_OBJECTIVE if sparse else self.task.label
 
-    def _waits(self) -> bool:
-        """Whether images can come late: not where all of them are on the GPU."""
-        train = self.splits.train
-        return self.device.type == "cpu" or not isinstance(train, Split) or train.images.is_meta
-
     def run(self) -> dict[str, Any]:
         """Trains to the end and records the result."""
         self.files.begin(self.state.epoch)
@@ -154,7 +149,7 @@ class Phase:
                     label=self.task.label,
                     shown=self.task.shown,
                     workers=is_reference(config.dataset),
-                    waits=self._waits(),
+                    waits=can_be_late(self.splits.train, self.device),
                 )
             )
             try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from netslim.data import AnyDataset, AnySplit, choosing_parts
+from netslim.data import AnyDataset, AnySplit, Split, choosing_parts
 from netslim.stages.train.config import TrainConfig
 
 
@@ -23,3 +23,8 @@ def splits_of(dataset: AnyDataset, config: TrainConfig, device: torch.device) ->
         return Splits(train=dataset.train, select=dataset.test.on(device), test=dataset.test)
     train, val = choosing_parts(dataset, config.val_share, config.seed)
     return Splits(train=train, select=val.on(device), test=dataset.test)
+
+
+def can_be_late(train: AnySplit, device: torch.device) -> bool:
+    """Whether training can have to wait for images: not where all of them are on the GPU."""
+    return device.type == "cpu" or not isinstance(train, Split) or train.images.is_meta
