@@ -23,6 +23,7 @@ from typing import Any
 from dataset_part import use_part
 from netslim.core.runlog import read_metrics
 from netslim.stages.slim.config import PlannedConfig, SlimConfig
+from netslim.stages.slim.pace import ROUNDINGS, measure_pace, probe_of, pruning_of
 from netslim.stages.slim.planning import planned_recipe
 from netslim.stages.slim.recipe import Recipe, read_recipe, to_toml
 from netslim.stages.slim.run import run
@@ -91,7 +92,7 @@ def recipe_of(args: argparse.Namespace, way: str) -> Recipe:
     """What one of the ways does."""
     if way in ("guide", AGAIN):
         return guide(args)
-    return plan(args, args.slim_epochs) if way == SECONDS else slim(args, float(way.split()[1]))
+    return fastest(args) if way == SECONDS else slim(args, float(way.split()[1]))
 
 
 def guide(args: argparse.Namespace) -> Recipe:
@@ -118,10 +119,19 @@ def slim(args: argparse.Namespace, share: float) -> Recipe:
     return paid.with_settings({f"{name}.precision": "fp32" for name in names})
 
 
-def plan(args: argparse.Namespace, epochs: int) -> Recipe:
+def fastest(args: argparse.Namespace) -> Recipe:
+    """The default plan with the widths that are trained fastest here."""
+    recipe = plan(args, args.slim_epochs)
+    data = {} if args.data_dir is None else {"data_dir": args.data_dir}
+    probe = probe_of(recipe.with_shared(data))
+    assert probe is not None
+    return plan(args, args.slim_epochs, measure_pace(probe, pruning_of(recipe), ROUNDINGS).round_to)
+
+
+def plan(args: argparse.Namespace, epochs: int, round_to: int | None = None) -> Recipe:
     """The default plan."""
     config = PlannedConfig(dataset=args.loader, depth=args.depth, target_macs=args.share)
-    found = planned_recipe(config, epochs, args.images)
+    found = planned_recipe(config, epochs, args.images, round_to)
     return dataclasses.replace(found, shared={**found.shared, "device": "cpu"})
 
 

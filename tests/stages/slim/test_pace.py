@@ -123,6 +123,36 @@ def test_the_pruned_network_is_timed_as_small_as_it_will_be(folder: Path, monkey
     assert len(trained) == 4
 
 
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [([1.0, 0.9, 0.8, 0.7], (16, 0.7)), ([1.0, 0.9, 0.6, 0.55], (8, 0.6)), ([1.0, 0.5, 0.46, 0.48], (None, 0.5))],
+)
+def test_widths_are_rounded_where_that_is_clearly_faster(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: list[float], chosen: tuple[int | None, float]
+) -> None:
+    widths: list[list[int]] = []
+
+    def build(config: TrainConfig, model: nn.Module, *rest: Any, **named: Any) -> Any:
+        widths.append([layer.out_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)])
+        return build_step(config, model, *rest, **named)
+
+    taken = iter(seconds)
+    monkeypatch.setattr(module, "_second", lambda *_: next(taken))
+    monkeypatch.setattr(module, "build_step", build)
+    config = TrainConfig(dataset="folder", data_dir=folder, depth=20, batch_size=8, device="cpu")
+    found = measure_pace(config, {"target_macs": 0.6}, module.ROUNDINGS)
+    assert (found.round_to, found.small_second) == chosen
+    for rounding, each in zip((8, 16), widths[2:], strict=True):
+        assert all(width % rounding == 0 for width in each)
+
+
+def test_a_rounding_that_misses_the_budget_is_not_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = iter([1.0, 0.9, 0.5])  # the unpruned network, and two of three pruned ones
+    monkeypatch.setattr(module, "_second", lambda *_: next(taken))
+    config = TrainConfig(dataset="folder", data_dir=folder, depth=11, batch_size=8, device="cpu")
+    assert measure_pace(config, {"target_macs": 0.5}, module.ROUNDINGS).round_to == 8  # 16: no less than 54 %
+
+
 def test_without_a_training_after_it_no_pruning_is_timed() -> None:
     assert pruning_of(RECIPE) == {"target_macs": 0.5}
     assert pruning_of(dataclasses.replace(RECIPE, steps=RECIPE.steps[:2])) == {}

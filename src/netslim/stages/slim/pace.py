@@ -12,6 +12,7 @@ from torch import nn
 from netslim.core.errors import ArgumentError, NetslimError, NetslimWarning
 from netslim.core.networks.trees import Batch
 from netslim.core.plugins.references import is_reference
+from netslim.core.protocols import Budget
 from netslim.data import at_hand, evaluation_batches, train_batches
 from netslim.pruning import apply, plan
 from netslim.stages.shared.datasets import data_directory, open_any
@@ -32,6 +33,10 @@ STEPS, SECONDS = 3, 0.5  # are timed at least, after a first one
 USED = 0.85  # of the time is planned: machines are not as fast all the time
 START = 2.0  # seconds that a step takes before it works
 CALIBRATION = 2560  # images that a pruning looks at
+Roundings = tuple[int | None, ...]
+ROUNDINGS: Roundings = (None, 8, 16)  # multiples of widths of which the fastest is taken, where a plan leaves that open
+MET = 0.01  # of a budget may be missed by a rounding
+GAIN = 0.9  # of the seconds that a coarser one may take, to be worth it
 _SHAPED_BY = ("min_channels", "round_to", "residual", "per_layer")  # what a small network is like, beside its budget
 SIZE = 3.0  # forward passes that an image of those costs
 
@@ -40,8 +45,8 @@ SIZE = 3.0  # forward passes that an image of those costs
 class Pace:
     """Seconds for an image in training and in evaluation, and how many images there are.
 
-    `small_second` is that of training the pruned network; where it is None, that counts like the unpruned one, as
-    evaluation always does.
+    `small_second` is that of training the pruned network, with widths in multiples of `round_to`; where it is None,
+    that counts like the unpruned one, as evaluation always does.
     """
 
     train_second: float
@@ -50,6 +55,7 @@ class Pace:
     val: int
     test: int
     small_second: float | None = None
+    round_to: int | None = None
 
     @property
     def epoch(self) -> float:
@@ -96,12 +102,13 @@ def is_there(config: TrainConfig) -> bool:
     return is_reference(config.dataset) or at_hand(config.dataset, data_directory(config.data_dir))
 
 
-def measure_pace(config: TrainConfig, pruning: Mapping[str, Any]) -> Pace:
+def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], roundings: Roundings = (None,)) -> Pace:
     """Times a few steps of a training, and an evaluation, on its data and device. Nothing is written.
 
     Args:
         config: of the training of the unpruned network.
         pruning: settings of the pruning after which the training goes on, as in a recipe; empty: there is none.
+        roundings: of the widths of the pruned network; the fastest counts, a coarser one where it is clearly faster.
 
     Raises:
         UsageError: the network or the data set.
@@ -121,26 +128,41 @@ def measure_pace(config: TrainConfig, pruning: Mapping[str, Any]) -> Pace:
         step = build_step(config, network, precision, dataset, objective=task.objective)
         return _second(lambda batch: float(step(*batch).loss), [batches.epoch(0), batches.epoch(1)])
 
-    small = _pruned(model, pruning, first[0][:2]) if pruning else None
-    train_second, small_second = second_of(model), second_of(small) if small else None
+    train_second = second_of(model)
+    small_second: float | None = None
+    round_to: int | None = None
+    for rounding in roundings if pruning else ():
+        small = _pruned(model, pruning, rounding, first[0][:2])
+        second = second_of(small) if small else None
+        if second is not None and (small_second is None or second < GAIN * small_second):
+            small_second, round_to = second, rounding
     few = itertools.islice(evaluation_batches(splits.select, dataset, batch_size=64, device=device), 1)
     start = time.perf_counter()
     found = task.evaluate(model, few)
     test_second = (time.perf_counter() - start) / max(1, found.images)
     sizes = {"train": len(splits.train), "val": len(splits.select), "test": len(splits.test)}
-    return Pace(train_second=train_second, small_second=small_second, test_second=test_second, **sizes)
+    return Pace(
+        train_second=train_second, small_second=small_second, test_second=test_second, round_to=round_to, **sizes
+    )
 
 
-def _pruned(model: nn.Module, settings: Mapping[str, Any], example: Batch) -> nn.Module | None:
+def _pruned(model: nn.Module, settings: Mapping[str, Any], rounding: int | None, example: Batch) -> nn.Module | None:
     """A network as small as it will be, whichever channels those are; None where that can't be told, or be done."""
     given = {name: settings[name] for name in (*BUDGETS, *_SHAPED_BY) if name in settings}
     if given.get("target_latency") is not None:
         return None
+    if rounding is not None:
+        given["round_to"] = rounding
     with warnings.catch_warnings(action="ignore", category=NetslimWarning):
         try:
-            return apply(model, plan(model, example, criterion="random", **given))
+            found = plan(model, example, criterion="random", **given)
+            return apply(model, found) if rounding is None or _is_met(found.budget) else None
         except NetslimError:
             return None
+
+
+def _is_met(budget: Budget | None) -> bool:
+    return budget is not None and abs(budget.reached - budget.target) <= MET * budget.target
 
 
 def _second(take: Callable[[Any], float], epochs: Sequence[Iterable[Any]]) -> float:

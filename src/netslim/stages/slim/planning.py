@@ -30,13 +30,16 @@ TINY_DATASETS = ("digits",)  # have as few, and their images need not be counted
 SMALL_DATASETS = ("cifar10", "cifar100", "digits", "fashion-mnist")
 
 
-def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int | None = None) -> Recipe:
+def planned_recipe(
+    config: PlannedConfig, epochs: int | None = None, images: int | None = None, round_to: int | None = None
+) -> Recipe:
     """Train with a penalty, prune to the budget with layers fitted, fine-tune.
 
     Args:
         config: network, data and budget.
         epochs: of both trainings together; None: as many as are usual.
         images: to train on, if that is known.
+        round_to: multiple of the pruned network's widths, if one was found to be faster.
 
     Raises:
         UsageError: no data set, two budgets, or two networks.
@@ -55,10 +58,11 @@ def planned_recipe(config: PlannedConfig, epochs: int | None = None, images: int
     few = config.dataset in TINY_DATASETS if images is None else images < FEW_IMAGES
     batch = SMALL_BATCH if few else BATCH_SIZE
     trained = is_trained(config)
-    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[trained], trained), batch, budget))
+    pruning = {**(budget or BUDGET), **({} if round_to is None else {"round_to": round_to})}
+    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[trained], trained), batch, pruning))
 
 
-def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: Mapping[str, Any]) -> tuple[Step, ...]:
+def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, pruning: Mapping[str, Any]) -> tuple[Step, ...]:
     pretrained, trained = is_pretrained(config), is_trained(config)
     network = {} if trained else given(config, ("arch", "depth", "stem") if not is_own(config) else ())
     training: dict[str, Any] = {"schedule": "onecycle", "batch_size": batch}
@@ -74,7 +78,7 @@ def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, budget: M
         name="prune",
         verb="prune",
         starts=("dense",),
-        settings={**(budget or BUDGET)},
+        settings=pruning,
     )
     tune = Step(
         name="tune",

@@ -28,7 +28,17 @@ from netslim.stages.slim import summary
 from netslim.stages.slim.commands import commands, show_commands
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.durations import seconds_of, shown
-from netslim.stages.slim.pace import Pace, epochs_within, expected, is_there, measure_pace, probe_of, pruning_of
+from netslim.stages.slim.pace import (
+    ROUNDINGS,
+    Pace,
+    Roundings,
+    epochs_within,
+    expected,
+    is_there,
+    measure_pace,
+    probe_of,
+    pruning_of,
+)
 from netslim.stages.slim.planning import asked_recipe, changed, planned_recipe
 from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
 from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
@@ -113,26 +123,41 @@ def _timed(config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFol
     if config.dry_run and probe and not is_there(probe):
         say(f"the images of {probe.dataset} are not here: nothing was timed; without `dry_run` they are downloaded")
         return recipe, None
-    pace = _pace(recipe, probe, folder) if probe else None
+    pace = _pace(recipe, probe, _roundings(config, recipe), folder) if probe else None
     if pace is None or config.recipe is not None:
         return recipe, pace
     count = math.prod(len(axis.values) for axis in axes)
     epochs = None if config.time is None else epochs_within(config.time, pace, recipe, share=1 / count)
-    return changed(planned_recipe(config, epochs, pace.train), config), pace
+    return changed(planned_recipe(config, epochs, pace.train, pace.round_to), config), pace
 
 
-def _pace(recipe: Recipe, probe: TrainConfig, folder: SlimFolder) -> Pace:
+def _roundings(config: SlimConfig, recipe: Recipe) -> Roundings:
+    """Of the pruned network's widths, those that a plan may choose from: where nobody said which, nor how many go."""
+    settings = pruning_of(recipe)
+    if config.recipe is not None or "round_to" in settings or not {"target_macs", "target_params"} & {*settings}:
+        return (None,)
+    return ROUNDINGS
+
+
+def _pace(recipe: Recipe, probe: TrainConfig, roundings: Roundings, folder: SlimFolder) -> Pace:
     """As it was measured for this network, its pruning and data before, in this folder, or now."""
     record = folder.record
-    if record.pace and record.probe == _probed(recipe, probe):
-        return Pace(**record.pace)
+    if (
+        record.pace
+        and record.probe == _probed(recipe, probe, found := Pace(**record.pace))
+        and found.round_to in roundings
+    ):
+        return found
     say(f"timing a few steps of {probe.resume or probe.arch} on {probe.dataset}")
-    return measure_pace(probe, pruning_of(recipe))
+    return measure_pace(probe, pruning_of(recipe), roundings)
 
 
-def _probed(recipe: Recipe, probe: TrainConfig) -> dict[str, Any]:
-    """What a pace was measured of."""
-    return {**probe.fixed(), "pruning": pruning_of(recipe)}
+def _probed(recipe: Recipe, probe: TrainConfig, pace: Pace) -> dict[str, Any]:
+    """What a pace was measured of: without the rounding that it chose."""
+    settings = pruning_of(recipe)
+    if settings.get("round_to") == pace.round_to:
+        settings.pop("round_to", None)
+    return {**probe.fixed(), "pruning": settings}
 
 
 def _asked(config: SlimConfig) -> dict[str, Any]:
@@ -145,7 +170,7 @@ def _asked(config: SlimConfig) -> dict[str, Any]:
 def _facts(recipe: Recipe, pace: Pace | None) -> dict[str, Any]:
     probe = probe_of(recipe)
     found = {"recipe": recipe.to_dict(), "pace": pace.to_dict() if pace else None}
-    return {**found, "probe": _probed(recipe, probe) if probe and pace else None}
+    return {**found, "probe": _probed(recipe, probe, pace) if probe and pace else None}
 
 
 def _comment(config: SlimConfig) -> str:
