@@ -1,9 +1,12 @@
 """What is left of a public network's accuracy right after a pruning, without training -> results/reconstruction.csv.
 
     python benchmarks/reconstruction.py --weights resnet20-12fca82f.th --images cifar10-jpeg
+    python benchmarks/reconstruction.py --weights vgg11=runs/vgg/model_best.pth.tar --dataset fashion-mnist --seeds 1
 
-The network is a CIFAR ResNet of He et al. 2016 with shortcuts of option A, in a file of akamaster's
-pytorch_resnet_cifar10. Its BatchNorm statistics are measured on the images first. Channels go by `taylor` (512 images
+A `.th` file holds a CIFAR ResNet of He et al. 2016 with shortcuts of option A, of akamaster's pytorch_resnet_cifar10;
+its BatchNorm statistics are measured on the images first. Others are netslim's checkpoints, with a name for their rows;
+all channels of these may go, and no allocation is drawn. `--dataset` is what they were trained on, `--data` what the
+rows call it. Channels go by `taylor` (512 images
 with labels), `l2_norm` or `group_l2_norm` (none) until a share of the MACs is left, from all layers or, with `l2_norm`,
 also from those within blocks alone, the residual stream (group `bn1`) kept whole. With `sensitivity` the channels of a
 layer go by either norm, and how many by what the outputs lose (`allocation="sensitivity"`, same images, no labels).
@@ -28,6 +31,7 @@ from torchvision.transforms import v2
 
 import netslim
 from netslim.core.protocols import ChannelGroup
+from netslim.data import Dataset, Split, evaluation_batches, load_dataset
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criterion import Criterion, CriterionSpec, Evidence
 from table import rows_of_these_versions, write_rows
@@ -99,6 +103,12 @@ def public_network(path: Path) -> ResNet:
     model = ResNet(1 + max(int(name.split(".")[1]) for name in state if name.startswith("layer1.")))
     model.load_state_dict(state)
     return model.eval()
+
+
+def batches_of_dataset(dataset: Dataset, split: Split, count: int | None, seed: int) -> Batches:
+    """The same of one of netslim's data sets, normalised as it says."""
+    chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
+    return [*evaluation_batches(split.part(chosen), dataset, batch_size=BATCH, device="cpu")]
 
 
 def _state(path: Path) -> dict[str, Tensor]:
@@ -191,30 +201,52 @@ def measured(model: nn.Module, plan: netslim.PrunePlan, train: Batches, test: Ba
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, nargs="+", required=True)
+    parser.add_argument("--weights", nargs="+", required=True, help="FILE.th, or NAME=FILE of netslim's")
     parser.add_argument("--images", type=Path, default=Path("cifar10-jpeg"))
+    parser.add_argument("--dataset")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--data", default="cifar10-jpeg")
     parser.add_argument("--out", type=Path, default=Path("results/reconstruction.csv"))
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--criteria", nargs="+", default=[*dict.fromkeys(cut[0] for cut in (*CUTS, *RANDOM_CUTS))])
     arguments = parser.parse_args()
     rows = [with_kept(row) for row in rows_of_these_versions(arguments.out)]
     done = {(row["network"], row["criterion"], row["kept"], float(row["share"]), int(row["seed"])) for row in rows}
-    test = batches_of(arguments.images / "test", None, 0)
+    dataset = load_dataset(arguments.dataset, arguments.data_dir) if arguments.dataset else None
+
+    def batches(part: str, count: int | None, seed: int) -> Batches:
+        if dataset is None:
+            return batches_of(arguments.images / part, count, seed)
+        return batches_of_dataset(dataset, getattr(dataset, part), count, seed)
+
+    test = batches("test", None, 0)
     for seed in arguments.seeds:
-        known = batches_of(arguments.images / "train", IMAGES + JUDGES, seed)
+        known = batches("train", IMAGES + JUDGES, seed)
         train, judges = known[: IMAGES // BATCH], known[IMAGES // BATCH :]
-        for path in arguments.weights:
-            name, model = path.stem.partition("-")[0], public_network(path)
-            netslim.recalibrate_(model, train)
+        for given in arguments.weights:
+            name, model = network(given, train)
             dense = top1(model, test)
             for criterion, kept, share in CUTS + (RANDOM_CUTS if seed == SEEDS[0] else ()):
-                if (name, criterion, kept, share, seed) not in done:
-                    row: Row = {"network": name, "data": "cifar10-jpeg", "criterion": criterion, "kept": kept}
+                wanted = criterion in arguments.criteria and (dataset is None or not kept)
+                if wanted and (name, criterion, kept, share, seed) not in done:
+                    row: Row = {"network": name, "data": arguments.data, "criterion": criterion, "kept": kept}
                     row |= {"share": share, "seed": seed, "top1_dense": dense}
                     plan = plan_of(model, criterion, [kept] if kept else [], share, train, judges)
                     row |= measured(model, plan, train, test)
                     rows.append(row)
                     write_rows(arguments.out, rows, show=False)
                     print(row, flush=True)
+
+
+def network(given: str, train: Batches) -> tuple[str, nn.Module]:
+    """A network and what its rows call it."""
+    name, _, file = given.rpartition("=")
+    if name:
+        return name, netslim.load(file).eval()
+    path = Path(file)
+    model = public_network(path)
+    netslim.recalibrate_(model, train)
+    return path.stem.partition("-")[0], model
 
 
 def with_kept(row: Row) -> Row:

@@ -23,8 +23,8 @@ from typing import Any
 from dataset_part import use_part
 from netslim.core.runlog import read_metrics
 from netslim.stages.slim.config import PlannedConfig, SlimConfig
-from netslim.stages.slim.pace import ROUNDINGS, measure_pace, probe_of, pruning_of
-from netslim.stages.slim.planning import planned_recipe
+from netslim.stages.slim.pace import measure_pace, probe_of, pruning_of
+from netslim.stages.slim.planning import ROUND_TO, planned_recipe
 from netslim.stages.slim.recipe import Recipe, read_recipe, to_toml
 from netslim.stages.slim.run import run
 from slim_recipes import result
@@ -125,7 +125,7 @@ def fastest(args: argparse.Namespace) -> Recipe:
     data = {} if args.data_dir is None else {"data_dir": args.data_dir}
     probe = probe_of(recipe.with_shared(data))
     assert probe is not None
-    return plan(args, args.slim_epochs, measure_pace(probe, pruning_of(recipe), ROUNDINGS).round_to)
+    return plan(args, args.slim_epochs, measure_pace(probe, pruning_of(recipe), ROUND_TO).round_to)
 
 
 def plan(args: argparse.Namespace, epochs: int, round_to: int | None = None) -> Recipe:

@@ -40,6 +40,14 @@ PLAN: dict[str, Any] = {
     "teacher": False,
     "penalty": {"sparsity_regularization": True, "s": 2e-3, "penalty": "polarization"},
 }
+LATEST: dict[str, Any] = {  # `netslim slim` where no recipe is given, but for the batches
+    "teacher": False,
+    "before": 0.05,
+    "penalty": {"sparsity_regularization": True, "s": 1e-4},
+    "lr": 3e-3,
+    "tune_lr": 3e-3,
+    "train": {"optimizer": "adamw", "weight_decay": 0.01, "batch_size": 16, "label_smoothing": 0.1},
+}
 RECIPES: dict[str, dict[str, Any]] = {
     "base": {},
     "strong penalty": {"penalty": {"sparsity_regularization": True, "s": 1e-2}},
@@ -62,14 +70,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "plan, a fifth before, tuned at 0.1": PLAN | {"before": 0.2, "tune_lr": 0.1},
     "plan, a fifth before, tuned at 0.1, labels smoothed": PLAN
     | {"before": 0.2, "tune_lr": 0.1, "train": {"label_smoothing": 0.1}},
-    "one epoch before, AdamW, batches of 16, labels smoothed": {  # `netslim slim` where no recipe is given
-        "teacher": False,
-        "before": 0.05,
-        "penalty": {"sparsity_regularization": True, "s": 1e-4},
-        "lr": 3e-3,
-        "tune_lr": 3e-3,
-        "train": {"optimizer": "adamw", "weight_decay": 0.01, "batch_size": 16, "label_smoothing": 0.1},
-    },
+    "one epoch before, AdamW, batches of 16, labels smoothed": LATEST,
+    "the same, widths in multiples of 8": LATEST | {"prune": {"round_to": 8}},
+    "the same, coupled streams, widths in multiples of 16": LATEST | {"prune": {"round_to": 16, "residual": "couple"}},
 }
 
 

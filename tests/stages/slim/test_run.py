@@ -208,19 +208,18 @@ def test_a_plan_for_a_time_is_made_once(
 
 
 @pytest.mark.parametrize(
-    ("given", "roundings"),
-    [({}, (None, 8, 16)), ({"target_params": 0.3}, (None, 8, 16)), ({"percent": 0.4}, (None,))]
-    + [({"prune.round_to": 4}, (None,)), ({"target_latency": "3ms"}, (None,))],
+    ("given", "round_to"),
+    [({}, 8), ({"target_params": 0.3}, 8), ({"percent": 0.4}, None), ({"prune.round_to": 4}, None)],
 )
 def test_widths_are_chosen_where_nobody_did(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], roundings: tuple[Any, ...]
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], round_to: int | None
 ) -> None:
     found = pace_module.Pace(train_second=0.1, test_second=0.01, train=23, val=3, test=8)
     asked: list[Any] = []
     monkeypatch.setattr("netslim.stages.slim.run.measure_pace", lambda *probe: asked.append(probe[2]) or found)
     start = {"dataset": "folder", "data_dir": folder, "depth": 11, "device": "cpu", "save": tmp_path / "run"}
     run(SlimConfig.build({**start, **given, "dry_run": True}))
-    assert asked == [roundings]
+    assert asked == [round_to]
 
 
 def test_two_at_once(slim: Slim, tmp_path: Path) -> None:

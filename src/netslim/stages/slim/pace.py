@@ -12,7 +12,7 @@ from torch import nn
 from netslim.core.errors import ArgumentError, NetslimError, NetslimWarning
 from netslim.core.networks.trees import Batch
 from netslim.core.plugins.references import is_reference
-from netslim.core.protocols import Budget
+from netslim.core.protocols import plan_of
 from netslim.data import at_hand, evaluation_batches, train_batches
 from netslim.pruning import apply, plan
 from netslim.stages.shared.datasets import data_directory, open_any
@@ -33,10 +33,8 @@ STEPS, SECONDS = 3, 0.5  # are timed at least, after a first one
 USED = 0.85  # of the time is planned: machines are not as fast all the time
 START = 2.0  # seconds that a step takes before it works
 CALIBRATION = 2560  # images that a pruning looks at
-Roundings = tuple[int | None, ...]
-ROUNDINGS: Roundings = (None, 8, 16)  # multiples of widths of which the fastest is taken, where a plan leaves that open
-MET = 0.01  # of a budget may be missed by a rounding
-GAIN = 0.9  # of the seconds that a coarser one may take, to be worth it
+MET = 0.01  # of a budget may be missed by rounded widths
+GAIN = 0.95  # of the seconds of unrounded ones is the most that they may take
 _SHAPED_BY = ("min_channels", "round_to", "residual", "per_layer")  # what a small network is like, beside its budget
 SIZE = 3.0  # forward passes that an image of those costs
 
@@ -102,13 +100,13 @@ def is_there(config: TrainConfig) -> bool:
     return is_reference(config.dataset) or at_hand(config.dataset, data_directory(config.data_dir))
 
 
-def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], roundings: Roundings = (None,)) -> Pace:
+def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], round_to: int | None = None) -> Pace:
     """Times a few steps of a training, and an evaluation, on its data and device. Nothing is written.
 
     Args:
         config: of the training of the unpruned network.
         pruning: settings of the pruning after which the training goes on, as in a recipe; empty: there is none.
-        roundings: of the widths of the pruned network; the fastest counts, a coarser one where it is clearly faster.
+        round_to: multiple of the pruned network's widths that is tried as well, and taken where it is clearly faster.
 
     Raises:
         UsageError: the network or the data set.
@@ -129,13 +127,14 @@ def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], roundings: Rou
         return _second(lambda batch: float(step(*batch).loss), [batches.epoch(0), batches.epoch(1)])
 
     train_second = second_of(model)
-    small_second: float | None = None
-    round_to: int | None = None
-    for rounding in roundings if pruning else ():
-        small = _pruned(model, pruning, rounding, first[0][:2])
-        second = second_of(small) if small else None
-        if second is not None and (small_second is None or second < GAIN * small_second):
-            small_second, round_to = second, rounding
+    small = _pruned(model, pruning, first[0][:2]) if pruning else None
+    small_second = second_of(small) if small else None
+    rounded = _pruned(model, {**pruning, "round_to": round_to}, first[0][:2]) if small and round_to else None
+    rounded_second = second_of(rounded) if rounded and _is_met(rounded) else None
+    if small_second and rounded_second and rounded_second <= GAIN * small_second:
+        small_second = rounded_second
+    else:
+        round_to = None
     few = itertools.islice(evaluation_batches(splits.select, dataset, batch_size=64, device=device), 1)
     start = time.perf_counter()
     found = task.evaluate(model, few)
@@ -146,22 +145,21 @@ def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], roundings: Rou
     )
 
 
-def _pruned(model: nn.Module, settings: Mapping[str, Any], rounding: int | None, example: Batch) -> nn.Module | None:
+def _pruned(model: nn.Module, settings: Mapping[str, Any], example: Batch) -> nn.Module | None:
     """A network as small as it will be, whichever channels those are; None where that can't be told, or be done."""
     given = {name: settings[name] for name in (*BUDGETS, *_SHAPED_BY) if name in settings}
     if given.get("target_latency") is not None:
         return None
-    if rounding is not None:
-        given["round_to"] = rounding
     with warnings.catch_warnings(action="ignore", category=NetslimWarning):
         try:
-            found = plan(model, example, criterion="random", **given)
-            return apply(model, found) if rounding is None or _is_met(found.budget) else None
+            return apply(model, plan(model, example, criterion="random", **given))
         except NetslimError:
             return None
 
 
-def _is_met(budget: Budget | None) -> bool:
+def _is_met(pruned: nn.Module) -> bool:
+    found = plan_of(pruned)
+    budget = found.budget if found else None
     return budget is not None and abs(budget.reached - budget.target) <= MET * budget.target
 
 

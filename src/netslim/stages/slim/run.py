@@ -28,18 +28,8 @@ from netslim.stages.slim import summary
 from netslim.stages.slim.commands import commands, show_commands
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.durations import seconds_of, shown
-from netslim.stages.slim.pace import (
-    ROUNDINGS,
-    Pace,
-    Roundings,
-    epochs_within,
-    expected,
-    is_there,
-    measure_pace,
-    probe_of,
-    pruning_of,
-)
-from netslim.stages.slim.planning import asked_recipe, changed, planned_recipe
+from netslim.stages.slim.pace import Pace, epochs_within, expected, is_there, measure_pace, probe_of, pruning_of
+from netslim.stages.slim.planning import ROUND_TO, asked_recipe, changed, planned_recipe
 from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
 from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
 from netslim.stages.slim.settings import Planned, check
@@ -123,7 +113,7 @@ def _timed(config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFol
     if config.dry_run and probe and not is_there(probe):
         say(f"the images of {probe.dataset} are not here: nothing was timed; without `dry_run` they are downloaded")
         return recipe, None
-    pace = _pace(recipe, probe, _roundings(config, recipe), folder) if probe else None
+    pace = _pace(recipe, probe, _rounding(config, recipe), folder) if probe else None
     if pace is None or config.recipe is not None:
         return recipe, pace
     count = math.prod(len(axis.values) for axis in axes)
@@ -131,25 +121,21 @@ def _timed(config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFol
     return changed(planned_recipe(config, epochs, pace.train, pace.round_to), config), pace
 
 
-def _roundings(config: SlimConfig, recipe: Recipe) -> Roundings:
-    """Of the pruned network's widths, those that a plan may choose from: where nobody said which, nor how many go."""
+def _rounding(config: SlimConfig, recipe: Recipe) -> int | None:
+    """A multiple of the pruned network's widths that a plan may choose: where nobody said which, nor how many go."""
     settings = pruning_of(recipe)
-    if config.recipe is not None or "round_to" in settings or not {"target_macs", "target_params"} & {*settings}:
-        return (None,)
-    return ROUNDINGS
+    said = config.recipe is not None or "round_to" in settings
+    return ROUND_TO if not said and {"target_macs", "target_params"} & {*settings} else None
 
 
-def _pace(recipe: Recipe, probe: TrainConfig, roundings: Roundings, folder: SlimFolder) -> Pace:
+def _pace(recipe: Recipe, probe: TrainConfig, round_to: int | None, folder: SlimFolder) -> Pace:
     """As it was measured for this network, its pruning and data before, in this folder, or now."""
     record = folder.record
-    if (
-        record.pace
-        and record.probe == _probed(recipe, probe, found := Pace(**record.pace))
-        and found.round_to in roundings
-    ):
+    found = Pace(**record.pace) if record.pace else None
+    if found and record.probe == _probed(recipe, probe, found) and found.round_to in (None, round_to):
         return found
     say(f"timing a few steps of {probe.resume or probe.arch} on {probe.dataset}")
-    return measure_pace(probe, pruning_of(recipe), roundings)
+    return measure_pace(probe, pruning_of(recipe), round_to)
 
 
 def _probed(recipe: Recipe, probe: TrainConfig, pace: Pace) -> dict[str, Any]:
