@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ def test_the_first_screen_answers_four_questions(chain: list[Path]) -> None:
         "May I trust it? Yes 6 checks hold, 1 not known",
     ):
         assert words in text
+
+
+def test_a_latency_is_on_the_first_screen_where_it_is_steady(chain: list[Path]) -> None:
+    found = seen("a", "b")
+    assert "How fast? 2.00× as fast at batch 1, with 20 % of the MACs" in page(chain[-1], findings=found).text
+    unsteady = replace(found, speeds=(replace(found.speeds[0], noisy=True),))
+    text = page(chain[-1], findings=unsteady).text
+    assert "1 k of 5 k; latency too unsteady to tell" in text
+    assert "Some calls took more than twice as long as others" in text
 
 
 def test_a_page_needs_nothing_from_anywhere(chain: list[Path]) -> None:

@@ -94,3 +94,20 @@ def test_the_networks_are_timed_where_that_is_asked(
     _, text = make(tmp_path / "page.html", pruned, data=None, images=False, bench=True)
     assert "Latency, batch 1, eager" in text
     assert (tmp_path / "bench" / "bench.csv").exists()
+
+
+def test_calls_that_differ_much_say_little(networks: tuple[Path, Path]) -> None:
+    large, small = networks
+    head = "file,engine,threads,batch_size,median_seconds,lower_quartile_seconds,upper_quartile_seconds,cpu"
+    calm, busy = "0.004,0.0039,0.0042", "0.001,0.0009,0.02"
+    for table, noisy in (
+        ([(large, calm), (small, calm)], False),
+        ([(large, calm), (small, busy)], True),
+        (
+            [(large, busy), (small, calm)],
+            True,
+        ),
+    ):
+        lines = [f"{file},eager,4,8,{seconds},Some CPU" for file, seconds in table]
+        (large.parent / "bench" / "bench.csv").write_text("\n".join([head, *lines]))
+        assert [speed.noisy for speed in known(large, small)] == [noisy]

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from netslim.core.files import file_hash
 from netslim.core.processes.signals import Stopped
 from netslim.models.registry import LIBRARIES
 from netslim.network import load
+from netslim.stages.report import speed as speed_module
 from netslim.stages.slim import pace as pace_module
 from netslim.stages.slim import run as slim_module
 from netslim.stages.slim.config import SlimConfig
@@ -49,6 +50,13 @@ batch_size = 8
 precision = "fp32"
 """
 Slim = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_timings() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speed_module, "SECONDS", 0.001)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +124,36 @@ def test_only_what_changed_and_what_follows_runs_again(
 
 
 @pytest.mark.usefixtures("finished")
+def test_the_page_says_how_fast_it_is_which_is_measured_once(
+    slim: Slim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slim()
+    assert ", eager, " in (tmp_path / "run" / "report.html").read_text()
+    monkeypatch.setattr(speed_module, "bench", lambda _: pytest.fail("measured again"))
+    slim()
+
+
+@pytest.mark.usefixtures("finished")
+def test_without_a_latency_there_is_a_page(
+    slim: Slim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(config: Any) -> None:
+        raise NetslimError("no engine runs it")
+
+    monkeypatch.setattr(speed_module, "bench", refuse)
+    slim()
+    assert "no latency: no engine runs it" in capsys.readouterr().out
+    assert "latency not measured" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("finished")
 def test_a_new_step_in_the_middle_leaves_the_others_as_they_are(slim: Slim, ran: list[str], tmp_path: Path) -> None:
     step = '[[step]]\nverb = "sweep"\nfrom = "dense"\npercents = "0.5"\nlatency_batch = 0\n\n'
     (tmp_path / "more.toml").write_text(RECIPE.replace('[[step]]\nverb = "prune"', f'{step}[[step]]\nverb = "prune"'))
     slim(recipe=tmp_path / "more.toml")
     assert ran == ["02-sweep"]
     names = {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()}
-    assert names == {"01-dense", "02-sweep", "03-prune", "04-tune", "earlier"}
+    assert names == {"01-dense", "02-sweep", "03-prune", "04-tune", "bench", "earlier"}
 
 
 @pytest.mark.parametrize("step", ["02-prune", "03-tune"])

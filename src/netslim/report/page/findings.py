@@ -53,7 +53,10 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """Median seconds of a batch of both networks, measured in turns on one machine."""
+    """Median seconds of a batch of both networks, measured in turns on one machine.
+
+    `noisy`: calls of one of them differed so much from each other that the median says little.
+    """
 
     engine: str
     threads: int
@@ -62,6 +65,7 @@ class Speed:
     after: float
     hardware: str
     source: str
+    noisy: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

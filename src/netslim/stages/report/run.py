@@ -28,8 +28,12 @@ from netslim.stages.report.transferred import transferred
 SUFFIXES = (".html", ".htm")
 
 
-def run(config: ReportConfig) -> dict[str, Any]:
+def run(config: ReportConfig, *, timed: bool = False) -> dict[str, Any]:
     """Writes the page of the runs in `config.folders`. Returns its path and what it says in short.
+
+    Args:
+        config: what the page is of.
+        timed: measure the latency where it is not known yet; `config.bench` measures it anew.
 
     Raises:
         UsageError: a folder is not there or holds no run; a page that is no `.html` file, or would replace another
@@ -41,7 +45,7 @@ def run(config: ReportConfig) -> dict[str, Any]:
     check_replaceable(target)
     check_writable(target)
     told = Story(tuple(runs), Findings())
-    found = _findings(config, told, target)
+    found = _findings(config, told, target, timed=timed)
     whole = whole_of(config.folders[0]) if len(config.folders) == 1 else None
     atomic_write(target, page_text(runs, found, whole).encode(errors="replace"))
     told = Story(tuple(runs), found, whole)
@@ -62,14 +66,14 @@ def run(config: ReportConfig) -> dict[str, Any]:
     }
 
 
-def make_page(folder: Path, **settings: Any) -> Path | None:
-    """The page of a folder at the end of a longer work, which must not fail for it; see `ReportConfig`.
+def make_page(folder: Path, *, timed: bool = False, **settings: Any) -> Path | None:
+    """The page of a folder at the end of a longer work, which must not fail for it; see `run` and `ReportConfig`.
 
     Returns:
         `report.html` in the folder; None, after a warning in one line, where it can't be made.
     """
     try:
-        return Path(run(ReportConfig(folders=[folder], **settings))["file"])
+        return Path(run(ReportConfig(folders=[folder], **settings), timed=timed)["file"])
     except Exception as error:
         why = " ".join(str(error).split()) or type(error).__name__
         warnings.warn(f"{folder / PAGE} was not written: {why}", NetslimWarning, stacklevel=2)
@@ -84,13 +88,13 @@ def _target(config: ReportConfig) -> Path:
     return config.page
 
 
-def _findings(config: ReportConfig, told: Story, target: Path) -> Findings:
+def _findings(config: ReportConfig, told: Story, target: Path, *, timed: bool) -> Findings:
     large, small = large_file(told), small_file(told)
     images, why = None, "Nothing was pruned yet: there is one network only."
     speeds: tuple[Speed, ...] = ()
     if large is not None and small is not None:
         images, why = _images(config, large, small)
-        speeds = measure(config, large, small, target) if config.bench else known_speeds(config, large, small, target)
+        speeds = _speeds(config, large, small, target, timed=timed)
     elif told.cuts:
         why = f"The file of the network {'after' if large else 'before'} pruning is not there any more."
     return Findings(
@@ -102,6 +106,20 @@ def _findings(config: ReportConfig, told: Story, target: Path) -> Findings:
         sizes=(large.stat().st_size, small.stat().st_size) if large and small else None,
         bench=spelled_command("report", {"folders": list(map(str, config.folders)), "bench": True}),
     )
+
+
+def _speeds(config: ReportConfig, large: Path, small: Path, target: Path, *, timed: bool) -> tuple[Speed, ...]:
+    """What is known of the latency or is measured now; the page is worth having without it, unless it was asked for."""
+    if config.bench:
+        return measure(config, large, small, target)
+    known = known_speeds(config, large, small, target)
+    if known or not timed:
+        return known
+    try:
+        return measure(config, large, small, target)
+    except NetslimError as error:
+        say(f"no latency: {error}")
+        return ()
 
 
 def _images(config: ReportConfig, large: Path, small: Path) -> tuple[Any, str]:

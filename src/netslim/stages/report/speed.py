@@ -18,6 +18,7 @@ from netslim.stages.bench.run import run as bench
 from netslim.stages.report.config import ReportConfig
 
 FOLDER, SECONDS = "bench", 0.5
+NOISY = 2.0  # times the lower quartile is more than an upper one of calls that nothing disturbs
 
 
 def measure(config: ReportConfig, large: Path, small: Path, target: Path) -> tuple[Speed, ...]:
@@ -54,23 +55,30 @@ def _newer(path: Path, file: Path) -> bool:
 def _rows(path: Path, large: Path, small: Path) -> tuple[Speed, ...]:
     try:
         rows = [*csv.DictReader(read_text(path, LARGEST_JSON).splitlines())]
-        before = {_place(row): _seconds(row) for row in rows if _is(row, large)}
+        before = {_place(row): row for row in rows if _is(row, large)}
         return tuple(_speed(row, before.get(_place(row)), path) for row in rows if _is(row, small))
     except (OSError, ValueError, KeyError, csv.Error, NetslimError) as error:
         say(f"{path} can't be read ({error}): no latency")
         return ()
 
 
-def _speed(row: Mapping[str, str], before: float | None, path: Path) -> Speed:
+def _speed(row: Mapping[str, str], before: Mapping[str, str] | None, path: Path) -> Speed:
     return Speed(
         engine=row["engine"],
         threads=int(row["threads"]),
         batch=int(row["batch_size"]),
-        before=before,
+        before=_seconds(before) if before else None,
         after=_seconds(row),
         hardware=row.get("cpu") or "an unknown processor",
         source=path.name if not path.parent.name else f"{path.parent.name}/{path.name}",
+        noisy=_is_noisy(row) or (before is not None and _is_noisy(before)),
     )
+
+
+def _is_noisy(row: Mapping[str, str]) -> bool:
+    quartiles = (row.get(f"{which}_quartile_seconds") for which in ("lower", "upper"))
+    lower, upper = (float(seconds or 0) for seconds in quartiles)
+    return upper > NOISY * lower
 
 
 def _place(row: Mapping[str, str]) -> Iterable[str]:

@@ -283,7 +283,7 @@ def _finish(
 def _pages(config: SlimConfig, variants: list[Variant]) -> None:
     """A page per variant, and what there is to look at when all is done."""
     for variant in variants:
-        make_page(variant.folder, **summary.task_of_steps(variant.steps))
+        make_page(variant.folder, timed=True, **summary.task_of_steps(variant.steps))
     if len(variants) > 1:
         make_page(config.save, **summary.task_of_steps(variants[0].steps))
     what = f"{PAGE} and a sub-folder per step"
