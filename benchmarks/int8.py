@@ -17,6 +17,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from table import rows_of_these_versions, write_rows
 
 BATCHES = (1, 16, 64)
@@ -33,6 +35,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/int8"))
     parser.add_argument("--out", type=Path, default=Path("results/int8.csv"))
     args = parser.parse_args()
+    torch.set_num_threads(1)  # as the commands below are run, and the rows say
     folder = args.work / args.name
     folder.mkdir(parents=True, exist_ok=True)
     exports = {

@@ -734,7 +734,9 @@ def int8() -> str:
              *(f"{float(row['ms']):.2f} ({float(row['speed_up']):.2f}x)" for row in of))
         )  # fmt: skip
     head = ("data", "network", "test top-1 (%)", "layers in int8", "kB", *(f"ms, batch {batch}" for batch in batches))
-    return f"{markdown(head, lines)}\n\nONNX Runtime, one thread. {origin(rows[0])}"
+    firsts = {row["data"]: row for row in reversed(rows)}
+    where = " ".join(f"{data}: {origin(row)}" for data, row in sorted(firsts.items()))
+    return f"{markdown(head, lines)}\n\nONNX Runtime, one thread. {where}"
 
 
 OTHER_WAYS = {"uniform": "uniform", "macs": "by MACs", "torch_pruning": "Torch-Pruning"}
