@@ -24,6 +24,12 @@ class Latency:
     upper_quartile: float
     runs: int
 
+    @classmethod
+    def of(cls, taken: Sequence[float]) -> "Latency":
+        """Of the seconds that calls took, two at least."""
+        lower, median, upper = statistics.quantiles(taken, n=4, method="inclusive")
+        return cls(median=median, lower_quartile=lower, upper_quartile=upper, runs=len(taken))
+
 
 def measure_latency(
     calls: Mapping[str, Callable[[], object]], *, seconds: float = 1.0, warmup: int = 3
@@ -83,7 +89,7 @@ def _in_turns(
         order.reverse()
         if fastest and rounds >= least and min(spent[name] for name in order) >= look:
             order, look = _in_front(order, times), 2 * look
-    return {name: _summary(taken) for name, taken in times.items()}
+    return {name: Latency.of(taken) for name, taken in times.items()}
 
 
 def _in_front(order: Sequence[str], times: Mapping[str, list[float]]) -> list[str]:
@@ -115,8 +121,3 @@ def _time(call: Callable[[], object]) -> float:
 def _synchronise() -> None:
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
-
-
-def _summary(taken: list[float]) -> Latency:
-    lower, median, upper = statistics.quantiles(taken, n=4, method="inclusive")
-    return Latency(median=median, lower_quartile=lower, upper_quartile=upper, runs=len(taken))

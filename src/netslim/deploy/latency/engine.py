@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -156,7 +155,7 @@ class Engine:
         """Calls, timed in turns, each a few times in a row: as a network runs that is in use."""
         with torch_threads(self.threads), torch.inference_mode():
             times = in_turns([*calls.values()], self.threads, _SECONDS, _ROUNDS, alone=self.name != "openvino")
-        return {name: _summary(taken) for name, taken in zip(calls, times, strict=True)}
+        return {name: Latency.of(taken) for name, taken in zip(calls, times, strict=True)}
 
     def pieces_of(self, model: nn.Module, example: Tensor, cuts: Sequence[Sequence[Slice]]) -> list[Piece]:
         """The network's parts, given what each of its groups cuts."""
@@ -201,11 +200,6 @@ def check_engine(name: str, *, int8: bool = False) -> None:
                 f"engine {name} needs the package {package}, which is not installed; "
                 f"type pip install 'netslim[{'export' if package == 'onnxruntime' else _EXTRAS[name]}]'"
             ) from error
-
-
-def _summary(taken: Sequence[float]) -> Latency:
-    lower, median, upper = statistics.quantiles(taken, n=4, method="inclusive")
-    return Latency(median=median, lower_quartile=lower, upper_quartile=upper, runs=len(taken))
 
 
 def _surface(table: Table, piece: Piece) -> Surface:

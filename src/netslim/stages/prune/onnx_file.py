@@ -24,7 +24,7 @@ from netslim.deploy.formats.onnx_rewrite import rewritten
 from netslim.deploy.onnx_parity import difference_from
 from netslim.models.onnx_import import OnnxSource, load_onnx, source_of
 from netslim.own_loop.repair import Repair, repair_
-from netslim.pruning import Agreement, apply, verify
+from netslim.pruning import Agreement
 from netslim.pruning.budget.sensitivity import IMAGES as SEEN
 from netslim.report.console import say
 from netslim.report.page.beside import write_beside
@@ -32,7 +32,7 @@ from netslim.report.progress import LayersProgress
 from netslim.report.tables import percent
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.onnx_images import Files, Reader, files_in
-from netslim.stages.prune.planning import decide, recorded, say_plan
+from netslim.stages.prune.planning import decide, proven, recorded, say_plan
 from netslim.stages.prune.repairing import BATCHES, IMAGES
 from netslim.stages.prune.rounds import BETWEEN
 from netslim.stages.prune.warning_signs import warn_of
@@ -87,13 +87,8 @@ def _prune(config: PruneConfig, directory: RunDirectory) -> dict[str, Any]:
     seen = [*reader.batches(files.fitting[:SEEN])] if reader and files and config.allocation == "sensitivity" else None
     decided = decide(_with_criterion(config), network, example, None, images=seen)  # type: ignore[arg-type]
     directory.begin()
-    small: nn.Module = apply(network, decided)
-    agreement = verify(network, small, example)
-    if not agreement.agrees:
-        raise NetslimError(
-            f"the pruned network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
-        )
-    small, repair = _repaired(config, network, small, example, files, reader)
+    cut, agreement = proven(network, decided, example)
+    small, repair = _repaired(config, network, cut, example, files, reader)
     content = _content(small, source, decided)
     difference = difference_from(content, small, source)
     _check_difference(difference, "what would be written differs from the pruned network")

@@ -3,17 +3,17 @@
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError, first_of, setting
+from netslim.core.errors import NetslimError, UsageError, first_of, setting
 from netslim.core.networks.trees import Batch
 from netslim.core.protocols import Budget, PrunePlan, plan_of
 from netslim.data import AnyDataset
 from netslim.own_loop.rounds import percent_of_all
-from netslim.pruning import plan
+from netslim.pruning import Agreement, apply, plan, verify
 from netslim.pruning.budget.request import Request, asked_for, check_counts, requested
 from netslim.pruning.budget.sensitivity import IMAGES, Progress, check_allocation
 from netslim.pruning.budget.timing import TimingEngine
@@ -27,6 +27,7 @@ from netslim.stages.shared.calibration_data import calibration_batches, some_tra
 from netslim.stages.shared.tasks import check_criterion
 from netslim.training.tasks.task import Task
 
+M = TypeVar("M", bound=nn.Module)
 PERCENT = 0.5  # where no budget is given: the original's
 _BATCHES = 20  # of 128 training images, for criteria that look at them
 _SHOWN = 5
@@ -50,6 +51,17 @@ def budget_of(config: PruneConfig) -> Request:
     """The budget that the settings ask for. Raises UsageError for two, or for one that is none."""
     targets = {"params": config.target_params, "macs": config.target_macs, "latency": config.target_latency}
     return requested(_percent(config), targets)
+
+
+def proven(model: M, decided: PrunePlan, example: Any) -> tuple[M, Agreement]:
+    """The pruned network, and how far it is from the masked one. Raises NetslimError: too far."""
+    small = apply(model, decided)
+    agreement = verify(model, small, example)
+    if not agreement.agrees:
+        raise NetslimError(
+            f"the pruned network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
+        )
+    return small, agreement
 
 
 def decide(

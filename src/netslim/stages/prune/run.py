@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from netslim.core.checkpoint import Checkpoint, write_checkpoint
-from netslim.core.errors import CheckpointError, NetslimError, setting
+from netslim.core.errors import CheckpointError, setting
 from netslim.core.files import atomic_write, write_json
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import PrunableModel, PrunePlan, plan_of
@@ -16,13 +16,13 @@ from netslim.data import AnyDataset, evaluation_batches
 from netslim.models.onnx_import import is_onnx
 from netslim.network import describe, read
 from netslim.own_loop.repair import Repair
-from netslim.pruning import apply, masked, verify
+from netslim.pruning import masked
 from netslim.report.console import say
 from netslim.report.page.beside import PAGE, write_beside
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.momentum import carried_optimizer
 from netslim.stages.prune.onnx_file import OF_ONNX, run_onnx
-from netslim.stages.prune.planning import check_budget, decide, recorded, say_plan
+from netslim.stages.prune.planning import check_budget, decide, proven, recorded, say_plan
 from netslim.stages.prune.repairing import check_repair, repaired
 from netslim.stages.prune.rounds import as_asked, check_rounds, last_round
 from netslim.stages.prune.warning_signs import warn_of
@@ -77,12 +77,7 @@ def _prune(
     example = example_input(model, facts).to(device)
     decided = stated(decide(config, model, example, dataset, task))
     directory.begin()  # not before: a budget that can't be met leaves the folder free
-    small = apply(model, decided)
-    agreement = verify(model, small, example)
-    if not agreement.agrees:
-        raise NetslimError(
-            f"the rebuilt network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"
-        )
+    small, agreement = proven(model, decided, example)
     small, repair = repaired(config, dataset, model, small, example)
     accuracy = _accuracies(config, dataset, task, model, small, decided)
     _print(decided, accuracy, task, agreement.max_difference, repair)
