@@ -44,7 +44,17 @@ from transfer_study import CALIBRATION, DEPTH, half
 
 SOURCE, SOURCE_SIZE, SOURCE_EPOCHS = "timm/resnet26", 48, 6
 HELD_OUT = 0.04
-STARTS = ("scratch", "select", "weight selection", "frequency truncation", "iatransfer", "guide", "select by spacing")
+UNFOLDED = "select, nothing folded or scaled"
+STARTS = (
+    "scratch",
+    UNFOLDED,
+    "select",
+    "weight selection",
+    "frequency truncation",
+    "iatransfer",
+    "guide",
+    "select by spacing",
+)
 COLUMNS = ("data", "images", "source", "source_top1", "start", "depth", "epochs", "rate", "seed", "top1_start", "top1",
            "held_out", "covered", "macs", "params", "seconds")  # fmt: skip
 Row = dict[str, Any]
@@ -150,6 +160,8 @@ def strategy_of(start: str) -> Any:
         return by_rule(RULES[start])
     if start == "select by spacing":
         return functools.partial(select, options=SelectOptions(select_by="spacing"))
+    if start == UNFOLDED:
+        return functools.partial(select, options=SelectOptions(fold=False, rescale=False, scale_branches=False))
     return start
 
 

@@ -80,7 +80,7 @@ def test_what_a_selection_dropped_scores_zero() -> None:
 
 
 class Vectors(nn.Module):
-    """Channels that no matrix gives: two vectors that are multiplied and summed."""
+    """Channels that no matrix gives: an input times two vectors, summed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Vectors(nn.Module):
         self.fc = nn.Linear(3, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.fc(x) + (self.first * self.second).sum()
+        found: Tensor = self.fc(x) + (x[:, :1] * self.first * self.second).sum(1, keepdim=True)
         return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -30,6 +30,7 @@ class ChannelState:
         self.sets: ChannelSets = trace.sets
         named = [*model.named_parameters(), *model.named_buffers()]
         self._names = {id(own): name for name, own in named if own.is_floating_point() or own.dtype == torch.bool}
+        self._learnt = {name for name, _ in model.named_parameters()}
         self._masks = {name for name, own in named if own.dtype == torch.bool}
         layers = [module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd)]
         self._layers = {id(layer.weight) for layer in layers}
@@ -37,6 +38,7 @@ class ChannelState:
         self.training = False  # whether this is a run as in training: what is silent counts in evaluation alone
         self.unwritten = set[int]()  # tensors made in the shape of others, to be written to perhaps
         self.written = dict[int, tuple[Tensor, Tensor]]()  # of new tensors: what was written to, and where it is silent
+        self._fixed = set[int]()  # tensors computed from parameters and buffers alone
         self._repeated = set[int]()  # tensors of unknown values that are alike along their first dimension
         self._tensors: dict[int, Tensor] = {}  # kept, so that their ids stay theirs
         self._states: dict[int, TensorChannels | Weight | None] = {}
@@ -66,6 +68,15 @@ class ChannelState:
             return id(tensor) in self._repeated
         parts = tensor.detach().reshape(times, -1)
         return bool((parts == parts[:1]).all())
+
+    def is_fixed(self, tensor: Tensor) -> bool:
+        """Whether a tensor is a parameter, a buffer or a constant, or computed from such alone, from no activation."""
+        return id(tensor) in self._fixed or id(tensor) in self._names or not self.is_traced(tensor)
+
+    def note_fixed(self, tensor: Tensor) -> None:
+        """Notes that no activation had a part in a tensor."""
+        self._tensors[id(tensor)] = tensor
+        self._fixed.add(id(tensor))
 
     def known(self, tensor: Tensor) -> TensorChannels | Weight | None:
         """What an activation carries; None for everything else, parameters included."""
@@ -127,12 +138,25 @@ class ChannelState:
         """Whether a parameter or buffer could be zero: a mask says what is taken, and nothing of how much."""
         return name not in self._masks
 
+    def is_learnt(self, name: str) -> bool:
+        """Whether it is a parameter; what is computed with a buffer in a weight's place does not end with a channel."""
+        return name in self._learnt
+
     def follow(self, name: str, dim: int, labels: Tensor) -> None:
         """Ties a dimension of a parameter or buffer to channels."""
         self.trace.used.add(name)
         known = self.trace.dims.setdefault((name, dim), labels)
         if known is not labels:
             self.sets.unite(known, labels)
+
+    def freeze_weight(self, weight: Weight, dims: Iterable[int], shape: Sequence[int], reason: str) -> None:
+        """What goes along these dimensions of a weight, of such a shape, stays."""
+        for dim in dims:
+            own = weight.dims[dim]
+            if own is not None and shape[dim] > 1:
+                if (weight.name, own) not in self.trace.dims:
+                    self.trace.dims[weight.name, own] = self.sets.fresh(shape[dim])
+                self.sets.freeze(self.trace.dims[weight.name, own], reason)
 
     def silences(self, place: Place) -> None:
         """Zeros along this dimension silence its channels, too."""

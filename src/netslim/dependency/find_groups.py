@@ -10,7 +10,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
 
+from netslim.core.errors import first_of
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import collection_paused
 from netslim.core.networks.running import DoesNotRunError, running
@@ -35,6 +37,7 @@ from netslim.dependency.training_code import asks_for_mode
 
 _BATCH = 2
 _ROUNDS = 60
+_SHOWN = 3
 
 
 @collection_paused()
@@ -86,15 +89,16 @@ def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs) -> Derivation:
         inputs = with_few_values(inputs, given)
         trace, runs, uses, notes = _traced_by_values(model, with_values(given, inputs), inputs, meta_ops)
     generator = torch.Generator().manual_seed(0)
+    notes += _apart(model, trace)
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
-        found = Derivation(groups, _left_alone(trace), trace, runs, uses, meta_ops, notes)
+        found = Derivation(groups, _left_alone(model, trace), trace, runs, uses, meta_ops, notes)
         keeps = _trial(groups, generator)
         fault = found.fault(model, found.places(keeps)) if groups else None
         if fault is None:
             return found
         freeze_cause(found, fault, model, keeps)
-    return Derivation((), _left_alone(trace), trace, runs, uses, meta_ops, notes)
+    return Derivation((), _left_alone(model, trace), trace, runs, uses, meta_ops, notes)
 
 
 def _traced(model: nn.Module, inputs: Inputs, meta_ops: MetaOps) -> tuple[Trace, tuple[Run, ...], MacCount]:
@@ -219,12 +223,32 @@ def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: s
     return numbered
 
 
-def _left_alone(trace: Trace) -> tuple[LeftAlone, ...]:
+def _apart(model: nn.Module, trace: Trace) -> tuple[str, ...]:
+    """What the user should know of layers that took part in no run."""
+    kinds = (nn.Linear, _ConvNd, _NormBase)
+    layers = [name for name, module in model.named_modules() if isinstance(module, kinds) and module.weight is not None]
+    unused = [name for name in layers if f"{name}.weight" not in trace.used]
+    if not unused or len(unused) == len(layers):
+        return ()
+    return (
+        f"{first_of(unused, _SHOWN)} took part in no run on this example, stay as they are, and may not fit what is "
+        "cut before them: give an example on which they take part, or leave out (`ignore`) what they read",
+    )
+
+
+def _left_alone(model: nn.Module, trace: Trace) -> tuple[LeftAlone, ...]:
     """Per layer and reason, the number of channels that are frozen."""
     frozen = trace.sets.frozen()
-    found = []
+    found = [
+        LeftAlone(name=name, channels=len(module.weight), reason="its weight is changed before it is used")
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | _ConvNd)
+        and f"{name}.weight" in trace.used
+        and not any((f"{name}.weight", dim) in trace.silenced for dim in range(module.weight.dim()))
+    ]
     for (tensor, dim), labels in trace.dims.items():
-        if (tensor, dim) not in trace.silenced or not tensor.endswith("weight") or tensor in trace.scales:
+        single = len(labels) == 1 and trace.axes.get(tensor) is not None  # a number for all channels, as of a PReLU
+        if (tensor, dim) not in trace.silenced or not tensor.endswith("weight") or tensor in trace.scales or single:
             continue
         reasons: dict[str, int] = defaultdict(int)
         for root in trace.sets.roots(labels).tolist():

@@ -186,12 +186,15 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             del constants[0]
         numbers = self._constants.numbers_of(call, constants)
         inputs = self.state.inputs_of(tensors)
+        fixed = all(map(self.state.is_fixed, tensors))
         states = self._ruled(call)
         if self._read_at:
             for state in (*inputs, *states):
                 if isinstance(state, TensorChannels):
                     self.state.sets.freeze(state.labels, f"may depend on the number that is read at {self._read_at}")
         self._note(call, inputs, numbers, states)
+        for tensor in call.out if fixed else ():
+            self.state.note_fixed(tensor)
 
     def _ruled(self, call: Call) -> Results:
         """What the operation's rule says; where it meets something that it was not made for, nothing can go."""

@@ -239,8 +239,9 @@ def _at_input(
     return (act(site, values),), {}
 
 
-def _at_output(site: _Site, act: Callable[[_Site, Tensor], Tensor], *called: Any) -> Tensor:
-    return act(site, called[-1])
+def _at_output(site: _Site, act: Callable[[_Site, Tensor], Tensor], *called: Any) -> Tensor | None:
+    given = called[-1]
+    return act(site, given) if isinstance(given, Tensor) else None  # layers of the user's own may give more than that
 
 
 def _take_in_(sites: Sequence[_Site], *, uneven: bool) -> tuple[list[Absorbed], list[NotAbsorbed]]:

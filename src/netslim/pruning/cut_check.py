@@ -80,9 +80,10 @@ def check_cut(model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan) -> None
             continue
         worst = max(apart, key=lambda output: output.relative, default=None)
         if worst is not None and worst.relative > tolerance:
+            name = worst.name if worst.name == "output" else f"output {worst.name}"
             raise UsageError(
                 f"{type(model).__name__} without the planned channels does something else than with them silenced: "
-                f"{worst.name} differs by {worst.relative:.1%} of its size on random inputs; leave layers out with "
+                f"{name} differs by {worst.relative:.1%} of its size on random inputs; leave layers out with "
                 f"`ignore`, and please report it"
             )
         return

@@ -118,15 +118,16 @@ def _scored(
             f"criteria that work without: {one_of(without_scales())}"
         )
     reasons = first_of([f"{part.name} {part.reason}" for part in left], SHOWN, "; ")
-    raise UsageError(f"{title(model)} has no channels that can go: {reasons or _no_layer(model)}")
+    reason = _prepared(model) or reasons or "no layer of it gives any"
+    raise UsageError(f"{title(model)} has no channels that can go: {reason}")
 
 
-def _no_layer(model: nn.Module) -> str:
-    """Why nothing was found that gives channels."""
+def _prepared(model: nn.Module) -> str:
+    """What to do with a network that is prepared for quantisation."""
     for name, module in model.named_modules():
         if hasattr(module, "weight_fake_quant"):
             return f"the weights of '{name}' pass through fake quantisation; prune first, and prepare the small network"
-    return "no layer of it gives any"
+    return ""
 
 
 def _is_scored(own: BoundGroup, criterion: str) -> bool:

@@ -106,7 +106,7 @@ class Watch(PlainDispatchMode):  # type: ignore[no-untyped-call]
         use = Use(layer, self._calls[layer])
         if self._links.get(use, Link()).added:
             self._inputs[use] = x
-        elif self._stop is not None and self._fits:
+        elif self._stop is not None and self._fits and use in self._links:  # else it gives no tensor
             self._stop(Seen(use, x))
 
     def after(self, layer: str, y: Tensor) -> None:
@@ -257,7 +257,7 @@ class Hooks:
 
     def _after(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(_: nn.Module, __: Any, y: Any) -> None:
-            if (watch := self._watch()) is not None:
+            if (watch := self._watch()) is not None and isinstance(y, Tensor):  # own layers may give more than that
                 watch.after(name, y)
 
         return hook

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dependency.cuts import cuts, norm
+from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs
 from netslim.dependency.find_groups import find_groups
 from netslim.pruning import apply, plan
@@ -120,3 +121,32 @@ def test_instance_norm(options: dict[str, bool]) -> None:
 
     small = check_exact(Instance())
     assert small.norm.num_features == small.second.out_channels == small.out.in_channels
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_one_filter_for_all_channels(learnt: bool) -> None:
+    class Blur(Net):
+        def __init__(self) -> None:
+            super().__init__(maps=lambda s, y: F.conv2d(y, s.k.expand(y.shape[1], 1, 3, 3), groups=y.shape[1]))
+            kernel = torch.rand(1, 1, 3, 3)
+            self.k = nn.Parameter(kernel) if learnt else nn.Buffer(kernel)
+
+    assert check_exact(Blur()).k.shape == (1, 1, 3, 3)
+
+
+def test_what_a_buffer_counts_does_not_end_with_a_channel() -> None:
+    """A partial convolution (Liu et al. 2018) divides by how much of its input there is, in all channels together."""
+
+    class Partial(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn, self.out = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.Conv2d(16, 4, 3)
+            self.first, self.second = nn.Buffer(torch.ones(16, 3, 3, 3)), nn.Buffer(torch.ones(4, 16, 3, 3))
+
+        def forward(self, x: Tensor) -> Any:
+            there = F.conv2d(torch.ones_like(x), self.first).clamp(0, 1)
+            y = F.relu(self.bn(self.conv(x))) * there
+            return self.out(y) / F.conv2d(there, self.second)
+
+    with pytest.raises(UsageError, match="has no channels that can go: "):
+        pruned(lively(Partial()))

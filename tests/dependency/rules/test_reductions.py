@@ -25,6 +25,16 @@ SAFE = {
     "dropout2d": lambda s, y: F.dropout2d(y, 0.5, training=False),
     "maximum of halves": lambda s, y: torch.cat([y.unflatten(1, (2, -1)).amax(1)] * 2, 1),
 }
+LEARNT = {  # what was learnt for a channel is not zero because the channel is silent
+    "weights in proportion": lambda s, y: y * (s.conv.bias / s.conv.bias.abs().sum())[:, None, None],
+    "a normalised vector": lambda s, y: y * F.normalize(s.conv.bias, dim=0)[:, None, None],
+    "a mean by weights": lambda s, y: (
+        y + (y * s.bn.running_var[:, None, None]).sum(1, keepdim=True) / s.bn.running_var.sum()
+    ),
+    "the sum of a buffer": lambda s, y: y / s.bn.running_var.sum(),
+    "the size of a weight": lambda s, y: y / s.conv.weight.norm(),
+    "the squares of a weight": lambda s, y: y / (s.conv.weight * s.conv.weight).sum(),
+}
 MIXING = {
     "mean": lambda s, y: y * y.mean(1, keepdim=True).sigmoid(),
     "maximum": lambda s, y: y * y.amax(1, keepdim=True).sigmoid(),
@@ -47,6 +57,12 @@ def test_channels_that_are_zero_do_no_harm(name: str) -> None:
 @pytest.mark.parametrize("name", ["normalize", "norm", "sum"])
 def test_nor_among_means(name: str) -> None:
     check_exact(Net(means=SAFE[name]))
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_sums_over_what_was_learnt_stay(name: str) -> None:
+    with pytest.raises(UsageError, match="has no channels that can go: conv is mixed with other channels by"):
+        pruned(lively(Net(maps=LEARNT[name])))
 
 
 @pytest.mark.parametrize("name", MIXING)

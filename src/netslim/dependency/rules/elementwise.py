@@ -48,9 +48,10 @@ def elementwise(state: ChannelState, call: Call) -> Results:
 
 
 def _computed(state: ChannelState, call: Call, tensors: Sequence[Tensor]) -> Results:
-    """A weight times a number is still that weight; otherwise it is computed, and no parameter any more."""
-    own = state.weight(tensors[0]) if len(tensors) == 1 else None
-    if own is None or not everywhere(silence(call, tensors, [torch.ones(1, dtype=torch.bool)])):
+    """A weight times a number, or itself, is still that weight; otherwise it is computed, and no parameter any more."""
+    owns = [state.weight(tensor) for tensor in tensors]
+    own = owns[0] if owns and all(each == owns[0] for each in owns) else None
+    if own is None or not everywhere(silence(call, tensors, [torch.ones(1, dtype=torch.bool) for _ in tensors])):
         return [None for _ in call.out]
     return [own, *(None for _ in call.out[1:])]
 

@@ -20,8 +20,8 @@ def convolution(state: ChannelState, call: Call) -> Results:
     inputs = state.channels_along(tensor, 1)
     weight = state.weight(call.args[1])
     if inputs is None:
-        return unknown(state, call, f"is mixed with other channels by {call}")
-    if weight is None and not transposed and groups == tensor.shape[1] and state.is_repeated(call.args[1], groups):
+        return _across(state, call, tensor, weight if groups == 1 else None, 1 if transposed else 0)
+    if not transposed and groups == tensor.shape[1] and _is_shared(state, call.args[1], weight, groups):
         each = call.out[0].shape[1] // groups  # the same fixed filters for every channel
         silent = inputs.silent & (call.given["bias"] is None)
         labels = inputs.labels.repeat_interleave(each)
@@ -34,7 +34,26 @@ def convolution(state: ChannelState, call: Call) -> Results:
         reads, gives = (0, 1) if transposed else (1, 0)
         labels = state.produced(weight.name, weight.dim(gives), call.out[0].shape[1])
         consume(state, call, weight.name, weight.dim(reads), inputs)
-    return [_with_bias(state, call.given["bias"], 1, labels)]
+    silent = torch.full((len(labels),), state.is_learnt(weight.name))
+    if groups == tensor.shape[1] and not transposed:
+        silent |= inputs.silent.repeat_interleave(len(labels) // groups)
+    return [_with_bias(state, call.given["bias"], 1, labels, silent)]
+
+
+def _across(state: ChannelState, call: Call, tensor: Tensor, weight: Weight | None, gives: int) -> Results:
+    """Channels along another dimension than the one that is read are mixed, and stay; what is given has its own."""
+    carried = state.channels(tensor)
+    if carried is None or weight is None or weight.name in state.trace.grouping:
+        return unknown(state, call, f"is mixed with other channels by {call}")
+    state.sets.freeze(carried.labels, f"is mixed with other channels by {call}")
+    labels = state.produced(weight.name, weight.dim(gives), call.out[0].shape[1])
+    bias = call.args[0] if call.name == "addmm" else call.given.get("bias")
+    return [_with_bias(state, bias, 1, labels, torch.full((len(labels),), state.is_learnt(weight.name)))]
+
+
+def _is_shared(state: ChannelState, tensor: Tensor, weight: Weight | None, times: int) -> bool:
+    """Whether every channel meets the same filters: a constant that repeats itself, an expanded parameter or buffer."""
+    return state.is_repeated(tensor, times) if weight is None else weight.dims[0] is None and times > 1
 
 
 def _grouped(state: ChannelState, call: Call, weight: Weight, inputs: TensorChannels) -> Tensor:
@@ -83,7 +102,7 @@ def linear(state: ChannelState, call: Call) -> Results:
     tensor, matrix = (call.args[1], call.args[2]) if call.name == "addmm" else (call.args[0], call.args[1])
     inputs, weight = state.channels_along(tensor, 1), state.weight(matrix)
     if inputs is None or weight is None:
-        return unknown(state, call)
+        return _across(state, call, tensor, weight, 1)
     consume(state, call, weight.name, weight.dim(0), inputs)
     labels = state.produced(weight.name, weight.dim(1), call.out[0].shape[1])
     return [_with_bias(state, call.args[0] if call.name == "addmm" else None, 1, labels)]

@@ -35,15 +35,22 @@ def pooled(state: ChannelState, call: Call) -> Results:
 
 
 def reduced(state: ChannelState, call: Call) -> Results:
-    """Means, sums, extremes: within a channel they keep it, over channels they freeze them."""
+    """Means, sums, extremes: within a channel they keep it, over channels they freeze them.
+
+    So does a sum over channels that no activation has a part in: what a layer has learnt for a channel is not zero
+    because the channel is silent.
+    """
     tensor, carried = call.args[0], state.channels(call.args[0])
-    if carried is None or len(call.tensors) > 1:
-        return elementwise(state, call) if carried is None or call.name in ("max", "min") else unknown(state, call)
     dims = call.given.get("dim")
     dims = list(range(tensor.dim())) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
     gone = {dim % max(tensor.dim(), 1) for dim in dims}
+    if isinstance(weight := state.state(tensor), Weight) and len(call.tensors) == 1 and not state.training:
+        state.freeze_weight(weight, gone, tensor.shape, f"is mixed with other channels by {call}")
+    if carried is None or len(call.tensors) > 1:
+        return elementwise(state, call) if carried is None or call.name in ("max", "min") else unknown(state, call)
     if carried.axis in gone:
-        if call.name in _ZERO_SAFE and bool(carried.silent.all()) and _order(call) > 0:
+        harmless = call.name in _ZERO_SAFE and _order(call) > 0 and not state.is_fixed(tensor)
+        if harmless and bool(carried.silent.all()):
             return [state.frozen(f"comes from all channels in {call}") for _ in call.out]
         return unknown(state, call, f"is mixed with other channels by {call}")
     axis = carried.axis
