@@ -31,7 +31,7 @@ from torchvision.transforms import v2
 
 import netslim
 from netslim.core.protocols import ChannelGroup
-from netslim.data import Dataset, Split, evaluation_batches, load_dataset
+from netslim.data import ImageDataset, Split, evaluation_batches, load_dataset
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criterion import Criterion, CriterionSpec, Evidence
 from table import rows_of_these_versions, write_rows
@@ -105,7 +105,7 @@ def public_network(path: Path) -> ResNet:
     return model.eval()
 
 
-def batches_of_dataset(dataset: Dataset, split: Split, count: int | None, seed: int) -> Batches:
+def batches_of_dataset(dataset: ImageDataset, split: Split, count: int | None, seed: int) -> Batches:
     """The same of one of netslim's data sets, normalised as it says."""
     chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
     return [*evaluation_batches(split.part(chosen), dataset, batch_size=BATCH, device="cpu")]

@@ -24,7 +24,7 @@ from dataset_part import use_part
 from netslim.core.runlog import read_metrics
 from netslim.stages.slim.config import PlannedConfig, SlimConfig
 from netslim.stages.slim.pace import measure_pace, probe_of, pruning_of
-from netslim.stages.slim.planning import ROUND_TO, planned_recipe
+from netslim.stages.slim.planning import SHAPES, planned_recipe
 from netslim.stages.slim.recipe import Recipe, read_recipe, to_toml
 from netslim.stages.slim.run import run
 from slim_recipes import result
@@ -125,14 +125,15 @@ def fastest(args: argparse.Namespace) -> Recipe:
     data = {} if args.data_dir is None else {"data_dir": args.data_dir}
     probe = probe_of(recipe.with_shared(data))
     assert probe is not None
-    return plan(args, args.slim_epochs, measure_pace(probe, pruning_of(recipe), ROUND_TO).round_to)
+    pace = measure_pace(probe, pruning_of(recipe), SHAPES[False])
+    return plan(args, args.slim_epochs, shape=pace.shape, precision=pace.precision)
 
 
-def plan(args: argparse.Namespace, epochs: int, round_to: int | None = None) -> Recipe:
+def plan(args: argparse.Namespace, epochs: int, **found: Any) -> Recipe:
     """The default plan."""
     config = PlannedConfig(dataset=args.loader, depth=args.depth, target_macs=args.share)
-    found = planned_recipe(config, epochs, args.images, round_to)
-    return dataclasses.replace(found, shared={**found.shared, "device": "cpu"})
+    recipe = planned_recipe(config, epochs, args.images, **found)
+    return dataclasses.replace(recipe, shared={**recipe.shared, "device": "cpu"})
 
 
 def cost(args: argparse.Namespace, recipe: Recipe) -> float:

@@ -24,3 +24,10 @@ def test_a_network_that_draws_random_numbers_is_named() -> None:
 
     with pytest.raises(ParityError, match=r"^Noise draws random numbers: it gives something else at every call"):
         check_parity(Noise(), Noise(), IMAGES, "x")
+
+
+def test_a_network_that_gives_no_number_is_said_to_draw_none() -> None:
+    model = nn.Linear(3, 2)
+    model.bias.data.fill_(torch.nan)
+    with pytest.raises(ParityError, match=r"^Linear gives no finite number on random inputs, so that no file can be "):
+        check_parity(model, model, torch.zeros(1, 3), "x")

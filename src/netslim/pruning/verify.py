@@ -55,10 +55,12 @@ class Agreement:
         outputs: every tensor that they give, by itself.
         depends_on_input: whether the rebuilt network gives something else for other inputs, or the one before pruning
             does not either; not where no finite number comes out.
+        finite: whether a finite number comes out.
     """
 
     outputs: tuple[OutputAgreement, ...]
     depends_on_input: bool = True
+    finite: bool = True
 
     @property
     def max_difference(self) -> float:
@@ -116,7 +118,7 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
             outputs = _apart(*doubled, outputs_of(*doubled[1:]), decides=decides)
     depends = _depends_on_input(small, inputs, found) or not _depends_on_input(model, inputs)
     finite = any(bool(tensor.isfinite().any()) for tensor in found.values() if tensor.numel()) or not found
-    return Agreement(outputs=outputs, depends_on_input=depends and finite)
+    return Agreement(outputs=outputs, depends_on_input=depends and finite, finite=finite)
 
 
 def _apart(

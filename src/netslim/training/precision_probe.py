@@ -37,7 +37,8 @@ def choose_precision(
     """The fastest layout for a precision given by name, or for the faster precision of all for `auto`.
 
     Args:
-        name: `fp32` (channels-last, for exact runs: nothing is timed), `bf16`, `fp16` or `auto`.
+        name: `fp32` (for exact runs), `bf16`, `fp16` or `auto`. On a CPU, and in fp32 anywhere, one that is named is
+            channels-last, and nothing is timed: the same command gives the same bits.
         model: what will be trained; copies of it take a few steps, itself is left alone.
         images, labels: a batch as in training, on the training device.
         recorder: makes what will record the steps, if something will. To launch a step's kernels can take longer than
@@ -48,10 +49,10 @@ def choose_precision(
     Raises:
         UsageError: unknown name.
     """
-    if name == "fp32":
-        return EXACT if any_layout else Precision(name)
     if name not in ("auto", *DTYPES):
         raise unknown_name("precision", name, ["auto", *DTYPES])
+    if name == "fp32" or (name != "auto" and images.device.type == "cpu"):
+        return Precision(name, channels_last=any_layout)
     names = [name] if name != "auto" else ["fp32", *(["bf16"] if has_bf16(images.device) else [])]
     exact = EXACT if any_layout else Precision("fp32")
     timed = functools.partial(_time_step, model=model, recorder=recorder, objective=objective or Classification())

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from netslim.core.errors import UsageError
+import netslim
+from netslim.core.errors import NetslimError, UsageError
 from netslim.network import load
 from netslim.pruning import plan, plan_from_dict
 from netslim.stages.prune import run as prune
 from netslim.stages.prune.config import PruneConfig
-from netslim.stages.prune.planning import check_budget
+from netslim.stages.prune.planning import check_budget, proven
+from pruning.kinds import Net, lively
 
 BEST = "model_best.pth.tar"
 
@@ -105,3 +107,13 @@ def test_what_an_engine_needs(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_budget(PruneConfig.build({"model": "net.pth.tar", **given}))
     assert str(caught.value) == said
+
+
+def test_a_network_that_gives_no_finite_number_is_not_proven() -> None:
+    model = lively(Net())
+    decided = netslim.plan(model, torch.zeros(2, 3, 12, 12), percent=0.4)
+    model.fc.bias.data.fill_(torch.nan)
+    with pytest.raises(
+        NetslimError, match=r"^the network gives no finite number, so that nothing can be compared; nothing"
+    ):
+        proven(model, decided, torch.zeros(2, 3, 12, 12))

@@ -8,7 +8,7 @@ from torch import nn
 import netslim
 from netslim.core.errors import CheckpointError, UsageError
 from netslim.network import describe, read
-from netslim.stages.shared.networks import arguments_of, loader, name_of, new_network, open_network
+from netslim.stages.shared.networks import arguments_of, loader, name_of, new_network, open_network, sound_network
 
 NETS = """
 from torch import nn
@@ -57,3 +57,25 @@ def test_settings_of_registered_networks_are_not_for_own_ones(nets: str) -> None
         new_network(nets, [], stem="cifar")
     with pytest.raises(UsageError, match=r"only code of your own takes them: type `arch='FILE.py:NAME'`"):
         new_network("resnet", ["depth=11"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("0.weight", float("nan"), "'0.weight' has numbers that are not finite"),
+        ("1.bias", float("inf"), "'1.bias' has numbers that are not finite"),
+        ("1.running_mean", float("nan"), "'1.running_mean' has numbers that are not finite"),
+        ("1.running_var", -1.0, "'1.running_var' has variances below zero"),
+    ],
+)
+def test_a_network_with_numbers_that_are_none_is_gone_on_with_by_nothing(
+    nets: str, key: str, value: float, said: str
+) -> None:
+    model, path = new_network(nets, []), Path("net.pth.tar")
+    netslim.save(path, model)
+    assert sound_network(read(path), path, nets, []) is not None
+    model.state_dict()[key].flatten()[0] = value
+    netslim.save(path, model)
+    with pytest.raises(CheckpointError) as error:
+        sound_network(read(path), path, nets, [])
+    assert str(error.value) == f"net.pth.tar: {said}; take another file"

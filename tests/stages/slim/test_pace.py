@@ -12,7 +12,7 @@ from netslim.core.protocols import plan_of
 from netslim.stages.slim import pace as module
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.pace import Pace, epochs_within, measure_pace, probe_of, pruning_of
-from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS, planned_recipe
+from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS, SHAPES, planned_recipe
 from netslim.stages.slim.recipe import Recipe
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.step_setup import build_step
@@ -124,32 +124,34 @@ def test_the_pruned_network_is_timed_as_small_as_it_will_be(folder: Path, monkey
 
 
 @pytest.mark.parametrize(
-    ("seconds", "chosen"),
-    [([1.0, 0.9, 0.8], (8, 0.8)), ([1.0, 0.5, 0.48], (None, 0.5)), ([1.0, 0.5, 0.6], (None, 0.5))],
+    ("depth", "share", "chosen"),
+    [(20, 0.5, SHAPES[False][0]), (11, 0.5, SHAPES[False][0]), (11, 0.1, {})],
 )
-def test_widths_are_rounded_where_that_is_clearly_faster(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: list[float], chosen: tuple[int | None, float]
+def test_the_first_shape_that_meets_the_budget_is_taken(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, depth: int, share: float, chosen: dict[str, Any]
 ) -> None:
-    widths: list[list[int]] = []
+    monkeypatch.setattr(module, "SECONDS", 0.0)
+    config = TrainConfig(dataset="folder", data_dir=folder, depth=depth, batch_size=8, device="cpu", precision="fp32")
+    found = measure_pace(config, {"target_macs": share}, SHAPES[False])
+    assert found.shape == chosen
+    assert found.precision == "fp32"
+
+
+def test_widths_of_the_chosen_shape_are_timed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[set[int]] = []
 
     def build(config: TrainConfig, model: nn.Module, *rest: Any, **named: Any) -> Any:
-        widths.append([layer.out_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)])
+        widths.append({layer.out_channels % 8 for layer in model.modules() if isinstance(layer, nn.Conv2d)})
         return build_step(config, model, *rest, **named)
 
-    taken = iter(seconds)
-    monkeypatch.setattr(module, "_second", lambda *_: next(taken))
+    monkeypatch.setattr(module, "SECONDS", 0.0)
     monkeypatch.setattr(module, "build_step", build)
     config = TrainConfig(dataset="folder", data_dir=folder, depth=20, batch_size=8, device="cpu")
-    found = measure_pace(config, {"target_macs": 0.6}, 8)
-    assert (found.round_to, found.small_second) == chosen
-    assert [all(width % 8 == 0 for width in each) for each in widths] == [True, False, True]
-
-
-def test_rounded_widths_that_miss_the_budget_are_not_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = iter([1.0, 0.9])  # the unpruned network and one that is pruned: rounded it keeps 54 % at least
-    monkeypatch.setattr(module, "_second", lambda *_: next(taken))
-    config = TrainConfig(dataset="folder", data_dir=folder, depth=11, batch_size=8, device="cpu")
-    assert measure_pace(config, {"target_macs": 0.5}, 16).round_to is None
+    assert measure_pace(config, {"target_macs": 0.5}, [{"round_to": 64}, {"round_to": 8}]).shape == {"round_to": 8}
+    assert measure_pace(config, {"target_macs": 0.5}).shape == {}
+    unpruned, rounded, _, plain = widths
+    assert unpruned == rounded == {0}
+    assert plain != {0}
 
 
 def test_without_a_training_after_it_no_pruning_is_timed() -> None:

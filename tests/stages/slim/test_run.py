@@ -18,6 +18,7 @@ from netslim.stages.report import speed as speed_module
 from netslim.stages.slim import pace as pace_module
 from netslim.stages.slim import run as slim_module
 from netslim.stages.slim.config import SlimConfig
+from netslim.stages.slim.planning import SHAPES
 from netslim.stages.slim.run import run
 from netslim.stages.slim.run_folder import SlimFolder
 from netslim.stages.slim.step_kinds import StepKind
@@ -223,7 +224,9 @@ def test_looking_writes_nothing(slim: Slim, ran: list[str], tmp_path: Path, caps
 def test_a_plan_for_a_time_is_made_once(
     folder: Path, ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = pace_module.Pace(train_second=0.1, test_second=0.01, train=23, val=3, test=8, round_to=8)
+    found = pace_module.Pace(
+        train_second=0.1, test_second=0.01, train=23, val=3, test=8, shape={"round_to": 8}, precision="fp32"
+    )
     measured: list[Any] = []
     monkeypatch.setattr("netslim.stages.slim.run.measure_pace", lambda *probe: measured.append(probe) or found)
     given = {"dataset": "folder", "data_dir": folder, "depth": 11, "device": "cpu", "save": tmp_path, "time": "2m"}
@@ -233,24 +236,32 @@ def test_a_plan_for_a_time_is_made_once(
     assert len(measured) == 1
     assert ran == ["01-dense", "02-prune", "03-tune"]
     assert result["rows"][0]["small_macs"] == pytest.approx(0.5 * result["rows"][0]["dense_macs"], rel=0.02)
-    assert "target_macs = 0.5\nround_to = 8" in (tmp_path / "recipe.toml").read_text()
+    assert "target_macs = 0.5\nround_to = 8" in (text := (tmp_path / "recipe.toml").read_text())
+    assert text.count('precision = "fp32"') == 2
     run(SlimConfig.build({**given, **epochs, "time": "3m"}))
     assert len(measured) == 1  # for another time the same pace
 
 
 @pytest.mark.parametrize(
-    ("given", "round_to"),
-    [({}, 8), ({"target_params": 0.3}, 8), ({"percent": 0.4}, None), ({"prune.round_to": 4}, None)],
+    ("given", "shapes"),
+    [
+        ({}, SHAPES[False]),
+        ({"target_params": 0.3}, SHAPES[False]),
+        ({"percent": 0.4}, ()),
+        ({"prune.round_to": 4}, ()),
+        ({"prune.residual": "couple"}, ()),
+        ({"target_latency": "3ms"}, ()),
+    ],
 )
 def test_widths_are_chosen_where_nobody_did(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], round_to: int | None
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], shapes: tuple[Any, ...]
 ) -> None:
     found = pace_module.Pace(train_second=0.1, test_second=0.01, train=23, val=3, test=8)
     asked: list[Any] = []
     monkeypatch.setattr("netslim.stages.slim.run.measure_pace", lambda *probe: asked.append(probe[2]) or found)
     start = {"dataset": "folder", "data_dir": folder, "depth": 11, "device": "cpu", "save": tmp_path / "run"}
     run(SlimConfig.build({**start, **given, "dry_run": True}))
-    assert asked == [round_to]
+    assert asked == [shapes]
 
 
 def test_two_at_once(slim: Slim, tmp_path: Path) -> None:

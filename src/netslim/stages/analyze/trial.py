@@ -29,7 +29,7 @@ from netslim.stages.shared.datasets import check_fits, open_any, required_datase
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_of
 from netslim.stages.shared.held_out import held_out
-from netslim.stages.shared.networks import open_network
+from netslim.stages.shared.networks import sound_network
 from netslim.stages.shared.tasks import check_criterion, check_task, task_of, try_out
 from netslim.training.signals import Interrupt
 from netslim.training.tasks.task import Task
@@ -140,7 +140,7 @@ def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int |
     check_task(config)
     device = pick_device(config.device)
     checkpoint = read(config.model)
-    model = open_network(checkpoint, config.model, config.arch, config.arch_args).to(device).eval()
+    model = sound_network(checkpoint, config.model, config.arch, config.arch_args).to(device).eval()
     name = required_dataset(config.dataset, checkpoint, config.model)
     dataset = open_any(name, config, checkpoint.dataset)
     check_fits(model, dataset, str(config.model))

@@ -28,7 +28,7 @@ from netslim.stages.export.int8 import asked, int8_facts, print_int8
 from netslim.stages.export.output import output_of
 from netslim.stages.export.qat import written_with_qat
 from netslim.stages.shared.example_input import example_input
-from netslim.stages.shared.networks import loader, open_network
+from netslim.stages.shared.networks import loader, sound_network
 
 
 def run(config: ExportConfig) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
 def _of_checkpoint(config: ExportConfig) -> tuple[Checkpoint, nn.Module, Batch]:
     """What a file holds, its network, and an input of it that runs."""
     checkpoint = read(config.model)
-    model = open_network(checkpoint, config.model, config.arch, config.arch_args).eval()
+    model = sound_network(checkpoint, config.model, config.arch, config.arch_args).eval()
     side, several = config.image_size, (checkpoint.dataset or {}).get("inputs")
     if side and several:
         raise ArgumentError("image_size", side, f"{config.model} holds a network of several inputs; leave it out")

@@ -18,7 +18,7 @@ from netslim.report.console import say
 from netslim.report.progress import LayersProgress
 from netslim.stages.profile.config import ProfileConfig
 from netslim.stages.shared.example_input import example_input
-from netslim.stages.shared.networks import open_network
+from netslim.stages.shared.networks import sound_network
 
 NOISY = 0.25  # drift
 
@@ -42,7 +42,7 @@ def run(config: ProfileConfig) -> dict[str, Any]:
             "without `int8`"
         )
     checkpoint = read(config.model)
-    model = open_network(checkpoint, config.model, config.arch, config.arch_args).eval()
+    model = sound_network(checkpoint, config.model, config.arch, config.arch_args).eval()
     side = config.image_size
     facts = {**(checkpoint.dataset or {}), "image_size": (side, side)} if side else checkpoint.dataset
     example = example_input(model, facts)

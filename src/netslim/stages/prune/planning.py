@@ -57,6 +57,8 @@ def proven(model: M, decided: PrunePlan, example: Any) -> tuple[M, Agreement]:
     """The pruned network, and how far it is from the masked one. Raises NetslimError: too far."""
     small = apply(model, decided)
     agreement = verify(model, small, example)
+    if not agreement.finite:
+        raise NetslimError("the network gives no finite number, so that nothing can be compared; nothing was written")
     if not agreement.agrees:
         raise NetslimError(
             f"the pruned network differs from the masked one by {agreement.max_difference:.2e}; nothing was written"

@@ -33,7 +33,7 @@ from netslim.stages.prune.planning import budget_of
 from netslim.stages.shared.config import TaskConfig
 from netslim.stages.shared.datasets import dataset_facts, dataset_name, open_any
 from netslim.stages.shared.example_input import example_input
-from netslim.stages.shared.networks import open_network
+from netslim.stages.shared.networks import sound_network
 from netslim.stages.train.config import TrainConfig
 from netslim.training.schedule import rate_factor
 
@@ -162,7 +162,7 @@ def _course(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Course
 
 
 def _cost(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Cost:
-    model = open_network(checkpoint, config.model, config.arch, config.arch_args)
+    model = sound_network(checkpoint, config.model, config.arch, config.arch_args)
     facts = checkpoint.dataset or dataset_facts(open_any(dataset, config), config)
     return measure(model, example_input(model, facts, batch=1))
 

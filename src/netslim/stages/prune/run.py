@@ -29,7 +29,7 @@ from netslim.stages.prune.warning_signs import warn_of
 from netslim.stages.shared.datasets import check_fits, dataset_facts, dataset_name, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_input
-from netslim.stages.shared.networks import arguments_of, name_of, open_network
+from netslim.stages.shared.networks import arguments_of, name_of, sound_network
 from netslim.stages.shared.own_code import own_code
 from netslim.stages.shared.tasks import check_task, task_facts, task_of, try_out
 from netslim.training.tasks.task import Task
@@ -68,7 +68,7 @@ def _prune(
     start = time.perf_counter()
     device = pick_device(config.device)
     checkpoint = read(config.model)
-    model = open_network(checkpoint, config.model, config.arch, config.arch_args).to(device).eval()
+    model = sound_network(checkpoint, config.model, config.arch, config.arch_args).to(device).eval()
     _check_depth(model, config)
     dataset = _dataset(config, checkpoint)
     task = _task(config, checkpoint, model, dataset) if dataset else None

@@ -15,7 +15,7 @@ from netslim.stages.export.facts import export_facts
 from netslim.stages.push.card import card_of
 from netslim.stages.push.config import PushConfig
 from netslim.stages.shared.example_input import example_input
-from netslim.stages.shared.networks import loader, open_network
+from netslim.stages.shared.networks import loader, sound_network
 from netslim.stages.slim.run_folder import NETWORK
 
 RESULTS = ("model_best.pth.tar", "pruned.pth.tar")  # of a run's folder, the first that there is
@@ -32,7 +32,7 @@ def run(config: PushConfig) -> dict[str, Any]:
     check_repository(config.to)
     path = _network_in(config.model)
     checkpoint = read(path)
-    model = open_network(checkpoint, path, config.arch, config.arch_args).eval()
+    model = sound_network(checkpoint, path, config.arch, config.arch_args).eval()
     card = card_of(model, checkpoint, path, config.to, config.license)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "network"

@@ -65,13 +65,29 @@ def open_network(checkpoint: Checkpoint, path: Path, arch: str | None, arch_args
     return restore(checkpoint, path, model)
 
 
+def sound_network(checkpoint: Checkpoint, path: Path, arch: str | None, arch_args: list[str]) -> nn.Module:
+    """The same where more is done with the network than to judge it.
+
+    Raises:
+        CheckpointError: also a weight or a statistic that is not finite, or a variance below zero.
+    """
+    model = open_network(checkpoint, path, arch, arch_args)
+    for name, own in (*model.named_parameters(), *model.named_buffers()):
+        statistic = name.rpartition(".")[2] if name.endswith(("running_mean", "running_var")) else ""
+        if (isinstance(own, nn.Parameter) or statistic) and not own.isfinite().all():
+            raise CheckpointError(f"{path}: '{name}' has numbers that are not finite; take another file")
+        if statistic == "running_var" and bool((own < 0).any()):
+            raise CheckpointError(f"{path}: '{name}' has variances below zero; take another file")
+    return model
+
+
 def _built(own: str, recorded: Mapping[str, Any], arch_args: list[str]) -> nn.Module:
     return own_network(load_reference("arch", own), {**recorded, **literals("arch_args", arch_args)})
 
 
 def load_network(path: Path, *, arch: str | None, arch_args: list[str]) -> nn.Module:
-    """The network in a file, in eval mode; see `open_network`."""
-    return open_network(read(path), path, arch, arch_args).eval()
+    """The network in a file, in eval mode; see `sound_network`."""
+    return sound_network(read(path), path, arch, arch_args).eval()
 
 
 def loader(arch: str | None, arch_args: list[str]) -> Callable[[Path], nn.Module]:

@@ -4,7 +4,7 @@ import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from torch import nn
@@ -34,7 +34,7 @@ USED = 0.85  # of the time is planned: machines are not as fast all the time
 START = 2.0  # seconds that a step takes before it works
 CALIBRATION = 2560  # images that a pruning looks at
 MET = 0.01  # of a budget may be missed by rounded widths
-GAIN = 0.95  # of the seconds of unrounded ones is the most that they may take
+Shape = Mapping[str, Any]  # settings of a pruning beside its budget
 _SHAPED_BY = ("min_channels", "round_to", "residual", "per_layer")  # what a small network is like, beside its budget
 SIZE = 3.0  # forward passes that an image of those costs
 
@@ -43,8 +43,8 @@ SIZE = 3.0  # forward passes that an image of those costs
 class Pace:
     """Seconds for an image in training and in evaluation, and how many images there are.
 
-    `small_second` is that of training the pruned network, with widths in multiples of `round_to`; where it is None,
-    that counts like the unpruned one, as evaluation always does.
+    `small_second` is that of training the pruned network, of that `shape`; where it is None, that counts like the
+    unpruned one, as evaluation always does. All of it is in this `precision`, the fastest here.
     """
 
     train_second: float
@@ -53,7 +53,8 @@ class Pace:
     val: int
     test: int
     small_second: float | None = None
-    round_to: int | None = None
+    shape: Shape = field(default_factory=dict)
+    precision: str = "auto"
 
     @property
     def epoch(self) -> float:
@@ -100,13 +101,13 @@ def is_there(config: TrainConfig) -> bool:
     return is_reference(config.dataset) or at_hand(config.dataset, data_directory(config.data_dir))
 
 
-def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], round_to: int | None = None) -> Pace:
+def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], shapes: Sequence[Shape] = ()) -> Pace:
     """Times a few steps of a training, and an evaluation, on its data and device. Nothing is written.
 
     Args:
         config: of the training of the unpruned network.
         pruning: settings of the pruning after which the training goes on, as in a recipe; empty: there is none.
-        round_to: multiple of the pruned network's widths that is tried as well, and taken where it is clearly faster.
+        shapes: settings of the pruning that may be added: the first ones with which its budget can be met are.
 
     Raises:
         UsageError: the network or the data set.
@@ -127,22 +128,32 @@ def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], round_to: int 
         return _second(lambda batch: float(step(*batch).loss), [batches.epoch(0), batches.epoch(1)])
 
     train_second = second_of(model)
-    small = _pruned(model, pruning, first[0][:2]) if pruning else None
+    small, shape = _pruned_to(model, pruning, shapes, first[0][:2]) if pruning else (None, {})
     small_second = second_of(small) if small else None
-    rounded = _pruned(model, {**pruning, "round_to": round_to}, first[0][:2]) if small and round_to else None
-    rounded_second = second_of(rounded) if rounded and _is_met(rounded) else None
-    if small_second and rounded_second and rounded_second <= GAIN * small_second:
-        small_second = rounded_second
-    else:
-        round_to = None
     few = itertools.islice(evaluation_batches(splits.select, dataset, batch_size=64, device=device), 1)
     start = time.perf_counter()
     found = task.evaluate(model, few)
     test_second = (time.perf_counter() - start) / max(1, found.images)
     sizes = {"train": len(splits.train), "val": len(splits.select), "test": len(splits.test)}
     return Pace(
-        train_second=train_second, small_second=small_second, test_second=test_second, round_to=round_to, **sizes
+        train_second=train_second,
+        small_second=small_second,
+        test_second=test_second,
+        shape=shape,
+        precision=precision.name,
+        **sizes,
     )
+
+
+def _pruned_to(
+    model: nn.Module, pruning: Mapping[str, Any], shapes: Sequence[Shape], example: Batch
+) -> tuple[nn.Module | None, Shape]:
+    """A network of the first shape with which the budget is met, or of none of them."""
+    for shape in shapes:
+        found = _pruned(model, {**pruning, **shape}, example)
+        if found is not None and _is_met(found):
+            return found, shape
+    return _pruned(model, pruning, example), {}
 
 
 def _pruned(model: nn.Module, settings: Mapping[str, Any], example: Batch) -> nn.Module | None:

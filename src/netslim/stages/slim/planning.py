@@ -25,14 +25,23 @@ SMOOTHING = 0.1  # of the labels, from scratch, where the data set is one of cla
 BATCH_SIZE, SMALL_BATCH = 64, 24
 FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
 BUDGET: dict[str, Any] = {"target_macs": 0.5}  # where none is given
-ROUND_TO = 8  # multiple of the pruned network's widths, where that is trained faster
+# widths that are trained fast, where nobody said which: the first with which the budget is met; from scratch or not
+SHAPES: dict[bool, tuple[dict[str, Any], ...]] = {
+    False: ({"residual": "couple", "round_to": 16}, {"round_to": 8}),
+    True: ({"round_to": 8},),
+}
 SMALL_IMAGES = 64  # pixels up to which a library's network gets a stem for small images
 TINY_DATASETS = ("digits",)  # have as few, and their images need not be counted
 SMALL_DATASETS = ("cifar10", "cifar100", "digits", "fashion-mnist")
 
 
 def planned_recipe(
-    config: PlannedConfig, epochs: int | None = None, images: int | None = None, round_to: int | None = None
+    config: PlannedConfig,
+    epochs: int | None = None,
+    images: int | None = None,
+    *,
+    shape: Mapping[str, Any] | None = None,
+    precision: str = "auto",
 ) -> Recipe:
     """Train with a penalty, prune to the budget with layers fitted, fine-tune.
 
@@ -40,7 +49,8 @@ def planned_recipe(
         config: network, data and budget.
         epochs: of both trainings together; None: as many as are usual.
         images: to train on, if that is known.
-        round_to: multiple of the pruned network's widths, if one was found to be faster.
+        shape: settings of the pruning beside the budget, one of `SHAPES`.
+        precision: of both trainings, so that all variants have the same.
 
     Raises:
         UsageError: no data set, two budgets, or two networks.
@@ -59,14 +69,18 @@ def planned_recipe(
     few = config.dataset in TINY_DATASETS if images is None else images < FEW_IMAGES
     batch = SMALL_BATCH if few else BATCH_SIZE
     trained = is_trained(config)
-    pruning = {**(budget or BUDGET), **({} if round_to is None else {"round_to": round_to})}
-    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[trained], trained), batch, pruning))
+    training: dict[str, Any] = {"schedule": "onecycle", "batch_size": batch}
+    if precision != "auto":
+        training["precision"] = precision
+    pruning = {**(budget or BUDGET), **(shape or {})}
+    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[trained], trained), training, pruning))
 
 
-def _steps(config: PlannedConfig, epochs: tuple[int, int], batch: int, pruning: Mapping[str, Any]) -> tuple[Step, ...]:
+def _steps(
+    config: PlannedConfig, epochs: tuple[int, int], training: dict[str, Any], pruning: Mapping[str, Any]
+) -> tuple[Step, ...]:
     pretrained, trained = is_pretrained(config), is_trained(config)
     network = {} if trained else given(config, ("arch", "depth", "stem") if not is_own(config) else ())
-    training: dict[str, Any] = {"schedule": "onecycle", "batch_size": batch}
     if not trained and config.loss in (None, "cross_entropy") and not is_reference(config.dataset or ""):
         training["label_smoothing"] = SMOOTHING
     dense = Step(

@@ -1,7 +1,7 @@
 """`netslim slim`: the steps of a recipe one after the other, each done once, whatever happens in between."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ from netslim.stages.slim import summary
 from netslim.stages.slim.commands import commands, show_commands
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.durations import seconds_of, shown
-from netslim.stages.slim.pace import Pace, epochs_within, expected, is_there, measure_pace, probe_of, pruning_of
-from netslim.stages.slim.planning import ROUND_TO, asked_recipe, changed, planned_recipe
+from netslim.stages.slim.pace import Pace, Shape, epochs_within, expected, is_there, measure_pace, probe_of, pruning_of
+from netslim.stages.slim.planning import SHAPES, asked_recipe, changed, is_trained, planned_recipe
 from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
 from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
 from netslim.stages.slim.settings import Planned, check
@@ -113,37 +113,39 @@ def _timed(config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFol
     if config.dry_run and probe and not is_there(probe):
         say(f"the images of {probe.dataset} are not here: nothing was timed; without `dry_run` they are downloaded")
         return recipe, None
-    pace = _pace(recipe, probe, _rounding(config, recipe), folder) if probe else None
+    pace = _pace(recipe, probe, _shapes(config, recipe), folder) if probe else None
     if pace is None or config.recipe is not None:
         return recipe, pace
     count = math.prod(len(axis.values) for axis in axes)
     epochs = None if config.time is None else epochs_within(config.time, pace, recipe, share=1 / count)
-    return changed(planned_recipe(config, epochs, pace.train, pace.round_to), config), pace
+    planned = planned_recipe(config, epochs, pace.train, shape=pace.shape, precision=pace.precision)
+    return changed(planned, config), pace
 
 
-def _rounding(config: SlimConfig, recipe: Recipe) -> int | None:
-    """A multiple of the pruned network's widths that a plan may choose: where nobody said which, nor how many go."""
+def _shapes(config: SlimConfig, recipe: Recipe) -> Sequence[Shape]:
+    """Those that a plan may choose from: where nobody said anything of the widths, nor how many channels go."""
     settings = pruning_of(recipe)
-    said = config.recipe is not None or "round_to" in settings
-    return ROUND_TO if not said and {"target_macs", "target_params"} & {*settings} else None
+    said = config.recipe is not None or {"round_to", "residual"} & {*settings}
+    return () if said or not {"target_macs", "target_params"} & {*settings} else SHAPES[is_trained(config)]
 
 
-def _pace(recipe: Recipe, probe: TrainConfig, round_to: int | None, folder: SlimFolder) -> Pace:
+def _pace(recipe: Recipe, probe: TrainConfig, shapes: Sequence[Shape], folder: SlimFolder) -> Pace:
     """As it was measured for this network, its pruning and data before, in this folder, or now."""
     record = folder.record
     found = Pace(**record.pace) if record.pace else None
-    if found and record.probe == _probed(recipe, probe, found) and found.round_to in (None, round_to):
+    if found and record.probe == _probed(recipe, probe, found) and (not found.shape or found.shape in shapes):
         return found
     say(f"timing a few steps of {probe.resume or probe.arch} on {probe.dataset}")
-    return measure_pace(probe, pruning_of(recipe), round_to)
+    return measure_pace(probe, pruning_of(recipe), shapes)
 
 
 def _probed(recipe: Recipe, probe: TrainConfig, pace: Pace) -> dict[str, Any]:
-    """What a pace was measured of: without the rounding that it chose."""
+    """What a pace was measured of: without what it chose."""
     settings = pruning_of(recipe)
-    if settings.get("round_to") == pace.round_to:
-        settings.pop("round_to", None)
-    return {**probe.fixed(), "pruning": settings}
+    own = {name: value for name, value in settings.items() if pace.shape.get(name) != value}
+    fixed = probe.fixed()
+    precision = "auto" if fixed["precision"] == pace.precision else fixed["precision"]
+    return {**fixed, "precision": precision, "pruning": own}
 
 
 def _asked(config: SlimConfig) -> dict[str, Any]:
