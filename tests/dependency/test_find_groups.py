@@ -181,3 +181,74 @@ def test_what_depends_on_which_channels_are_left_stays(shift: int) -> None:
     found = find_groups(Rolled(shift), Inputs.of(torch.zeros(SHAPE)))
     assert found.groups == ()
     assert found.left_alone[0].reason.startswith("has a fixed size at test_find_groups.py:")
+
+
+class Heads(nn.Module):
+    """A classifier for each of two tasks, of which a run uses one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16)
+        self.heads, self.apart = nn.ModuleList([nn.Linear(16, 3), nn.Linear(16, 5)]), nn.Linear(9, 2)
+
+    def forward(self, x: Tensor, task: int = 0) -> Tensor:
+        found: Tensor = self.heads[task](self.bn(self.conv(x)).relu().mean((2, 3)))
+        return found
+
+
+def test_a_layer_that_took_part_in_no_run_is_named_where_it_might_read_what_is_cut() -> None:
+    found = find_groups(Heads(), Inputs.of(torch.zeros(2, 3, 8, 8)))
+    assert [len(group.slices[0].positions) for group in found.groups] == [16]
+    assert found.notes == (
+        "heads.1 took part in no run on this example, stay as they are, and may not fit what is cut before them: give "
+        "an example on which they take part, or leave out (`ignore`) what they read",
+    )
+
+
+def test_a_layer_whose_weight_is_computed_is_listed_as_one_that_stays() -> None:
+    class Centred(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.conv2d(x, self.weight - self.weight.mean((1, 2, 3), keepdim=True), self.bias)
+
+    model = nn.Sequential(Centred(3, 8, 3), nn.BatchNorm2d(8), nn.PReLU(), nn.Conv2d(8, 6, 3), nn.PReLU())
+    found = find_groups(model.append(nn.Conv2d(6, 2, 1)), Inputs.of(torch.zeros(2, 3, 8, 8)))
+    assert [(own.name, own.channels, own.reason) for own in found.left_alone] == [
+        ("0", 8, "its weight is changed before it is used"),
+        ("5", 2, "is an output of the network"),
+    ]
+
+
+def test_a_layer_that_reads_what_lies_along_another_dimension_gives_channels_of_its_own() -> None:
+    class Bands(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bands, self.conv = nn.Buffer(torch.rand(16, 8)), nn.Conv2d(3, 6, 3)
+            self.out = nn.Conv2d(6, 2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.out(self.conv(x @ self.bands))
+            return found
+
+    small = apply(Bands(), plan(Bands(), torch.zeros(2, 3, 16, 16), percent=0.4, criterion="l1_norm"))
+    assert small.conv.weight.shape[:2] == (3, 3)
+    assert small.out.in_channels == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pieces_whose_sizes_follow_from_the_width_stay_such_parts_of_it(seed: int) -> None:
+    class Quarter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn, self.out = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.Conv2d(16, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.bn(self.conv(x)).relu()
+            few, many = torch.split(x, [x.shape[1] // 4, x.shape[1] - x.shape[1] // 4], 1)
+            found: Tensor = self.out(torch.cat([many, 2 * few], 1))
+            return found
+
+    torch.manual_seed(seed)
+    model = Quarter().eval()
+    nn.init.uniform_(model.bn.weight)
+    small = apply(model, plan(model, torch.zeros(2, 3, 8, 8), percent=0.4))
+    assert small.conv.out_channels == 8  # every channel goes with three others

@@ -28,11 +28,8 @@ class Net(nn.Module):
     def __init__(self, maps: Part | None = None, means: Part | None = None) -> None:
         super().__init__()
         self.conv, self.bn = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16)
+        self.out, self.fc = nn.Conv2d(16, 4, 1), nn.Linear(16, 4)
         self.maps, self.means = maps, means
-        if maps is not None:
-            self.out = nn.Conv2d(16, 4, 1)
-        else:
-            self.fc = nn.Linear(16, 4)
 
     def forward(self, x: Tensor) -> Any:
         y = F.relu(self.bn(self.conv(x)))

@@ -1,5 +1,7 @@
 """A small network whose removed channels say nothing of their own gives again what the large one gave."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,7 +9,7 @@ from torch import Tensor, nn
 from netslim.core.errors import DataError, NetslimWarning, UsageError
 from netslim.models import create_model
 from netslim.own_loop.repair import repair_
-from netslim.pruning import apply, plan
+from netslim.pruning import absorb_, apply, plan
 from netslim.reconstruction import reconstruct_
 from netslim.reconstruction.side_by_side import SideBySide
 from netslim.training.bn_statistics import recalibrate_
@@ -157,3 +159,32 @@ def test_inputs_of_another_size_than_the_plans_are_said() -> None:
     larger = torch.randn(8, 3, 2 * IMAGES.shape[2], 2 * IMAGES.shape[3])
     with pytest.warns(NetslimWarning, match=r"fitted on inputs of 3 x \d+ x \d+, and the plan's example has 3 x "):
         reconstruct_(pruned(model, IMAGES), model, [larger])
+
+
+def test_layers_that_give_more_than_a_tensor_are_left_as_they_are() -> None:
+    class WithSize(nn.Conv2d):
+        def forward(self, x: Tensor) -> Any:
+            return super().forward(x), x.shape[-1]
+
+    class Sized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.bn, self.second = WithSize(3, 16, 3), nn.BatchNorm2d(16), WithSize(16, 8, 3)
+            self.fc = nn.Linear(8, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y, _ = self.first(x)
+            z, _ = self.second(self.bn(y).relu())
+            found: Tensor = self.fc(z.mean((2, 3)))
+            return found
+
+    torch.manual_seed(0)
+    model, images = Sized().eval(), torch.randn(64, 3, 8, 8)
+    nn.init.uniform_(model.bn.weight)
+    nn.init.normal_(model.bn.bias)
+    small = apply(model, plan(model, images, percent=0.4))
+    before = small.second.weight.clone()
+    assert absorb_(small, model, images).after < 1e-5
+    done = reconstruct_(small, model, [images])
+    assert torch.equal(small.second.weight, before)
+    assert done.after < done.before

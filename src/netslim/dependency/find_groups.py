@@ -18,7 +18,7 @@ from netslim.core.networks.modes import collection_paused
 from netslim.core.networks.running import DoesNotRunError, running
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.cost import MacCount, MacCounter
-from netslim.dependency.causes import freeze_cause
+from netslim.dependency.causes import first_of_uneven, freeze_cause
 from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.derivation import Derivation
 from netslim.dependency.meta import skeleton
@@ -37,6 +37,7 @@ from netslim.dependency.training_code import asks_for_mode
 
 _BATCH = 2
 _ROUNDS = 60
+_UNEVEN = 4  # trials of a network that takes channels apart in pieces of several widths
 _SHOWN = 3
 
 
@@ -93,8 +94,11 @@ def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs) -> Derivation:
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
         found = Derivation(groups, _left_alone(model, trace), trace, runs, uses, meta_ops, notes)
-        keeps = _trial(groups, generator)
-        fault = found.fault(model, found.places(keeps)) if groups else None
+        for _ in range(_UNEVEN if any(map(first_of_uneven, trace.events)) else 1):  # pieces may happen to fit
+            keeps = _trial(groups, generator)
+            fault = found.fault(model, found.places(keeps)) if groups else None
+            if fault is not None:
+                break
         if fault is None:
             return found
         freeze_cause(found, fault, model, keeps)
@@ -224,16 +228,23 @@ def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: s
 
 
 def _apart(model: nn.Module, trace: Trace) -> tuple[str, ...]:
-    """What the user should know of layers that took part in no run."""
+    """What the user should know of layers that took part in no run, where one that reads as many channels did."""
     kinds = (nn.Linear, _ConvNd, _NormBase)
-    layers = [name for name, module in model.named_modules() if isinstance(module, kinds) and module.weight is not None]
-    unused = [name for name in layers if f"{name}.weight" not in trace.used]
-    if not unused or len(unused) == len(layers):
+    layers = {name: own for name, own in model.named_modules() if isinstance(own, kinds) and own.weight is not None}
+    used = {name for name in layers if f"{name}.weight" in trace.used}
+    reads = {(type(layers[name]), _readable(layers[name].weight)) for name in used}
+    unused = [name for name, own in layers.items() if name not in used and (type(own), _readable(own.weight)) in reads]
+    if not unused:
         return ()
     return (
         f"{first_of(unused, _SHOWN)} took part in no run on this example, stay as they are, and may not fit what is "
         "cut before them: give an example on which they take part, or leave out (`ignore`) what they read",
     )
+
+
+def _readable(weight: Tensor) -> tuple[int, ...]:
+    """The sides of a weight that say what it can read: all of a vector, all but the outputs of more."""
+    return tuple(weight.shape[1:] if weight.dim() > 1 else weight.shape)
 
 
 def _left_alone(model: nn.Module, trace: Trace) -> tuple[LeftAlone, ...]:

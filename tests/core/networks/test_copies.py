@@ -152,3 +152,15 @@ def test_a_function_that_finds_the_network_by_a_global_name_is_refused() -> None
     )
     with pytest.raises(UsageError, match=refusal):
         netslim.plan(names["model"], IMAGES, percent=0.4)  # type: ignore[arg-type]
+
+
+@torch.jit.script
+def mish(x: Tensor) -> Tensor:
+    return x * torch.tanh(torch.nn.functional.softplus(x))
+
+
+def test_a_function_of_torchscript_is_shared() -> None:
+    model = Net(maps=lambda s, y: s.acts["mish"](y))
+    model.acts = {"mish": mish}
+    assert copied(model).acts["mish"] is mish
+    check_exact(model)

@@ -17,6 +17,7 @@ from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
+from torch.jit import ScriptFunction
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.torch_internals import COMPILED_CALL
@@ -47,6 +48,7 @@ def held_along(modules: Sequence[nn.Module], memo: dict[int, Any]) -> Iterator[N
     found = _Held(modules)
     twins = [(own, _twin(own)) for own in found.functions]
     memo.update({id(own): twin for own, twin in twins})
+    memo.update({id(own): own for own in found.scripted})
     for tensor in found.computed:
         memo.setdefault(id(tensor), tensor.detach().clone())
     yield
@@ -67,12 +69,14 @@ class _Held:
     Attributes:
         functions: those that hold parts of these modules, in the order in which they are met.
         computed: tensors with a history.
+        scripted: functions of TorchScript, which hold no parts of networks and can't be copied.
         methods: those of single modules (`model.forward = MethodType(f, model)`): where, and which.
     """
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self.functions: list[FunctionType] = []
         self.computed: list[Tensor] = []
+        self.scripted: list[Any] = []
         self.methods: list[tuple[nn.Module, str, MethodType]] = []
         self._answers: dict[int, bool] = {}
         self._modules = {id(module) for module in modules}
@@ -99,6 +103,9 @@ class _Held:
             return True
         if isinstance(value, Tensor):
             self.computed += [] if value.is_leaf else [value]
+            return False
+        if isinstance(value, ScriptFunction):
+            self.scripted.append(value)
             return False
         if id(value) not in self._answers:
             self._answers[id(value)] = False  # while it is asked: functions may hold themselves

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,8 @@ from torch import nn
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import evaluation_mode
+
+_NO_SHAPES = re.compile(r"aten::(\w+): attempted to run this operator with Meta tensors")  # what torch says of it
 
 
 class DoesNotRunError(UsageError):
@@ -33,12 +36,22 @@ def running(model: nn.Module, inputs: Inputs) -> Iterator[None]:
         size = " and ".join(" x ".join(str(side) for side in spec.shape[1:]) for spec in inputs.tensors)
         cause = _cause(model, inputs) or error
         text = str(cause).strip().split("\n")[0]
+        if operation := _NO_SHAPES.match(text):
+            raise UsageError(f"{type(model).__name__} can't be followed: {_unfollowed(operation[1])}") from error
         runs_with_batch = inputs.is_single and _cause(model, inputs.map(_with_batch)) is None
         hint = "; it runs on an example with a batch dimension: give example[None]" if runs_with_batch else ""
+        if inputs.is_single and isinstance(cause, TypeError) and "required positional argument" in text:
+            hint = "; several inputs are given as a tuple, by a loader as ((x, y), labels)"
         raise DoesNotRunError(
             f"{type(model).__name__} does not run on an input of {size}: {type(cause).__name__}: {text}",
             hint,
         ) from error
+
+
+def _unfollowed(operation: str) -> str:
+    if "fake_quantize" in operation:
+        return "its values pass through fake quantisation; prune first, and prepare the small network"
+    return f"torch does not know what shapes {operation} gives"
 
 
 def _plain(spec: TensorSpec) -> torch.Tensor:
