@@ -12,7 +12,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
-from operator import itemgetter
 from pathlib import Path
 
 from real_rows import Curve, chosen_rate, curves, epochs_until, lead
@@ -491,20 +490,23 @@ def slim_against_guide() -> str:
     """The guide's five steps against `netslim slim` at shares of their cost."""
     rows = read("slim_against_guide")
     lines = []
-    for data, way in dict.fromkeys((row["dataset"], row["way"]) for row in sorted(rows, key=itemgetter("dataset"))):
-        of = [row for row in rows if (row["dataset"], row["way"]) == (data, way)]
+    cases = sorted(rows, key=lambda row: (row["dataset"], int(row["depth"])))
+    for data, depth, way in dict.fromkeys((row["dataset"], row["depth"], row["way"]) for row in cases):
+        own = [row for row in rows if (row["dataset"], row["depth"]) == (data, depth)]
+        of = [row for row in own if row["way"] == way]
         accuracies = [spread([100 * float(row[kind]) for row in of], 1) for kind in ("pruned_top1", "test_top1")]
         seconds = [float(row["cpu_seconds"]) for row in of if row["cpu_seconds"]]
-        guide = [float(row["last_top1"]) for row in rows if (row["dataset"], row["way"]) == (data, "guide")]
+        guide = [float(row["last_top1"]) for row in own if row["way"] == "guide"]
         ahead = 100 * (statistics.mean(float(row["test_top1"]) for row in of) - statistics.mean(guide))
         last = spread([100 * float(row["last_top1"]) for row in of], 1) if way in GUIDE_WAYS else ""
         name = GUIDE_WAYS.get(way) or f"slim, {' of their '.join([*way.split()[1:], 'cost'][:2])}"
         shown = spread(seconds, 0) if seconds else "—"
         images = f"{data}, {int(of[0]['images']):,} of them" if of[0]["images"] else data
-        lines.append((images, name, of[0]["epochs"], of[0]["cost"], str(len(of)), *accuracies, last,
+        lines.append((images, depth, name, of[0]["epochs"], of[0]["cost"], str(len(of)), *accuracies, last,
                       "" if way in GUIDE_WAYS else f"{ahead:+.1f}", shown))  # fmt: skip
     head = (
         "images",
+        "depth",
         "way",
         "epochs",
         "cost",
@@ -515,12 +517,13 @@ def slim_against_guide() -> str:
         "ahead of it",
         "CPU seconds",
     )
-    first = rows[0]
+    firsts = {row["depth"]: row for row in reversed(rows)}
+    where = " ".join(f"Depth {depth}: {origin(row)}" for depth, row in sorted(firsts.items()))
     about = (
-        f"Depth {first['depth']}, half of the MACs; cost in epochs of the dense network; top-1 (%) on the test images "
+        "Half of the MACs; cost in epochs of the dense network; top-1 (%) on the test images "
         "on which the five steps choose their best epoch and slim chooses nothing."
     )
-    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+    return f"{markdown(head, lines)}\n\n{about} {where}"
 
 
 def real(file: str, rate: float | None = None) -> str:
