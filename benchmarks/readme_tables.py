@@ -456,6 +456,27 @@ def right_after(rows: list[dict[str, str]]) -> str:
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
+def widths() -> str:
+    """Time of a training step of a pruned network by its widths, as a share of the unpruned network's."""
+    rows, lines = read("widths"), []
+    settings = list(dict.fromkeys((row["threads"], row["precision"]) for row in rows))
+    for stream, width in dict.fromkeys((row["stream"], row["widths"]) for row in rows):
+        of = {
+            (row["threads"], row["precision"]): row for row in rows if (row["stream"], row["widths"]) == (stream, width)
+        }
+        cells = (f"{100 * float(of[setting]['time']):.0f} %" for setting in settings)
+        lines.append((stream, width, f"{int(next(iter(of.values()))['params']):,}", *cells))
+    head = (
+        "residual streams",
+        "widths",
+        "parameters",
+        *(f"{precision}, threads: {count}" for count, precision in settings),
+    )
+    first = rows[0]
+    about = f"Depth {first['depth']}, {100 * float(first['share']):.0f} % of the MACs, batch {first['batch']}."
+    return f"{markdown(head, lines)}\n\n{about} {origin({**first, 'threads': 'as above'})}"
+
+
 def slim_recipes() -> str:
     """Recipes for `netslim slim` at equal cost, a pair of columns for each data set."""
     rows = read("slim_recipes")
@@ -791,6 +812,7 @@ TABLES = {
     "real": lambda: real("real"),
     "real-gpu": lambda: real("real_gpu", rate=0.1),
     "depth164": depth164,
+    "widths": widths,
     "slim-recipes": slim_recipes,
     "slim-against-guide": slim_against_guide,
     "pruning-tuned": pruning_tuned,
