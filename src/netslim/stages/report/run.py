@@ -28,18 +28,18 @@ from netslim.stages.report.transferred import transferred
 SUFFIXES = (".html", ".htm")
 
 
-def run(config: ReportConfig, *, timed: bool = False) -> dict[str, Any]:
+def run(config: ReportConfig) -> dict[str, Any]:
     """Writes the page of the runs in `config.folders`. Returns its path and what it says in short.
-
-    Args:
-        config: what the page is of.
-        timed: measure the latency where it is not known yet; `config.bench` measures it anew.
 
     Raises:
         UsageError: a folder is not there or holds no run; a page that is no `.html` file, or would replace another
             file.
         NetslimError: a `run.json` is damaged, or the page can't be written.
     """
+    return _write(config, timed=False)
+
+
+def _write(config: ReportConfig, *, timed: bool) -> dict[str, Any]:
     target = _target(config)
     runs = runs_in(config.folders)
     check_replaceable(target)
@@ -67,13 +67,18 @@ def run(config: ReportConfig, *, timed: bool = False) -> dict[str, Any]:
 
 
 def make_page(folder: Path, *, timed: bool = False, **settings: Any) -> Path | None:
-    """The page of a folder at the end of a longer work, which must not fail for it; see `run` and `ReportConfig`.
+    """The page of a folder at the end of a longer work, which must not fail for it.
+
+    Args:
+        folder: of the run.
+        timed: whether the latency is measured where it is not known yet.
+        settings: see `ReportConfig`.
 
     Returns:
         `report.html` in the folder; None, after a warning in one line, where it can't be made.
     """
     try:
-        return Path(run(ReportConfig(folders=[folder], **settings), timed=timed)["file"])
+        return Path(_write(ReportConfig(folders=[folder], **settings), timed=timed)["file"])
     except Exception as error:
         why = " ".join(str(error).split()) or type(error).__name__
         warnings.warn(f"{folder / PAGE} was not written: {why}", NetslimWarning, stacklevel=2)
