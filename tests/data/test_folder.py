@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from image_files import colour, in_files, noise, photograph, save
 from PIL import Image
 
-from netslim.core.errors import DataError
+from netslim.core.errors import DataError, NetslimWarning
 from netslim.data import folder as folder_module
 from netslim.data import load_dataset
 
@@ -129,3 +130,59 @@ def test_links_to_folders_are_followed_once(root: Path, tmp_path_factory: pytest
     (root / "train" / "ant" / "more").symlink_to(elsewhere)
     (root / "train" / "ant" / "again").symlink_to(root / "train" / "ant")
     assert load_dataset("folder", root).train.labels.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_images_that_can_not_be_read_are_said_once(root: Path) -> None:
+    ant, test = root / "train" / "ant", root / "test" / "bee" / "more"
+    test.mkdir()
+    for file in (ant / "1.heic", ant / "2.HEIC", test / "3.avif", ant / ".4.heic", ant / "5.json", ant / "Thumbs.db"):
+        file.write_bytes(b"")
+    with pytest.warns(NetslimWarning) as caught:
+        load_dataset("folder", root)
+    assert [str(each.message) for each in caught] == [
+        f"3 files in {ant} and 1 more folder are no images that can be read (.avif, .heic): convert them"
+    ]
+    for file in (ant / "2.HEIC", test / "3.avif"):
+        file.unlink()
+    with pytest.warns(NetslimWarning, match=rf"^1 file in {ant} is no image that can be read \(.heic\): convert them$"):
+        load_dataset("folder", root)
+
+
+def test_other_files_are_passed_over_without_a_word(root: Path) -> None:
+    for name in ("1.json", "labels.txt", "Thumbs.db", ".2.heic"):
+        (root / "train" / "ant" / name).write_bytes(b"")
+    with warnings.catch_warnings(action="error"):
+        assert len(load_dataset("folder", root).train) == 4
+
+
+def test_a_class_of_images_that_can_not_be_read(root: Path) -> None:
+    (root / "train" / "cat").mkdir()
+    (root / "train" / "cat" / "1.heic").write_bytes(b"")
+    with pytest.raises(DataError, match=r"cat has no images that can be read \(1 are .heic\): convert them$"):
+        load_dataset("folder", root)
+
+
+@pytest.mark.parametrize("target", ["..", "../..", "../../.."])
+def test_a_link_to_where_the_class_lies_is_refused(root: Path, target: str) -> None:
+    """Through it the images of other classes would have this one's label."""
+    link = root / "train" / "ant" / "up"
+    link.symlink_to(target)
+    place = link.parent.joinpath(target).resolve()
+    with pytest.raises(
+        DataError,
+        match=f"^{link} is a link to {place}, which contains the class folder {link.parent}: remove the link$",
+    ):
+        load_dataset("folder", root)
+
+
+def test_a_link_out_of_a_class_that_is_a_link_itself_is_refused(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    save(colour(), elsewhere / "cat" / "1.png")
+    for part in ("train", "test"):
+        (root / part / "cat").symlink_to(elsewhere / "cat")
+    assert load_dataset("folder", root).num_classes == 3
+    (elsewhere / "cat" / "all").symlink_to(root / "train")
+    with pytest.raises(DataError, match=r"cat/all is a link to .*train, which contains the class folder .*train/cat"):
+        load_dataset("folder", root)

@@ -46,7 +46,7 @@ def files_in(folder: Path, seed: int) -> Files:
         DataError: there is none.
     """
     if has_folder(folder):
-        train, test = class_files(folder, ("train",)), class_files(folder, ("test", "val"))
+        train, test = class_files(folder, ("train",), ("test", "val"))
         names = [*train]
         judged = tuple((file, names.index(name)) for name, part in test.items() if name in names for file in part)
         return Files(_shuffled([file for part in train.values() for file in part], seed), judged, tuple(names))
