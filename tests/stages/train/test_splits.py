@@ -1,9 +1,12 @@
 """What a phase trains on, chooses by and reports, on a data set whose images are their own numbers."""
 
+import warnings
 from dataclasses import replace
 
+import pytest
 import torch
 
+from netslim.core.errors import NetslimWarning
 from netslim.data import ImageDataset, Split, split_validation
 from netslim.data.dataset import Augmentation
 from netslim.stages.train.config import TrainConfig
@@ -52,3 +55,12 @@ def test_images_that_are_all_on_a_gpu_are_never_late() -> None:
     assert can_be_late(DATASET.train, CPU)
     assert not can_be_late(DATASET.train, gpu)
     assert can_be_late(elsewhere, gpu)  # read from files, one batch after the other
+
+
+def test_a_single_class_is_said_where_classes_are_told_apart() -> None:
+    one = replace(DATASET, class_names=("cat",))
+    with pytest.warns(NetslimWarning, match=r"^numbers has one class, cat: every answer is right$"):
+        splits_of(one, TrainConfig(), CPU)
+    with warnings.catch_warnings(action="error"):
+        splits_of(one, TrainConfig(loss="bce_with_logits", metric="multilabel_accuracy"), CPU)
+        splits_of(DATASET, TrainConfig(), CPU)
