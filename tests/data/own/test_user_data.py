@@ -1,3 +1,4 @@
+import warnings
 from typing import Any
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 import netslim
-from netslim.core.errors import ArgumentError, DataError
+from netslim.core.errors import ArgumentError, DataError, NetslimWarning
 from netslim.core.plugins.references import UserObject
 from netslim.data import open_user_data
 
@@ -122,3 +123,17 @@ def test_what_is_said_of_classes_and_batches_is_checked(said: dict[str, Any], me
     with pytest.raises(DataError) as caught:
         open_user_data(own(lambda: netslim.UserData(images(4), None, images(4), **said)), {})
     assert str(caught.value).startswith(f"data.py:load: {message}")
+
+
+def test_a_part_that_is_train_itself_is_said() -> None:
+    train, other = images(4), images(4)
+    for given, said in (
+        ((train, other, train), "test is train itself: accuracy on test is that on training images"),
+        ((train, train, other), "val is train itself: accuracy on val is that on training images"),
+        ((train, train, train), "val and test are train itself: accuracy on val or test is that on training images"),
+    ):
+        with pytest.warns(NetslimWarning, match=f"^data.py:load: {said}$"):
+            open_user_data(own(given), {})
+    with warnings.catch_warnings(action="error"):
+        open_user_data(own((train, other, other)), {})
+        open_user_data(own((train, None, other)), {})

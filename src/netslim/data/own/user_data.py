@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netslim.core.errors import ArgumentError, DataError, one_of
+from netslim.core.errors import ArgumentError, DataError, NetslimWarning, either, one_of
 from netslim.core.networks.example import Inputs
 from netslim.core.networks.trees import described
 from netslim.core.plugins.references import UserObject, kind, user_code
@@ -127,7 +128,7 @@ class UserDataset:
 
 
 def open_user_data(own: UserObject, offered: Mapping[str, Any], workers: int = 0) -> UserDataset:
-    """The data set that the user's function gives.
+    """The data set that the user's function gives; a `NetslimWarning` if images to judge by are those of `train`.
 
     Args:
         own: the function, or the `UserData` itself.
@@ -151,6 +152,7 @@ def open_user_data(own: UserObject, offered: Mapping[str, Any], workers: int = 0
         raise DataError(
             f"{own.reference}: collate is {kind(data.collate)}, not a function (samples) -> (images, labels)"
         )
+    _warn_of_training_images(own, data)
     image, label = _first_sample(own, "train", train, data.collate)
     for name in ("val", "test"):
         if part := parts[name]:
@@ -203,6 +205,13 @@ def _split(own: UserObject, name: str, dataset: Any) -> LoadedSplit | None:
     if not count:
         raise DataError(f"{own.reference}: {name} has no samples")
     return LoadedSplit(dataset, torch.arange(count))
+
+
+def _warn_of_training_images(own: UserObject, data: UserData) -> None:
+    same = [name for name in ("val", "test") if getattr(data, name) is data.train]
+    if same:
+        said = f"{own.reference}: {' and '.join(same)} {'are' if len(same) > 1 else 'is'} train itself"
+        warnings.warn(f"{said}: accuracy on {either(same)} is that on training images", NetslimWarning, stacklevel=3)
 
 
 def _first_sample(
