@@ -12,6 +12,7 @@ from netslim.data import ImageDataset, Split
 from netslim.data.dataset import Augmentation
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.rehearsal import rehearse_phase
+from netslim.stages.train.splits import Splits
 from netslim.training.tasks.objective import Checked, MeanLoss
 from netslim.training.tasks.task import CLASSIFICATION, Task
 
@@ -34,7 +35,12 @@ def network(*layers: nn.Module) -> nn.Module:
 
 
 def rehearse(model: nn.Module, task: Task = CLASSIFICATION, **given: Any) -> None:
-    rehearse_phase(TrainConfig(device="cpu", **given), model, task, DATASET, BATCH)
+    parts = {
+        "select": IMAGES,
+        "test": IMAGES,
+        **{name: given.pop(name) for name in ("select", "test") if name in given},
+    }
+    rehearse_phase(TrainConfig(device="cpu", **given), model, task, DATASET, BATCH, Splits(train=IMAGES, **parts))
 
 
 def test_the_network_is_left_as_it_was() -> None:
@@ -72,3 +78,12 @@ def test_what_only_fails_in_training_is_found() -> None:
 def test_a_penalty_needs_scales() -> None:
     with pytest.raises(UsageError, match="the network has no BatchNorm scales that learn, for a penalty"):
         rehearse(network(), sparsity_regularization=True)
+
+
+@pytest.mark.parametrize(("part", "name"), [("select", "held-out"), ("test", "test")])
+def test_labels_that_are_looked_at_later_are_seen_at_once(part: str, name: str) -> None:
+    wrong = Split(IMAGES.images, torch.tensor([0, 5, 1, 0]))
+    said = rf"^the first {name} images: the labels are class numbers from 0 to 5, and the network has 2 outputs: 0 to 1"
+    with pytest.raises(UserCodeError, match=said):
+        rehearse(network(), **{part: wrong})
+    rehearse(network(), **{part: wrong}, test_batch_size=1)  # as many as one batch has, since sizes may differ

@@ -111,7 +111,7 @@ class Phase:
             least=world.least * world.size,
         )
         if is_own(config):
-            rehearse_phase(config, self.model, self.task, self.dataset, self._first_batch())
+            rehearse_phase(config, self.model, self.task, self.dataset, self._first_batch(), self.splits)
         self.shrinking = Shrinking(self.model, example_of(self.dataset), files) if config.prune_zeros else None
         self.precision = self._precision()
         self.graphs = graphs_for(config, self.precision, device, world)

@@ -17,12 +17,11 @@ from netslim.training.tasks.objective import Checked, Classification
 from netslim.training.tasks.task import Task
 
 
-def rehearse(task: Task, model: nn.Module, batch: tuple[Any, Any]) -> None:
-    """Runs the network in eval mode on a batch, with loss and metric; the network is left as it was.
+def judge(task: Task, model: nn.Module, batch: tuple[Any, Any]) -> tuple[Any, float]:
+    """The outputs of the network in eval mode for a batch, and their loss, summed; the network is left as it was.
 
     Raises:
-        UserCodeError: something raises, the labels don't fit the outputs, the loss is no scalar, no number or has no
-            gradient, or the metric is no number.
+        UserCodeError: something raises, the labels don't fit the outputs, the loss is no scalar or has no gradient.
     """
     images, targets = batch
     learns = any(parameter.requires_grad for parameter in model.parameters())
@@ -31,7 +30,16 @@ def rehearse(task: Task, model: nn.Module, batch: tuple[Any, Any]) -> None:
         with user_code(f"the network can't take {what} {described(images)}"):
             outputs = in_single(called(model, images))
         _check_classes(task, outputs, targets)
-        loss = float(task.objective(outputs, targets, len(images))[0].detach())
+        return outputs, float(task.objective(outputs, targets, len(images))[0].detach())
+
+
+def rehearse(task: Task, model: nn.Module, batch: tuple[Any, Any]) -> None:
+    """Runs the network in eval mode on a batch, with loss and metric; the network is left as it was.
+
+    Raises:
+        UserCodeError: as `judge`; or the loss or the metric is no number.
+    """
+    (images, targets), (outputs, loss) = batch, judge(task, model, batch)
     if not math.isfinite(loss):
         raise UserCodeError(f"the loss of the first batch is {loss}, of outputs {described(outputs)}")
     if task.running is not None:
