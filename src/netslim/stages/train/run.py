@@ -26,6 +26,7 @@ from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_of
 from netslim.stages.shared.networks import name_of, open_network
 from netslim.stages.shared.tasks import task_facts, task_of
+from netslim.stages.train.broken_images import check_number
 from netslim.stages.train.checks import check
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.facts import precision_of, recorded, state_of, training_facts
@@ -188,14 +189,14 @@ class Phase:
         self.world.copy_first_(self.model.buffers())
         size, share = self.config.test_batch_size, world.share
         batches = evaluation_batches(split, self.dataset, batch_size=size, device=self.device, share=share)
-        if training is None:
-            return self.task.evaluate(self.model, batches, world=world)
-        return self.task.evaluate(self.model, batches, between=training.check_stop, world=world, graphs=self.graphs)
+        between, graphs = (training.check_stop, self.graphs) if training else (None, None)
+        found = self.task.evaluate(self.model, batches, between=between, world=world, graphs=graphs)
+        check_number(found.loss, split, self.dataset, self.config, at_end=training is None)
+        return found
 
     def _finish(self) -> dict[str, Any]:
         self.model = self._opened(self.files.best(), BEST).to(self.device)
-        on_test = self.config.select_on == "test"
-        test = self.state.best if on_test else self._evaluate(self.splits.test).value
+        test = self.state.best if self.config.select_on == "test" else self._evaluate(self.splits.test).value
         cost = measure(self.model, example_of(self.dataset).to(self.device))
         result = {
             "file": str(self.config.save / BEST),
@@ -225,12 +226,11 @@ class Phase:
         """Chosen once per run: a continued run must not choose another one."""
 
         def choose() -> tuple[str, bool]:
-            recorder = recorder_for(self.config, self.device, self.world)
             found = choose_precision(
                 self.config.precision,
                 self.model,
                 *self._first_batch(),
-                recorder,
+                recorder_for(self.config, self.device, self.world),
                 objective=self.task.objective,
                 any_layout=not is_reference(name_of(self.model)),
             )
