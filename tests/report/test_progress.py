@@ -20,6 +20,7 @@ ROW: dict[str, Any] = {
     "best_top1": 0.625,
     "images_per_second": 1234.5,
     "waiting": 0.0499,
+    "seconds": 1.0,
 }
 
 
@@ -53,12 +54,16 @@ def test_an_epochs_line(sparse: bool, capsys: pytest.CaptureFixture[str]) -> Non
     )
 
 
-def test_an_epoch_that_waited_says_what_helps(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_epoch_that_waited_says_what_helps(capsys: pytest.CaptureFixture[str]) -> None:
     with progress() as shown:
+        shown.epoch({**ROW, "waiting": 0.5, "seconds": 0.9})  # of a few images everything is a large share
         shown.epoch({**ROW, "waiting": 0.05})
-    assert capsys.readouterr().out.endswith(
-        "1234 images/s  5 % waiting for images: a larger `batch_size`, a smaller `image_size` or more cores help\n"
-    )
+        shown.epoch({**ROW, "waiting": 0.06})
+    assert [line.partition(" images/s")[2] for line in capsys.readouterr().out.splitlines()] == [
+        "",
+        "  5 % waiting for images: a larger `batch_size`, a smaller `image_size` or more cores help",
+        "",
+    ]
 
 
 def test_where_images_can_not_be_late_nothing_is_advised(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from netslim.report.console import console, say, spelled
 from netslim.report.tables import percent, size
 
-WAITING = 0.05  # share of the time that is worth a word
+WAITING, WORTH = 0.05, 1.0  # share of the time, and seconds of the epoch it is of, that are worth a word
 
 
 class TrainingProgress:
@@ -90,9 +90,10 @@ class TrainingProgress:
             say(line)
 
     def _waiting(self, row: dict[str, Any]) -> str:
-        """What to do where training waits for its images."""
-        if not self._waits or row["waiting"] < WAITING:
+        """What to do where training waits for its images; once, since the next epoch waits as well."""
+        if not self._waits or row["waiting"] < WAITING or row["seconds"] < WORTH:
             return ""
+        self._waits = False
         return f"  {percent(row['waiting'], 0)} waiting for images: {self._helps}"
 
     def _judged(self, row: dict[str, Any]) -> str:
