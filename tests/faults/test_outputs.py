@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from netslim.cli.app import main
 from netslim.core.apart import Use, check_apart
 from netslim.core.errors import UsageError
 from netslim.core.files import atomic_write, recover, temporary_name
@@ -130,10 +131,11 @@ def test_devices_are_anybodys(netslim: Netslim, model: Path) -> None:
 
 @pytest.mark.slow
 def test_standard_output_and_pipes_are_written_to(start: Callable[..., Any], tmp_path: Path, model: Path) -> None:
-    """Also where standard output is a file: it keeps what was printed before."""
+    """Standard output then has the data alone, for a program that reads it; the table is on standard error."""
     printing = start("info", model, "--json", "/dev/stdout")
     assert printing.wait() == 0, printing.err
-    assert printing.out.index("architecture") < printing.out.index('"file"')
+    assert json.loads(printing.out)["file"] == str(model)
+    assert "architecture" in printing.err
     os.mkfifo(tmp_path / "pipe")
     found: list[str] = []
     reader = threading.Thread(target=lambda: found.append((tmp_path / "pipe").read_text()))
@@ -143,6 +145,26 @@ def test_standard_output_and_pipes_are_written_to(start: Callable[..., Any], tmp
     reader.join(10)
     assert json.loads(found[0])["file"] == str(model)
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_where_data_goes_to_standard_output_people_read_standard_error(
+    model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["info", str(model), "--json", "/dev/stdout"])
+    out, err = capfd.readouterr()
+    assert json.loads(out)["file"] == str(model)
+    assert "architecture" in err
+
+
+def test_a_reader_that_leaves_ends_it_quietly(netslim: Netslim, model: Path) -> None:
+    """As `| head` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert netslim("info", model, "--json", f"/dev/fd/{writer}") == (1, "")
+    finally:
+        os.close(writer)
 
 
 def test_a_link_stays_a_link(netslim: Netslim, here: Path) -> None:

@@ -5,7 +5,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,12 +126,20 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
     if json_file:
         check_writable(json_file)
     run = VERBS[verb].stage()
-    with spelling(spelled), commands_spelled(command), _notices(), signals.working():
-        result = run(config)
-        if json_file:
-            write_json(json_file, result)
-    if is_first():
-        say_next(verb, config, result)
+    with _printed_beside(json_file):
+        with spelling(spelled), commands_spelled(command), _notices(), signals.working():
+            result = run(config)
+            if json_file:
+                write_json(json_file, result)
+        if is_first():
+            say_next(verb, config, result)
+
+
+def _printed_beside(json_file: Path | None) -> AbstractContextManager[Any]:
+    """Inside, what is printed for people goes to standard error, if the data goes to standard output."""
+    from netslim.core.streams import is_standard_output
+
+    return redirect_stdout(sys.stderr) if json_file and is_standard_output(json_file) else nullcontext()
 
 
 def _with_weights(config: "StageConfig", verb: Verb) -> "StageConfig":

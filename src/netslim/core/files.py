@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import re
-import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,10 +11,10 @@ from typing import Any
 
 from netslim.core.disk import DISK
 from netslim.core.errors import CheckpointError, NetslimError
+from netslim.core.streams import is_written_through, write_through
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(tmp|old)-(?P<process>\d+)")
 _NETWORKS = ("small.pth.tar", "model_best.pth.tar", "pruned.pth.tar", "checkpoint.pth.tar")  # in folders of runs
-_DESCRIPTOR = re.compile(r"/proc/\d+/fd/(\d+)")
 
 
 class _RefusedError(OSError):
@@ -41,9 +39,11 @@ def aside_name(target: Path) -> Path:
 
 @contextmanager
 def write_errors(target: Path) -> Iterator[None]:
-    """Turns an OSError while `target` is written into a NetslimError in one line."""
+    """Turns an OSError while `target` is written into a NetslimError in one line; not that a pipe's reader has left."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         parts = [match["name"] if (match := _TEMPORARY.fullmatch(part)) else part for part in target.parts]
         asked = Path(*parts)  # nobody typed a temporary name
@@ -60,7 +60,8 @@ def atomic_write(target: Path, data: bytes) -> None:
         NetslimError: the disk is full or the folder can't be written to. The file that was there is untouched.
     """
     with write_errors(target):
-        if _write_through(target, data):
+        if is_written_through(target):
+            write_through(target, data)
             return
         place = followed(target)
         make_folder(place.parent)
@@ -134,7 +135,7 @@ def check_writable(target: Path) -> None:
     with write_errors(target):
         if target.is_dir():
             raise IsADirectoryError(21, "it is a folder")
-        if _descriptor(target) is not None or _is_stream(target):
+        if is_written_through(target):
             return
         place = followed(target)
         make_folder(place.parent)
@@ -241,43 +242,6 @@ def _is_alive(process: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def _write_through(target: Path, data: bytes) -> bool:
-    """Writes to a descriptor, a pipe or a device, and says whether `target` is one."""
-    descriptor = _descriptor(target)
-    if descriptor is not None:
-        sys.stdout.flush()
-        while data:
-            data = data[os.write(descriptor, data) :]
-        return True
-    if not _is_stream(target):
-        return False
-    with target.open("wb", buffering=0) as stream:
-        while data:
-            data = data[stream.write(data) or 0 :]
-    return True
-
-
-def _is_stream(path: Path) -> bool:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
-
-
-def _descriptor(path: Path) -> int | None:
-    """The number that `/dev/stdout`, `/dev/fd/3` or a link to one of them stands for."""
-    for _ in range(10):
-        here = Path(os.path.realpath(path.parent)) / path.name
-        match = _DESCRIPTOR.fullmatch(str(here))
-        if match:
-            return int(match[1])
-        if not here.is_symlink():
-            return None
-        path = here.parent / here.readlink()
-    return None
 
 
 def _sync_directory(directory: Path) -> None:
