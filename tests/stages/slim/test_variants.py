@@ -55,6 +55,7 @@ def test_a_later_sweep_lies_inside_of_an_earlier_one() -> None:
     [
         ("1,a", [], "`seeds='1,a'`: different whole numbers with commas between; type `seeds='1,2,3'`"),
         ("1,1", [], "`seeds='1,1'`: different whole numbers"),
+        ("", [], "`seeds=''`: different whole numbers with commas between; type `seeds='1,2,3'`, or leave it out"),
         (None, ["percent=0.3"], "`sweep='percent=0.3'`: STEP.SETTING with different values, such as"),
         (None, ["prune.percent"], "`sweep='prune.percent'`: STEP.SETTING with different values"),
         (None, ["prune.percent=0.3,0.3"], "`sweep='prune.percent=0.3,0.3'`: STEP.SETTING with different values"),

@@ -69,7 +69,7 @@ def axes_of(recipe: Recipe, seeds: str | None, sweep: list[str]) -> list[Axis]:
         ArgumentError: seeds that are no numbers, or a sweep that is none.
         UsageError: an unknown step or setting.
     """
-    axes = [Axis(key="seed", values=_seeds(seeds), first=0)] if seeds else []
+    axes = [Axis(key="seed", values=_seeds(seeds), first=0)] if seeds is not None else []
     names = [step.name for step in recipe.steps]
     for text in sweep:
         key, values = _swept(text)
@@ -109,7 +109,8 @@ def _seeds(text: str) -> tuple[int, ...]:
     except ValueError:
         found = ()
     if not found or len(set(found)) < len(found):
-        raise ArgumentError("seeds", text, "different whole numbers with commas between; type `seeds='1,2,3'`")
+        allowed = "different whole numbers with commas between; type `seeds='1,2,3'`"
+        raise ArgumentError("seeds", text, allowed if text.strip() else f"{allowed}, or leave it out")
     return found
 
 
