@@ -1,5 +1,6 @@
 """What speaks for the numbers, and what does not."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,43 @@ def test_both_networks_on_the_same_images_are_compared(chain: list[Path]) -> Non
     worse = found(chain[-1], images(9, 1))["The small network is worse"]
     assert (worse.mark, worse.detail.split("test: ")[1]) == ("look", "p = 0.021)")
     assert found(chain[-1], images(1, 9))["The small network is not shown to be worse"].mark == "yes"
+
+
+@pytest.mark.parametrize(
+    ("right", "count", "dataset", "now"),
+    [
+        *[(0, 100, "digits", 0.0), (87, 100, "digits", 0.87), (100, 100, "digits", 1.0)],
+        *[(88, 100, "digits", None), (92, 100, "digits", None), (0, 99, "digits", None), (0, 100, "others", None)],
+    ],
+)
+def test_a_file_that_is_not_the_measured_one_is_noticed(
+    chain: list[Path], right: int, count: int, dataset: str, now: float | None
+) -> None:
+    """0.9 of 100 images of digits is recorded; two images more or less are numerical noise."""
+    seen = images(0, 0).images
+    assert seen is not None
+    findings = Findings(images=replace(seen, small_right=right, count=count, dataset=dataset))
+    title = "This file is not the one that was measured"
+    assert Story(tuple(runs_in([chain[-1]])), findings).accuracy == (0.9 if now is None else now)
+    checks = found(chain[-1], findings)
+    if now is None:
+        assert title not in checks
+        return
+    assert checks[title].mark == "look"
+    assert checks[title].detail.startswith(f"recorded 90.0 %, now {100 * now:.1f} % of the same 100 test images")
+    assert f"{100 * now:.1f} % of 100 test images" in checks["Accuracy is counted on test images"].detail
+    assert verdict([*checks.values()])[1].startswith(f"1 to look at: {title.lower()}; ")
+
+
+def test_of_many_images_the_noise_is_a_share(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", result={"test_top1": 0.9, "test_images": 10_000})
+    seen = images(0, 0).images
+    assert seen is not None
+    told = [
+        Story(tuple(runs_in([tmp_path / "run"])), Findings(images=replace(seen, count=10_000, small_right=right)))
+        for right in (8980, 8979)
+    ]
+    assert [each.contradicted for each in told] == [None, 0.8979]
 
 
 def test_a_file_that_has_changed_is_named(chain: list[Path]) -> None:

@@ -56,6 +56,20 @@ def test_a_changed_file_and_a_missing_one_are_noticed(pruned: Path, trained: Pat
     assert "The file of the network after pruning is not there any more." in text
 
 
+def test_another_network_in_the_place_of_the_measured_one_is_noticed(
+    pruned: Path, folder: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(pruned, mine)
+    record = json.loads((mine / "run.json").read_text())
+    right = record["result"]["top1"] = (record["result"]["top1"] + 0.5) % 1  # half of eight images is more than noise
+    (mine / "run.json").write_text(json.dumps(record))
+    found, text = make(tmp_path / "page.html", mine, data=folder)
+    assert found["accuracy"] == found["images"]["small_right"] / 8 != right
+    assert marks(found)["This file is not the one that was measured"] == "look"
+    assert f'<p class="big">{100 * found["accuracy"]:.1f} %</p>' in text
+
+
 def test_a_page_goes_where_it_is_wanted_and_over_nothing_else(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"the page is an HTML file: type a name that ends in \.html$"):
         make(tmp_path / "model_best.pth.tar", trained, data=None)

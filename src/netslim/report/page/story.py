@@ -17,6 +17,7 @@ from netslim.report.page.wilson import wilson_interval
 
 WORK = ("train", "prune")  # stages that make networks
 TRIALS = ("sweep", "sensitivity")  # stages that try some and keep none
+NOISE_IMAGES, NOISE_SHARE = 2, 0.002  # answers that may differ between devices and precisions: so many, or of all
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,27 @@ class Story:
         return (self.plan.before.macs, self.plan.after.macs) if self.plan else (self._recorded("macs"), None)
 
     @property
-    def accuracy(self) -> float | None:
-        """Of the last network on the test images."""
+    def recorded(self) -> float | None:
+        """Accuracy of the last network on the test images, as its run noted it."""
         return on_test(self.last.numbers)
+
+    @cached_property
+    def contradicted(self) -> float | None:
+        """Accuracy of the last network when it was run on these images again, where that is another than was noted."""
+        seen, noted = self.findings.images, self.recorded
+        if seen is None or noted is None or not self.measure.is_share:
+            return None
+        if seen.count != (self.last.numbers.test_images or seen.count) or seen.dataset != (
+            self.dataset or seen.dataset
+        ):
+            return None
+        noise = max(NOISE_IMAGES, NOISE_SHARE * seen.count)
+        return seen.small_right / seen.count if abs(seen.small_right - noted * seen.count) > noise else None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of the last network on the test images: as its run noted it, or as it was found to be now."""
+        return self.recorded if self.contradicted is None else self.contradicted
 
     @property
     def accuracy_before(self) -> float | None:

@@ -74,6 +74,16 @@ def _cut(told: Story) -> Check | None:
     return Check(mark="yes" if max(differences) <= TOLERANCE else "look", title=title, detail=detail)
 
 
+def _measured(told: Story) -> Check | None:
+    if told.contradicted is None or told.recorded is None or told.findings.images is None:
+        return None
+    detail = (
+        f"recorded {told.measure.shown(told.recorded)}, now {told.measure.shown(told.contradicted)} of the same "
+        f"{told.findings.images.count:,} test images; the numbers on top are of the file that is there now"
+    )
+    return Check(mark="look", title="This file is not the one that was measured", detail=detail)
+
+
 def _images(told: Story) -> Check | None:
     if told.accuracy is None:
         return Check(mark="open", title="Accuracy on test images", detail="none is recorded for the last run")
@@ -198,6 +208,7 @@ def _there(found: tuple[HashCheck, ...]) -> Check:
 
 
 _CHECKS: tuple[Callable[[Story], Check | None], ...] = (
+    _measured,
     _complete,
     _read,
     _cut,
