@@ -4,7 +4,7 @@ import pytest
 from page_runs import PLAN
 
 from netslim.core.schemas import as_model
-from netslim.report.page.plan_file import PlanFile, reasons_of, stages_of
+from netslim.report.page.plan_file import PlanFile, floor_shown, reasons_of, stages_of
 
 
 def plan(*names: str, **parts: object) -> PlanFile:
@@ -40,8 +40,28 @@ def test_what_stayed_has_a_reason_each() -> None:
     left = [{"name": name, "channels": 3, "reason": "its input is fixed"} for name in ("a", "b")]
     found = reasons_of(as_model(PlanFile, {**PLAN, "left_alone": left, "unrounded": ["x"], "round_to": 8}))
     assert [(reason.text, reason.layers, reason.channels) for reason in found] == [
-        ("Held at the floor of 1 channels", ("bn",), None),
+        ("Held at the floor of 1 channel", ("bn",), None),
         ("Whole, at a width that is no multiple of 8", ("x",), None),
         ("All channels rank above the cut (bn_scale)", ("layer1.0.bn2",), None),
         ("Never removed: its input is fixed", ("a", "b"), 6),
     ]
+
+
+@pytest.mark.parametrize(
+    ("left", "min_channels", "shown"),
+    [
+        ([1, 1], 1, "1 channel"),
+        ([8, 8], 1, "8 channels"),
+        ([6, 8], 1, "6 to 8 channels"),
+        ([4, 8], 8, "8 channels"),
+        ([1], 0, "1 channel"),
+    ],
+)
+def test_a_floor_is_the_least_that_was_left(left: list[int], min_channels: int, shown: str) -> None:
+    assert floor_shown(left, min_channels) == shown
+
+
+def test_layers_whose_widths_are_rounded_have_the_floor_of_that() -> None:
+    groups = [{"name": "bn", "total": 16, "keep": [*range(8)]}]
+    first = reasons_of(as_model(PlanFile, {**PLAN, "groups": groups, "round_to": 8}))[0]
+    assert (first.text, first.layers) == ("Held at the floor of 8 channels", ("bn",))

@@ -39,6 +39,17 @@ def test_layers_held_at_their_least_width_are_named(
     assert f"held at `min_channels=8`: {', '.join(result['clamped'])}" in capsys.readouterr().out
 
 
+def test_layers_held_at_a_multiple_are_said_to_be_so(
+    trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run(trained / BEST, tmp_path / "run", data_dir=folder, percent=0.8, round_to=8)
+    left = {
+        group["name"]: len(group["keep"]) for group in json.loads((tmp_path / "run/plan.json").read_text())["groups"]
+    }
+    assert {left[name] for name in result["clamped"]} == {8}
+    assert f"held at 8 channels (`round_to=8`): {', '.join(result['clamped'])}" in capsys.readouterr().out
+
+
 def test_a_target_instead_of_a_percentage(
     trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

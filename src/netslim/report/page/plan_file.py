@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,7 +158,8 @@ def reasons_of(plan: PlanFile) -> list[Reason]:
     """What stayed although more was asked for, and what no plan removes, with why."""
     found = []
     if plan.clamped:
-        found.append(Reason(f"Held at the floor of {plan.min_channels} channels", tuple(plan.clamped)))
+        left = [group.kept for group in plan.groups if group.name in plan.clamped]
+        found.append(Reason(f"Held at the floor of {floor_shown(left, plan.min_channels)}", tuple(plan.clamped)))
     if plan.unrounded:
         found.append(Reason(f"Whole, at a width that is no multiple of {plan.round_to}", tuple(plan.unrounded)))
     whole = tuple(group.name for group in plan.groups if group.kept == group.total)
@@ -168,6 +169,13 @@ def reasons_of(plan: PlanFile) -> list[Reason]:
         layers = tuple(part.name for part in plan.left_alone if part.reason == reason)
         found.append(Reason(f"Never removed: {reason}", layers, channels))
     return found
+
+
+def floor_shown(left: Sequence[int], min_channels: int) -> str:
+    """`8 channels`: what layers were held at that keep so many; widths in multiples can have a floor of their own."""
+    low = max(min_channels, min(left, default=min_channels))
+    high = max(low, *left, 0)
+    return f"{low} to {high} channels" if low < high else f"{low} channel{'s' * (low != 1)}"
 
 
 def _counted(parts: Iterable[Left]) -> Counter[str]:

@@ -20,6 +20,7 @@ from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.zero_channels import shrank
 from netslim.report.console import say
+from netslim.report.page.plan_file import floor_shown
 from netslim.report.progress import LayersProgress
 from netslim.report.tables import percent, print_table
 from netslim.stages.prune.config import PruneConfig
@@ -210,11 +211,21 @@ def _say_budget(decided: PrunePlan) -> None:
     share = f"{percent(budget.reached / budget.dense, 1)} of before{_how(budget)}"
     say(f"budget     {asked_for(budget.kind, budget.asked)}: {asked} asked for, {reached} reached ({share})")
     if decided.clamped:
-        say(f"held at `min_channels={decided.min_channels}`: {', '.join(decided.clamped)}")
+        say(f"held at {_floor(decided)}: {', '.join(decided.clamped)}")
     if decided.unrounded:
         say(f"whole, at a width that is no multiple of {decided.round_to}: {', '.join(decided.unrounded)}")
     if decided.left_alone:
         say(f"left alone: {_first([f'{part.name} ({part.reason})' for part in decided.left_alone])}")
+
+
+def _floor(decided: PrunePlan) -> str:
+    """The least width that layers were held at, and the setting that made it so."""
+    left = [len(group.keep) for group in decided.groups if group.name in decided.clamped]
+    shown = floor_shown(left, decided.min_channels)
+    asked = f"`min_channels={decided.min_channels}`"
+    if max(left) <= decided.min_channels:
+        return asked
+    return f"{shown} (`round_to={decided.round_to}`)" if decided.round_to > 1 else f"{shown} ({asked})"
 
 
 def _how(budget: Budget) -> str:
