@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -120,11 +122,31 @@ def test_disk_full(tmp_path: Path, disk_full_after: DiskFull, size: int) -> None
     target.write_bytes(OLD)
     with disk_full_after(size), pytest.raises(NetslimError) as caught:
         atomic_write(target, NEW)
-    assert str(caught.value) == f"cannot write {target}: File too large; nothing was changed"
+    assert str(caught.value) == f"cannot write {target}: File too large; file.bin is as it was"
     assert target.read_bytes() == OLD
     assert list(tmp_path.iterdir()) == [target]
     atomic_write(target, NEW)  # there is room again
     assert target.read_bytes() == NEW
+
+
+@pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT"])
+def test_a_disk_that_fills_in_the_midst_of_a_work_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Other files of the work were written already: of this one alone can be said that it is as it was."""
+    number = getattr(errno, name)
+
+    def full(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    target = tmp_path / "b.json"
+    monkeypatch.setattr("netslim.core.files.DISK.write", full)
+    with pytest.raises(NetslimError) as caught:
+        atomic_write(target, NEW)
+    assert str(caught.value) == (
+        f"cannot write {target}: {os.strerror(number)}; b.json is as it was: free some space and type the same command "
+        f"again"
+    )
 
 
 def test_new_file_in_new_folders(tmp_path: Path) -> None:
@@ -178,7 +200,9 @@ def test_what_a_killed_process_left_in_a_folder_goes_with_the_next_writing(tmp_p
 def test_an_error_has_the_name_that_was_typed(tmp_path: Path, disk_full_after: DiskFull) -> None:
     with (
         disk_full_after(10),
-        pytest.raises(NetslimError, match=rf"^cannot write {tmp_path}/export/model: File too large; nothing"),
+        pytest.raises(
+            NetslimError, match=rf"^cannot write {tmp_path}/export/model: File too large; model is as it was$"
+        ),
         put_in_place(tmp_path / "export") as temporary,
     ):
         atomic_write(temporary / "model", NEW)

@@ -1,5 +1,6 @@
 """Writing files so that nothing is ever lost or half-written."""
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from netslim.core.streams import is_written_through, write_through
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(tmp|old)-(?P<process>\d+)")
 _NETWORKS = ("small.pth.tar", "model_best.pth.tar", "pruned.pth.tar", "checkpoint.pth.tar")  # in folders of runs
+_FULL, _MIDWAY = (errno.ENOSPC, errno.EDQUOT), (errno.EFBIG, errno.EIO)  # what comes after other files were written
 
 
 class _RefusedError(OSError):
@@ -47,7 +49,14 @@ def write_errors(target: Path) -> Iterator[None]:
     except OSError as error:
         parts = [match["name"] if (match := _TEMPORARY.fullmatch(part)) else part for part in target.parts]
         asked = Path(*parts)  # nobody typed a temporary name
-        raise NetslimError(f"cannot write {asked}: {error.strerror or error}; nothing was changed") from error
+        raise NetslimError(f"cannot write {asked}: {error.strerror or error}; {_left(asked, error)}") from error
+
+
+def _left(target: Path, error: OSError) -> str:
+    """What a failed write leaves; a disk that fills in the midst of a work has taken its other files."""
+    if error.errno in _FULL:
+        return f"{target.name} is as it was: free some space and type the same command again"
+    return f"{target.name} is as it was" if error.errno in _MIDWAY else "nothing was changed"
 
 
 def atomic_write(target: Path, data: bytes) -> None:
