@@ -1,4 +1,5 @@
 import io
+import json
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -226,4 +227,29 @@ def test_an_onnx_file_is_named_as_one(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "net.onnx")
     assert str(caught.value) == (
         f"{tmp_path / 'net.onnx'} is an ONNX file, not a checkpoint: it can be pruned, exported, judged and timed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "begins_anew"),
+    [
+        ("checkpoint.pth.tar", "running", True),
+        ("checkpoint.pth.tar", "finished", False),
+        ("checkpoint.pth.tar", None, False),
+        ("model_best.pth.tar", "running", False),
+    ],
+)
+def test_a_cut_off_state_of_a_run_says_the_way_out(
+    tmp_path: Path, name: str, status: str | None, begins_anew: bool
+) -> None:
+    write_checkpoint(tmp_path / name, full_checkpoint())
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-100])
+    if status is not None:
+        record = {"run_id": "a", "stage": "train", "status": status, "config": {}, "parents": {}}
+        (tmp_path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(tmp_path / name)
+    way_out = "; it is the state of an unfinished run: delete this file, and the run's command begins anew"
+    assert str(caught.value) == (
+        f"{tmp_path / name} is damaged: the archive is cut off{way_out if begins_anew else ''}"
     )

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from netslim.core.archive import read_archive, write_archive
 from netslim.core.errors import CheckpointError
+from netslim.core.files import check_readable
 from netslim.core.protocols import ArchSpec
-from netslim.core.schemas import Architecture, OwnPart, TaskFacts, TopLevel, as_model
+from netslim.core.schemas import Architecture, OwnPart, RunRecord, TaskFacts, TopLevel, as_model, read_json
 
 FORMAT = 1
+STATE = "checkpoint.pth.tar"  # in the folder of a training: what it goes on from
 
 
 @dataclass(kw_only=True)
@@ -92,7 +94,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     if path.suffix.lower() == ".onnx" and path.is_file():
         raise CheckpointError(f"{path} is an ONNX file, not a checkpoint: it can be pruned, exported, judged and timed")
-    data = read_archive(path)
+    check_readable(path)
+    try:
+        data = read_archive(path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{_way_out(path)}") from error
     try:
         top = as_model(TopLevel, {key: _number(data[key]) for key in _OWN_KEYS[1:] if key in data})
     except ValueError as error:
@@ -113,6 +119,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
         training=own.training or {},
         provenance=own.provenance or {},
         extra={key: value for key, value in data.items() if key not in _OWN_KEYS},
+    )
+
+
+def _way_out(path: Path) -> str:
+    """What to do about a file that can't be read, where it is the state of an unfinished run in its own folder."""
+    try:
+        running = path.name == STATE and as_model(RunRecord, read_json(path.with_name("run.json"))).status == "running"
+    except (OSError, ValueError):
+        return ""
+    return (
+        "; it is the state of an unfinished run: delete this file, and the run's command begins anew" if running else ""
     )
 
 
