@@ -125,6 +125,13 @@ def test_the_completion_script_is_for_netslim() -> None:
     [
         (["prune"], 2, "MODEL is required: name a checkpoint file"),
         (["info", "missing.pth.tar"], 1, "no such checkpoint file: missing.pth.tar"),
+        (["info", ""], 2, "MODEL '': input should be a path (this folder is .)"),
+        (["info", "x.pth.tar", "--json", ""], 2, "--json '': it is empty; type --json result.json"),
+        (
+            ["train", "--depth", "11", "--dataset", "nosuch.py:f", "--save", "run"],
+            1,
+            "no such file of code, given as --dataset: nosuch.py",
+        ),
         (["prune", "x", "--percent", "1"], 2, "--percent 1"),
         (["train", "--depth", "11", "--dataset", "digit"], 2, "unknown data set 'digit'; did you mean digits?"),
         (

@@ -32,4 +32,6 @@ def test_settings_become_flags_and_nothing_else_does(message: str, line: str) ->
     "given", ["runs/a b", "it's", 'a "b"', 'it\'s "c"', "back`tick", "back\\slash", "1,2", "", "zürich"]
 )
 def test_text_is_quoted_for_python_and_bare_on_the_command_line(given: str) -> None:
-    assert spelled(f"{setting('save', given)}: no") == f"--save {given}: no"
+    """But for one that is empty, which could not be seen."""
+    typed = given or "''"
+    assert spelled(f"{setting('save', given)}: no") == f"--save {typed}: no"

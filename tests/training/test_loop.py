@@ -265,12 +265,22 @@ def test_a_loss_of_nan_ends_the_training_and_saves_nothing(make_tiny: Callable[[
     assert run.saves == 0
     assert str(error.value).startswith("the loss became ")
     assert str(error.value).endswith(
-        "; the last good checkpoint is untouched. Try a lower `lr`, `clip_grad_norm=1`, or `precision='fp32'`, with "
-        "another `save`"
+        ", fp32, contiguous). Try a lower `lr`, `clip_grad_norm=1`, or `precision='fp32'`, with another `save`"
     )
     assert " in epoch 1, batch " in str(error.value)
     assert "(learning rate 1e+30, mean loss before: " in str(error.value)
     assert str(error.value).count("\n") == 0
+
+
+def test_a_checkpoint_that_there_is_stays(make_tiny: Callable[[], nn.Module]) -> None:
+    run = Run(make_tiny())
+    with pytest.raises(StopRequested):
+        run.go(stop_at=3 * BATCHES)  # in a later epoch; evaluation asks too
+    assert run.bests
+    assert run.saved is not None
+    run.saved["model"] = {key: value * 1e38 for key, value in run.saved["model"].items()}
+    with pytest.raises(DivergedError, match=r"\); the last good checkpoint is untouched\. Try a lower `lr`"):
+        run.go()
 
 
 def test_weights_ruined_by_the_last_batch_are_seen_before_they_are_saved(make_tiny: Callable[[], nn.Module]) -> None:

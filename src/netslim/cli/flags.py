@@ -56,9 +56,9 @@ def _flag(found: re.Match[str]) -> str:
 
 
 def _bare(value: str) -> str:
-    """A value as it is typed: a text without its quotes, a list of texts word by word."""
+    """A value as it is typed: a text without its quotes unless it is empty, a list of texts word by word."""
     if re.fullmatch(_QUOTED, value):
-        return str(ast.literal_eval(value))
+        return str(ast.literal_eval(value)) or "''"
     if re.fullmatch(rf"\[({_QUOTED})(, ({_QUOTED}))*\]", value):
         return " ".join(ast.literal_eval(value))
     return value

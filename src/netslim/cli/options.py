@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from netslim.cli.config_file import merge
 from netslim.cli.flags import flag_of, further_flags, group_of
 from netslim.core.config import StageConfig
-from netslim.core.errors import UsageError
+from netslim.core.errors import ArgumentError, UsageError, setting
 
 SECTIONED = 15  # more settings than these are shown in sections
 ENDS = ("Run", "Options")  # the last of these
@@ -52,7 +52,7 @@ ConfigFile = Annotated[
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting by name; may be repeated")
 ]
-JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write what was printed as data, too")]
+JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="write what was printed as data, too")]
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 
 
@@ -72,12 +72,14 @@ def command(
 
     def run(**given: Any) -> None:
         config_file, assignments = given.pop("config"), given.pop("set_")
-        json_file, debug = given.pop("json_file"), given.pop("debug")
+        json_text, debug = given.pop("json_file"), given.pop("debug")
         flags = {
             name: value for name, value in given.items() if value is not None and (value != [] or name in positional)
         }
 
         def build() -> StageConfig:
+            if json_text == "":
+                raise ArgumentError("json", json_text, f"it is empty; type {setting('json', 'result.json')}")
             values = merge(config_file, assignments or [], flags)
             for name, info in fields.items():
                 if name in values or not info.is_required():
@@ -88,7 +90,7 @@ def command(
                 raise UsageError(f"{name.upper()} is required: name a {what}")
             return config_class.build(values)
 
-        act(build, json_file, debug, config_file)
+        act(build, Path(json_text) if json_text else None, debug, config_file)
 
     fields = config_class.model_fields
     parameters = [_parameter(name, info, name in positional) for name, info in fields.items()]
@@ -134,6 +136,7 @@ def _parameter(name: str, info: FieldInfo, positional: bool) -> inspect.Paramete
     text = info.description if info.is_required() else f"{info.description}{_shown(info.default)}"
     if positional:
         option: Any = typer.Argument(help=text, show_default=False, metavar=name.upper())
+        kind = str if kind is Path else kind  # an empty word is no folder
     else:
         later = kind in (int, float, Path)  # read where all settings are, so that a mistake is told with the others
         option = typer.Option(

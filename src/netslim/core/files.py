@@ -104,11 +104,11 @@ def file_hash(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(stream, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
-def check_readable(path: Path) -> None:
-    """Raises CheckpointError if there is no such file or it can't be opened."""
+def check_readable(path: Path, what: str = "checkpoint file") -> None:
+    """Raises CheckpointError, which says what the file is, if there is none or it can't be opened."""
     try:
         if not path.is_file():
-            raise CheckpointError(f"no such checkpoint file: {path}{_instead(path)}")
+            raise CheckpointError(f"no such {what}: {path}{_instead(path)}")
         path.open("rb").close()
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error

@@ -64,8 +64,9 @@ class RunDirectory:
         self._warnings: list[str] = []
         with write_errors(path):
             if not (path / "run.json").exists():
-                for parent in parents.values():  # before a folder is made for a run that can't start
-                    check_readable(parent)
+                for name, parent in parents.items():  # before a folder is made for a run that can't start
+                    code = name.removeprefix("code of ")
+                    check_readable(parent, "checkpoint file" if code == name else f"file of code, given as `{code}`")
             make_folder(path)
             self._lock = self._acquire()
             for leftover in path.glob(".*.tmp-*"):

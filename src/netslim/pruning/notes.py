@@ -23,7 +23,7 @@ def scales_note(model: nn.Module, groups: Sequence[BoundGroup]) -> str | None:
     found = scales_in(model, groups)
     if not found:
         return None
-    sizes = torch.cat([gammas.float().cpu() for gammas in found]).abs()
+    sizes = torch.cat([gammas.double().cpu() for gammas in found]).abs()
     others = sizes[sizes > 0]
     equal, spread = _equal(others), float(others.std(correction=0) / others.mean()) if len(others) else 0.0
     if len(others) > 1 and equal <= _EQUAL and spread >= _SPREAD:

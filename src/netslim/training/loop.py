@@ -256,10 +256,11 @@ class Training:
         state = self.state
         rate = self.step.optimizer.param_groups[0]["lr"]
         before = f"{state.loss_sum / max(1, state.images):.3g}" if state.loss_sum else "unknown"
+        kept = "; the last good checkpoint is untouched" if state.best_epoch else ""
         raise DivergedError(
             f"the loss became {loss} in epoch {state.epoch + 1}, batch {state.batch} (learning rate {rate:g}, "
-            f"mean loss before: {before}, {self.step.precision}); the last good checkpoint is untouched. Try a lower "
-            f"`lr`, `clip_grad_norm=1`, or `precision='fp32'`, with another `save`"
+            f"mean loss before: {before}, {self.step.precision}){kept}. Try a lower `lr`, "
+            f"`clip_grad_norm=1`, or `precision='fp32'`, with another `save`"
         )
 
 
