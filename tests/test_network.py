@@ -233,6 +233,35 @@ def test_weights_that_do_not_fit_change_nothing() -> None:
     assert same(model, before)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "fits"),
+    [
+        *((dtype, True) for dtype in (torch.float16, torch.bfloat16, torch.float64)),
+        *((dtype, False) for dtype in (torch.complex64, torch.int8, torch.bool)),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_weights_of_another_kind_of_numbers_are_refused(dtype: torch.dtype, fits: bool) -> None:
+    model, before = resnet(), resnet()
+    state: dict[str, Tensor] = dict(resnet(seed=1).state_dict())
+    state["fc.bias"] = state["fc.bias"].to(dtype)
+    if fits:
+        load_weights(model, state, "here")
+        assert torch.equal(model.state_dict()["fc.bias"], state["fc.bias"].float())
+        return
+    kind = str(dtype).removeprefix("torch.")
+    with pytest.raises(CheckpointError, match=rf"^here does not fit resnet .*fc\.bias is of {kind}, not float32$"):
+        load_weights(model, state, "here")
+    assert same(model, before)
+
+
+def test_counters_may_be_of_any_whole_or_real_numbers() -> None:
+    state: dict[str, Tensor] = dict(resnet().state_dict())
+    count = next(key for key in state if key.endswith("num_batches_tracked"))
+    for dtype in (torch.int32, torch.float32):
+        load_weights(resnet(), {**state, count: state[count].to(dtype)}, "here")
+
+
 def test_weights_that_fit_no_architecture(tmp_path: Path) -> None:
     torch.save({"state_dict": {f"body.{index}.weight": torch.ones(1) for index in range(6)}}, tmp_path / "n")
     assert refused(tmp_path / "n") == (

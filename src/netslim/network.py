@@ -209,7 +209,8 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
     Files from torch 0.3 lack `num_batches_tracked`, which then starts at zero.
 
     Raises:
-        CheckpointError: keys, shapes or numbers of chosen channels differ; the first ten differences are listed.
+        CheckpointError: keys, shapes, kinds of numbers or numbers of chosen channels differ; the first ten differences are
+            listed.
     """
     own = model.state_dict()
     state = {k: v for k, v in own.items() if k.endswith("num_batches_tracked")} | dict(state)
@@ -235,6 +236,12 @@ def _difference(key: str, own: Tensor | None, given: Tensor | None) -> str | Non
         return f"{key} is not in the network"
     if given.shape != own.shape:
         return f"{key} is {tuple(given.shape)}, not {tuple(own.shape)}"
+    if given.is_complex() > own.is_complex() or given.is_floating_point() < own.is_floating_point():
+        return f"{key} is of {_short(given.dtype)}, not {_short(own.dtype)}"  # which would be cast without a word
     if key.endswith(".indexes") and given.count_nonzero() != own.count_nonzero():  # what follows has as many inputs
         return f"{key} chooses {int(given.count_nonzero())} channels, not {int(own.count_nonzero())}"
     return None
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
