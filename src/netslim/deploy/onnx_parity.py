@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import NetslimError, first_line
+from netslim.core.errors import NetslimError
 from netslim.core.networks.modes import evaluation_mode
-from netslim.deploy.formats.onnx_runtime import onnx_session
+from netslim.deploy.formats.onnx_runtime import onnx_session, said_by
 from netslim.models.onnx_import.source import OnnxSource
 from netslim.models.onnx_import.tensors import with_content
 
@@ -43,7 +43,7 @@ def difference_from(model: bytes | str, network: nn.Module, source: OnnxSource) 
         except NetslimError:
             raise
         except Exception as error:  # its exceptions have no common base but this
-            raise NetslimError(f"ONNX Runtime can't run the network: {first_line(error)}") from error
+            raise NetslimError(f"ONNX Runtime can't run the network: {said_by(error)}") from error
         with evaluation_mode(network), torch.inference_mode():
             found = network(*given)
         outputs = found if isinstance(found, tuple) else (found,)

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import CheckpointError, NetslimError, UsageError, first_line
+from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.core.files import check_readable
 from netslim.deploy import TARGETS
 from netslim.deploy.formats.onnx_hash import check_seal, facts_in
-from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
+from netslim.deploy.formats.onnx_runtime import onnx_session, run_session, said_by
 
 _TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
 _COLOURS = (1, 3)
@@ -62,7 +62,7 @@ class OnnxNetwork(nn.Module):
         try:
             found = run_session(self._session, whole)
         except Exception as error:  # its exceptions have no common base but this
-            raise NetslimError(f"ONNX Runtime can't run {self._path} on these images: {first_line(error)}") from error
+            raise NetslimError(f"ONNX Runtime can't run {self._path} on these images: {said_by(error)}") from error
         if not isinstance(found, Tensor) or len(found) != len(whole):
             raise CheckpointError(f"{self._path} gives no output for each image")
         return found[: len(part)]
