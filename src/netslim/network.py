@@ -209,8 +209,8 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], origin: str) -> 
     Files from torch 0.3 lack `num_batches_tracked`, which then starts at zero.
 
     Raises:
-        CheckpointError: keys, shapes, kinds of numbers or numbers of chosen channels differ; the first ten differences are
-            listed.
+        CheckpointError: keys, shapes, kinds of numbers or numbers of chosen channels differ; the first ten differences
+            are listed.
     """
     own = model.state_dict()
     state = {k: v for k, v in own.items() if k.endswith("num_batches_tracked")} | dict(state)
