@@ -1,5 +1,6 @@
 """The page itself: whole in one file, whatever the folders hold."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -132,3 +133,23 @@ def test_a_network_of_many_layers_stays_readable(tmp_path: Path) -> None:
     text = page_text(runs_in([run]))
     assert text.count('class="drawing block"') == 54
     assert len(text) < 250_000
+
+
+def test_a_command_breaks_before_its_flags_and_is_copied_as_it_is(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", settings={"a_b": "<x>", "c": "d -e"})
+    text = page_text(runs_in([run]))
+    (line,) = re.findall(r"<pre>(.*netslim train.*)</pre>", text)
+    assert html.unescape(re.sub(r"</?span[^>]*>", "", line)) == "netslim train '--set=a_b=<x>' '--set=c=d -e'"
+    assert line.startswith('<span class="word">netslim train')
+
+
+def test_cells_of_wide_tables_have_a_name_where_they_are_stacked(chain: list[Path]) -> None:
+    text = page_text(runs_in([chain[-1]]), seen("a", "b"))
+    tables = re.findall(r'<table class="stack">.*?</table>', text, re.DOTALL)
+    assert len(tables) == 2
+    for table in tables:
+        heads = [head.lower() for head in re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', table)]
+        rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", table, re.DOTALL)
+        assert rows
+        for row in rows:
+            assert [name.lower() for name in re.findall(r'<td[^>]* data-label="([^"]*)"', row)] == heads[1:]

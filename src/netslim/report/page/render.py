@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from netslim.report.console import spelled
 from netslim.report.page.commands import command_of
@@ -79,7 +81,14 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {"data_uri": _data_uri, "count": _count, "share": _share, "span": _span, "spelled": spelled}
+    environment.filters["command"] = _command
     return environment
+
+
+def _command(text: str) -> Markup:
+    """A command whose lines break before flags, and inside of one only where it fills a line by itself."""
+    word = Markup('<span class="word">{}</span>')
+    return Markup(" ").join(word.format(part) for part in re.split(r" (?=-)", text))
 
 
 def _data_uri(png: bytes) -> str:
