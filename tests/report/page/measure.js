@@ -35,8 +35,9 @@ function measure(frame) {
     if (found < 4.5) faint.push(found.toFixed(2) + " " + element.textContent.trim().slice(0, 30));
   }
   return {
-    cut: [...page.querySelectorAll(".scroll:has(.stack)")].filter((e) => e.scrollWidth > e.clientWidth).length,
-    broken: [...page.querySelectorAll("pre .word")].filter((e) => e.getClientRects()[0].height > 25 && e.textContent.length < 30).length,
+    fit: [...page.querySelectorAll(".scroll:has(.stack)")].filter((e) => e.scrollWidth <= e.clientWidth).length,
+    words: page.querySelectorAll("pre .word").length,
+    broken: [...page.querySelectorAll("pre .word")].filter((e) => e.getBoundingClientRect().height > 25 && e.textContent.length < 30).length,
     width, scroll: page.documentElement.scrollWidth, wide, faint,
     nameless: [...page.querySelectorAll("img:not([alt]), svg[role=img]:not([aria-label])")].length,
     ground: ground(page.body, view), smallest: Math.min(...[...page.querySelectorAll("p, td, th, li, pre")].map((e) => parseFloat(view.getComputedStyle(e).fontSize))),

@@ -68,7 +68,8 @@ def test_nothing_runs_over_and_everything_can_be_read(tmp_path: Path, width: int
     assert found["width"] in range(width - 20, width + 1)  # but for a scroll bar
     assert found["scroll"] <= found["width"]
     assert (found["wide"], found["faint"], found["nameless"]) == ([], [], 0)
-    assert (found["cut"], found["broken"]) == (0, 0)  # no number in a table, no flag in a command
+    assert (found["fit"], found["broken"]) == (2, 0)  # no number in a table is cut, and no flag in a command
+    assert found["words"]
     assert found["smallest"] >= 12
     assert (sum(found["ground"][:3]) < 150) == dark
     assert found["narrow"] == (width == 360)
