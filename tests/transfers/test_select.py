@@ -195,3 +195,13 @@ def test_of_a_pre_activation_source_only_head_and_bookkeeping_is_new() -> None:
         "fc.weight",
         "fc.bias",
     }
+
+
+def test_with_nothing_folded_or_scaled_what_is_moved_stays_as_it_is() -> None:
+    source, new = SmallResNet(2), resnet(20).state_dict()
+    plain = partial(select, options=SelectOptions(fold=False, rescale=False, scale_branches=False))
+    model, report = transfer(source.state_dict(), resnet(20), plain)
+    assert {status.operation for status in report.statuses} <= {"sliced", "resampled", "new"}
+    norms = [name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    assert all(torch.equal(model.get_submodule(name).weight, new[f"{name}.weight"]) for name in norms)
+    torch.testing.assert_close(model.layer1[1].conv2.weight, source.stages[0][1].conv2.weight)

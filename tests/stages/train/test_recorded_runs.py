@@ -86,8 +86,11 @@ def test_what_is_said_of_several_processes() -> None:
     assert step_setup._unrecordable(torch.device("cuda"), World(0, 2)) == "several processes train together"
 
 
-def test_precisions_are_timed_as_they_will_be_taken(run_train: Train, tmp_path: Path, recorders: list[Any]) -> None:
-    run_train(save=tmp_path / "run", epochs=1, precision="bf16", capture="graphs")
+def test_precisions_are_timed_as_they_will_be_taken(
+    run_train: Train, tmp_path: Path, recorders: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netslim.training.precision_probe.has_bf16", lambda _: False)
+    run_train(save=tmp_path / "run", epochs=1, precision="auto", capture="graphs")
     assert [recorder.played for recorder in recorders] == [1 + PROBE_STEPS, 1 + PROBE_STEPS, 0]  # two layouts, the run
 
 
