@@ -1,11 +1,8 @@
 """Labels move as values do: concatenations, shuffles, padding, what is written into new tensors."""
 
-from typing import Any
-
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 
 from dependency.cuts import cuts, each, left, norm
 from netslim.core.errors import UsageError
@@ -98,16 +95,3 @@ def test_what_is_written_beside_something_else_stays() -> None:
 
     with pytest.raises(UsageError, match="conv is not zero where it is read"):
         pruned(lively(Net(maps=beside_ones)))
-
-
-def test_a_gated_half_goes_with_its_gate() -> None:
-    class Gated(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv, self.bn, self.out = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.Conv2d(8, 4, 1)
-
-        def forward(self, x: Tensor) -> Any:
-            return self.out(F.glu(self.bn(self.conv(x)), 1))
-
-    small = check_exact(Gated())
-    assert small.conv.out_channels == 2 * small.out.in_channels < 16

@@ -47,6 +47,16 @@ def elementwise(state: ChannelState, call: Call) -> Results:
     return [TensorChannels(place, labels[0], silent & (number == 0)) for number in range(len(call.out))]
 
 
+def gated(state: ChannelState, call: Call) -> Results:
+    """GLU: the first half times a gate that the second one makes; channel by channel, they go together."""
+    carried, tensor = state.channels(call.args[0]), call.args[0]
+    if carried is None or carried.axis != call.given["dim"] % tensor.dim():
+        return unknown(state, call) if carried is None else [carried]
+    halves, silent = carried.labels.view(2, -1), carried.silent.view(2, -1)
+    state.sets.unite(halves, halves[:1])
+    return [TensorChannels(carried.axis, halves[0], silent[0])]
+
+
 def _computed(state: ChannelState, call: Call, tensors: Sequence[Tensor]) -> Results:
     """A weight times a number, or itself, is still that weight; otherwise it is computed, and no parameter any more."""
     owns = [state.weight(tensor) for tensor in tensors]

@@ -87,16 +87,6 @@ def joined(state: ChannelState, call: Call) -> Results:
     return [condense(codes, state.sets)]
 
 
-def gated(state: ChannelState, call: Call) -> Results:
-    """GLU: the first half times a gate that the second one makes; channel by channel, they go together."""
-    carried, tensor = state.channels(call.args[0]), call.args[0]
-    if carried is None or carried.axis != call.given["dim"] % tensor.dim():
-        return unknown(state, call) if carried is None else [carried]
-    halves, silent = carried.labels.view(2, -1), carried.silent.view(2, -1)
-    state.sets.unite(halves, halves[:1])
-    return [TensorChannels(carried.axis, halves[0], silent[0])]
-
-
 def split(state: ChannelState, call: Call) -> Results:
     """Pieces of one size are of one size afterwards too: their channels go together."""
     pieces = moved(state, call)
@@ -294,7 +284,6 @@ MOVEMENT: dict[str, Rule] = {
     **dict.fromkeys(("split", "split_with_sizes", "chunk"), split),
     **dict.fromkeys(("cat", "stack"), joined),
     "as_strided": strided,
-    "glu": gated,
     "gather": gathered,
     "im2col": windows,
     "col2im": unwindowed,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from netslim.dependency.channel_state import Rule
-from netslim.dependency.rules.elementwise import elementwise
+from netslim.dependency.rules.elementwise import elementwise, gated
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.layers import LAYERS
 from netslim.dependency.rules.movement import MOVEMENT
@@ -24,6 +24,7 @@ _POINTWISE = {
 _RULES: dict[str, Rule] = {
     **{**MOVEMENT, **WEIGHTS, **PICKING, **SPREADING, **REDUCTIONS, **LAYERS},
     **dict.fromkeys(_POINTWISE, elementwise),
+    "glu": gated,
 }
 
 
