@@ -213,7 +213,7 @@ def test_a_layer_whose_weight_is_computed_is_listed_as_one_that_stays() -> None:
     model = nn.Sequential(Centred(3, 8, 3), nn.BatchNorm2d(8), nn.PReLU(), nn.Conv2d(8, 6, 3), nn.PReLU())
     found = find_groups(model.append(nn.Conv2d(6, 2, 1)), Inputs.of(torch.zeros(2, 3, 8, 8)))
     assert [(own.name, own.channels, own.reason) for own in found.left_alone] == [
-        ("0", 8, "its weight is changed before it is used"),
+        ("0", 8, "its weight, or what it reads, can't be followed"),
         ("5", 2, "is an output of the network"),
     ]
 
@@ -235,7 +235,8 @@ def test_a_layer_that_reads_what_lies_along_another_dimension_gives_channels_of_
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_pieces_whose_sizes_follow_from_the_width_stay_such_parts_of_it(seed: int) -> None:
+@pytest.mark.parametrize("order", [1, -1])
+def test_pieces_whose_sizes_follow_from_the_width_stay_such_parts_of_it(seed: int, order: int) -> None:
     class Quarter(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -243,8 +244,9 @@ def test_pieces_whose_sizes_follow_from_the_width_stay_such_parts_of_it(seed: in
 
         def forward(self, x: Tensor) -> Tensor:
             x = self.bn(self.conv(x)).relu()
-            few, many = torch.split(x, [x.shape[1] // 4, x.shape[1] - x.shape[1] // 4], 1)
-            found: Tensor = self.out(torch.cat([many, 2 * few], 1))
+            sizes = [x.shape[1] // 4, x.shape[1] - x.shape[1] // 4]
+            first, second = torch.split(x, sizes[::order], 1)
+            found: Tensor = self.out(torch.cat([second, 2 * first], 1))
             return found
 
     torch.manual_seed(seed)

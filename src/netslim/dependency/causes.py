@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -44,26 +45,26 @@ def freeze_cause(found: Derivation, fault: Event, model: nn.Module, keeps: Seque
             trace.sets.freeze(labels, f"could not be followed at {fault}")
 
 
-def first_of_uneven(event: Event) -> int:
-    """The width of the first piece, if an operation takes channels apart in pieces of several widths; else 0."""
+def unit_of_pieces(event: Event) -> int:
+    """What the widths are multiples of, if an operation takes channels apart in pieces of several widths; else 0."""
     if event.name != "split_with_sizes" or not event.inputs or event.inputs[0].axis is None:
         return 0
     axis = event.inputs[0].axis
     widths = [shape[axis] for shape, _ in event.outputs]
-    return widths[0] if len({*widths}) > 1 else 0
+    return math.gcd(*widths) if len({*widths}) > 1 else 0
 
 
 def _tie_pieces(trace: Trace, fault: Event) -> bool:
     """Ties the channels of pieces whose sizes are worked out from the width; whether there was something to tie.
 
-    Where one is a quarter, as many channels of each quarter stay, so that it is one afterwards, too. Pieces of fixed
-    sizes are at fault again then.
+    Of pieces of one and three quarters, as many channels of each quarter stay, so that they are such afterwards, too.
+    Pieces of fixed sizes are at fault again then.
     """
     tied = False
     for event in trace.events:
-        size = first_of_uneven(event) if _place(event) == _place(fault) else 0
-        if size and len(event.inputs[0].labels) % size == 0:
-            rows = event.inputs[0].labels.view(-1, size)
+        unit = unit_of_pieces(event) if _place(event) == _place(fault) else 0
+        if unit > 1:
+            rows = event.inputs[0].labels.view(-1, unit)
             before = trace.sets.roots(rows)
             trace.sets.unite(rows, rows[:1])
             tied |= not torch.equal(before, trace.sets.roots(rows))

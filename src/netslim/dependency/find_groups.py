@@ -18,7 +18,7 @@ from netslim.core.networks.modes import collection_paused
 from netslim.core.networks.running import DoesNotRunError, running
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.cost import MacCount, MacCounter
-from netslim.dependency.causes import first_of_uneven, freeze_cause
+from netslim.dependency.causes import freeze_cause, unit_of_pieces
 from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.derivation import Derivation
 from netslim.dependency.meta import skeleton
@@ -94,7 +94,7 @@ def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs) -> Derivation:
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
         found = Derivation(groups, _left_alone(model, trace), trace, runs, uses, meta_ops, notes)
-        for _ in range(_UNEVEN if any(map(first_of_uneven, trace.events)) else 1):  # pieces may happen to fit
+        for _ in range(_UNEVEN if any(map(unit_of_pieces, trace.events)) else 1):  # pieces may happen to fit
             keeps = _trial(groups, generator)
             fault = found.fault(model, found.places(keeps)) if groups else None
             if fault is not None:
@@ -247,11 +247,15 @@ def _readable(weight: Tensor) -> tuple[int, ...]:
     return tuple(weight.shape[1:] if weight.dim() > 1 else weight.shape)
 
 
+def _outputs(layer: nn.Linear | _ConvNd) -> int:
+    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+
+
 def _left_alone(model: nn.Module, trace: Trace) -> tuple[LeftAlone, ...]:
     """Per layer and reason, the number of channels that are frozen."""
     frozen = trace.sets.frozen()
     found = [
-        LeftAlone(name=name, channels=len(module.weight), reason="its weight is changed before it is used")
+        LeftAlone(name=name, channels=_outputs(module), reason="its weight, or what it reads, can't be followed")
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear | _ConvNd)
         and f"{name}.weight" in trace.used
