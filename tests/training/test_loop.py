@@ -244,10 +244,6 @@ def test_running_means_cover_every_image_once(make_tiny: Callable[[], nn.Module]
     assert last["top1"] * IMAGES == pytest.approx(round(last["top1"] * IMAGES))
 
 
-def test_of_equally_accurate_models_the_first_is_best(make_tiny: Callable[[], nn.Module]) -> None:
-    run = Run(make_tiny(), lr=1e-12)
-    run.go()
-    assert run.bests == [1]
 
 
 def test_a_last_batch_of_one_image_is_trained_on(make_tiny: Callable[[], nn.Module]) -> None:
@@ -398,10 +394,10 @@ def test_the_share_of_the_time_that_is_spent_waiting(monkeypatch: pytest.MonkeyP
     ] * 2
 
 
-@pytest.mark.parametrize(("by_objective", "best"), [(False, [1, 4]), (True, [1, 2, 3])])
+@pytest.mark.parametrize(("by_objective", "best"), [(False, [1, 3, 5]), (True, [1, 2, 3])])
 def test_the_best_epoch(by_objective: bool, best: list[int]) -> None:
-    """By accuracy, a first epoch that is not sparse yet; by objective, the one with the lowest loss plus penalty."""
-    found = [(0.8, 0.3), (0.7, 0.2), (0.8, 0.1), (0.9, 0.15)]
+    """By accuracy, of equally accurate ones the lowest loss, of equal losses the first; by objective, the lowest."""
+    found = [(0.8, 0.3), (0.7, 0.2), (0.8, 0.1), (0.8, 0.1), (0.9, 0.15), (0.9, 0.15)]
     evaluations = iter([Evaluation(top1=top1, loss=loss, correct=1, images=1) for top1, loss in found])
     model = nn.Linear(1, 1)
     optimizer = build_sgd(model, lr=0.1, momentum=0.0, weight_decay=0.0)
@@ -415,7 +411,7 @@ def test_the_best_epoch(by_objective: bool, best: list[int]) -> None:
         TrainStep(model, optimizer, precision=Precision(), penalty=L1Penalty(nn.BatchNorm2d(2), 0.1)),
         batches=OneNumber(),
         evaluate=lambda: next(evaluations),
-        epochs=4,
+        epochs=6,
         by_objective=by_objective,
         save=save,
     )

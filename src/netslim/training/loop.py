@@ -86,7 +86,8 @@ class Training:
         schedule: name of the schedule.
         seed: everything random is keyed on it.
         by_objective: choose the epoch with the lowest loss plus penalty (at full strength) instead of best metric:
-            under a penalty the most accurate epoch is often the first one, in which nothing is sparse yet.
+            under a penalty the most accurate epoch is often the first one, in which nothing is sparse yet. By metric,
+            loss plus penalty decides between epochs that are equally good: on few images many are.
         stop: asked after every batch; True ends the training after its state was saved.
         save: called with the state; `best` says whether the model is the best so far.
         shrink: called after each epoch was judged, before it is saved: it may put another `step` here, of a network
@@ -213,8 +214,9 @@ class Training:
         state = self.state
         penalty = self.step.penalty.value()
         objective = found.loss + penalty
-        better = objective < state.objective if self.by_objective else self.task.better(found.value, state.best)
-        best = better or not state.best_epoch
+        better = self.task.better(found.value, state.best) and not self.by_objective
+        lower = objective < state.objective and (self.by_objective or found.value == state.best)
+        best = better or lower or not state.best_epoch
         if best:
             state.best, state.best_epoch, state.objective = found.value, state.epoch + 1, objective
         row = {
