@@ -2,7 +2,7 @@
 
 The five steps have their 160, 40 and 160 epochs scaled down alike; `slim` does what it does by default in a share of
 what they cost. Cost is counted as in `slim_recipes.py`: an epoch of the dense network is 1, of the small one its share
-of the MACs; there both train in fp32. Beside it stand seconds of the processor. Of these `slim 0.25 seconds` has a
+of the MACs; there both train in fp32. Beside it stand seconds of the processor, of all steps without the page. Of these `slim 0.25 seconds` has a
 quarter: it is the plan as it is, in the precision that it finds fastest, with the epochs that `--slim-epochs` says take
 so long here; `guide again` are the five steps, to be timed beside it. All end at the same MACs. What the five steps
 reach is the best epoch on the test images, as the original chooses it; `slim` never sees them before the end, and
@@ -19,6 +19,7 @@ import dataclasses
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from dataset_part import use_part
 from netslim.core.runlog import read_metrics
@@ -79,7 +80,8 @@ def add_row(args: argparse.Namespace, way: str, seed: int) -> None:
     file = args.work / f"{folder.name}.toml"
     file.write_text(to_toml(recipe, way))
     start = time.process_time()
-    run(SlimConfig(recipe=file, save=folder, seed=seed, data_dir=args.data_dir))
+    with patch("netslim.stages.slim.run._pages"):
+        run(SlimConfig(recipe=file, save=folder, seed=seed, data_dir=args.data_dir))
     seconds = time.process_time() - start
     before = [dict(row) for row in csv.DictReader(args.out.open())] if args.out.exists() else []
     found = row(args, recipe, folder) | {"cpu_seconds": round(seconds, 1) if fresh else ""}
