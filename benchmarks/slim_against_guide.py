@@ -2,7 +2,8 @@
 
 The five steps have their 160, 40 and 160 epochs scaled down alike; `slim` does what it does by default in a share of
 what they cost. Cost is counted as in `slim_recipes.py`: an epoch of the dense network is 1, of the small one its share
-of the MACs; there both train in fp32. Beside it stand seconds of the processor, of all steps without the page. Of these `slim 0.25 seconds` has a
+of the MACs; there both train in fp32. Beside it stand seconds of the processor, of all steps but not of the page. Of
+these `slim 0.25 seconds` has a
 quarter: it is the plan as it is, in the precision that it finds fastest, with the epochs that `--slim-epochs` says take
 so long here; `guide again` are the five steps, to be timed beside it. All end at the same MACs. What the five steps
 reach is the best epoch on the test images, as the original chooses it; `slim` never sees them before the end, and
