@@ -35,6 +35,7 @@ from netslim.stages.shared.calibration_data import calibration_images
 from netslim.stages.train import run as train
 from netslim.stages.train.config import TrainConfig
 from netslim.training.bn_statistics import recalibrate_
+from netslim.transfers import shorten_
 from netslim.transfers.strategies.select import SelectOptions, select
 from real_training import Training, images_of, train_
 from table import rows_of_these_versions, write_rows
@@ -45,8 +46,12 @@ from transfer_study import CALIBRATION, DEPTH, half
 SOURCE, SOURCE_SIZE, SOURCE_EPOCHS = "timm/resnet26", 48, 6
 HELD_OUT = 0.04
 UNFOLDED = "select, nothing folded or scaled"
+SHORTENED = "select, kernels shortened"
+CONTROL = "scratch, kernels shortened"
 STARTS = (
     "scratch",
+    SHORTENED,
+    CONTROL,
     UNFOLDED,
     "select",
     "weight selection",
@@ -111,7 +116,9 @@ class Study:
         """The target at its start, and the share of its learnable numbers that come from the source."""
         seed_torch(run.seed, "init")
         target = netslim.create_model("resnet", depth=DEPTH, num_classes=self.dataset.num_classes)
-        if run.start == "scratch":
+        if run.start == CONTROL:
+            shorten_(target, target)
+        if run.start in ("scratch", CONTROL):
             return target, 0.0
         images = calibration_images(self.dataset, CALIBRATION, run.seed)
         if run.start == "iatransfer":
@@ -120,8 +127,11 @@ class Study:
             covered = share_changed(target, before)
         else:
             state = netslim.load(self.source).state_dict()
-            target, report = netslim.transfer(state, target, strategy_of(run.start), images)
+            fresh = target
+            target, report = netslim.transfer(state, fresh, strategy_of(run.start), images)
             covered = report.coverage
+            if run.start == SHORTENED:
+                shorten_(target, fresh)
         recalibrate_(target, images)
         return target, round(covered, 4)
 
@@ -133,7 +143,7 @@ class Study:
     def add(self, row: Row) -> None:
         """Writes the table with one more row."""
         facts = {"data": "cifar10-jpeg, 5 classes", "images": len(self.dataset.train)}
-        if row["start"] != "scratch":
+        if row["start"] not in ("scratch", CONTROL):
             top1 = round(read_checkpoint(self.source).best_prec1, 4)
             facts |= {"source": SOURCE, "source_top1": top1}
         self.rows.append({**dict.fromkeys(COLUMNS, ""), **facts, **row})
@@ -156,6 +166,8 @@ def trained_source(arguments: argparse.Namespace) -> Path:
 
 def strategy_of(start: str) -> Any:
     """What `netslim.transfer` takes for a start."""
+    if start == SHORTENED:
+        return "select"
     if start in RULES:
         return by_rule(RULES[start])
     if start == "select by spacing":
@@ -187,10 +199,11 @@ def main() -> None:
     parser.add_argument("--images", type=Path, default=Path("cifar10-jpeg"))
     parser.add_argument("--work", type=Path, default=Path("runs/transfer_whole"))
     parser.add_argument("--out", type=Path, default=Path("results/transfer_whole.csv"))
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=STARTS)
     parser.add_argument("--list", action="store_true", help="only print the queue")
     arguments = parser.parse_args()
     there = importlib.util.find_spec("iatransfer") is not None
-    runs = [run for run in queue() if there or run.start != "iatransfer"]
+    runs = [run for run in queue() if run.start in arguments.starts and (there or run.start != "iatransfer")]
     if arguments.list:
         print("\n".join(str(run) for run in runs))
         return

@@ -244,8 +244,6 @@ def test_running_means_cover_every_image_once(make_tiny: Callable[[], nn.Module]
     assert last["top1"] * IMAGES == pytest.approx(round(last["top1"] * IMAGES))
 
 
-
-
 def test_a_last_batch_of_one_image_is_trained_on(make_tiny: Callable[[], nn.Module]) -> None:
     sizes: list[int] = []
     model = make_tiny()

@@ -10,6 +10,7 @@ _ROLES = {
     "conv3": "expand 1x1",
     "downsample": "projection",
 }
+INNER = (_ROLES["conv1"], _ROLES["conv2"])  # what only a BatchNorm of the same block sees
 _ENDS = {"conv1": "stem", "bn": "stream norm", "select": "selection", "fc": "head"}
 
 

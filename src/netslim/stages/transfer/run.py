@@ -31,7 +31,7 @@ from netslim.stages.transfer.settings import (
     resolve,
     strategy_of,
 )
-from netslim.stages.transfer.statistics_and_head import recalibrate, start_head
+from netslim.stages.transfer.statistics_and_head import recalibrate, shorten, start_head
 from netslim.transfers import Source, TransferReport, load_source, transfer
 from netslim.transfers.report import learnable_sizes
 
@@ -59,6 +59,8 @@ def run(config: TransferConfig) -> dict[str, Any]:
     model, report = transfer(source, target, strategy_of(config, settings), batches)
     model = model.to(device)
     if dataset and batches:
+        if settings.strategy == "select":
+            report = shorten(model, target.to(device), report)
         report = recalibrate(model, batches, report, dataset.name)
     report = start_head(model, config.head, report, dataset)
     checkpoint = _checkpoint(config, settings, model, report)
@@ -124,7 +126,8 @@ def _title(config: TransferConfig, settings: TransferSettings, model: PrunableMo
 def _calibration_line(config: TransferConfig, settings: TransferSettings, batches: Sequence[Tensor] | None) -> str:
     if batches:
         count = sum(len(images) for images in batches)
-        return f"BatchNorm statistics from {count:,} training images of {settings.dataset}"
+        shortened = "; kernels shortened to be trained" if settings.strategy == "select" else ""
+        return f"BatchNorm statistics from {count:,} training images of {settings.dataset}{shortened}"
     if config.recalibrate == 0:
         return "BatchNorm statistics as transferred (`recalibrate=0`)"
     if settings.unchanged:

@@ -1,20 +1,27 @@
-"""What a transferred network owes to the images it is for: BatchNorm statistics, and the start of its classifier."""
+"""What a transferred network owes to what it is for: lengths of its kernels, BatchNorm statistics, its classifier."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from netslim.core.protocols import PrunableModel
 from netslim.data import ImageDataset, evaluation_batches
 from netslim.stages.shared.calibration_data import BATCH_SIZE
 from netslim.training.bn_statistics import recalibrate_
-from netslim.transfers import TransferReport
+from netslim.transfers import TransferReport, shorten_
 from netslim.transfers.head import class_means_, classifier, zero_
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def shorten(model: PrunableModel, fresh: PrunableModel, report: TransferReport) -> TransferReport:
+    """Shortens the kernels of `model`, in place, and says so in the report."""
+    shorten_(model, fresh)
+    kernels = [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    return _noted(report, kernels, "; then shortened")
 
 
 def recalibrate(model: PrunableModel, batches: Sequence[Tensor], report: TransferReport, name: str) -> TransferReport:
