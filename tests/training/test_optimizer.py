@@ -119,6 +119,22 @@ def test_a_state_of_another_network_is_refused(
         import_state(sgd(model), model, exported)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"param_groups": []}, r"^the optimizer's state has no settings \(param_groups\)$"),
+        ({"state": {1: {"momentum_buffer": "x"}}}, r"^the optimizer's momentum of bn\.weight is a str, not a tensor$"),
+    ],
+)
+def test_a_state_that_is_none_is_refused(
+    given: dict[str, Any], message: str, make_tiny: Callable[[], nn.Module]
+) -> None:
+    model = make_tiny()
+    exported = export_state(sgd(model), model)
+    with pytest.raises(CheckpointError, match=message):
+        import_state(sgd(model), model, {**exported, **given})
+
+
 def test_without_decay_a_scale_stays_where_it_is_and_the_rest_shrinks(make_tiny: Callable[[], nn.Module]) -> None:
     model = make_tiny()
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}

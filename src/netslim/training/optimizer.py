@@ -125,6 +125,8 @@ def export_state(optimizer: torch.optim.Optimizer, model: nn.Module, *, momentum
 
 def import_state(optimizer: torch.optim.Optimizer, model: nn.Module, exported: dict[str, Any]) -> None:
     """Puts learning rate and momentum of `export_state` back. Raises CheckpointError if they do not fit the model."""
+    if not exported.get("param_groups"):
+        raise CheckpointError("the optimizer's state has no settings (param_groups)")
     for group in optimizer.param_groups:
         group["lr"] = exported["param_groups"][0]["lr"]
     set_momentum_(optimizer, model, momentum_of(exported, model))
@@ -135,8 +137,10 @@ def momentum_of(exported: Mapping[str, Any], model: nn.Module) -> dict[str, Tens
     found, numbers, state = {}, _numbers(model), exported.get("state", {})
     for name, parameter in model.named_parameters():
         buffer = state.get(numbers[name], {}).get("momentum_buffer")
-        if not isinstance(buffer, Tensor):
+        if buffer is None:
             continue
+        if not isinstance(buffer, Tensor):
+            raise CheckpointError(f"the optimizer's momentum of {name} is a {type(buffer).__name__}, not a tensor")
         if buffer.shape != parameter.shape:
             raise CheckpointError(
                 f"the optimizer's state of {name} has shape {tuple(buffer.shape)}, not {tuple(parameter.shape)}"

@@ -8,7 +8,7 @@ import pytest
 from netslim.core.errors import UsageError
 from netslim.pruning.criteria import CRITERIA
 from netslim.stages.listing.config import ALL, ListConfig
-from netslim.stages.listing.run import run
+from netslim.stages.listing.run import WITHOUT_NORMS, run
 
 
 def names(kind: str | None = None, pattern: str | None = None) -> list[str]:
@@ -38,7 +38,11 @@ def test_models_by_a_pattern_or_a_part_of_the_name(capsys: pytest.CaptureFixture
     assert names("models", "vgg")[0] == "vgg"
     capsys.readouterr()
     every = names("models")
-    assert capsys.readouterr().out.splitlines()[-1] == f"{len(every):,} models"
+    assert capsys.readouterr().out.splitlines()[-1] == f"{len(every):,} models{WITHOUT_NORMS}"
+    names("models", "torchvision/vit_b_16")  # one of them
+    assert capsys.readouterr().out.splitlines()[-1] == f"1 models{WITHOUT_NORMS}"
+    names("models", "[dr]e*[!/]net")
+    assert WITHOUT_NORMS not in capsys.readouterr().out
     assert len(every) > 1000
 
 

@@ -1,10 +1,15 @@
+import warnings
+
 import pytest
 
+from netslim.core.errors import NetslimWarning
 from netslim.core.processes.distributed import ALONE, World
 from netslim.models import create_model
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.messages import arguments, processes, summary
+from netslim.stages.train.messages import arguments, processes, summary, warn_of_guessing
+from netslim.training.tasks.task import CLASSIFICATION
 
+SPARSE = TrainConfig(sparsity_regularization=True, s=1.0)
 RESULT = {"selected_on": "val", "chosen_by": "top-1", "best_top1": 0.5, "best_epoch": 3, "test_top1": 0.25}
 
 
@@ -28,3 +33,14 @@ def test_the_first_line() -> None:
     assert processes(TrainConfig(), ALONE) == ""
     assert processes(TrainConfig(), World(0, 2)) == "; 2 processes, BatchNorm over each"
     assert processes(TrainConfig(sync_bn=True), World(0, 2)) == "; 2 processes, BatchNorm over all"
+
+
+def test_a_penalty_under_which_nothing_was_learnt_is_said() -> None:
+    with pytest.warns(
+        NetslimWarning, match=r"^under the penalty of `s=1\.0` the network has learnt nothing: 12\.00 % on"
+    ):
+        warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, 10)
+    with warnings.catch_warnings(action="error"):
+        warn_of_guessing(SPARSE, CLASSIFICATION, 0.16, 10)
+        warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, None)
+        warn_of_guessing(TrainConfig(), CLASSIFICATION, 0.12, 10)

@@ -153,8 +153,10 @@ def test_the_penalty_counts_in_the_choice_on_held_out_images(
     assert result["chosen_by"] == checkpoint.training["chosen_by"] == chosen_by
     assert ("(lowest loss + penalty)" in capsys.readouterr().out) == (chosen_by == "loss + penalty")
     rows = metrics(tmp_path / "run")
-    values = [r["eval_loss"] + r["penalty"] if chosen_by == "loss + penalty" else -r["top1"] for r in rows]
-    assert result["best_epoch"] == values.index(min(values)) + 1
+    objectives = [row["eval_loss"] + row["penalty"] for row in rows]
+    errors = [1 - row["top1"] for row in rows]
+    keys = objectives if chosen_by == "loss + penalty" else [*zip(errors, objectives, strict=True)]
+    assert result["best_epoch"] == keys.index(min(keys)) + 1
 
 
 def test_the_files_have_the_originals_keys(trained: Path) -> None:

@@ -83,6 +83,11 @@ def test_the_files_of_a_run_without_decay_on_scales_open_in_the_original_scripts
             "`penalty_warmup=2`: with `epochs=2` the penalty would never reach its strength; type fewer than 2 epochs "
             "of warm-up",
         ),
+        (
+            {**SPARSE, "s": 1e30},
+            "`s=1e+30`: with `lr=0.1` each step moves a scale by 1e+29, and scales begin at 1 or below: nothing could "
+            "be learnt; type 1e-5 to 1e-2 as is usual, or less than 10",
+        ),
         ({"temperature": 2.0}, "`temperature=2.0`: there is no teacher: type `teacher=FILE` with it"),
         (
             {"teacher": Path("logs/model_best.pth.tar")},
@@ -152,3 +157,9 @@ def test_a_teacher_of_another_data_set_is_refused_though_it_has_as_many_classes(
         f"`teacher='{tmp_path / 'pets.pth.tar'}'`: its network was trained on the classes of pets, not those of "
         f"folder; give one that was trained on folder"
     )
+
+
+def test_adam_takes_any_strength_and_sgd_any_under_which_a_scale_can_come_to_rest() -> None:
+    check_step(TrainConfig(**SPARSE, s=1e30, optimizer="adam"))
+    check_step(TrainConfig(**SPARSE, s=9.9, lr=0.1))
+    check_step(TrainConfig(s=1e30))  # without a penalty nothing reads it

@@ -1,39 +1,23 @@
 """`netslim doctor`: what this machine has, what is missing, and the command that gets it."""
 
-import importlib
-import re
-import shutil
-from importlib.metadata import PackageNotFoundError, metadata, requires, version
-from pathlib import Path
+from importlib.metadata import metadata
 from typing import Any
 
-import torch
-
-from netslim.core.errors import first_line, setting
-from netslim.core.runs.environment import commit, hardware, versions
-from netslim.data.dataset import DATASETS, at_hand
+from netslim.core.errors import setting
 from netslim.report.console import say, spelled
 from netslim.report.tables import print_table
 from netslim.stages.doctor.config import DoctorConfig
-from netslim.stages.shared.datasets import data_directory
 
-LIBRARIES = ("torchvision", "timm")  # what they need of torch is seen when they are loaded
-_EXTRA = re.compile(r"^([\w.-]+).*extra == [\"'](\w+)[\"']")
+BUSY = 0.5  # cores at work before anything begins, from which times that are measured are no longer the network's
+Line = tuple[str, str, str]
 
 
 def run(config: DoctorConfig) -> dict[str, Any]:
     """Prints a line per part of the installation, with what to type for what is missing. Returns the same as data."""
-    folder = data_directory(config.data_dir)
-    found: dict[str, Any] = {
-        "versions": versions() | {"commit": commit()},
-        "hardware": hardware() | {"instructions": torch.backends.cpu.get_cpu_capability()},
-        "broken": _broken(),
-        "extras": _extras(),
-        "compiler": shutil.which("g++") or shutil.which("c++") or shutil.which("cl"),
-        "data_dir": str(folder.absolute()),
-        "free": _free(folder),
-        "datasets": {name: at_hand(name, folder) for name in DATASETS.names()},
-    }
+    say("loading torch, torchvision and timm, to see whether they go together: a few seconds")
+    from netslim.stages.doctor.findings import look  # not before: it is what takes them
+
+    found = look(config.data_dir)
     lines = [*_machine(found), *_packages(found), *_data(found)]
     print_table(["part", "found", "what to do"], [(part, there, spelled(advice)) for part, there, advice in lines])
     broken = ", ".join(found["broken"])
@@ -41,56 +25,35 @@ def run(config: DoctorConfig) -> dict[str, Any]:
     return found
 
 
-def _broken() -> dict[str, str]:
-    """Libraries that can't be loaded -> why, in one line."""
-    reasons = {}
-    for name in LIBRARIES:
-        try:
-            importlib.import_module(name)
-        except Exception as error:  # a library built for another torch raises whatever its parts raise
-            reasons[name] = f"{type(error).__name__}: {first_line(error)}"
-    return reasons
-
-
-def _extras() -> dict[str, dict[str, str | None]]:
-    """Extra -> package -> its version, None where it is missing."""
-    found: dict[str, dict[str, str | None]] = {}
-    for line in requires("netslim") or []:
-        if match := _EXTRA.match(line):
-            package, extra = match.groups()
-            found.setdefault(extra, {})[package] = _version(package)
-    return found
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _free(folder: Path) -> int:
-    """Bytes that are free where the data sets are, or will be."""
-    there = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
-    return shutil.disk_usage(there).free
-
-
-Line = tuple[str, str, str]
-
-
 def _machine(found: dict[str, Any]) -> list[Line]:
     machine = found["hardware"]
-    threads = "" if machine["threads"] == machine["cores"] else "OMP_NUM_THREADS sets another number"
     return [
         ("processor", f"{machine['cpu']}, {machine['instructions']}", ""),
-        ("threads", f"{machine['threads']} of {machine['cores']} cores", threads),
-        ("gpu", machine["gpu"], "" if torch.cuda.is_available() else _gpu_advice()),
+        ("threads", f"{machine['threads']} of {machine['cores']} cores", _threads_advice(found)),
+        *_load(found["load"], machine["cores"]),
+        ("gpu", machine["gpu"], _gpu_advice(machine)),
         ("C++ compiler", found["compiler"] or "missing", "" if found["compiler"] else "needed by torch.compile alone"),
     ]
 
 
-def _gpu_advice() -> str:
-    if torch.version.cuda:
+def _threads_advice(found: dict[str, Any]) -> str:
+    given, machine = found["omp_num_threads"], found["hardware"]
+    if machine["threads"] == machine["cores"]:
+        return "on a shared machine fewer are often faster: type OMP_NUM_THREADS=1 before the command"
+    return f"OMP_NUM_THREADS={given}; another number, or unset it: all cores" if given else "OMP_NUM_THREADS=N: another"
+
+
+def _load(load: float | None, cores: int) -> list[Line]:
+    if load is None:
+        return []
+    advice = "others work here: times that are measured now are too long, and vary" if load > BUSY else ""
+    return [("load", f"{load:.1f} of {cores} cores in the last minute", advice)]
+
+
+def _gpu_advice(machine: dict[str, Any]) -> str:
+    if machine["gpu"] != "none":
+        return ""
+    if machine["built_for"].startswith("CUDA"):
         return "torch is built for CUDA and sees no GPU: everything runs on the processor"
     return "torch is built without CUDA: everything runs on the processor"
 
@@ -115,11 +78,14 @@ def _data(found: dict[str, Any]) -> list[Line]:
     free = f"{found['free'] / 2**30:.1f} GiB free"
     lines = [("data folder", found["data_dir"], f"{free}; NETSLIM_DATA_DIR or {setting('data_dir', 'DIR')}: another")]
     for name, there in found["datasets"].items():
-        lines.append((name, "there" if there else "missing", "" if there else _how_to_get(name)))
+        advice = _own_images() if name in found["own_images"] else _download(name)
+        lines.append((name, "there" if there else "missing", "" if there else advice))
     return lines
 
 
-def _how_to_get(name: str) -> str:
-    if DATASETS.get(name).shape is None:
-        return "your own images: train/CLASS/*.png and test/CLASS/*.png in the data folder"
+def _own_images() -> str:
+    return "your own images: train/CLASS/*.png and test/CLASS/*.png in the data folder"
+
+
+def _download(name: str) -> str:
     return f"the first command with {setting('dataset', name)} downloads it there"

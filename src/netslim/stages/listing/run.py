@@ -10,6 +10,7 @@ from netslim.stages.shared import plugins
 from netslim.training.schedule import SCHEDULES
 
 COUNTED = 20  # more names than these are counted
+WITHOUT_NORMS = "; a library's networks without BatchNorm (most transformers, ConvNeXt ...) are refused by name"
 
 
 def run(config: ListConfig) -> dict[str, Any]:
@@ -26,8 +27,9 @@ def run(config: ListConfig) -> dict[str, Any]:
     width = max(map(len, found), default=0)
     for name, said in found.items():
         say(f"{name:{width}}  {said}".rstrip())
-    if len(found) > COUNTED or not found:
-        say(f"{len(found):,} {config.kind or 'kinds'}")
+    of_libraries = config.kind == "models" and any("/" in name for name in found)
+    if len(found) > COUNTED or not found or of_libraries:
+        say(f"{len(found):,} {config.kind or 'kinds'}{WITHOUT_NORMS if of_libraries else ''}")
     return {"kind": config.kind, "names": list(found)}
 
 

@@ -1,9 +1,11 @@
 """What a training says of itself in its first and its last line."""
 
+import warnings
 from typing import Any
 
 from torch import nn
 
+from netslim.core.errors import NetslimWarning, setting
 from netslim.core.processes.distributed import World
 from netslim.core.protocols import plan_of
 from netslim.report.tables import percent, size
@@ -12,6 +14,7 @@ from netslim.stages.train.config import TrainConfig
 from netslim.training.tasks.task import Task
 
 BY_OBJECTIVE = "loss + penalty"
+GUESSING = 1.5  # times the share of right answers that guessing has
 
 
 def processes(config: TrainConfig, world: World) -> str:
@@ -52,3 +55,16 @@ def summary(result: dict[str, Any]) -> str:
     if result["selected_on"] == "test":
         return text + ", chosen on the test set"
     return f"{text}, test {shown['label']} {shown['test']}"
+
+
+def warn_of_guessing(config: TrainConfig, task: Task, best: float, classes: int | None) -> None:
+    """Warns if the chosen network of a training under a penalty is right no more often than by guessing."""
+    if not (config.sparsity_regularization and task.is_top1 and classes) or best > GUESSING / classes:
+        return
+    warnings.warn(
+        f"under the penalty of {setting('s', config.s)} the network has learnt nothing: {percent(best)} on the "
+        f"{config.select_on} set, and guessing among {classes:,} classes has {percent(1 / classes)}; type a smaller "
+        f"`s`, more `epochs`, or `resume=FILE` with a trained network",
+        NetslimWarning,
+        stacklevel=2,
+    )

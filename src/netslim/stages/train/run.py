@@ -29,10 +29,10 @@ from netslim.stages.shared.tasks import task_facts, task_of
 from netslim.stages.train.broken_images import check_number
 from netslim.stages.train.checks import check
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.facts import precision_of, recorded, state_of, training_facts
+from netslim.stages.train.facts import ANEW, check_state, precision_of, recorded, state_of, training_facts
 from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
 from netslim.stages.train.initial_model import start_model, take_up_momentum_
-from netslim.stages.train.messages import BY_OBJECTIVE, arguments, judged, processes, summary
+from netslim.stages.train.messages import BY_OBJECTIVE, arguments, judged, processes, summary, warn_of_guessing
 from netslim.stages.train.optimizer_setup import is_own
 from netslim.stages.train.rehearsal import rehearse_phase
 from netslim.stages.train.shrinking import Shrinking, check_alone
@@ -210,6 +210,7 @@ class Phase:
             "precision": str(self.precision),
             "seconds": self.files.seconds(),
         }
+        warn_of_guessing(self.config, self.task, self.state.best, self.dataset.num_classes)
         self.files.finish(result)
         say(f"finished: {summary(result)}; {self.config.save / BEST}, {self.config.save / PAGE}")
         return result
@@ -274,15 +275,8 @@ class Phase:
         checkpoint.best_prec1 = state.best if self.task.is_top1 else 0.0
         checkpoint.task = task_facts(self.task, state.best)
         checkpoint.dataset = self.facts
-        checkpoint.training = {
-            "selected_on": self.config.select_on,
-            "chosen_by": self.chosen_by,
-            "precision": str(self.precision),
-            **recorded(state),
-            "scaler": self.step.scaler.state_dict(),
-        }
-        if self.config.optimizer != "sgd":
-            checkpoint.training["optimizer"] = self.config.optimizer
+        more = {"chosen_by": self.chosen_by, "precision": str(self.precision), "scaler": self.step.scaler.state_dict()}
+        checkpoint.training = recorded(state, self.config, **more)
         checkpoint.optimizer = saved(self.step.optimizer, self.model, momentum=momentum)
         return checkpoint
 
@@ -291,8 +285,12 @@ class Phase:
         if checkpoint.optimizer is None:
             raise CheckpointError(f"{path} has no optimizer state; give another `save`")
         facts = training_facts(checkpoint, path)
-        self._take_up_(checkpoint.optimizer, facts.scaler)
+        try:
+            self._take_up_(checkpoint.optimizer, facts.scaler)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}; {ANEW}") from error
         self.state = state_of(checkpoint, facts)
+        check_state(self.state, path, self.config, self.batches, self.task)
         say(f"going on with {path}: epoch {self.state.epoch + 1}, batch {self.state.batch + 1}")
 
     def _take_up_(self, optimizer: dict[str, Any], scaler: dict[str, Any]) -> None:

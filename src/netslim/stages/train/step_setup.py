@@ -32,6 +32,7 @@ from netslim.training.tasks.objective import Classification, Objective
 
 WEIGHTS = ("equal", "macs")
 CAPTURES = ("auto", "off", "graphs", "compile")
+LARGEST_SCALE = 1.0  # of a BatchNorm that was not trained yet
 OF_PENALTY = ("penalty", "penalty_warmup", "penalty_schedule", "penalty_weights")
 OF_TEACHER = ("teacher_weight", "temperature")
 
@@ -46,7 +47,9 @@ def check_step(config: TrainConfig) -> None:
     check_schedule(config.penalty_schedule, config.penalty_warmup, config.epochs)
     if config.penalty_weights not in WEIGHTS:
         raise ArgumentError("penalty_weights", config.penalty_weights, f"type {either(WEIGHTS)}")
-    if not config.sparsity_regularization:
+    if config.sparsity_regularization:
+        _check_strength(config)
+    else:
         own = [option.name for options in PENALTY_KIND.options().values() for option in options]
         config.refuse([*OF_PENALTY, *own], "there is no penalty: type `sparsity_regularization=True` with it")
     _refuse_options_of_others(config)
@@ -57,6 +60,21 @@ def check_step(config: TrainConfig) -> None:
         config.refuse(OF_TEACHER, "there is no teacher: type `teacher=FILE` with it")
     elif Path(os.path.realpath(config.teacher)).parent == Path(os.path.realpath(config.save)):
         raise UsageError(f"{setting('teacher', config.teacher)} is a file that this run writes; give another `save`")
+
+
+def _check_strength(config: TrainConfig) -> None:
+    """Raises ArgumentError for a penalty under which SGD can learn nothing: each step throws every scale past zero.
+
+    Adam's steps are as long as the learning rate, however strong the penalty is.
+    """
+    length = config.lr * config.s
+    if config.optimizer == "sgd" and length >= LARGEST_SCALE:
+        raise ArgumentError(
+            "s",
+            config.s,
+            f"with {setting('lr', config.lr)} each step moves a scale by {length:g}, and scales begin at 1 or below: "
+            f"nothing could be learnt; type 1e-5 to 1e-2 as is usual, or less than {LARGEST_SCALE / config.lr:g}",
+        )
 
 
 def build_step(  # noqa: PLR0913 - all that was worked out
