@@ -4,10 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
+from torchvision.models import mobilenet_v3_small
 
 from netslim.core.errors import UsageError
 from netslim.core.protocols import GroupPlan, PrunableModel, PrunePlan
+from netslim.models import create_model
 from netslim.pruning import apply, masked, plan, verify
+from netslim.pruning.resolve_plan import ResolvedPlan
 from pruning.networks import EXAMPLE, edited, resnet, same, state_of
 
 MODEL = resnet()
@@ -84,3 +88,30 @@ def test_verifying_with_an_impossible_plan() -> None:
     small.plan = edited(PLAN, keep=[16])
     with pytest.raises(UsageError, match=r"the plan keeps channel 16 of group 'layer1\.0\.bn1'"):
         verify(MODEL, small, EXAMPLE)
+
+
+def test_streams_are_what_several_layers_write() -> None:
+    images = torch.zeros(1, 3, 32, 32)
+    model = create_model("resnet", depth=20, num_classes=10)
+    coupled = plan(model, images, percent=0.3, residual="couple", criterion="l2_norm").resolved
+    assert isinstance(coupled, ResolvedPlan)
+    writers = ["layer1.0.conv3", "layer1.0.downsample.0", "layer1.1.conv3"]
+    assert coupled.streams["layer1.1.bn1"] == writers
+    assert len(coupled.streams) == 3
+    selected = plan(model, images, percent=0.3, criterion="l2_norm").resolved
+    assert isinstance(selected, ResolvedPlan)
+    assert not selected.streams
+
+
+def test_depthwise_layers_pass_channels_on_and_gates_write_none() -> None:
+    model = mobilenet_v3_small()
+    found = plan(model, torch.zeros(1, 3, 64, 64), percent=0.1, criterion="l2_norm")
+    assert isinstance(found.resolved, ResolvedPlan)
+    assert found.resolved.streams == {
+        "features.2.block.2.1": ["features.2.block.2.0", "features.3.block.2.0"],
+        "features.4.block.3.1": ["features.4.block.3.0", "features.5.block.3.0", "features.6.block.3.0"],
+        "features.7.block.3.1": ["features.7.block.3.0", "features.8.block.3.0"],
+        "features.9.block.3.1": ["features.9.block.3.0", "features.10.block.3.0", "features.11.block.3.0"],
+    }
+    del model
+    assert found.resolved.streams == {}

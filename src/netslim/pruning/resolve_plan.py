@@ -67,6 +67,27 @@ class ResolvedPlan:
     decides: bool = False
 
     @property
+    def streams(self) -> dict[str, list[str]]:
+        """Groups that several layers write, as a residual stream is written by all its blocks: name -> those layers.
+
+        Depthwise layers pass channels on, and what reads channels without a BatchNorm is a gate (squeeze-excitation).
+        None are known once the network is gone.
+        """
+        model = self.model()
+        if model is None:
+            return {}
+        gates = {name for part in self.parts if not part.group.scales for name in self._layers(part.group, gives=False)}
+        passing = {name for name, layer in model.named_modules() if getattr(layer, "groups", 1) > 1}
+        found = {part.group.name: self._layers(part.group, gives=True) for part in self.parts}
+        writers = {name: [own for own in layers if own not in gates | passing] for name, layers in found.items()}
+        return {name: layers for name, layers in writers.items() if len(layers) > 1}
+
+    def _layers(self, group: ChannelGroup, *, gives: bool) -> list[str]:
+        """The layers, in network order, whose filters are the group's channels, or else read them."""
+        cut = {cut.tensor for cut in group.slices if cut.gives == gives and len(self.shapes[cut.tensor]) > 1}
+        return [*dict.fromkeys(tensor.rpartition(".")[0] for tensor in self.shapes if tensor in cut)]
+
+    @property
     def is_uneven(self) -> bool:
         """Whether a channel that goes has numbers of its own for each position, added to it or multiplied with it."""
         cuts = [cut for part in self.parts if part.gone for cut in part.group.slices if cut.met]

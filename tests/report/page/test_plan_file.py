@@ -36,6 +36,20 @@ def test_stages_and_blocks_keep_their_order_and_add_up() -> None:
     assert (last.name, last.total, last.kept) == ("", 8, 1)
 
 
+def test_a_stream_stands_once_after_the_blocks_of_its_stage() -> None:
+    writers = ["conv1", "layer1.0.conv3", "layer1.0.downsample.0", "layer1.1.conv3"]
+    names = ("layer1.0.bn1", "layer2.0.bn1", "layer1.0.bn2", "layer2.0.bn2")
+    first, second = stages_of(plan(*names, streams={"layer2.0.bn1": writers}))
+    assert [(block.name, [layer.name for layer in block.layers]) for block in first.blocks] == [
+        ("0", ["layer1.0.bn1", "layer1.0.bn2"]),
+        ("stream", ["layer2.0.bn1"]),
+    ]
+    assert (second.name, second.total) == ("layer2", 4)
+    assert [stage.total for stage in stages_of(plan(*names))] == [8, 8]
+    (alone,) = stages_of(plan("bn", streams={"bn": ["a", "b"]}))
+    assert (alone.name, alone.blocks[0].name) == ("", "stream")
+
+
 def test_what_stayed_has_a_reason_each() -> None:
     left = [{"name": name, "channels": 3, "reason": "its input is fixed"} for name in ("a", "b")]
     found = reasons_of(as_model(PlanFile, {**PLAN, "left_alone": left, "unrounded": ["x"], "round_to": 8}))

@@ -12,6 +12,8 @@ from pydantic import Field
 
 from netslim.core.schemas import Architecture, Count, FileModel
 
+STREAM = "stream"  # the block of channels that several layers add to
+
 
 class GroupKept(FileModel):
     """The channels of a group that stay."""
@@ -64,6 +66,7 @@ class PlanFile(FileModel):
     left_alone: list[Left] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     input_shape: list[Count] = Field(default_factory=list)
+    streams: dict[str, list[str]] = Field(default_factory=dict)  # of the run's record: group -> layers that write it
 
     @property
     def total(self) -> int:
@@ -118,19 +121,27 @@ class Stage:
 
 
 def stages_of(plan: PlanFile) -> tuple[Stage, ...]:
-    """A plan's layers by stage and block, as their names say, in network order.
+    """A plan's layers by stage and block, as their names say, in network order; a stage's stream comes last.
 
     `layer2.0.bn1` is bn1 of block 0 of stage layer2; `features.denseblock1.denselayer2.norm1` norm1 of denselayer2.
     """
     stages: dict[str, dict[str, list[Layer]]] = {}
-    for group in plan.groups:
+    for group in sorted(plan.groups, key=lambda group: group.name in plan.streams):
         stage, block, label = place_of(group.name)
+        if writers := plan.streams.get(group.name):
+            stage, block, label = _stage_of(writers), STREAM, group.name
         layer = Layer(label=label, name=group.name, total=group.total, kept=group.kept)
         stages.setdefault(stage, {}).setdefault(block, []).append(layer)
     return tuple(
         Stage(name, tuple(Block(block, tuple(layers)) for block, layers in blocks.items()))
         for name, blocks in stages.items()
     )
+
+
+def _stage_of(writers: Iterable[str]) -> str:
+    """The stage of most of these layers; one that stands alone (the stem) has none."""
+    stages = Counter(stage for stage, _, _ in map(place_of, writers) if stage)
+    return stages.most_common(1)[0][0] if stages else ""
 
 
 def place_of(name: str) -> tuple[str, str, str]:

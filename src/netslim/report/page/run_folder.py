@@ -53,6 +53,7 @@ class Numbers(FileModel):
     rows: list[dict[str, Any]] | None = None
     judged_on: str = ""
     shown: Shown | None = None
+    streams: dict[str, list[str]] = {}  # noqa: RUF012  (pydantic copies it)
 
 
 class EpochRow(FileModel):
@@ -160,7 +161,7 @@ def read_run(folder: Path) -> Run:
         numbers=numbers,
         rows=_rows(folder / METRICS, problems),
         trials=_trials(folder / METRICS, numbers),
-        plan=_plan(folder / PLAN, problems),
+        plan=_plan(folder / PLAN, numbers.streams, problems),
         problems=tuple(problems),
     )
 
@@ -192,11 +193,11 @@ def _trials(path: Path, found: Numbers) -> tuple[Mapping[str, Any], ...]:
         return ()
 
 
-def _plan(path: Path, problems: list[str]) -> PlanFile | None:
+def _plan(path: Path, streams: Mapping[str, list[str]], problems: list[str]) -> PlanFile | None:
     if not path.exists():
         return None
     try:
-        return as_model(PlanFile, read_json(path))
+        return as_model(PlanFile, read_json(path)).model_copy(update={"streams": streams})
     except (OSError, ValueError) as error:
         problems.append(f"{path.name} is damaged: {error}")
         return None

@@ -18,6 +18,7 @@ from netslim.pruning.budget.request import Request, asked_for, check_counts, req
 from netslim.pruning.budget.sensitivity import IMAGES, Progress, check_allocation
 from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.criteria import CRITERIA
+from netslim.pruning.resolve_plan import ResolvedPlan
 from netslim.pruning.zero_channels import shrank
 from netslim.report.console import say
 from netslim.report.page.plan_file import floor_shown
@@ -185,6 +186,7 @@ def recorded(decided: PrunePlan) -> dict[str, Any]:
         "params": decided.after.params,
         "macs_before": decided.before.macs,
         "macs": decided.after.macs,
+        "streams": decided.resolved.streams if isinstance(decided.resolved, ResolvedPlan) else {},
     }
 
 

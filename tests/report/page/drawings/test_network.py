@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 from drawings.elements import of_class
 from netslim.report.page.drawings.network import HEIGHT, block_drawing
-from netslim.report.page.plan_file import Block, Layer
+from netslim.report.page.plan_file import STREAM, Block, Layer
 
 
 def test_columns_are_as_high_as_their_channels() -> None:
@@ -20,3 +20,8 @@ def test_a_layer_with_nothing_left_and_a_long_name_is_drawn() -> None:
     text = block_drawing("", Block("a" * 100, (Layer("", "x", 0, 0),)), 0)
     assert "…" in text
     ET.fromstring(text)  # noqa: S314
+
+
+def test_a_streams_name_has_room() -> None:
+    text = block_drawing("layer1", Block(STREAM, (Layer("", "layer2.0.bn1", 4, 2),)), 4)
+    assert f">{STREAM}<" in text

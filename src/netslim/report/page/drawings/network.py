@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from netslim.report.page.drawings.svg import drawing, line, tag, text
-from netslim.report.page.plan_file import Block, Layer
+from netslim.report.page.plan_file import STREAM, Block, Layer
 
 HEIGHT, TOP, FOOT = 72.0, 16.0, 18.0  # of a bar at full width; above it, below it
 GAP, SIDE, DIGIT = 4.0, 9.0, 6.3
@@ -20,9 +20,10 @@ def block_drawing(stage: str, block: Block, widest: int) -> Markup:
         widest: channels of a full column.
     """
     wide = max(16.0, DIGIT * len(str(widest)) + 3)
-    width = 2 * SIDE + len(block.layers) * (wide + GAP) - GAP
-    middle = TOP + HEIGHT / 2
-    columns = [_column(layer, SIDE + at * (wide + GAP), wide, widest) for at, layer in enumerate(block.layers)]
+    inner = len(block.layers) * (wide + GAP) - GAP
+    width = max(2 * SIDE + inner, DIGIT * len(STREAM))
+    middle, left = TOP + HEIGHT / 2, (width - inner) / 2
+    columns = [_column(layer, left + at * (wide + GAP), wide, widest) for at, layer in enumerate(block.layers)]
     stream = [line(0, middle, SIDE - 3, middle, "stream"), line(width - SIDE + 3, middle, width, middle, "stream")]
     frame = tag("rect", x=SIDE - 4, y=1, width=width - 2 * SIDE + 8, height=TOP + HEIGHT + 3, rx=4, class_="frame")
     name = text(width / 2, TOP + HEIGHT + FOOT - 2, _short(block.name, width), "faint small", "middle")
