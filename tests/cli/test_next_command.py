@@ -153,3 +153,8 @@ def test_every_script_is_installed_as_a_command(
         run_installed()
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: {installed_name(script)} ")
+
+
+def test_a_file_in_a_folder_that_begins_like_a_flag_is_no_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["netslim"])
+    assert netslim_command("prune", {"model": Path("-x/a.pth.tar")}, {}) == "netslim prune ./-x/a.pth.tar"

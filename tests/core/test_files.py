@@ -13,6 +13,7 @@ import pytest
 
 from netslim.core.errors import CheckpointError, NetslimError
 from netslim.core.files import (
+    as_word,
     atomic_write,
     check_readable,
     check_writable,
@@ -273,6 +274,21 @@ def test_write_json_of_what_is_no_json_touches_nothing(tmp_path: Path) -> None:
 def test_sha256_of_a_published_example(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert file_hash(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device")
+def test_what_has_no_end_is_not_hashed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for endless in (Path("/dev/zero"), tmp_path / "pipe"):
+        with pytest.raises(OSError, match=r"is no regular file$"):
+            file_hash(endless)
+    with pytest.raises(FileNotFoundError):
+        file_hash(tmp_path / "missing")
+
+
+def test_a_path_that_begins_like_a_flag() -> None:
+    assert as_word(Path("-runs/a")) == "./-runs/a"
+    assert as_word("runs/-a") == "runs/-a"
 
 
 def test_temporary_names_lie_beside_the_target_and_are_hidden() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from netslim.cli.flags import words_of
 from netslim.cli.verbs import TOGETHER, VERBS
+from netslim.core.files import as_word
 from netslim.core.launch import launched
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def netslim_command(verb: str, settings: Mapping[str, Any], network: Mapping[str
     """`netslim VERB ...`; the network stands in the file that it names."""
     positional = VERBS[verb].positional
     given = [value for name, value in settings.items() if name in positional]
-    words = [str(each) for value in given for each in (value if isinstance(value, list) else [value])]
+    words = [as_word(each) for value in given for each in (value if isinstance(value, list) else [value])]
     for name, value in settings.items():
         words += [] if name in positional or value is None else words_of(name, value)
     by_name = launcher(verb) == ["python"] and Path(sys.argv[0]).name != "__main__.py"

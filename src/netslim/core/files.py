@@ -99,9 +99,20 @@ def append(target: Path, line: str) -> None:
 
 
 def file_hash(path: Path, algorithm: str = "sha256") -> str:
-    """A file's hash in hexadecimal; MD5, which protects from accidents only, is possible too."""
+    """A file's hash in hexadecimal; MD5, which protects from accidents only, is possible too.
+
+    Raises:
+        OSError: it can't be read, or is no regular file: a device has no end, and a pipe would be waited for.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no regular file")
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+def as_word(path: object) -> str:
+    """A path as a word of a command line, where it is no flag: `-runs/a` -> `./-runs/a`."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def check_readable(path: Path, what: str = "checkpoint file") -> None:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from netslim.core.errors import setting
+from netslim.core.files import as_word
 from netslim.report.console import say, spelled
 from netslim.stages.slim.settings import Planned
 
@@ -20,7 +21,7 @@ def _words(planned: Planned) -> Iterator[str]:
     named: list[str] = [name for name in ("model", "files") if name in fields]
     for name in named:
         value = getattr(config, name)
-        yield from (shlex.quote(str(path)) for path in (value if isinstance(value, list) else [value]))
+        yield from (shlex.quote(as_word(path)) for path in (value if isinstance(value, list) else [value]))
     for name, info in fields.items():
         value = getattr(config, name)
         if name in named or value == info.default:
