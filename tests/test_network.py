@@ -322,3 +322,8 @@ def test_a_file_that_cannot_be_written_or_read_is_a_netslim_error(tmp_path: Path
     with pytest.raises(NetslimError):
         netslim.save(tmp_path / "file" / "n.pth.tar", resnet())
     assert refused(tmp_path / "missing") == f"no such checkpoint file: {tmp_path / 'missing'}"
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    with pytest.raises(CheckpointError, match=r"^cannot read x+: File name too long$"):
+        netslim.load("x" * 300)

@@ -85,7 +85,11 @@ def read(path: Path) -> Checkpoint:
         path = folder_of(path)
     if is_at_hub(path):
         path = fetch_folder(address_of(path))
-    return read_folder(path) if is_folder(path) else read_checkpoint(path)
+    try:
+        folder = is_folder(path)
+    except OSError as error:  # a name that no file can have
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    return read_folder(path) if folder else read_checkpoint(path)
 
 
 def save(path: str | Path, model: nn.Module) -> None:
