@@ -392,9 +392,11 @@ def test_the_share_of_the_time_that_is_spent_waiting(monkeypatch: pytest.MonkeyP
     ] * 2
 
 
-@pytest.mark.parametrize(("by_objective", "best"), [(False, [1, 3, 5]), (True, [1, 2, 3])])
-def test_the_best_epoch(by_objective: bool, best: list[int]) -> None:
-    """By accuracy, of equally accurate ones the lowest loss, of equal losses the first; by objective, the lowest."""
+@pytest.mark.parametrize(
+    ("by_objective", "ties", "best"), [(False, True, [1, 3, 5]), (False, False, [1, 5]), (True, True, [1, 2, 3])]
+)
+def test_the_best_epoch(by_objective: bool, ties: bool, best: list[int]) -> None:
+    """By accuracy, of equally accurate ones the lowest loss or the first; by objective, the lowest."""
     found = [(0.8, 0.3), (0.7, 0.2), (0.8, 0.1), (0.8, 0.1), (0.9, 0.15), (0.9, 0.15)]
     evaluations = iter([Evaluation(top1=top1, loss=loss, correct=1, images=1) for top1, loss in found])
     model = nn.Linear(1, 1)
@@ -411,6 +413,7 @@ def test_the_best_epoch(by_objective: bool, best: list[int]) -> None:
         evaluate=lambda: next(evaluations),
         epochs=6,
         by_objective=by_objective,
+        ties_by_objective=ties,
         save=save,
     )
     training.run()

@@ -86,8 +86,9 @@ class Training:
         schedule: name of the schedule.
         seed: everything random is keyed on it.
         by_objective: choose the epoch with the lowest loss plus penalty (at full strength) instead of best metric:
-            under a penalty the most accurate epoch is often the first one, in which nothing is sparse yet. By metric,
-            loss plus penalty decides between epochs that are equally good: on few images many are.
+            under a penalty the most accurate epoch is often the first one, in which nothing is sparse yet.
+        ties_by_objective: of epochs with equal metrics choose the one with the lowest loss plus penalty, not the first:
+            on few images most are equal.
         stop: asked after every batch; True ends the training after its state was saved.
         save: called with the state; `best` says whether the model is the best so far.
         shrink: called after each epoch was judged, before it is saved: it may put another `step` here, of a network
@@ -105,6 +106,7 @@ class Training:
     schedule: str
     seed: int
     by_objective: bool
+    ties_by_objective: bool = True
     stop: Callable[[], bool]
     save: Callable[[TrainState, dict[str, Any] | None, bool], None]
     reporter: Reporter
@@ -215,7 +217,9 @@ class Training:
         penalty = self.step.penalty.value()
         objective = found.loss + penalty
         better = self.task.better(found.value, state.best) and not self.by_objective
-        lower = objective < state.objective and (self.by_objective or found.value == state.best)
+        lower = objective < state.objective and (
+            self.by_objective or (self.ties_by_objective and found.value == state.best)
+        )
         best = better or lower or not state.best_epoch
         if best:
             state.best, state.best_epoch, state.objective = found.value, state.epoch + 1, objective

@@ -175,6 +175,7 @@ class Phase:
             schedule=config.schedule,
             seed=config.seed,
             by_objective=self.chosen_by == BY_OBJECTIVE,
+            ties_by_objective=config.select_on != "test",  # there the first, as the original has it
             stop=lambda: self.world.largest(interrupt.signal or 0) > 0,  # all stop after the same batch
             save=self._save,
             shrink=lambda: self._shrink(training),
