@@ -307,6 +307,7 @@ class Behind(nn.Module):
         self.conv, self.bn = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16)
         self.added, self.scale = nn.Parameter(torch.randn(1, 16, 1, 1)), nn.Parameter(torch.rand(16, 1, 1))
         self.prelu, self.depthwise = nn.PReLU(16), nn.Conv2d(16, 16, 3, groups=16)
+        self.filters, self.blur = nn.Parameter(torch.rand(16, 1, 3, 3)), nn.Buffer(torch.rand(16, 1, 3, 3))
         nn.init.uniform_(self.prelu.weight, -1, 1)
         self.out = nn.Conv2d(16, 4, 1, bias=bias)
         self.norm = nn.BatchNorm2d(4) if norm else nn.Identity()
@@ -329,6 +330,8 @@ CONSTANTS: dict[str, Callable[[Behind, Tensor], Tensor]] = {
     "hardswish": lambda s, y: F.hardswish(y),
     "elu": lambda s, y: F.elu(y),
     "depthwise": lambda s, y: F.relu(s.depthwise(F.relu(y))),
+    "filters of its own": lambda s, y: F.conv2d(F.relu(y), s.filters, groups=y.shape[1]),
+    "fixed filters": lambda s, y: F.conv2d(F.relu(y), s.blur, groups=y.shape[1]),
     "pooled": lambda s, y: F.max_pool2d(F.relu(y) + s.added, 2),
 }
 

@@ -30,6 +30,21 @@ def test_an_activation_that_makes_something_of_zero_is_found_out() -> None:
     )
 
 
+def test_it_is_found_out_behind_a_gate_that_is_still_closed() -> None:
+    class Gated(Flattened):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate = nn.Parameter(torch.zeros(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.bn(self.plain(self.conv(x)))
+            return self.fc((torch.relu(y) + self.gate * torch.sigmoid(y)).flatten(1))
+
+    model, images = randomised(Gated()), torch.randn(2, 1, 4, 4)
+    with pytest.raises(UsageError, match=r"^Gated without the planned channels does something else than with them"):
+        apply(model, plan(model, images[:1], percent=0.5))
+
+
 def test_it_is_found_out_of_networks_for_batches_of_two_too() -> None:
     class Pairs(Flattened):
         def forward(self, x: Tensor) -> Tensor:

@@ -42,6 +42,8 @@ class Slice:
         gives: whether the channel is silent when these entries are zero (weights and biases of what produces it), or
             else the entries only follow it (weights of what consumes it, running statistics).
         met: whether they are added to, or multiplied with, channels number by number, as no matrix or filter is.
+        filters: whether they filter the channel itself, as those of a depthwise convolution do, so that it is silent in
+            front of them, too.
     """
 
     tensor: str
@@ -49,6 +51,7 @@ class Slice:
     positions: Tensor
     gives: bool = False
     met: bool = False
+    filters: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -163,6 +163,7 @@ def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
                 positions=positions,
                 gives=place in trace.silenced,
                 met=place[0] in trace.met or trace.axes.get(place[0]) is not None,
+                filters=trace.grouping.get(place[0], False),
             )
             for place, positions in places
         ]

@@ -123,7 +123,7 @@ def _expected(bearer: nn.Module, inputs: Inputs) -> tuple[Decisions, dict[str, t
 
 
 def _perturbed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A copy whose scales, shifts and statistics are random: zeros would hide what is wrong behind them."""
+    """A copy whose scales, shifts, statistics and zeros are random: zeros would hide what is wrong behind them."""
     bearer = duplicate(model, {id(tensor): _converted(tensor, dtype) for tensor in _tensors(model)}).eval()
     generator = torch.Generator().manual_seed(0)
     for module in bearer.modules():
@@ -132,6 +132,10 @@ def _perturbed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
                 if tensor is not None:
                     with torch.no_grad():
                         tensor.copy_(torch.rand(tensor.shape, generator=generator) + least)
+    for parameter in bearer.parameters():
+        if not parameter.any():  # as the gate of a branch is before any training
+            with torch.no_grad():
+                parameter.copy_(torch.rand(parameter.shape, generator=generator))
     return bearer
 
 

@@ -7,7 +7,6 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.arithmetic import full_float32
@@ -234,7 +233,7 @@ def silence_(model: nn.Module, parts: Sequence[Part], *, shift: bool = False) ->
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     for part in parts:
         if part.group.slices:
-            _silence_slices_(model, tensors, part, shift=shift)
+            _silence_slices_(tensors, part, shift=shift)
         else:
             _silence_scales_(tensors, part, shift=shift)
 
@@ -246,20 +245,10 @@ def _silence_scales_(tensors: Mapping[str, Tensor], part: Part, *, shift: bool) 
             tensors[f"{norm}.bias"][part.gone] = 0
 
 
-def _silence_slices_(model: nn.Module, tensors: Mapping[str, Tensor], part: Part, *, shift: bool) -> None:
+def _silence_slices_(tensors: Mapping[str, Tensor], part: Part, *, shift: bool) -> None:
     gone, scales = part.gone, {f"{name}.weight" for name in part.group.scales}
     for cut in part.group.slices if gone else ():
         tensor = tensors[cut.tensor]
-        factor = cut.tensor in scales or (tensor.dim() > 1 and not cut.met)
-        factor &= not _reads_what_it_gives(model, cut.tensor)
+        factor = cut.tensor in scales or (tensor.dim() > 1 and not cut.met and not cut.filters)
         if cut.gives and (factor or not shift):
             tensor.index_fill_(cut.dim, cut.positions[gone].flatten().to(tensor.device), 0)
-
-
-def _reads_what_it_gives(model: nn.Module, tensor: str) -> bool:
-    """Whether it is the weight of a convolution whose groups go as a whole, with the channels that they read."""
-    name, _, own = tensor.rpartition(".")
-    module = model.get_submodule(name)
-    if own != "weight" or not isinstance(module, _ConvNd) or module.groups == 1:
-        return False
-    return module.groups >= min(module.in_channels, module.out_channels) // module.groups
