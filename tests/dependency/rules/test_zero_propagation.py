@@ -45,3 +45,10 @@ def test_of_one_operand(func: Any, more: tuple[Any, ...], zero: bool) -> None:
     operand: Tensor = torch.empty(2, 2, device="meta")
     call = Call("", func, (operand, *more), {}, {}, [], "net.py:1")
     assert silence(call, [operand], [torch.tensor([True, False])]).tolist() == [zero, False]
+
+
+def test_operations_in_place_leave_later_ones_what_they_are() -> None:
+    operands = [torch.empty(2, 4, device="meta"), torch.empty(2, 4, device="meta")]
+    for func, zero in ((ATEN.mul_.Tensor, [False, True, True, True]), (ATEN.sub.Tensor, [False, False, False, True])):
+        call = Call("", func, (*operands,), {}, {}, [], "net.py:1")
+        assert silence(call, operands, [LEFT, RIGHT]).tolist() == zero

@@ -56,7 +56,7 @@ class _Sample:
 
     def values(self) -> Tensor:
         values = torch.zeros_like(_SAMPLES) if self.is_zero else _shuffled(self.place)
-        return values > 0 if self.dtype == torch.bool else values.to(self.dtype)
+        return values > 0 if self.dtype == torch.bool else values.to(self.dtype, copy=True)  # it may be written to
 
 
 def _with_samples(tree: Any, samples: Mapping[int, _Sample]) -> Any:
