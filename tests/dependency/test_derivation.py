@@ -1,8 +1,11 @@
 """What stays in each dimension, and which operation a cut network would do otherwise."""
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from netslim.core.networks.example import Inputs
+from netslim.dependency.derivation import macs_beside
 from netslim.dependency.find_groups import find_groups
 from pruning import structures
 from pruning.structures import SHAPE
@@ -31,3 +34,21 @@ def test_a_cut_of_whole_groups_has_no_fault_and_half_of_one_has() -> None:
     fault = found.fault(model, places)
     assert fault is not None
     assert (fault.name, fault.layer) == ("convolution", "outer.0")
+
+
+def test_fixed_filters_and_matrices_beside_channels_multiply_for_each_of_them() -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn, self.out = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1)
+            self.joints = nn.Parameter(torch.randn(10, 6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = F.relu(self.bn(self.conv(x)))
+            y = F.conv2d(y, torch.ones(y.shape[1], 1, 1, 3), padding=(0, 1), groups=y.shape[1])
+            found: Tensor = self.out(y @ self.joints)
+            return found
+
+    found = find_groups(Graph(), Inputs.of(torch.zeros(2, 3, 10, 10)))
+    assert found.uses.beside == {"bn": 2 * (100 * 3 + 100 * 6)}
+    assert macs_beside(found.trace, found.groups) == found.uses.beside

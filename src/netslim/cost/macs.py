@@ -38,11 +38,13 @@ class MacCount:
             A weight that was made from one parameter number by number (`weight * 0.1`) counts as that.
         computed: those with weights that were computed otherwise or are constants.
         activations: matrix products of activations with each other (attention), which are in no other figure.
+        beside: by name of a channel group, how many of these go with a channel although no weight becomes smaller.
     """
 
     parameters: dict[str, int] = field(default_factory=dict)
     computed: int = 0
     activations: int = 0
+    beside: dict[str, float] = field(default_factory=dict)
 
     @property
     def total(self) -> int:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from netslim.dependency.channel_sets import ChannelSets, TensorChannels
+from netslim.dependency.channel_sets import ChannelSets, TensorChannels, everywhere
 from netslim.dependency.trace import Call, Place, Results, Trace, Weight
+
+_IN_PART = "is written into a part of another tensor"
+
+
+@dataclass(frozen=True, eq=False)
+class _Filled:
+    """The labels of a new tensor's parts along an axis, where there are any so far."""
+
+    axis: int
+    labels: Tensor
+    there: Tensor
 
 
 class ChannelState:
@@ -34,10 +46,13 @@ class ChannelState:
         self._masks = {name for name, own in named if own.dtype == torch.bool}
         layers = [module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd)]
         self._layers = {id(layer.weight) for layer in layers}
+        self._of_layers = {name for name, own in named if id(own) in self._layers}
         self.zeros = set[int]()  # new tensors that nothing was written to, by id
+        self.counts = False  # whether this is the run in which products are counted
         self.training = False  # whether this is a run as in training: what is silent counts in evaluation alone
         self.unwritten = set[int]()  # tensors made in the shape of others, to be written to perhaps
         self.written = dict[int, tuple[Tensor, Tensor]]()  # of new tensors: what was written to, and where it is silent
+        self._filled: dict[int, _Filled] = {}  # new tensors, by id
         self._fixed = set[int]()  # tensors computed from parameters and buffers alone
         self._repeated = set[int]()  # tensors of unknown values that are alike along their first dimension
         self._tensors: dict[int, Tensor] = {}  # kept, so that their ids stay theirs
@@ -46,6 +61,11 @@ class ChannelState:
     def set(self, tensor: Tensor, state: TensorChannels | Weight | None) -> None:
         """Notes what an activation carries."""
         self._tensors[id(tensor)], self._states[id(tensor)] = tensor, state
+
+    def note_new(self, tensor: Tensor, *, zero: bool) -> None:
+        """A tensor was made to be written to."""
+        self._tensors[id(tensor)] = tensor  # so that its id stays its own
+        (self.zeros if zero else self.unwritten).add(id(tensor))
 
     def renamed(self, old: Tensor, new: Tensor) -> None:
         """The same new tensor, as torch hands it out."""
@@ -57,6 +77,35 @@ class ChannelState:
     def changed(self, tensor: Tensor) -> None:
         """A constant was written to a constant, or to a part of it: it is not all zeros any more."""
         self.zeros.discard(id(tensor if tensor._base is None else tensor._base))
+
+    def fill(self, whole: Tensor, axis: int, here: slice, labels: Tensor) -> Tensor | None:
+        """Notes the labels of a part of a new tensor along an axis; gives all of them once all are known."""
+        self._tensors[id(whole)] = whole
+        if id(whole) not in self._filled:
+            width = whole.shape[axis]
+            empty = torch.zeros(width, dtype=torch.int64), torch.zeros(width, dtype=torch.bool)
+            self._filled[id(whole)] = _Filled(axis, *empty)
+        known = self._filled[id(whole)]
+        if known.axis != axis:
+            self.sets.freeze(labels, _IN_PART)
+            return None
+        old = known.there[here].clone()
+        self.sets.unite(known.labels[here][old], labels[old])
+        known.labels[here], known.there[here] = torch.where(old, known.labels[here], labels), True
+        return self._filled.pop(id(whole)).labels if everywhere(known.there) else None
+
+    def read_all(self, tensors: Iterable[Tensor]) -> None:
+        """An operation reads these: of new tensors that are filled in part nothing can go, as of a constant."""
+        for tensor in tensors if self._filled else ():
+            whole = tensor if tensor._base is None else tensor._base
+            if (known := self._filled.pop(id(whole), None)) is not None:
+                self.sets.freeze(known.labels[known.there], _IN_PART)
+                self.set(whole, self.frozen(_IN_PART))
+                self.set(tensor, self.frozen(_IN_PART))
+
+    def freeze_unfilled(self) -> None:
+        """What was written to new tensors stays where others of their channels were never written to."""
+        self.read_all([self._tensors[own] for own in self._filled])
 
     def note_repeated(self, tensor: Tensor) -> None:
         """Notes that a tensor without values is the same all along its first dimension."""
@@ -157,6 +206,32 @@ class ChannelState:
                 if (weight.name, own) not in self.trace.dims:
                     self.trace.dims[weight.name, own] = self.sets.fresh(shape[dim])
                 self.sets.freeze(self.trace.dims[weight.name, own], reason)
+
+    def freeze_weights(self, call: Call) -> None:
+        """A constant was made from weights: what goes along their dimensions stays, if it is made so in evaluation."""
+        for tensor in () if self.training else call.tensors:
+            if isinstance(weight := self.state(tensor), Weight):
+                self.freeze_weight(weight, range(tensor.dim()), tensor.shape, f"is read as a number by {call}")
+
+    def acts_beside(self, matrix: Tensor, carried: TensorChannels, call: Call) -> bool:
+        """Whether a matrix is a constant, or a parameter or buffer that is no layer's; such a one stays as it is.
+
+        What it multiplies becomes less with the channels that it acts beside.
+        """
+        state = self.state(matrix)
+        if isinstance(state, TensorChannels) or not self.is_fixed(matrix):
+            return False
+        if isinstance(state, Weight):
+            if state.name in self._of_layers:
+                return False
+            self.freeze_weight(state, range(matrix.dim()), matrix.shape, f"acts on all channels in {call}")
+        self.count_beside(call.out[0].numel() * call.args[0].shape[-1], carried)
+        return True
+
+    def count_beside(self, macs: int, carried: TensorChannels) -> None:
+        """Notes so many multiply-adds that become less with channels although no weight becomes smaller."""
+        if self.counts:
+            self.trace.beside.append((macs, carried.labels))
 
     def silences(self, place: Place) -> None:
         """Zeros along this dimension silence its channels, too."""

@@ -56,7 +56,7 @@ class Constants:
                 found.append((name, self._described(value)))
         if not constants:
             return tuple(found)
-        if call.name in _CONVOLUTIONS and constants and not constants[0].is_meta and call.given["groups"] > 1:
+        if call.name in _CONVOLUTIONS and not constants[0].is_meta:
             filters = constants[0].detach()  # of one channel, if they are the same for all
             return (*found, _content(filters.reshape(call.given["groups"], -1, *filters.shape[1:])))
         return (*found, *(self._described(tensor) for tensor in constants))

@@ -53,3 +53,16 @@ class Derivation:
         """The operation that a network cut like this would do otherwise than `model`; None if there is none."""
         with torch.inference_mode(False):
             return fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs, self.meta_ops)
+
+
+def macs_beside(trace: Trace, groups: Sequence[ChannelGroup]) -> dict[str, float]:
+    """Per group, what fixed filters and matrices that act beside its channels multiply for one of them."""
+    found: dict[str, float] = {}
+    for group in groups if trace.beside else ():
+        part = group.slices[0]
+        channels = trace.sets.roots(trace.dims[part.tensor, part.dim][part.positions[:, 0]])
+        shares = (
+            (macs, torch.isin(trace.sets.roots(labels), channels).float().mean()) for macs, labels in trace.beside
+        )
+        found[group.name] = sum(macs * float(share) for macs, share in shares) / len(channels)
+    return found

@@ -20,7 +20,7 @@ from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.cost import MacCount, MacCounter
 from netslim.dependency.causes import freeze_cause, unit_of_pieces
 from netslim.dependency.channel_sets import ChannelSets
-from netslim.dependency.derivation import Derivation
+from netslim.dependency.derivation import Derivation, macs_beside
 from netslim.dependency.meta import skeleton
 from netslim.dependency.meta_ops import MetaOps
 from netslim.dependency.paths import (
@@ -93,6 +93,7 @@ def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs) -> Derivation:
     notes += _apart(model, trace)
     for _ in range(_ROUNDS):
         groups = tuple(_groups(model, trace))
+        uses.beside = macs_beside(trace, groups)
         found = Derivation(groups, _left_alone(model, trace), trace, runs, uses, meta_ops, notes)
         for _ in range(_UNEVEN if any(map(unit_of_pieces, trace.events)) else 1):  # pieces may happen to fit
             keeps = _trial(groups, generator)

@@ -140,6 +140,8 @@ class Trace:
         events: everything that happened, in order.
         whole: whether functions were called that are taken whole.
         met: names of parameters of several dimensions that channels met number by number.
+        beside: what fixed filters, and matrices that act beside channels, multiply in the first run, and the labels of
+            these channels.
     """
 
     sets: ChannelSets
@@ -152,6 +154,7 @@ class Trace:
     events: list[Event] = field(default_factory=list)
     whole: bool = False
     met: set[str] = field(default_factory=set)
+    beside: list[tuple[int, Tensor]] = field(default_factory=list)
 
     @property
     def sizes(self) -> dict[Place, int]:

@@ -35,8 +35,9 @@ from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.constants import Constants
 from netslim.dependency.meta_ops import META, MetaOps, on_meta, tensors_in
 from netslim.dependency.rules.fallback import unknown
-from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS, is_blank
+from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS
 from netslim.dependency.rules.table import rule_of
+from netslim.dependency.rules.writing import is_blank
 from netslim.dependency.trace import Call, Event, Results, Trace, Weight, given_to, name_of
 
 _TORCH = str(Path(torch.__file__).parent) + os.sep  # not torchvision
@@ -73,6 +74,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self.state = ChannelState(model, trace)
         self._meta_ops = meta_ops
         self._counter = counter
+        self.state.counts = counter is not None
         self._modules = {id(module): name for name, module in model.named_modules()}
         self._constants = Constants()
         self._entered: Any = None
@@ -104,6 +106,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             seed_devices_in_use(0)  # constants that are drawn are the same in every run
             result = hollow.call(self.model, copied=False)
         self.state.trace.whole |= functions is not None and functions.met
+        self.state.freeze_unfilled()
         for tensor in tensors_of(result).values():
             channels = self.state.channels(tensor)
             if channels is not None:
@@ -127,6 +130,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         name = name_of(func)
         args = numbered(name, args)
         tensors = tensors_in((args, kwargs))
+        if not func.is_view:
+            self.state.read_all(tensors[1:] if name == "copy" else tensors)
         traced = any(map(self.state.is_traced, tensors))
         hollow = any(tensor.is_meta for tensor in tensors)
         steers = is_steering(name, args)
@@ -199,7 +204,10 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
     def _ruled(self, call: Call) -> Results:
         """What the operation's rule says; where it meets something that it was not made for, nothing can go."""
         try:
-            return rule_of(call)(self.state, call)
+            states = rule_of(call)(self.state, call)
+            if not any(states):
+                self.state.freeze_weights(call)
+            return states
         except (IndexError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             return unknown(self.state, call, f"passes {call}, which can't be followed ({type(error).__name__})")
 
@@ -215,12 +223,12 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in tensors_in(result):
             if tensor.is_meta:
                 self._constants.note(tensor, name, args, kwargs)
-                if name in ZEROS or (name == "scalar_tensor" and args[0] == 0):
-                    self.state.zeros.add(id(tensor))
-                elif name in EMPTY:
-                    self.state.unwritten.add(id(tensor))
-                elif name == "detach":
-                    self.state.renamed(args[0], tensor)
+            if name in ZEROS or (name == "scalar_tensor" and args[0] == 0):
+                self.state.note_new(tensor, zero=True)
+            elif name in EMPTY:
+                self.state.note_new(tensor, zero=False)
+            elif name == "detach":
+                self.state.renamed(args[0], tensor)
         return result
 
     def functions(self) -> WholeFunctions | None:

@@ -27,9 +27,10 @@ def freed_macs(model: nn.Module, example: Any) -> dict[str, Tensor]:
         UsageError: none of its channels can be removed.
     """
     inputs = Inputs.of(example)
-    groups = groups_of(model, inputs).groups
+    found = groups_of(model, inputs)
+    groups = found.groups
     freed = {name: torch.zeros(norm.num_features) for name, norm in scale_norms(model).items()}
-    costs = CostModel(model, groups, products_of(model, inputs))
+    costs = CostModel(model, groups, found.derivation.uses if found.derivation else products_of(model, inputs))
     for own, macs in zip(groups, costs.per_channel("macs"), strict=True):
         entries = _entries(own)
         count = sum(positions.shape[1] for positions in entries.values())

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from dependency.cuts import cuts, norm
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs
+from netslim.cost import measure
 from netslim.dependency.find_groups import find_groups
-from netslim.pruning import apply, plan
+from netslim.pruning import apply, plan, verify
 from pruning import structures
-from pruning.kinds import Net, check_exact, lively, pruned
+from pruning.kinds import IMAGES, Net, check_exact, lively, pruned
 from pruning.structures import SHAPE
 
 
@@ -131,7 +132,77 @@ def test_one_filter_for_all_channels(learnt: bool) -> None:
             kernel = torch.rand(1, 1, 3, 3)
             self.k = nn.Parameter(kernel) if learnt else nn.Buffer(kernel)
 
-    assert check_exact(Blur()).k.shape == (1, 1, 3, 3)
+    small = check_exact(model := Blur())
+    assert small.k.shape == (1, 1, 3, 3)
+    decided = plan(model, IMAGES, percent=0.4)
+    assert (decided.before, decided.after) == (measure(model, IMAGES), measure(small, IMAGES))
+
+
+GRAPHS = {
+    "matmul": lambda s, y: y @ s.joints,
+    "matmul from the left": lambda s, y: (s.joints @ y.transpose(2, 3)).transpose(2, 3),
+    "einsum": lambda s, y: torch.einsum("nctv,vw->nctw", y, s.joints.softmax(0)),
+    "einsum of several": lambda s, y: torch.einsum(
+        "nkctv,kvw->nctw", y.view(len(y), 2, -1, *y.shape[2:]), s.several * s.importance
+    ),
+    "einsum by images": lambda s, y: torch.einsum("nctv,nvw->nctw", y, s.joints.expand(len(y), -1, -1)),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_graphs_matrices_keep_no_channels(name: str) -> None:
+    class Graph(Net):
+        def __init__(self) -> None:
+            super().__init__(maps=GRAPHS[name])
+            self.joints, self.several = nn.Parameter(torch.rand(10, 10)), nn.Buffer(torch.rand(2, 10, 10))
+            self.importance = nn.Parameter(torch.rand(2, 10, 10))
+            if name == "einsum of several":
+                self.out = nn.Conv2d(8, 4, 1)
+
+    small = check_exact(model := Graph())
+    decided = plan(model, IMAGES, percent=0.4)
+    assert decided.after == measure(small, IMAGES)
+    assert small.joints.shape == (10, 10)
+
+
+def test_a_bilinear_layer_reads_both_its_inputs() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = (nn.Sequential(nn.Conv2d(3, n, 3), nn.BatchNorm2d(n)) for n in (8, 6))
+            self.both, self.fc = nn.Bilinear(8, 6, 7), nn.Linear(7, 2)
+
+        def forward(self, x: Tensor) -> Any:
+            first, second = (F.relu(layer(x)).mean((2, 3)) for layer in (self.first, self.second))
+            return self.fc(self.both(first, second))
+
+    small = check_exact(Two())
+    widths = small.first[1].num_features, small.second[1].num_features
+    assert small.both.weight.shape == (7, *widths)
+    assert sum(widths) < 14
+    assert (small.both.in1_features, small.both.in2_features, small.both.out_features) == (*widths, 7)
+
+
+class Conditional(nn.Module):
+    """A BatchNorm's scale is from a table, a row for each class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.stem_bn, self.conv = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.Conv2d(6, 8, 3)
+        self.bn, self.scale, self.shift = nn.BatchNorm2d(8), nn.Embedding(5, 8), nn.Embedding(5, 8)
+        self.out = nn.Conv2d(8, 4, 1)
+
+    def forward(self, x: Tensor, label: Tensor) -> Any:
+        y = self.bn(self.conv(F.relu(self.stem_bn(self.stem(x)))))
+        return self.out(F.relu(y * self.scale(label)[:, :, None, None] + self.shift(label)[:, :, None, None]))
+
+
+def test_columns_of_a_table_are_channels() -> None:
+    model, example = lively(Conditional()), (IMAGES, torch.tensor([1, 4]))
+    small = pruned(model, example)
+    assert verify(model, small, example).holds
+    assert small.scale.weight.shape == small.shift.weight.shape == (5, small.bn.num_features)
+    assert small.scale.embedding_dim == small.bn.num_features < 8
 
 
 def test_what_a_buffer_counts_does_not_end_with_a_channel() -> None:

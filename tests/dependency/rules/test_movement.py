@@ -5,9 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from dependency.cuts import cuts, each, left, norm
-from netslim.core.errors import UsageError
 from pruning import structures
-from pruning.kinds import Net, Part, check_exact, lively, pruned
+from pruning.kinds import Net, check_exact
 
 
 def test_a_concatenation_gives_every_part_its_place() -> None:
@@ -56,42 +55,6 @@ MOVED = {
 }
 
 
-def written_in_space(net: Net, y: torch.Tensor) -> torch.Tensor:
-    found = torch.zeros_like(y)
-    found[:, :, ::2] = y[:, :, ::2]
-    return found
-
-
-def written_by_copy(net: Net, y: torch.Tensor) -> torch.Tensor:
-    found = y.new_zeros(y.shape)
-    found[:, :, 1:].copy_(y[:, :, :-1])
-    return found
-
-
-def written_in_parts(net: Net, y: torch.Tensor) -> torch.Tensor:
-    """A temporal shift: an eighth of the channels comes from the next image, another from the one before."""
-    found, fold = torch.zeros_like(y), y.shape[1] // 8
-    found[:-1, :fold] = y[1:, :fold]
-    found[1:, fold : 2 * fold] = y[:-1, fold : 2 * fold]
-    found[:, 2 * fold :] = y[:, 2 * fold :]
-    return found
-
-
 @pytest.mark.parametrize("name", MOVED)
 def test_labels_move_as_values_do(name: str) -> None:
     check_exact(Net(maps=MOVED[name]))
-
-
-@pytest.mark.parametrize("write", [written_in_space, written_by_copy, written_in_parts])
-def test_what_is_written_into_a_new_tensor_goes_with_it(write: Part) -> None:
-    check_exact(Net(maps=write), percent=0.3)
-
-
-def test_what_is_written_beside_something_else_stays() -> None:
-    def beside_ones(net: Net, y: torch.Tensor) -> torch.Tensor:
-        found = y.new_ones(y.shape[0], y.shape[1], 2 * y.shape[2], y.shape[3])
-        found[:, :, ::2] = y
-        return found
-
-    with pytest.raises(UsageError, match="conv is not zero where it is read"):
-        pruned(lively(Net(maps=beside_ones)))

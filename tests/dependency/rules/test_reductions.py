@@ -33,6 +33,10 @@ LEARNT = {  # what was learnt for a channel is not zero because the channel is s
     ),
     "the sum of a buffer": lambda s, y: y / s.bn.running_var.sum(),
     "the size of a weight": lambda s, y: y / s.conv.weight.norm(),
+    "the norm of a weight as rows": lambda s, y: y / s.conv.weight.flatten(1).norm(),
+    "the spread of a weight's exponentials": lambda s, y: y * s.conv.weight.exp().std(),
+    "a number of a weight": lambda s, y: y * s.conv.weight[0, 0, 0, 0],
+    "the middle of a weight": lambda s, y: y * s.conv.weight.flatten().sort().values[10],
     "the squares of a weight": lambda s, y: y / (s.conv.weight * s.conv.weight).sum(),
 }
 MIXING = {
@@ -61,7 +65,9 @@ def test_nor_among_means(name: str) -> None:
 
 @pytest.mark.parametrize("name", LEARNT)
 def test_sums_over_what_was_learnt_stay(name: str) -> None:
-    with pytest.raises(UsageError, match="has no channels that can go: conv is mixed with other channels by"):
+    with pytest.raises(
+        UsageError, match=r"has no channels that can go: conv is (mixed with other channels|read as a number) by"
+    ):
         pruned(lively(Net(maps=LEARNT[name])))
 
 

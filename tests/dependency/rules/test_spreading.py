@@ -31,6 +31,9 @@ ALONG: dict[str, Maps] = {
     "scatter_add": lambda s, y: torch.zeros_like(y).scatter_add(2, places(y), y),
     "scatter_reduce": lambda s, y: torch.zeros_like(y).scatter_reduce(2, places(y), y, "amax"),
     "gather at places of all channels": lambda s, y: y.gather(2, places(y)),
+    "scatter into what is seen otherwise": lambda s, y: (
+        y.flatten(2).scatter(2, places(y)[..., 0], y[..., 0]).view_as(y)
+    ),
     "a zero written": lambda s, y: written(y, 0.0),
     "zeros": lambda s, y: y + y.clone().zero_(),
     "spectrum": lambda s, y: torch.fft.fft2(y).abs(),

@@ -10,7 +10,7 @@ from torch import Tensor
 from netslim.dependency.channel_sets import TensorChannels, anywhere, everywhere
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.rules.fallback import unknown
-from netslim.dependency.rules.movement import is_new, written, written_over
+from netslim.dependency.rules.writing import is_new, written, written_over
 from netslim.dependency.rules.zero_propagation import silence
 from netslim.dependency.trace import Call, Results, Weight
 

@@ -25,6 +25,7 @@ def convolution(state: ChannelState, call: Call) -> Results:
         each = call.out[0].shape[1] // groups  # the same fixed filters for every channel
         silent = inputs.silent & (call.given["bias"] is None)
         labels = inputs.labels.repeat_interleave(each)
+        state.count_beside(call.out[0].numel() * call.args[1][0].numel(), inputs)
         return [_with_bias(state, call.given["bias"], 1, labels, silent.repeat_interleave(each))]
     if weight is None:
         return unknown(state, call, f"is read by {call}, whose weight is computed")
@@ -101,11 +102,46 @@ def linear(state: ChannelState, call: Call) -> Results:
     """mm and addmm: the last dimension is read, and a new one given."""
     tensor, matrix = (call.args[1], call.args[2]) if call.name == "addmm" else (call.args[0], call.args[1])
     inputs, weight = state.channels_along(tensor, 1), state.weight(matrix)
+    if call.name == "mm" and (beside := _beside(state, call)) is not None:
+        return beside
     if inputs is None or weight is None:
         return _across(state, call, tensor, weight, 1)
     consume(state, call, weight.name, weight.dim(0), inputs)
     labels = state.produced(weight.name, weight.dim(1), call.out[0].shape[1])
     return [_with_bias(state, call.args[0] if call.name == "addmm" else None, 1, labels)]
+
+
+def _beside(state: ChannelState, call: Call) -> Results | None:
+    """A matrix of the network's own, or a constant, that acts on another dimension than the channels', as a graph's."""
+    for own, other, axis in ((0, 1, 0), (1, 0, 1)):
+        carried, matrix = state.channels(call.args[own]), call.args[other]
+        if carried is not None and carried.axis == axis and state.acts_beside(matrix, carried, call):
+            return [carried]
+    return None
+
+
+def bilinear(state: ChannelState, call: Call) -> Results:
+    """nn.Bilinear: its weight (outputs, first inputs, second inputs) reads both."""
+    weight, inputs = state.weight(call.args[1]), [state.channels_along(call.args[place], 1) for place in (0, 2)]
+    if weight is None or call.given["sumdim"] != [2, 3]:
+        return unknown(state, call)
+    for dim, own in enumerate(inputs, start=1):
+        if own is None:
+            return unknown(state, call)
+        consume(state, call, weight.name, weight.dim(dim), own)
+    labels = state.produced(weight.name, weight.dim(0), call.out[0].shape[1])
+    return [_with_bias(state, None, 1, labels)]
+
+
+def embedding(state: ChannelState, call: Call) -> Results:
+    """Rows of a table by their numbers: its columns are channels."""
+    weight, numbers = state.weight(call.args[0]), state.channels(call.args[1])
+    if weight is None:
+        return unknown(state, call)
+    if numbers is not None:
+        state.sets.freeze(numbers.labels, f"says what {call} looks up")
+    labels = state.produced(weight.name, weight.dim(1), call.out[0].shape[-1])
+    return [_with_bias(state, None, call.out[0].dim() - 1, labels)]
 
 
 def batch_norm(state: ChannelState, call: Call) -> Results:
@@ -189,6 +225,8 @@ LAYERS: dict[str, Rule] = {
     **dict.fromkeys(("convolution", "_convolution"), convolution),
     "deform_conv2d": deformable,
     **dict.fromkeys(("mm", "addmm"), linear),
+    "_trilinear": bilinear,
+    "embedding": embedding,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), recurrent),
     **dict.fromkeys(
         (

@@ -222,59 +222,6 @@ def gathered(state: ChannelState, call: Call) -> Results:
     return [carried]
 
 
-def written(state: ChannelState, call: Call) -> Results | None:
-    """Values written into a part of a new tensor: it has their channels from then on; several parts tie their channels.
-
-    None where the part is not as wide as the whole in the channels' dimension.
-    """
-    target, source = call.args[:2]
-    whole, carried = _whole(target), state.channels(source)
-    known = state.known(whole)
-    axis = None if carried is None or carried.axis is None else carried.axis + target.dim() - source.dim()
-    fits = axis is not None and target.dim() == whole.dim() and target.shape[axis] == whole.shape[axis]
-    if carried is None or axis is None or not fits or len(carried.labels) != whole.shape[axis]:
-        return None
-    if isinstance(known, TensorChannels):
-        own = known.along(axis, whole.shape[axis])
-        if own is None:
-            return None
-        state.sets.unite(own.labels, carried.labels)
-    silent = _written_silence(state, whole, target, carried.silent)
-    state.set(whole, TensorChannels(axis, carried.labels, silent))
-    return [TensorChannels(axis, carried.labels, carried.silent)]
-
-
-def written_over(state: ChannelState, call: Call) -> Results:
-    """Values written into a constant, or a part of one: nothing of it can go, and it is a constant no more."""
-    reason = f"is written into another tensor at {call.where}"
-    state.set(_whole(call.args[0]), state.frozen(reason))
-    return unknown(state, call, reason)
-
-
-def is_new(state: ChannelState, target: Tensor) -> bool:
-    """Whether a tensor, or what it is a view of, was made to be written to."""
-    return id(_whole(target)) in state.unwritten
-
-
-def is_blank(state: ChannelState, target: Tensor) -> bool:
-    """Whether nothing but zeros was in a new tensor, or nothing at all, however large it is."""
-    return is_new(state, target) or id(_whole(target)) in state.zeros
-
-
-def _whole(target: Tensor) -> Tensor:
-    return target if target._base is None else target._base
-
-
-def _written_silence(state: ChannelState, whole: Tensor, part: Tensor, silent: Tensor) -> Tensor:
-    """Where a new tensor is silent with this part: everywhere in its parts, once nothing is left but zeros."""
-    if id(whole) not in state.written:
-        state.written[id(whole)] = (torch.zeros(whole.numel(), dtype=torch.bool), torch.ones_like(silent))
-    mask, before = state.written[id(whole)]
-    mask.as_strided(part.shape, part.stride(), part.storage_offset()).fill_(True)
-    state.written[id(whole)] = (mask, before & silent)
-    return before & silent & (bool(mask.all()) or id(whole) in state.zeros)
-
-
 MOVEMENT: dict[str, Rule] = {
     **dict.fromkeys(SAME, same),
     **dict.fromkeys(_MOVED, moved),

@@ -9,8 +9,8 @@ from torch import Tensor
 from netslim.dependency.channel_sets import TensorChannels, anywhere
 from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.rules.fallback import unknown
-from netslim.dependency.rules.movement import written_over
 from netslim.dependency.rules.picking import is_zero
+from netslim.dependency.rules.writing import written_over
 from netslim.dependency.trace import Call, Results
 
 _SPREAD = {"scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_reduce"}
@@ -25,7 +25,8 @@ def spread(state: ChannelState, call: Call) -> Results:
     known = state.channels(target)
     blank = known is None and id(target) in state.zeros
     dim = call.given["dim"] % max(target.dim(), 1)
-    if carried is None or carried.axis in (None, dim) or target._base is not None or not (known or blank):
+    part = call.func._schema.is_mutable and target._base is not None
+    if carried is None or carried.axis in (None, dim) or part or not (known or blank):
         return unknown(state, call)
     axis, size = carried.axis, source.shape[carried.axis]
     if target.shape[axis] != size or not _same_for_all(state, index, axis):

@@ -54,6 +54,7 @@ class CostModel:
             self._taken[side, number] += entries
         self._fixed, self._sides = _products(tensors, sides)
         self._selections = _selections(groups, [*tensors])
+        self._beside = _numbers([uses.beside.get(own.group.name, 0) / batch for own in groups])
 
     @property
     def now(self) -> Cost:
@@ -67,7 +68,8 @@ class CostModel:
         for group, channels, vectors in self._selections:
             if removed[group] == channels:
                 numbers[vectors] = 0
-        return Cost(params=round(float(numbers @ self._learnt)), macs=round(float(numbers @ self._uses) + self._rest))
+        macs = numbers @ self._uses + self._rest - self._beside @ removed.double()
+        return Cost(params=round(float(numbers @ self._learnt)), macs=round(float(macs)))
 
     def per_channel(self, kind: str) -> list[float]:
         """Per group, the parameters ("params") or MACs of one input ("macs") that go with the first of its channels."""
