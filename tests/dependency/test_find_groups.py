@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -14,8 +15,9 @@ from netslim.core.networks.example import Inputs
 from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.find_groups import _alike, find_groups
 from netslim.dependency.trace import Place, Trace
-from netslim.pruning import apply, plan
+from netslim.pruning import apply, masked, plan
 from pruning import structures
+from pruning.kinds import lively
 from pruning.structures import SHAPE
 
 
@@ -254,3 +256,35 @@ def test_pieces_whose_sizes_follow_from_the_width_stay_such_parts_of_it(seed: in
     nn.init.uniform_(model.bn.weight)
     small = apply(model, plan(model, torch.zeros(2, 3, 8, 8), percent=0.4))
     assert small.conv.out_channels == 8  # every channel goes with three others
+
+
+class Domains(nn.Module):
+    """One convolution, and a BatchNorm for each domain."""
+
+    def __init__(self, boxed: bool = True) -> None:
+        super().__init__()
+        norms = {name: nn.BatchNorm2d(8) for name in ("photo", "sketch")}
+        self.conv, self.out = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 2, 1)
+        self.norms = nn.ModuleDict(norms) if boxed else nn.Module()
+        for name, own in norms.items():
+            self.norms.add_module(name, own)
+
+    def forward(self, x: Tensor, domain: str = "photo") -> Tensor:
+        found: Tensor = self.out(F.relu(self.norms.get_submodule(domain)(self.conv(x))))
+        return found
+
+
+def test_norms_for_other_domains_are_cut_alike() -> None:
+    model, images = lively(Domains()), torch.randn(2, 3, 6, 6)
+    decided = plan(model, images, percent=0.4)
+    small = apply(model, decided)
+    reference = masked(model, decided)
+    for domain in ("photo", "sketch"):
+        torch.testing.assert_close(small(images, domain), reference(images, domain))
+    assert small.norms["sketch"].num_features == small.conv.out_channels < 8
+    assert [group.scales for group in find_groups(model, Inputs.of(images)).groups] == [("norms.photo", "norms.sketch")]
+
+
+def test_norms_elsewhere_are_not() -> None:
+    (group,) = find_groups(Domains(boxed=False), Inputs.of(torch.randn(2, 3, 6, 6))).groups
+    assert group.scales == ("norms.photo",)

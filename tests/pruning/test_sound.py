@@ -38,3 +38,25 @@ def test_spectra_of_samples(given: dict[str, bool]) -> None:
     small = netslim.apply(model, netslim.plan(model, samples, target_macs=0.5, criterion="l2_norm"))
     assert netslim.verify(model, small, samples).holds
     assert small.get_parameter("convs.0.weight").shape[0] < 12
+
+
+class Enhanced(nn.Module):
+    """A mask for the spectrum, and samples of what it leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.Sequential(nn.Conv1d(33, 12, 3, padding=1), nn.BatchNorm1d(12), nn.ReLU(), nn.Conv1d(12, 33, 1))
+        self.register_buffer("window", torch.hann_window(64))
+
+    def forward(self, samples: Tensor) -> Tensor:
+        spectrum = torch.stft(samples, 64, 16, window=self.window, return_complex=True)
+        left = spectrum * self.convs(spectrum.abs()).sigmoid()
+        return torch.istft(left, 64, 16, window=self.window, length=samples.shape[1])
+
+
+def test_samples_of_spectra() -> None:
+    torch.manual_seed(0)
+    model, samples = lively(Enhanced()), torch.randn(2, 800)
+    small = netslim.apply(model, netslim.plan(model, samples, percent=0.4))
+    assert netslim.verify(model, small, samples).holds
+    assert small.get_parameter("convs.0.weight").shape[0] < 12

@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 import netslim
 from netslim.core.protocols import plan_of
 from netslim.pruning import apply, masked, plan, verify
 from pruning import structures
+from pruning.kinds import lively
 from pruning.networks import randomised
 from pruning.structures import SHAPE
 
@@ -74,3 +77,29 @@ def test_what_is_cut_in_inference_mode_can_be_trained() -> None:
         small = apply(model, plan(model, torch.zeros(SHAPE), percent=0.5))
     small.train()(torch.randn(2, 3, 8, 8)).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in small.parameters())
+
+
+class Experts(nn.Module):
+    """Each image goes to the one expert that its gate prefers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.bn, self.gate = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 3)
+        self.experts = nn.ModuleList(nn.Conv2d(8, 4, 1) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn(self.stem(x)))
+        best = self.gate(x.mean((2, 3))).argmax(1)
+        found = x.new_zeros(len(x), 4, *x.shape[2:])
+        for number, expert in enumerate(self.experts):
+            if (best == number).any():
+                found[best == number] = expert(x[best == number])
+        return found
+
+
+def test_experts_that_got_no_image_are_followed_too() -> None:
+    model, images = lively(Experts()), torch.randn(2, 3, 6, 6)
+    small = apply(model, plan(model, images, percent=0.4))
+    assert verify(model, small, torch.randn(9, 3, 6, 6)).holds
+    assert {expert.in_channels for expert in small.experts} == {small.stem.out_channels}
+    assert small.stem.out_channels < 8

@@ -27,12 +27,13 @@ from netslim.dependency.paths import (
     check_all_took_part,
     decisions_on,
     follow_paths,
+    follow_siblings,
     keep_unread,
     with_few_values,
     with_values,
 )
-from netslim.dependency.trace import Place, Run, Trace
-from netslim.dependency.tracer import DependsOnValuesError, Question, Tracer
+from netslim.dependency.trace import Place, Question, Run, Trace
+from netslim.dependency.tracer import DependsOnValuesError, Tracer
 from netslim.dependency.training_code import asks_for_mode
 
 _BATCH = 2
@@ -117,6 +118,7 @@ def _traced(model: nn.Module, inputs: Inputs, meta_ops: MetaOps) -> tuple[Trace,
         if asks_for_mode(model) or any(name not in trace.used for name, _ in hollow.named_parameters()):
             Tracer(hollow.train(), trace, meta_ops).run(inputs)
             runs = (*runs, Run(True, inputs))
+    follow_siblings(model, trace)
     return trace, runs, counter.count
 
 
@@ -135,9 +137,13 @@ def _traced_by_values(
         tracer.run(run.inputs, run.decisions)
         return tracer.questions
 
+    def lacks() -> bool:
+        return any(name not in trace.used for name, _ in hollow.named_parameters())
+
     with running(model, inputs):
-        runs = [*follow_paths(model, values, Run(False, inputs), follow)]
-    if asks_for_mode(model) or any(name not in trace.used for name, _ in hollow.named_parameters()):
+        runs = [*follow_paths(model, values, Run(False, inputs), follow, lacks)]
+    follow_siblings(model, trace)
+    if asks_for_mode(model) or lacks():
         try:
             decisions_on(model, values, training=True)
         except Exception as refusal:  # a network may raise anything

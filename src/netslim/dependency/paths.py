@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.copies import copied
@@ -19,8 +20,7 @@ from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.replay import FOUND, Supposition, recording
 from netslim.core.networks.torch_internals import tree_leaves
 from netslim.core.runs.seeding import seed_devices_in_use
-from netslim.dependency.trace import Run, Trace
-from netslim.dependency.tracer import Question
+from netslim.dependency.trace import Question, Run, Trace
 
 _MOST = 24  # paths of one mode
 Follow = Callable[[Run], list[Question]]  # what Python asked on the way
@@ -63,8 +63,13 @@ def decisions_on(model: nn.Module, inputs: Inputs, *, training: bool, supposed: 
     return decisions
 
 
-def follow_paths(model: nn.Module, inputs: Inputs, run: Run, follow: Follow) -> Iterator[Run]:
+def follow_paths(
+    model: nn.Module, inputs: Inputs, run: Run, follow: Follow, lacks: Callable[[], bool] = lambda: False
+) -> Iterator[Run]:
     """Follows every path that is found, and gives it.
+
+    A line that asks several times, as a loop over experts does, is answered otherwise once; each time by itself while
+    the paths so far are not enough (`lacks`).
 
     Raises:
         UsageError: there are too many.
@@ -79,8 +84,11 @@ def follow_paths(model: nn.Module, inputs: Inputs, run: Run, follow: Follow) -> 
     for decisions, supposed in ahead:
         different.setdefault(_counts(decisions), (decisions, supposed))
     ahead = [*different.values()]
-    followed = 0
-    while ahead:
+    followed, later = 0, list[Supposition]()
+    while ahead or (later and lacks() and followed < _MOST):
+        if not ahead:
+            ahead += _otherwise(model, inputs, run.training, [later.pop(0)])
+            continue
         followed += 1
         if followed > _MOST:
             raise UsageError(f"{type(model).__name__} decides by values on more than {_MOST} paths: too many to follow")
@@ -91,8 +99,11 @@ def follow_paths(model: nn.Module, inputs: Inputs, run: Run, follow: Follow) -> 
         new = [question for question in questions if (question.where, question.answer) not in known]
         known |= {(question.where, question.answer) for question in new}
         flips = {(q.where, not q.answer): q.number for q in new if (q.where, not q.answer) not in known}
-        turned = [replace(supposed, answers={**supposed.answers, n: a}) for (_, a), n in flips.items()]
-        ahead += _otherwise(model, inputs, run.training, turned)
+        turned = {n: replace(supposed, answers={**supposed.answers, n: a}) for (_, a), n in flips.items()}
+        ahead += _otherwise(model, inputs, run.training, turned.values())
+        if not supposed.answers:
+            rest = [q for q in questions if q.number not in turned]
+            later += [replace(supposed, answers={q.number: not q.answer}) for q in rest]
 
 
 def _counts(decisions: Decisions) -> tuple[object, ...]:
@@ -114,6 +125,35 @@ def _otherwise(
         except Exception:  # noqa: S112  (checks of the network's own may raise anything)
             continue
     return found
+
+
+def follow_siblings(model: nn.Module, trace: Trace) -> None:
+    """Normalisations that took part in no run follow those beside them in a ModuleList or ModuleDict that did.
+
+    One of them is chosen for a domain, a task or a width, so that all of them have the same channels.
+    """
+    for path, box in model.named_modules():
+        norms = {f"{path}.{name}".lstrip("."): own for name, own in box.named_children() if isinstance(own, _NormBase)}
+        if not isinstance(box, nn.ModuleList | nn.ModuleDict) or len(norms) < len(box):
+            continue
+        used = [name for name in norms if f"{name}.weight" in trace.scales]
+        lines = [trace.dims[f"{name}.weight", 0] for name in used]
+        alike = len({(type(own), own.num_features) for own in norms.values()}) == 1
+        if not lines or not alike or any(not torch.equal(*map(trace.sets.roots, (lines[0], own))) for own in lines):
+            continue
+        for name in norms.keys() - {*used}:
+            _follow_norm(trace, name, norms[name], lines[0])
+
+
+def _follow_norm(trace: Trace, name: str, norm: nn.Module, labels: torch.Tensor) -> None:
+    """Ties the vectors of a normalisation to channels."""
+    for own, tensor in [*norm.named_parameters(), *norm.named_buffers()]:
+        trace.used.add(f"{name}.{own}")
+        if tensor.shape == labels.shape:
+            trace.dims[f"{name}.{own}", 0] = labels
+        if own in ("weight", "bias"):
+            trace.silenced.add((f"{name}.{own}", 0))
+    trace.scales.append(f"{name}.weight")
 
 
 def check_all_took_part(model: nn.Module, trace: Trace) -> None:

@@ -125,6 +125,15 @@ class Run:
     decisions: Decisions | None = None
 
 
+@dataclass(frozen=True)
+class Question:
+    """What Python asked of a value: at which line, which decision of the run it was, and the answer."""
+
+    where: str
+    number: int
+    answer: bool
+
+
 @dataclass
 class Trace:
     """What is known of a network after it ran.

@@ -14,7 +14,6 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,7 +37,7 @@ from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS
 from netslim.dependency.rules.table import rule_of
 from netslim.dependency.rules.writing import is_blank
-from netslim.dependency.trace import Call, Event, Results, Trace, Weight, given_to, name_of
+from netslim.dependency.trace import Call, Event, Question, Results, Trace, Weight, given_to, name_of
 
 _TORCH = str(Path(torch.__file__).parent) + os.sep  # not torchvision
 _OURS = (str(Path(__file__).parent), str(Path(__file__).parent.parent / "core"))
@@ -47,15 +46,6 @@ _GENERATED = "<eval_with_key>"  # code that torch.fx wrote; every copy of a netw
 
 class DependsOnValuesError(UsageError):
     """What the network does depends on values, and what it decided in a run with values was not given."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What Python asked of a value: at which line, which decision of the run it was, and the answer."""
-
-    where: str
-    number: int
-    answer: bool
 
 
 class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
@@ -81,6 +71,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self._answers: Iterator[tuple[int, Decision]] | None = None
         self._readings: Readings | None = None
         self._read_at = ""
+        self._functions: WholeFunctions | None = None
         self.questions: list[Question] = []
         self.steered = False  # whether what the network computes decided anything
 
@@ -96,6 +87,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self.state.training = self.model.training
         self._entered = inspect.currentframe()
         self._read_at, functions = "", self.functions()
+        self._functions = functions
         with ExitStack() as stack:
             if decisions is not None:
                 self._answers = iter([(i, own) for i, own in enumerate(decisions.taken) if own.steers])
@@ -135,6 +127,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         traced = any(map(self.state.is_traced, tensors))
         hollow = any(tensor.is_meta for tensor in tensors)
         steers = is_steering(name, args)
+        if steers and self._functions is not None and self._functions.asks_for_gaps:
+            return False  # a window with gaps does not run
         answer = self._answer(name) if steers and hollow else None
         masks = masks_of(name, args)
         if answer is not None:

@@ -17,6 +17,7 @@ from netslim.core.networks.decisions import numbers_in
 from netslim.core.networks.torch_internals import tree_map
 
 _WINDOWED = {torch.stft, torch.istft, Tensor.stft, Tensor.istft}  # they insist on their window's device
+_INVERSE = {torch.istft, Tensor.istft}
 _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 _SIGNATURES = {
     F.instance_norm: inspect.signature(F.instance_norm),
@@ -71,12 +72,14 @@ class WholeFunctions(TorchFunctionMode):
 
     Attributes:
         met: whether there were any.
+        asks_for_gaps: whether `torch.istft` is at work, which asks of the values of its window whether it leaves gaps.
     """
 
     def __init__(self, act: Callable[[WholeCall], Any]) -> None:
         super().__init__()
         self._act = act
         self.met = False
+        self.asks_for_gaps = False
 
     def __torch_function__(
         self,
@@ -99,7 +102,11 @@ class WholeFunctions(TorchFunctionMode):
             self.met = True
             if (result := self._act(call)) is not NotImplemented:
                 return result
-        return func(*args, **(kwargs or {}))
+        self.asks_for_gaps = func in _INVERSE
+        try:
+            return func(*args, **(kwargs or {}))
+        finally:
+            self.asks_for_gaps = False
 
 
 def _on_meta(leaf: Any) -> Any:
