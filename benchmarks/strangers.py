@@ -30,6 +30,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 import constructs.attention
 import constructs.layers
+import constructs.made
 import constructs.movement
 import constructs.wholes
 import constructs.widths  # noqa: F401

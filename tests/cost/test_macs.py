@@ -226,15 +226,17 @@ class Made(nn.Module):
         self.form = form
         self.weight = nn.Parameter(torch.ones(8, 3, 3, 3))
         self.experts = nn.Parameter(torch.ones(4, 8 * 27))
+        self.mask = nn.Buffer((torch.arange(8.0) % 2).view(-1, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.form == "experts":
             routes = x.mean((2, 3))[:, :1].expand(-1, 4)
             return F.conv2d(x, (routes[:, :, None] * self.experts).sum(1).view(8, 3, 3, 3))
-        return F.conv2d(x, {"scaled": self.weight * 0.1, "cast": self.weight.double().float()}[self.form])
+        made = {"scaled": self.weight * 0.1, "cast": self.weight.double().float(), "masked": self.mask * self.weight}
+        return F.conv2d(x, made[self.form])
 
 
-@pytest.mark.parametrize("form", ["scaled", "cast", "experts"])
+@pytest.mark.parametrize("form", ["scaled", "cast", "masked", "experts"])
 def test_convolutions_whose_weight_is_made_at_every_call(form: str) -> None:
     """As torch counts; what is made number by number is the parameter's, whose share falls with its channels."""
     network, x = Made(form), torch.zeros(1, 3, 6, 6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +35,7 @@ class MacCount:
 
     Attributes:
         parameters: by name, the multiply-adds with a parameter's numbers: each is one at every place it is applied.
-            A weight that was made from one parameter number by number (`weight * 0.1`) counts as that.
+            A weight that was made from one parameter number by number (`weight * 0.1`, `weight * mask`) counts as that.
         computed: those with weights that were computed otherwise or are constants.
         activations: matrix products of activations with each other (attention), which are in no other figure.
         beside: by name of a channel group, how many of these go with a channel although no weight becomes smaller.
@@ -131,8 +131,7 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self._add(func.overloadpacket, args, result)
         if None not in known:
             for own in _tensors([result]):
-                alone = len(given) == 1 and own is result and (_is_view(func) or own.shape.numel() == given[0].numel())
-                self._remember(own, known[0] or "" if alone else "")
+                self._remember(own, _made_from(given, known, func, own) if own is result else "")
                 if self._fixed.issuperset(map(id, given)):
                     self._fixed.add(id(own))
 
@@ -164,6 +163,14 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self.count.parameters[name] = self.count.parameters.get(name, 0) + macs
         else:
             self.count.computed += macs
+
+
+def _made_from(given: Sequence[Tensor], known: Sequence[str | None], func: Any, result: Tensor) -> str:
+    """The parameter that a result is a view of, or has a number for each of, as a weight times a mask; else ""."""
+    if len(given) > 1 and torch.Tag.pointwise not in func.tags:
+        return ""
+    alike = (_is_view(func) or own.shape.numel() == result.shape.numel() for own in given)
+    return next((name for name, fits in zip(known, alike, strict=True) if name and fits), "")
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:

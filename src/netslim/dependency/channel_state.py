@@ -179,6 +179,10 @@ class ChannelState:
         """The labels along a dimension of a parameter that gives channels (zeros there silence them)."""
         if self.can_silence(name):
             self.trace.silenced.add((name, dim))
+        return self.along_weight(name, dim, size)
+
+    def along_weight(self, name: str, dim: int, size: int) -> Tensor:
+        """The labels along a dimension of a parameter, whatever they are of."""
         if (name, dim) not in self.trace.dims:
             self.trace.dims[name, dim] = self.sets.fresh(size)
         return self.trace.dims[name, dim]
@@ -203,9 +207,7 @@ class ChannelState:
         for dim in dims:
             own = weight.dims[dim]
             if own is not None and shape[dim] > 1:
-                if (weight.name, own) not in self.trace.dims:
-                    self.trace.dims[weight.name, own] = self.sets.fresh(shape[dim])
-                self.sets.freeze(self.trace.dims[weight.name, own], reason)
+                self.sets.freeze(self.along_weight(weight.name, own, shape[dim]), reason)
 
     def freeze_weights(self, call: Call) -> None:
         """A constant was made from weights: what goes along their dimensions stays, if it is made so in evaluation."""

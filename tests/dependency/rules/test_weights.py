@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.cost import count_macs
+from netslim.cost import count_macs, measure
 from netslim.dependency.rules.weights import _same_sides
-from pruning.kinds import IMAGES, check_exact
+from netslim.pruning import apply, plan, verify
+from pruning.kinds import IMAGES, check_exact, lively
 
 
 class Mixed(nn.Module):
@@ -75,3 +76,76 @@ def test_a_weight_whose_numbers_are_mixed_is_computed() -> None:
     model = Mixed(lambda x, w: F.conv2d(x, w.view(12, 4, 4).mT.flatten(1)[..., None, None]), (12, 16))
     with pytest.raises(UsageError, match=r"conv is read by convolution at .*, whose weight is computed"):
         check_exact(model)
+
+
+class Computed(nn.Module):
+    """A convolution whose weight is made of a parameter by a test, between two others."""
+
+    def __init__(self, make: Callable[[Computed, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.stem, self.stem_bn = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.middle, self.bn, self.out = nn.Conv2d(8, 6, 3), nn.BatchNorm2d(6), nn.Conv2d(6, 4, 1)
+        self.register_buffer("mask", (torch.rand(6, 8, 3, 3) > 0.4).float())
+        self.register_buffer("corner", torch.tensor([[1.0, 1, 1], [1, 1, 0], [0, 0, 0]]))
+        self.rows, self.inputs = nn.Parameter(torch.rand(6) + 0.5), nn.Parameter(torch.rand(1, 8, 1, 1) + 0.5)
+        self.make = make
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.tanh(self.stem_bn(self.stem(x)))
+        y = F.conv2d(y, self.make(self, self.middle.weight), self.middle.bias)
+        found: Tensor = self.out(torch.tanh(self.bn(y)))
+        return found
+
+
+MASKED: dict[str, Callable[[Computed, Tensor], Tensor]] = {
+    "a mask": lambda s, w: w * s.mask,
+    "a mask in front": lambda s, w: s.mask * w,
+    "a mask in place": lambda s, w: w.data.mul_(s.mask),
+    "a kernel's profile": lambda s, w: w * s.corner,
+    "rows": lambda s, w: w * s.rows[:, None, None, None],
+    "inputs": lambda s, w: w * s.inputs,
+    "all of them": lambda s, w: s.rows.view(-1, 1, 1, 1) * (w * s.mask).sign() * s.inputs * s.corner,
+    "BatchNorm": lambda s, w: w * (s.bn.weight / (s.bn.running_var + 1e-5).sqrt()).reshape(-1, 1, 1, 1),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_a_weight_times_a_mask_or_its_rows_is_that_weight(name: str) -> None:
+    model, images = lively(Computed(MASKED[name])), torch.randn(2, 3, 8, 8)
+    decided = plan(model, images, percent=0.4, criterion="l2_norm")
+    small = apply(model, decided)
+    assert decided.total == 14
+    assert small.middle.weight.shape[:2] == (small.out.in_channels, small.stem.out_channels)
+    assert sum(small.middle.weight.shape[:2]) < 14
+    assert verify(model, small, images).holds
+    assert decided.after == measure(small, images)
+
+
+ROWS: dict[str, Callable[[Computed, Tensor], Tensor]] = {
+    "XNOR": lambda s, w: w.sign() * w.abs().mean((1, 2, 3), keepdim=True),
+    "largest of a row": lambda s, w: w * w.amax((1, 2, 3))[:, None, None, None],
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_weighed_by_themselves_can_go_and_what_they_read_stays(name: str) -> None:
+    model, images = lively(Computed(ROWS[name])), torch.randn(2, 3, 8, 8)
+    small = apply(model, plan(model, images, percent=0.4))
+    assert small.middle.weight.shape[:2] == (small.out.in_channels, 8)
+    assert small.out.in_channels < 6
+    assert verify(model, small, images).holds
+
+
+KEPT: dict[str, Callable[[Computed, Tensor], Tensor]] = {
+    "a mask added": lambda s, w: w + s.mask,
+    "divided by its rows": lambda s, w: w / w.abs().sum((1, 2, 3), keepdim=True),
+    "a mask made in the call": lambda s, w: w * (torch.arange(6) % 2).view(-1, 1, 1, 1),
+    "standardised": lambda s, w: w - w.mean((1, 2, 3), keepdim=True),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_weights_that_are_something_else_stay(name: str) -> None:
+    model = lively(Computed(KEPT[name]))
+    with pytest.raises(UsageError, match="has no channels that can go: "):
+        plan(model, torch.randn(2, 3, 8, 8), percent=0.4)

@@ -10,6 +10,7 @@ from torch import Tensor
 from netslim.dependency.channel_sets import TensorChannels, anywhere, everywhere
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.rules.weights import combined
 from netslim.dependency.rules.writing import is_new, written, written_over
 from netslim.dependency.rules.zero_propagation import silence
 from netslim.dependency.trace import Call, Results, Weight
@@ -17,13 +18,10 @@ from netslim.dependency.trace import Call, Results, Weight
 
 def elementwise(state: ChannelState, call: Call) -> Results:
     """Unites the labels of all operands, with broadcasting."""
-    target = call.args[0] if call.func._schema.is_mutable else None
-    if isinstance(target, Tensor) and call.name == "copy" and (state.state(target) is None or is_new(state, target)):
-        done = written(state, call)
-        if done is not None:
-            return done
-    if isinstance(target, Tensor) and state.state(target) is None:
-        return written_over(state, call)
+    target = call.args[0] if call.func._schema.is_mutable and isinstance(call.args[0], Tensor) else None
+    done = combined(state, call) if target is None else _into(state, call, target) or combined(state, call)
+    if done is not None:
+        return done
     tensors = call.tensors
     axes = _axes(state, tensors)
     if len(axes) > 1:
@@ -41,10 +39,19 @@ def elementwise(state: ChannelState, call: Call) -> Results:
     for other in labels[1:]:
         state.sets.unite(labels[0], other)
     silent = silence(call, tensors, [own for _, own in met])
-    if isinstance(target, Tensor) and anywhere(met[0][1] & ~silent):
+    if target is not None and anywhere(met[0][1] & ~silent):
         state.sets.freeze(labels[0], f"is changed in place by {call}")
     place = None if axis is None else axis + call.out[0].dim()
     return [TensorChannels(place, labels[0], silent & (number == 0)) for number in range(len(call.out))]
+
+
+def _into(state: ChannelState, call: Call, target: Tensor) -> Results | None:
+    """What is written into a new tensor or a constant; None where the target carries something already."""
+    if call.name == "copy" and (state.state(target) is None or is_new(state, target)):
+        done = written(state, call)
+        if done is not None:
+            return done
+    return written_over(state, call) if state.state(target) is None else None
 
 
 def gated(state: ChannelState, call: Call) -> Results:

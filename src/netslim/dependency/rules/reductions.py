@@ -16,6 +16,7 @@ POOLED = (
     *("avg_pool", "max_pool", "adaptive_", "_adaptive_", "upsample_", "_upsample_"),
     *("reflection_pad", "replication_pad"),
 )  # beginnings of names
+_ENDS = 2  # dimensions of a weight that are no sides of a kernel
 _ZERO_SAFE = {"sum", "norm", "linalg_vector_norm"}  # over channels: one that is zero does no harm
 _SAMPLED = {"grid_sampler_2d", "grid_sampler_3d", "grid_sampler", "roi_align", "roi_pool"}
 _REDUCED = {
@@ -44,8 +45,11 @@ def reduced(state: ChannelState, call: Call) -> Results:
     dims = call.given.get("dim")
     dims = list(range(tensor.dim())) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
     gone = {dim % max(tensor.dim(), 1) for dim in dims}
-    if isinstance(weight := state.state(tensor), Weight) and len(call.tensors) == 1 and not state.training:
-        state.freeze_weight(weight, gone, tensor.shape, f"is mixed with other channels by {call}")
+    if isinstance(weight := state.state(tensor), Weight) and len(call.tensors) == 1:
+        if not state.training:
+            state.freeze_weight(weight, gone, tensor.shape, f"is mixed with other channels by {call}")
+        if (rows := _of_rows(state, call, weight, gone)) is not None:
+            return rows
     if carried is None or len(call.tensors) > 1:
         return elementwise(state, call) if carried is None or call.name in ("max", "min") else unknown(state, call)
     if carried.axis in gone:
@@ -58,6 +62,17 @@ def reduced(state: ChannelState, call: Call) -> Results:
         axis -= sum(dim < axis for dim in gone)
     silent = carried.silent & (call.name != "logsumexp")
     return [TensorChannels(axis, carried.labels, silent) for _ in call.out]
+
+
+def _of_rows(state: ChannelState, call: Call, weight: Weight, gone: set[int]) -> Results | None:
+    """A number for each row of a weight goes with that row; None if it is not one for each along an end of it."""
+    shape = call.args[0].shape
+    left = [dim for dim, own in enumerate(weight.dims) if dim not in gone and own is not None and own < _ENDS]
+    if len(left) != 1 or any(size > 1 for dim, size in enumerate(shape) if dim not in (*gone, *left)):
+        return None
+    labels = state.along_weight(weight.name, weight.dim(left[0]), shape[left[0]])
+    axis = left[0] if call.given.get("keepdim", False) else left[0] - sum(dim < left[0] for dim in gone)
+    return [TensorChannels(axis, labels, torch.zeros(len(labels), dtype=torch.bool)) for _ in call.out]
 
 
 def _order(call: Call) -> float:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
+from netslim.dependency.channel_sets import TensorChannels, everywhere
 from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.rules.movement import moved
-from netslim.dependency.trace import Call, Results, Weight
+from netslim.dependency.rules.zero_propagation import silence
+from netslim.dependency.trace import Call, Place, Results, Weight
 
+_ENDS = 2  # dimensions of a weight: what it gives, and what it reads; the others are a kernel's sides
 _TURNED = {"t", "transpose", "permute", "numpy_T"}
 Side = tuple[int, int | None]  # a size, and the dimension of the parameter
 _FOLDED = {"view", "reshape", "unsqueeze", "squeeze", "expand"}
@@ -69,6 +73,59 @@ def _in_order(before: Sequence[Side], after: Sequence[int]) -> list[int | None] 
         else:
             return None
     return found if all(size == 1 for size, _ in ahead) else None
+
+
+def combined(state: ChannelState, call: Call) -> Results | None:
+    """A weight times a mask, a number for each of its rows, or a filter's profile: it is still that weight, where zeros
+    of its own are zeros of the product. None for all else.
+    """
+    tensors, size = call.tensors, call.out[0].shape
+    states = [state.state(tensor) for tensor in tensors]
+    weights = [
+        own for own, tensor in zip(states, tensors, strict=True) if isinstance(own, Weight) and tensor.shape == size
+    ]
+    own = next((each for each in weights if state.is_learnt(each.name)), None)
+    others = [(tensor, other) for tensor, other in zip(tensors, states, strict=True) if other != own]
+    if own is None or not others or not all(map(state.is_fixed, tensors)):
+        return None
+    alone = [torch.tensor([other == own]) for other in states]
+    both = [torch.tensor([other == own or isinstance(other, TensorChannels)]) for other in states]  # of its own rows
+    if not all(everywhere(silence(call, tensors, zero)) for zero in (alone, both)):
+        return None
+    ties = [(other, _ties(own, size, tensor, other)) for tensor, other in others]
+    if any(tied is None for _, tied in ties):
+        return None
+    for other, tied in ties:
+        for dim, place in tied or ():
+            labels = state.along_weight(own.name, dim, size[own.dims.index(dim)])
+            if isinstance(other, TensorChannels):
+                state.sets.unite(labels, other.labels)
+            elif place is not None:
+                state.follow(place[0], place[1], labels)
+    return [own]
+
+
+def _ties(
+    own: Weight, size: Sequence[int], tensor: Tensor, other: TensorChannels | Weight | None
+) -> list[tuple[int, Place | None]] | None:
+    """Which dimensions of a weight another tensor has numbers along, and where they are; None if they are not known.
+
+    Along a kernel's sides nothing goes.
+    """
+    found: list[tuple[int, Place | None]] = []
+    for place, here in enumerate(tensor.shape):
+        dim = own.dims[place + len(size) - tensor.dim()]
+        if here == 1 or (dim is not None and dim >= _ENDS):
+            continue
+        if dim is None or other is None:
+            return None
+        if isinstance(other, Weight):
+            found.append((dim, (other.name, other.dim(place))))
+        elif other.axis == place:
+            found.append((dim, None))
+        else:
+            return None
+    return found
 
 
 WEIGHTS: dict[str, Rule] = {**dict.fromkeys(_TURNED, turned), **dict.fromkeys(_FOLDED, folded)}
