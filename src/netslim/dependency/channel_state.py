@@ -53,6 +53,7 @@ class ChannelState:
         self.unwritten = set[int]()  # tensors made in the shape of others, to be written to perhaps
         self.written = dict[int, tuple[Tensor, Tensor]]()  # of new tensors: what was written to, and where it is silent
         self._filled: dict[int, _Filled] = {}  # new tensors, by id
+        self._derived: dict[int, list[tuple[Weight, torch.Size]]] = {}  # constants by id, and the weights they are from
         self._fixed = set[int]()  # tensors computed from parameters and buffers alone
         self._repeated = set[int]()  # tensors of unknown values that are alike along their first dimension
         self._tensors: dict[int, Tensor] = {}  # kept, so that their ids stay theirs
@@ -209,11 +210,22 @@ class ChannelState:
             if own is not None and shape[dim] > 1:
                 self.sets.freeze(self.along_weight(weight.name, own, shape[dim]), reason)
 
-    def freeze_weights(self, call: Call) -> None:
-        """A constant was made from weights: what goes along their dimensions stays, if it is made so in evaluation."""
-        for tensor in () if self.training else call.tensors:
-            if isinstance(weight := self.state(tensor), Weight):
-                self.freeze_weight(weight, range(tensor.dim()), tensor.shape, f"is read as a number by {call}")
+    def derive(self, tensors: Sequence[Tensor], out: Sequence[Tensor]) -> None:
+        """Notes which weights constants are made from in evaluation, if they are."""
+        sources: list[tuple[Weight, torch.Size]] = []
+        for tensor in () if self.training else tensors:
+            sources += self._derived.get(id(tensor), [])
+            if isinstance(own := self.state(tensor), Weight):
+                sources.append((own, tensor.shape))
+        for tensor in out if sources else ():
+            self._tensors[id(tensor)] = tensor  # so that its id stays its own
+            self._derived[id(tensor)] = sources
+
+    def freeze_derived(self, call: Call) -> None:
+        """An operation on channels reads these: what goes along the dimensions of weights they are made from stays."""
+        for tensor in call.tensors if self._derived else ():
+            for weight, shape in self._derived.get(id(tensor), ()):
+                self.freeze_weight(weight, range(len(shape)), shape, f"is read as a number by {call}")
 
     def acts_beside(self, matrix: Tensor, carried: TensorChannels, call: Call) -> bool:
         """Whether a matrix is a constant, or a parameter or buffer that is no layer's; such a one stays as it is.

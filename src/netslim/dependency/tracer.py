@@ -199,8 +199,10 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         """What the operation's rule says; where it meets something that it was not made for, nothing can go."""
         try:
             states = rule_of(call)(self.state, call)
-            if not any(states):
-                self.state.freeze_weights(call)
+            if any(states):
+                self.state.freeze_derived(call)
+            else:
+                self.state.derive(call.tensors, call.out)
             return states
         except (IndexError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             return unknown(self.state, call, f"passes {call}, which can't be followed ({type(error).__name__})")
@@ -214,6 +216,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         name = func.overloadpacket.__name__
         if func._schema.is_mutable and isinstance(args[0], Tensor):
             self.state.changed(args[0])
+        self.state.derive(tensors, tensors_in(result))
         for tensor in tensors_in(result):
             if tensor.is_meta:
                 self._constants.note(tensor, name, args, kwargs)

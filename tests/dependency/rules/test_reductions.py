@@ -75,3 +75,7 @@ def test_sums_over_what_was_learnt_stay(name: str) -> None:
 def test_what_mixes_channels_stays(name: str) -> None:
     with pytest.raises(UsageError, match="has no channels that can go: conv "):
         pruned(lively(Net(maps=MIXING[name])))
+
+
+def test_a_part_of_a_weight_whose_shape_alone_is_asked_for_keeps_nothing() -> None:
+    check_exact(Net(maps=lambda s, y: y * s.conv.weight[0].numel() ** -0.5))
