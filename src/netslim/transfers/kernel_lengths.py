@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.core.protocols import PrunableModel
 from netslim.transfers.layer_roles import INNER, role_of
@@ -36,11 +38,15 @@ def shorten_(model: PrunableModel, fresh: PrunableModel) -> None:
     >>> round(float(lengths[0] / lengths[1]), 3)
     0.4
     """
-    kernels = {name: module.weight for name, module in fresh.named_modules() if isinstance(module, nn.Conv2d)}
+    new = dict(fresh.named_modules())
     with torch.no_grad():
-        for name, new in kernels.items():
-            kernel = model.get_submodule(name).weight
-            factor = WRITTEN
-            if role_of(f"{name}.weight") in INNER:
-                factor = INSIDE * (new.square().mean() / kernel.square().mean().clamp_min(1e-12)).sqrt()
-            kernel.mul_(factor)
+        for name, module in model.named_modules():
+            if not isinstance(module, nn.Conv2d):
+                continue
+            inside = role_of(f"{name}.weight") in INNER
+            module.weight.mul_(INSIDE * _length(new[name]) / _length(module) if inside else WRITTEN)
+
+
+def _length(module: nn.Module) -> Tensor:
+    """Root mean square of a layer's weights."""
+    return cast(Tensor, module.weight).square().mean().clamp_min(1e-12).sqrt()

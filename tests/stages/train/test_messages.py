@@ -10,6 +10,7 @@ from netslim.stages.train.messages import arguments, processes, summary, warn_of
 from netslim.training.tasks.task import CLASSIFICATION
 
 SPARSE = TrainConfig(sparsity_regularization=True, s=1.0)
+STEPS = 100
 RESULT = {"selected_on": "val", "chosen_by": "top-1", "best_top1": 0.5, "best_epoch": 3, "test_top1": 0.25}
 
 
@@ -39,8 +40,10 @@ def test_a_penalty_under_which_nothing_was_learnt_is_said() -> None:
     with pytest.warns(
         NetslimWarning, match=r"^under the penalty of `s=1\.0` the network has learnt nothing: 12\.00 % on"
     ):
-        warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, 10)
+        warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, 10, STEPS)
     with warnings.catch_warnings(action="error"):
-        warn_of_guessing(SPARSE, CLASSIFICATION, 0.16, 10)
-        warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, None)
-        warn_of_guessing(TrainConfig(), CLASSIFICATION, 0.12, 10)
+        warn_of_guessing(SPARSE, CLASSIFICATION, 0.16, 10, STEPS)
+        warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, 10, 0)  # so few steps move no scale
+        warn_of_guessing(SPARSE, CLASSIFICATION, 0.63, 2, STEPS)
+        warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, None, STEPS)
+        warn_of_guessing(TrainConfig(), CLASSIFICATION, 0.12, 10, STEPS)

@@ -211,7 +211,8 @@ class Phase:
             "precision": str(self.precision),
             "seconds": self.files.seconds(),
         }
-        warn_of_guessing(self.config, self.task, self.state.best, self.dataset.num_classes)
+        steps = self.config.epochs * len(self.batches)
+        warn_of_guessing(self.config, self.task, self.state.best, self.dataset.num_classes, steps)
         self.files.finish(result)
         say(f"finished: {summary(result)}; {self.config.save / BEST}, {self.config.save / PAGE}")
         return result
