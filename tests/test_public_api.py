@@ -14,6 +14,8 @@ from netslim.stages.transfer.config import DEFAULT_STRATEGY
 
 NAMES = [
     "Engine",
+    "NetslimError",
+    "NetslimWarning",
     "PrunePlan",
     "UserData",
     "absorb_",

@@ -17,12 +17,15 @@ The public API on one page; everything is imported at its first use:
 - `export(model, example, path, target="onnx")`: a file for ONNX Runtime (or another target), shown to compute the same.
 - `UserData(train, val, test)`: data sets of your own, for `netslim train --dataset FILE.py:NAME`.
 - `evaluate(model, batches)`, `measure(model, example)`: accuracy; parameters and MACs.
+- `NetslimError`: what all of these raise where their message says what to type instead; `NetslimWarning`.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from netslim.core.errors import NetslimError as NetslimError
+    from netslim.core.errors import NetslimWarning as NetslimWarning
     from netslim.core.protocols import PrunePlan as PrunePlan
     from netslim.cost import measure as measure
     from netslim.data.own.user_data import UserData as UserData
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Engine": ("netslim.deploy.latency", "Engine"),
+    "NetslimError": ("netslim.core.errors", "NetslimError"),
+    "NetslimWarning": ("netslim.core.errors", "NetslimWarning"),
     "PrunePlan": ("netslim.core.protocols", "PrunePlan"),
     "UserData": ("netslim.data.own.user_data", "UserData"),
     "absorb_": ("netslim.pruning.bias_absorption", "absorb_"),

@@ -5,13 +5,26 @@ from collections.abc import Iterable, Sequence
 
 
 class NetslimError(Exception):
-    """Base of all errors meant for the user; the command line prints it as one line and exits with `exit_code`."""
+    """Base of all errors meant for the user; the command line prints it as one line and exits with `exit_code`.
+
+    >>> import netslim
+    >>> try:
+    ...     netslim.create_model("resnet", depth=12)
+    ... except netslim.NetslimError as error:
+    ...     print(error)
+    `depth=12`: the depth of a bottleneck ResNet is 9n+2; the nearest is 11 or 20
+    """
 
     exit_code = 1
 
 
 class NetslimWarning(UserWarning):
-    """Something was done as asked, but is probably not what was meant."""
+    """Something was done as asked, but is probably not what was meant.
+
+    >>> import warnings, netslim
+    >>> with warnings.catch_warnings(action="error", category=netslim.NetslimWarning):
+    ...     model = netslim.create_model("resnet", depth=11)  # a doubt would raise here
+    """
 
 
 class UsageError(NetslimError):

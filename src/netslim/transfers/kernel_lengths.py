@@ -34,7 +34,7 @@ def shorten_(model: PrunableModel, fresh: PrunableModel) -> None:
     >>> fresh = netslim.create_model("resnet", depth=11, num_classes=10)
     >>> model, _ = netslim.transfer(source, fresh)
     >>> shorten_(model, fresh)
-    >>> lengths = [network.layer1[0].conv2.weight.square().mean().sqrt() for network in (model, fresh)]
+    >>> lengths = [network.layer1[0].conv2.weight.detach().square().mean().sqrt() for network in (model, fresh)]
     >>> round(float(lengths[0] / lengths[1]), 3)
     0.4
     """
