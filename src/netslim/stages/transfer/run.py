@@ -126,7 +126,7 @@ def _title(config: TransferConfig, settings: TransferSettings, model: PrunableMo
 def _calibration_line(config: TransferConfig, settings: TransferSettings, batches: Sequence[Tensor] | None) -> str:
     if batches:
         count = sum(len(images) for images in batches)
-        shortened = "; kernels shortened to be trained" if settings.strategy == "select" else ""
+        shortened = "; kernels shortened, to be trained faster" if settings.strategy == "select" else ""
         return f"BatchNorm statistics from {count:,} training images of {settings.dataset}{shortened}"
     if config.recalibrate == 0:
         return "BatchNorm statistics as transferred (`recalibrate=0`)"
