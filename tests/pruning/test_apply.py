@@ -131,6 +131,24 @@ def test_a_plan_written_by_hand() -> None:
     assert verify(model, small, torch.randn(2, 1, 8, 8)).holds
 
 
+def test_the_plan_of_a_small_network_says_what_is_left_of_it_after_an_edit_and_under_another_head() -> None:
+    model = resnet()
+    small = apply(model, edited(plan(model, EXAMPLE, percent=0.3), keep=[0, 5, 15]))
+    assert small.plan is not None
+    assert (small.plan.before, small.plan.after) == (measure(model, EXAMPLE), measure(small, EXAMPLE))
+
+    wide, narrow = headed(7), headed(2)
+    decided = plan(wide, EXAMPLE, percent=0.4, criterion="l2_norm")
+    small = apply(narrow, decided)
+    assert (small.plan.before, small.plan.after) == (measure(narrow, EXAMPLE), measure(small, EXAMPLE))
+    assert apply(wide, decided).plan == decided
+
+
+def headed(classes: int) -> nn.Sequential:
+    layers = nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    return nn.Sequential(*layers, nn.Linear(8, classes))
+
+
 def test_a_network_built_narrow_is_pruned_relative_to_its_own_widths() -> None:
     torch.manual_seed(0)
     widths = [7, 16, 5, 40, 32, 9, 128, 64, 64, 30]

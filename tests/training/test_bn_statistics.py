@@ -91,6 +91,32 @@ def test_no_batches() -> None:
     assert (norm.training, norm.momentum) == (True, 0.1)
 
 
+def test_batches_without_an_image_count_for_nothing() -> None:
+    norm = nn.BatchNorm2d(1)
+    recalibrate_(norm, [image(), image(1, 3), image()])
+    assert (norm.running_mean.item(), norm.running_var.item(), norm.num_batches_tracked.item()) == (2.0, 2.0, 1)
+    with pytest.raises(DataError, match=r"^there are no images to estimate BatchNorm statistics from$"):
+        recalibrate_(norm, [image()])
+    assert (norm.running_mean.item(), norm.num_batches_tracked.item()) == (2.0, 1)
+
+
+def test_a_branch_for_training_alone_keeps_its_statistics() -> None:
+    class Helped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.help = nn.BatchNorm2d(1), nn.BatchNorm2d(1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(x) + self.help(x) if self.training else self.norm(x)
+
+    model = Helped().train()
+    model(image(5, 9))
+    before = statistics(model.help)
+    recalibrate_(model, [image(1, 3)])
+    assert model.norm.running_mean.item() == 2.0
+    assert all(torch.equal(value, before[name]) for name, value in statistics(model.help).items())
+
+
 def test_an_error_in_the_middle_leaves_the_old_statistics() -> None:
     def broken() -> Iterator[Tensor]:
         yield image(1, 3)

@@ -1,11 +1,12 @@
 import math
 import re
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from netslim.core.errors import DataError
+from netslim.core.errors import DataError, UsageError
 from netslim.training.evaluate import Evaluation, evaluate
 
 
@@ -34,6 +35,44 @@ def test_modes_come_back_even_after_an_error() -> None:
     with pytest.raises(InterruptedError):
         evaluate(model, logits_of_two_batches(), between=stop)
     assert (model.training, model[0].training, model[1].training) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("batches", "text"),
+    [
+        (
+            [torch.eye(3)],
+            r"evaluate reads batches of (images, labels), and one is (3, 3) float32: give evaluate(model, [(",
+        ),
+        ([{"x": torch.eye(2)}], "evaluate reads batches of (images, labels), and one is {x: (2, 2) float32}: give "),
+        (
+            [(torch.eye(2),) * 3],
+            "evaluate reads batches of (images, labels), and one is [(2, 2) float32, (2, 2) float32, ",
+        ),
+        (torch.eye(2), "this is one batch, and several are expected: give [batch], or a DataLoader"),
+        (None, "batches are a DataLoader or a list of them, and this is of type NoneType"),
+    ],
+)
+def test_what_is_no_batch_of_images_and_labels(batches: Any, text: str) -> None:
+    with pytest.raises(DataError, match=f"^{re.escape(text)}"):
+        evaluate(nn.Identity(), batches)
+
+
+def test_a_network_that_does_not_run_on_the_images() -> None:
+    with pytest.raises(UsageError, match=r"^Linear does not run on an input of 3: RuntimeError: "):
+        evaluate(nn.Linear(2, 2), [(torch.eye(3), torch.zeros(3, dtype=torch.long))])
+
+
+def test_several_inputs_as_a_loader_gives_them() -> None:
+    class Sum(nn.Module):
+        def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+            return first + 2 * second
+
+    first, second, labels = torch.eye(2), torch.eye(2).flip(0), torch.tensor([1, 1])
+    in_order = evaluate(Sum(), [((first, second), labels)])
+    by_name = evaluate(Sum(), [({"second": second, "first": first}, labels)])
+    assert in_order == by_name
+    assert (in_order.correct, in_order.images) == (1, 2)
 
 
 def test_statistics_and_gradients_are_not_touched() -> None:

@@ -3,10 +3,13 @@
 from dataclasses import replace
 from typing import TypeVar, cast
 
+import torch
 from torch import nn
 
 from netslim.core.networks.wrappers import plain
-from netslim.core.protocols import PrunePlan, keep_plan_
+from netslim.core.protocols import Cost, PrunePlan, keep_plan_, plan_of
+from netslim.cost import count_params, measure
+from netslim.dependency.meta import cost_of
 from netslim.pruning.cut_check import check_cut, cut
 from netslim.pruning.feature_info import update_feature_info_
 from netslim.pruning.plan_data import inputs_of
@@ -26,8 +29,9 @@ def apply(model: M, plan: PrunePlan) -> M:
         plan: which channels stay, relative to the unpruned network.
 
     Returns:
-        A new network of the same class, on the same device, whose attribute `plan` is `plan`. It is without what was
-        around `model` (DataParallel, torch.compile), and weights that were computed are parameters.
+        A new network of the same class, on the same device, whose attribute `plan` is `plan`; parameters and MACs are
+        counted again in it if they are no longer those of a plan that was edited. It is without what was around `model`
+        (DataParallel, torch.compile), and weights that were computed are parameters.
 
     Raises:
         UsageError: the plan is for another network, or was edited into something impossible; or the small network does
@@ -48,13 +52,32 @@ def apply(model: M, plan: PrunePlan) -> M:
     model = cast(M, plain(model))
     resolved = resolve(model, plan)
     check_cut(model, resolved, plan)
-    return _with_plan_(cut(model, resolved), resolved, plan)
+    small = cut(model, resolved)
+    return _with_plan_(small, resolved, _counted(plan, resolved, model, small))
 
 
 def rebuild(model: M, plan: PrunePlan) -> M:
     """`apply` for a plan that was carried out before, whose cut is not held against the masked network again."""
     resolved = resolve(model, plan)
     return _with_plan_(cut(model, resolved), resolved, plan)
+
+
+def _counted(plan: PrunePlan, resolved: ResolvedPlan, model: nn.Module, small: nn.Module) -> PrunePlan:
+    """The plan with the cost of both networks, where it says another one: edited, or made for another head."""
+    before, after = plan.before, plan.after
+    if plan_of(model) is None and count_params(model) != before.params:
+        before = _cost(model, resolved)
+    if count_params(small) != after.params:
+        after = _cost(small, resolved)
+    return replace(plan, before=before, after=after)
+
+
+def _cost(network: nn.Module, resolved: ResolvedPlan) -> Cost:
+    if not resolved.decides:
+        return cost_of(network, resolved.inputs)
+    generator = torch.Generator().manual_seed(0)
+    device = next(network.parameters()).device
+    return measure(network, resolved.inputs.map(lambda spec: spec.random(generator).to(device)))
 
 
 def _with_plan_(small: M, resolved: ResolvedPlan, plan: PrunePlan) -> M:

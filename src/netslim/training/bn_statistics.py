@@ -19,8 +19,9 @@ def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:
 
     Each BatchNorm normalises with its batch's own statistics meanwhile, as in training; everything else is in eval
     mode. The variance is torch's unbiased one, and `num_batches_tracked` counts the batches that were averaged. A
-    network without running statistics is left alone. Modes and momenta are restored; after an error the statistics
-    are, too.
+    network without running statistics is left alone, and so is a BatchNorm that takes no part in eval mode, as in a
+    branch for training alone. Batches without an image count for nothing. Modes and momenta are restored; after an
+    error the statistics are, too.
 
     Args:
         model: changed in place.
@@ -46,8 +47,10 @@ def recalibrate_(model: nn.Module, batches: Iterable[Any]) -> None:
             norm.momentum = None  # torch's word for the plain average
             norm.training = True  # not train(): that would switch on a dropout that timm keeps inside
         count = 0
-        for count, images in enumerate(batches_in(batches), 1):  # noqa: B007
-            inputs = inputs_in(images)
+        for inputs in map(inputs_in, batches_in(batches)):
+            if not inputs.batch:  # torch would count it, as one that says nothing
+                continue
+            count += 1
             with running(model, inputs.map(TensorSpec.of)):
                 inputs.call(model)
         if not count:
@@ -73,16 +76,16 @@ def inputs_in(batch: Any) -> Inputs:
 
 @contextmanager
 def _measuring(norms: list[_BatchNorm]) -> Iterator[None]:
-    """Gives the momenta back after; after an error also the statistics."""
+    """Gives the momenta back after, and the statistics to norms that saw no batch; after an error to all."""
     momenta = [norm.momentum for norm in norms]
     before = [{name: buffer.clone() for name, buffer in norm.named_buffers(recurse=False)} for norm in norms]
+    measured = False
     try:
         yield
-    except BaseException:
-        for norm, buffers in zip(norms, before, strict=True):
-            for name, buffer in norm.named_buffers(recurse=False):
-                buffer.copy_(buffers[name])
-        raise
+        measured = True
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, momentum, buffers in zip(norms, momenta, before, strict=True):
             norm.momentum = momentum
+            if not (measured and norm.num_batches_tracked):
+                for name, buffer in norm.named_buffers(recurse=False):
+                    buffer.copy_(buffers[name])
