@@ -120,6 +120,22 @@ def test_an_example_of_another_kind(tmp_path: Path) -> None:
         netslim.export(nn.Linear(1, 1), [torch.zeros(1)], tmp_path / "net.onnx")
 
 
+def test_an_example_that_the_network_does_not_run_on(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^Heads does not run on an input of 1 x 8 x 8: RuntimeError: Given groups=1"):
+        netslim.export(Heads(), torch.zeros(2, 1, 8, 8), tmp_path / "net.onnx")
+    with pytest.raises(UsageError, match=r"^the example has no input in its batch: give one or more$"):
+        netslim.export(Heads(), torch.zeros(0, 3, 8, 8), tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_16_bits_go_to_safetensors_alone(tmp_path: Path) -> None:
+    model, images = Heads().half(), torch.randn(2, 3, 8, 8).half()
+    for name, target in (("net.onnx", "onnx"), ("net.pt2", "pt2"), ("net", "eager")):
+        with pytest.raises(UsageError, match=r"^Heads has weights of float16, too coarse to compare a file with it: "):
+            netslim.export(model, images, tmp_path / name, target)
+    assert netslim.export(model, images, tmp_path / "weights", "safetensors").difference == 0
+
+
 @pytest.mark.parametrize("target", ["onnx", "eager", "safetensors"])
 def test_an_interrupted_export_leaves_nothing(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:

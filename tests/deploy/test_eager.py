@@ -8,6 +8,7 @@ import torch
 from exported_networks import IMAGES, NETWORKS, exported, outputs
 from torch import nn
 
+import netslim
 from netslim.core.errors import NetslimError
 from netslim.deploy.form_search import Search
 from netslim.deploy.targets.eager import load_code
@@ -29,6 +30,13 @@ def test_eager_is_code_that_needs_no_netslim(tmp_path: Path) -> None:
         layer.weight for layer in loaded.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size > (1, 1)
     )
     assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_weights_keep_their_precision(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).double()
+    netslim.export(model, torch.randn(2, 3, 8, 8).double(), tmp_path / "net", "eager")
+    loaded, images = load_code(tmp_path / "net"), torch.randn(3, 3, 8, 8).double()
+    torch.testing.assert_close(loaded(images), model.eval()(images), rtol=1e-12, atol=1e-12)
 
 
 def test_eager_writes_torchs_own_layers_only(tmp_path: Path) -> None:

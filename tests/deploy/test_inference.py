@@ -257,3 +257,9 @@ def test_convolutions_that_see_a_border_or_groups_keep_their_batchnorm(given: di
 def test_forms_print_shortly() -> None:
     assert str(Form(selection="gather", multiple=8, layout="nhwc")) == "gather/8/nhwc"
     assert str(Form(bounds=False)) == "zeros/1/nchw/norms"
+
+
+def test_an_example_that_the_network_does_not_run_on() -> None:
+    said = r"^Sequential does not run on an input of 8 x 8: .*; it runs on .*: give example\[None\]$"
+    with pytest.raises(UsageError, match=said):
+        for_inference(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), torch.zeros(3, 8, 8))

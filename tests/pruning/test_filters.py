@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.core.protocols import ChannelGroup, PrunableModel
@@ -95,3 +96,17 @@ class Vectors(nn.Module):
 def test_channels_of_vectors_alone_are_scored_by_these() -> None:
     decided = plan(Vectors(), torch.zeros(2, 3), percent=0.4, criterion="l1_norm")
     assert decided.groups[0].keep == (4, 5, 6, 7)
+
+
+def test_channels_of_fixed_filters_alone_are_scored_by_these() -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("first", torch.diag(torch.tensor([3.0, 1.0, 2.0])))
+            self.register_buffer("second", torch.ones(2, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.linear(torch.relu(F.linear(x, self.first)), self.second)
+
+    decided = plan(Fixed(), torch.zeros(2, 3), percent=0.3, criterion="l2_norm")
+    assert [part.keep for part in decided.groups] == [(0, 2)]

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import ArgumentError, UsageError, unknown_name
@@ -22,7 +23,7 @@ from netslim.cost.params import count_params
 from netslim.deploy.form_memory import fastest_form
 from netslim.deploy.form_search import Choice, Search
 from netslim.deploy.fx_graph import UntraceableError, scripted_part
-from netslim.deploy.inference import LAYOUTS, shaped, simplified
+from netslim.deploy.inference import LAYOUTS, check_runs, shaped, simplified
 from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.parity import HALF_TOLERANCE, check_parity
 from netslim.deploy.signature import Example, ExportInputs
@@ -81,7 +82,8 @@ def export(
 
     Raises:
         UsageError: unknown target or form, a missing package, a path of another kind, numbers that a
-            target has not.
+            target has not, a network that does not run on the example, or one with weights of 16 bits (`safetensors`
+            alone takes it).
         DataError: the calibration images are all the same.
         ParityError: the exported network computes something else.
         NetslimError: the network can't be written as this target, or the path can't be written to.
@@ -101,6 +103,7 @@ def export(
     check_path(path, target)
     check_numbers(target, numbers)
     model, inputs = _on_cpu(model, ExportInputs.of(example).several())
+    check_runs(model, inputs)
     example = inputs.args[0] if isinstance(example, Tensor) else dict(inputs.kwargs) or inputs.args
     with evaluation_mode(model):
         search = search or Search(selection="zeros", multiple=1, layout="nchw", bounds=kind.bounds)
@@ -155,6 +158,7 @@ def _inference(
     """The network in its fastest form; or itself, and why."""
     if not kind.for_inference:
         return None, None, model
+    _check_precision(model)
     if (scripted := scripted_part(model)) is not None:
         raise UsageError(
             f"'{scripted}' is scripted, which no exporter takes: put the module it was made of in its place"
@@ -171,6 +175,16 @@ def _inference(
         return f"{error}; exported as it is", None, model
     choice = fastest_form(model, network, example[: search.batch], kind, search)
     return None, choice, shaped(network, example[:2], choice.form)
+
+
+def _check_precision(model: nn.Module) -> None:
+    """Raises UsageError for weights of 16 bits, in which no other form of a network gives the same to four digits."""
+    kind = next((own.dtype for own in model.parameters() if own.dtype in (torch.float16, torch.bfloat16)), None)
+    if kind is not None:
+        raise UsageError(
+            f"{type(model).__name__} has weights of {str(kind).removeprefix('torch.')}, too coarse to compare a file "
+            f"with it: export model.float() with an example in single precision; `numbers='half'` stores 16 bits"
+        )
 
 
 def _facts(target: str, given: Mapping[str, Any], cost: Mapping[str, Any], choice: Choice | None) -> dict[str, Any]:

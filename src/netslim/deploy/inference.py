@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from netslim.core.errors import UsageError, unknown_name
+from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import check_network
 from netslim.deploy.bn_relu_to_clamp import bound
 from netslim.deploy.fx_graph import annotate, capture, clean
@@ -68,7 +71,7 @@ def for_inference(model: nn.Module, example: Tensor, form: Form | None = None) -
         form: default: no gathers, widths as they are, channels first, bounds.
 
     Raises:
-        UsageError: an unknown form.
+        UsageError: an unknown form, or a network that does not run on the example.
         UntraceableError: the network's Python code decides on values.
 
     >>> import torch, netslim
@@ -86,7 +89,16 @@ def for_inference(model: nn.Module, example: Tensor, form: Form | None = None) -
     check_network(model)
     if not isinstance(example, Tensor):
         raise UsageError(f"an example of type {type(example).__name__}: give one tensor, a batch of images")
+    check_runs(model, Inputs.of(example))
     return shaped(simplified(model, example), example, form or Form())
+
+
+def check_runs(model: nn.Module, inputs: Inputs) -> None:
+    """Raises UsageError for inputs that a network does not run on, and for a batch of none."""
+    if not inputs.batch:
+        raise UsageError("the example has no input in its batch: give one or more")
+    with running(model, inputs.map(TensorSpec.of)), evaluation_mode(model), torch.no_grad():
+        inputs.call(model)
 
 
 def simplified(model: nn.Module, example: Tensor) -> fx.GraphModule:

@@ -14,9 +14,9 @@ def filters_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
 
     Returns:
         Tensors of shape (channels still in use, weights per channel), float32. Of a group without such layers, its
-        vectors.
+        vectors; of one without parameters, its buffers.
     """
-    tensors = dict(model.named_parameters())
+    tensors = _tensors(model)
     slices = _weights(tensors, bind(model, group))
     return _by_channel(tensors, [part for part in slices if part.gives] or slices)
 
@@ -27,14 +27,19 @@ def weights_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
     Returns:
         Tensors of shape (channels still in use, weights per channel), float32.
     """
-    tensors, bound = dict(model.named_parameters()), bind(model, group)
+    tensors, bound = _tensors(model), bind(model, group)
     scales = gammas_of(model, group) if group.scales else []
     return [*_by_channel(tensors, _weights(tensors, bound)), *(gammas[bound.channels].float() for gammas in scales)]
 
 
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_buffers()), **dict(model.named_parameters())}
+
+
 def _weights(tensors: Mapping[str, Tensor], bound: BoundGroup) -> list[Slice]:
     """Where the channels sit in matrices and filters; where there are none, in vectors."""
-    known = [part for part in bound.slices if part.tensor in tensors]
+    learnt = [part for part in bound.slices if isinstance(tensors[part.tensor], nn.Parameter)]
+    known = learnt or list(bound.slices)
     return [part for part in known if tensors[part.tensor].dim() > 1] or known
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from netslim.core.errors import NetslimError
@@ -37,7 +38,7 @@ class Network(nn.Module):
 
 def load(folder=Path(__file__).parent):
     """The network with its weights, in eval mode on the CPU."""
-    network = Network().eval().requires_grad_(False)
+    network = Network(){numbers}.eval().requires_grad_(False)
     network.load_state_dict(load_file(Path(folder) / "model.safetensors"))
     return network{layout}
 '''
@@ -92,7 +93,9 @@ def _code(network: fx.GraphModule, bundle: Bundle) -> str:
     last = bundle.facts["form"]["layout"] == "nhwc"
     layout = ".to(memory_format=torch.channels_last)" if last else ""
     shape = ", ".join(str(side) for side in bundle.facts["input_shape"])
-    return _HEAD.format(shape=shape, layers="\n".join(layers), forward=forward, layout=layout)
+    kinds = {own.dtype for own in network.parameters()} - {torch.float32}
+    numbers = "".join(f".to({kind})" for kind in kinds if len(kinds) == 1)
+    return _HEAD.format(shape=shape, layers="\n".join(layers), forward=forward, layout=layout, numbers=numbers)
 
 
 def _call(layer: nn.Module) -> str:

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
-from onnx_graphs import numbers
+from onnx import helper
+from onnx_graphs import made, numbers, read
 from operator_cases import case, check, conv
+
+from netslim.models.onnx_import import source_of
 
 CASES = [
     case("Conv", tensors=conv(4, 6, 3, 3), pads=[1, 1, 1, 1], strides=[2, 2]),
@@ -36,6 +39,10 @@ CASES = [
         beta=2.0,
         name="scaled",
     ),
+    *(
+        case("Gemm", inputs={"x": ["n", 6]}, tensors={"w": numbers(6, 4), "b": bias}, alpha=0.5, beta=beta, name=name)
+        for name, bias, beta in (("alike", numbers(4), 0.5), ("without", numbers(4), 0.0), ("one", numbers(1), 2.0))
+    ),
     case("Gemm", inputs={"x": [6, 2]}, tensors={"w": numbers(6, 4)}, transA=1, name="turned"),
     case("MatMul", inputs={"x": ["n", 5, 6]}, tensors={"w": numbers(6, 4)}),
     case("MatMul", inputs={"x": ["n", 5, 6], "z": ["n", 6, 4]}, name="two"),
@@ -52,3 +59,11 @@ CASES = [
 @pytest.mark.parametrize("model", CASES)
 def test_it_computes_what_onnx_runtime_computes(model, tmp_path):
     check(model, tmp_path)
+
+
+def test_weights_of_a_scaled_layer_are_those_of_the_file(tmp_path):
+    nodes = helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1, alpha=0.5, beta=2.0)
+    network = read(tmp_path / "net.onnx", made([nodes], {"x": ["n", 6]}, ["y"], {"w": numbers(4, 6), "b": numbers(4)}))
+    assert {name: tuple(own.shape) for name, own in network.named_parameters()} == {"w.weight": (4, 6), "b": (4,)}
+    source = source_of(network)
+    assert {placed.name: placed.paths for placed in source.placed} == {"w": ("w.weight",), "b": ("b",)}

@@ -83,21 +83,27 @@ def _pads_of_transposed(
 
 @operator("Gemm")
 def gemm(build: Builder, node: Operator) -> Value:
-    """A linear layer with its bias, or the product of two matrices."""
+    """A linear layer with its bias, or the product of two matrices.
+
+    alpha x W + beta b is worked out as beta (alpha / beta x W + b), so that weights stay those of the file.
+    """
     alpha, beta = float(node.attributes.get("alpha", 1)), float(node.attributes.get("beta", 1))
     flip, turned = (bool(node.attributes.get(name, 0)) for name in ("transA", "transB"))
-    given, weight, bias = node.value(0), node.value(1), node.input(2)
+    given, weight, bias = node.value(0), node.value(1), node.input(2) if beta else None
+    last = 1 if bias is None else beta
     if flip:
         given = build.call(torch.t, given)
-    plain = alpha == 1 and (beta == 1 or bias is None)
-    if isinstance(weight, Constant) and isinstance(given, Activation) and plain and _is_bias(bias, weight, turned):
-        return linear(build, node, given, turned=turned, bias=bias)
-    result = build.call(torch.matmul, given, weight if not turned else build.call(torch.t, weight))
-    if alpha != 1:
-        result = build.call(torch.mul, result, alpha)
-    if bias is None:
-        return result  # type: ignore[no-any-return]
-    return build.call(torch.add, result, bias if beta == 1 else build.call(torch.mul, bias, beta))  # type: ignore[no-any-return]
+    if not (isinstance(weight, Constant) and isinstance(given, Activation)):
+        result = build.call(torch.matmul, given, weight if not turned else build.call(torch.t, weight))
+    elif alpha == last and _is_bias(bias, weight, turned):
+        result, bias = linear(build, node, given, turned=turned, bias=bias), None
+    else:
+        result = linear(build, node, given, turned=turned)
+    if alpha != last:
+        result = build.call(torch.mul, result, alpha / last)
+    if bias is not None:
+        result = build.call(torch.add, result, bias)
+    return result if last == 1 else build.call(torch.mul, result, last)  # type: ignore[no-any-return]
 
 
 def _is_bias(bias: Value | None, weight: Constant, turned: bool) -> bool:
