@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, weight_norm
 from torch.utils.flop_counter import FlopCounterMode
 
+from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs
 from netslim.core.protocols import Cost
 from netslim.cost import count_macs, count_params, count_products, measure
@@ -245,3 +246,8 @@ def test_convolutions_whose_weight_is_made_at_every_call(form: str) -> None:
     found = count_products(network, Inputs.of(x))
     assert found.total == counter.get_total_flops() // 2 == 8 * 27 * 16
     assert (found.parameters.get("weight", 0), found.computed) == ((0, 3456) if form == "experts" else (3456, 0))
+
+
+def test_an_example_without_an_input_in_its_batch() -> None:
+    with pytest.raises(UsageError, match=r"^the example has no input in its batch, and costs are counted for one: "):
+        measure(nn.Conv2d(3, 8, 3), torch.zeros(0, 3, 10, 10))

@@ -88,3 +88,10 @@ def test_a_round_sees_the_training_since_the_last_one() -> None:
 def test_refusals_come_at_once(schedule: Any, budget: str, error: str) -> None:
     with pytest.raises(UsageError, match=f"^{re.escape(error)}"):
         netslim.iterative(network(), IMAGES, schedule, budget=budget)
+
+
+@pytest.mark.parametrize("name", ["percent", "target_macs", "target_latency", "engine"])
+def test_a_round_has_one_budget(name: str) -> None:
+    said = f"^setting '{name}': rounds are by `budget`, .*, and `schedule` alone$"
+    with pytest.raises(UsageError, match=said):
+        netslim.iterative(nn.BatchNorm1d(3), torch.zeros(2, 3), (0.2,), **{name: 0.5})

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.protocols import PrunePlan
 from netslim.models import create_model
 from netslim.pruning import absorb_, apply, masked, plan, verify
@@ -388,6 +388,24 @@ def test_constants_that_differ_by_place_are_listed(name: str) -> None:
     assert found.left == (
         NotAbsorbed(name="out", channels=4, reason=reasons.get(name, "differ from position to position")),
     )
+
+
+@pytest.mark.parametrize("name", ["mean", "bias"])
+def test_constants_that_were_absorbed_already_or_measured_are_warned_of(name: str) -> None:
+    model = resnet()
+    small = apply(model, plan(model, EXAMPLE, percent=0.5))
+    changed = small.fc.bias if name == "bias" else small.layer1[0].bn2.running_mean
+    changed.data += 0.1
+    with pytest.warns(
+        NetslimWarning, match=r" is not what apply\(\) leaves of it: constants are absorbed once, right after"
+    ):
+        absorb_(small, model, EXAMPLE)
+
+
+def test_absorbing_once_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    model = resnet()
+    absorb_(apply(model, plan(model, EXAMPLE, percent=0.5)), model, EXAMPLE)
+    assert not [each for each in recwarn if issubclass(each.category, NetslimWarning)]
 
 
 class OneImage(Behind):

@@ -210,7 +210,8 @@ def measure(model: nn.Module, example: Any) -> Cost:
         example: an input (N, ...), or several (see `netslim.plan`).
 
     Raises:
-        UsageError: there is no tensor in the example, the network does not run on it, or its shapes are not known yet.
+        UsageError: there is no tensor in the example, or no input in its batch, the network does not run on it, or its
+            shapes are not known yet.
 
     >>> import torch, netslim
     >>> netslim.measure(torch.nn.Conv2d(3, 8, 3), torch.zeros(1, 3, 10, 10))
@@ -219,6 +220,8 @@ def measure(model: nn.Module, example: Any) -> Cost:
     model = unwrapped(model)
     check_shapes_known(model)
     inputs = Inputs.of(example)
+    if not inputs.batch:
+        raise UsageError("the example has no input in its batch, and costs are counted for one: give one or more")
     try:
         return Cost(params=count_params(model), macs=count_macs(model, inputs))
     except NetslimError:

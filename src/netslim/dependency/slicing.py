@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -124,17 +124,24 @@ def _adapt_(small: nn.Module, changed: Mapping[int, str], keeps: Mapping[Place, 
         _adapt(module)
 
 
-def first_changed(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor]) -> str | None:
+def first_changed(
+    small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor], shifts: Collection[str] = ()
+) -> str | None:
     """The first weight of several dimensions that is not what stays of the one in `model`, to the bit; or None.
 
     Args:
         small: what was cut out of `model`.
         model: the network before.
         keeps: as in `rebuilt`.
+        shifts: names of biases and means that are looked at as well.
     """
-    before = dict(model.named_parameters())
-    for name, own in small.named_parameters():
-        if own.dim() > 1 and name in before and not _is_part(own, before[name].detach(), name, keeps):
+    before = {**dict(model.named_parameters()), **{name: own for name, own in model.named_buffers() if name in shifts}}
+    for name, own in [*small.named_parameters(), *small.named_buffers()]:
+        if (
+            (own.dim() > 1 or name in shifts)
+            and name in before
+            and not _is_part(own, before[name].detach(), name, keeps)
+        ):
             return name
     return None
 

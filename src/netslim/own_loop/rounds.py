@@ -18,6 +18,7 @@ from netslim.core.real import is_number
 from netslim.pruning import apply, plan
 
 BUDGETS = ("percent", "target_params", "target_macs")
+_OTHER_BUDGETS = (*BUDGETS, "target_latency", "engine")
 
 
 class Round(NamedTuple):
@@ -73,6 +74,8 @@ def iterative(
     for name in settings:
         if name not in inspect.signature(plan).parameters:
             raise unknown_name("setting of plan()", name, inspect.signature(plan).parameters)
+        if name in _OTHER_BUDGETS:
+            raise UsageError(f"setting '{name}': rounds are by `budget`, {either(BUDGETS)}, and `schedule` alone")
     return _rounds(unwrapped(model), example, shares, budget, settings)
 
 

@@ -99,7 +99,7 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     changes in a gate is taken in at the gate's own biases, where it is a constant, and left where it is not.
 
     Args:
-        small: what `apply(model, plan)` returned, before any training; changed in place.
+        small: what `apply(model, plan)` returned, once, before any training; changed in place.
         model: the network before this pruning, left unchanged.
         example: an input (N, C, H, W), or several as for `plan`, whose shapes alone are used: how far borders reach
             depends on them.
@@ -122,8 +122,8 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     if plan is None:
         raise UsageError("this network was not pruned, so that there is nothing to absorb; give what apply() returned")
     resolved = resolve(model, plan)
-    _check_weights(small, model, resolved.keeps)
     sites = _sites(small, resolved.keeps)
+    _check_weights(small, model, resolved.keeps, sites)
     reference = silenced(model, resolved.parts, shift=True)
     inputs = _random(Inputs.of(example), of_any_batch=plan.inputs is None)
     with running(small, inputs.map(TensorSpec.of)), evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
@@ -148,13 +148,15 @@ def _deciding_alike(network: nn.Module, inputs: Inputs, decisions: Decisions | N
         return outputs_of(network, inputs, watched=True)
 
 
-def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor]) -> None:
+def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Tensor], sites: list[_Site]) -> None:
     """Raises UsageError where there are no weights; warns where they are not the parts that stay of `model`."""
     if any(parameter.is_meta for parameter in small.parameters()):
         raise UsageError(f"{type(small).__name__} is on the meta device: load its weights, then repair them")
-    name = first_changed(small, model, keeps)
+    # what took constants in would take them in again
+    shifts = {f"{site.name}.{'running_mean' if site.is_norm else 'bias'}" for site in sites}
+    name = first_changed(small, model, keeps, shifts)
     if name is not None:
-        when = "constants are absorbed right after apply(model, plan), before any training"
+        when = "constants are absorbed once, right after apply(model, plan), before any training"
         said = f"{name} is not what apply() leaves of it: {when}, and `model` is the network that was given to it"
         warnings.warn(said, NetslimWarning, stacklevel=3)
 

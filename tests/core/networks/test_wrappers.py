@@ -1,8 +1,12 @@
 """The network inside of wrappers, and computed weights that become parameters in a copy."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.utils import parametrizations, prune
 
 from netslim.core.errors import UsageError
@@ -51,3 +55,19 @@ def test_networks_that_can_not_be_cut() -> None:
         plain(torch.jit.script(nn.Linear(2, 2)))
     with pytest.raises(UsageError, match=r"the shape of weight is not known yet: run the network once on an input$"):
         plain(nn.LazyLinear(2))
+
+
+@pytest.fixture
+def one_process() -> Iterator[None]:
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_network_that_is_spread_over_processes() -> None:
+    mesh = init_device_mesh("cpu", (1,))
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    fully_shard(model, mesh=mesh)
+    with pytest.raises(UsageError, match=r"is spread over processes \(FSDP\), and can't be cut: prune it before"):
+        plain(model)

@@ -200,6 +200,8 @@ def test_schedule_and_warm_up_follow_what_is_said_of_the_training() -> None:
         ({"strength": math.nan}, "strength nan: a penalty has a finite one of 0 or more"),
         ({"name": "polarization", "polarityy": 1.0}, "unknown penalty option 'polarityy'; did you mean polarity"),
         ({"schedule": "cosin"}, "unknown penalty schedule 'cosin'; did you mean cosine"),
+        ({"weights": {"0": torch.tensor([1.0, -1.0, 0.0])}}, "weights['0'] are not all finite and 0 or more"),
+        ({"weights": {"0": torch.tensor([1.0, math.nan, 0.0])}}, "weights['0'] are not all finite and 0 or more"),
         ({"weights": {"1": VALUES}}, "weights['1']: the network has no BatchNorm with scales of this name"),
     ],
 )

@@ -53,7 +53,7 @@ def plain(model: nn.Module) -> nn.Module:
     stay fixed at the values that they have.
 
     Raises:
-        UsageError: a network that torch scripted, that has no values yet, or whose shapes are not known yet.
+        UsageError: a network that torch scripted or sharded, that has no values yet, or whose shapes are not known yet.
     """
     model = unwrapped(model)
     _check(model)
@@ -71,7 +71,15 @@ def _check(model: nn.Module) -> None:
     name = type(model).__name__
     if any(type(kind).__name__ == "ScriptMeta" for kind in type(model).__mro__):
         raise UsageError(f"{name} was compiled by torch.jit, and can't be cut: give the network that it was made from")
+    if _is_sharded(model):
+        raise UsageError(f"{name} is spread over processes (FSDP), and can't be cut: prune it before it is sharded")
     check_shapes_known(model)
+
+
+def _is_sharded(model: nn.Module) -> bool:
+    """Whether FSDP spread parameters over processes: by names, since to import it takes a second."""
+    kinds = {type(part).__name__ for part in [*model.modules(), *model.parameters()]}
+    return not kinds.isdisjoint({"FullyShardedDataParallel", "DTensor"})
 
 
 def check_shapes_known(model: nn.Module) -> None:

@@ -117,6 +117,8 @@ def _check_weights(weights: Any, norms: Mapping[str, ScaleNorm]) -> None:
         if not isinstance(factors, Tensor) or factors.shape != (scales,):
             found = f"shape {tuple(factors.shape)}" if isinstance(factors, Tensor) else f"type {type(factors).__name__}"
             raise UsageError(f"weights['{layer}'] are of {found}: give a tensor of its {scales} factors")
+        if not bool((factors.isfinite() & (factors >= 0)).all()):
+            raise UsageError(f"weights['{layer}'] are not all finite and 0 or more, and scales would grow by others")
 
 
 def _check(optimizer: Any, built: Penalty) -> None:
