@@ -218,3 +218,12 @@ def test_frozen_layers_stay_frozen_and_their_scales_as_they_are() -> None:
     assert {id(p) for group in optimizer.param_groups for p in group["params"]} == {
         id(p) for p in small.parameters() if p.requires_grad
     }
+
+
+def test_a_file_of_averaged_weights_has_their_plan(tmp_path: Path) -> None:
+    model, images = netslim.create_model("resnet", depth=11, num_classes=10), torch.randn(2, 3, 16, 16)
+    small = netslim.apply(model, netslim.plan(model, images, percent=0.3, criterion="l2_norm"))
+    average = AveragedModel(small)
+    netslim.save(tmp_path / "average.pth.tar", average)
+    loaded = netslim.load(tmp_path / "average.pth.tar")
+    assert torch.equal(loaded(images), average.eval()(images))

@@ -8,6 +8,7 @@ from torch import distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.utils import parametrizations, prune
+from torch.optim.swa_utils import AveragedModel
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.copies import copied
@@ -18,6 +19,8 @@ def test_what_is_inside_of_wrappers() -> None:
     model = nn.Linear(2, 2)
     assert unwrapped(nn.DataParallel(model)) is model
     assert unwrapped(torch.compile(nn.DataParallel(model), backend="eager")) is model
+    average = AveragedModel(nn.DataParallel(model))
+    assert unwrapped(average) is average.module.module
     assert unwrapped(model) is model
     assert plain(model) is model
 

@@ -3,10 +3,18 @@
 import json
 from typing import Any
 
+import pytest
 import torch
 
+from netslim.core.errors import DataError
 from netslim.cost import Latency
 from netslim.deploy.int8.request import Quantization, Quantized
+
+
+@pytest.mark.parametrize("images", [torch.zeros(2, 3, 4, 4), iter([torch.zeros(2, 3)]), [(torch.zeros(2, 3), 1)], None])
+def test_images_that_are_no_list_of_tensors(images: Any) -> None:
+    with pytest.raises(DataError, match=r"^images of type \w+: give a list of batches \(N, C, H, W\), without labels$"):
+        Quantization(images=images, judge=lambda run: 0.0)
 
 
 def latency(median: float) -> Latency:

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.spectral_norm import SpectralNorm, SpectralNormLoadStateDictPreHook
 from torch.nn.utils.weight_norm import WeightNorm
+from torch.optim.swa_utils import AveragedModel
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.copies import copied
@@ -18,14 +19,14 @@ from netslim.core.networks.torch_internals import compiled_from, holds_compiled
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The network inside of DataParallel, DistributedDataParallel and torch.compile, whose names have no prefix.
+    """The network inside of DataParallel, DistributedDataParallel, AveragedModel and torch.compile: without prefixes.
 
     Raises:
         UsageError: it is no network.
     """
     check_network(model)
     while True:
-        if isinstance(model, DataParallel | DistributedDataParallel):
+        if isinstance(model, DataParallel | DistributedDataParallel | AveragedModel):
             model = model.module
         elif (inner := compiled_from(model)) is not None:
             model = inner

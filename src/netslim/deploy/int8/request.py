@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from netslim.core.errors import NetslimError
+from netslim.core.errors import DataError, NetslimError
 from netslim.cost import Latency
 
 Judge = Callable[[Callable[[Tensor], Tensor]], float]
@@ -32,6 +32,9 @@ class Quantization:
         batch: images per call when both are timed.
         seconds: measured time of each.
         progress: called with what is tried next, in a few words.
+
+    Raises:
+        DataError: the images are no list of tensors.
     """
 
     images: Sequence[Tensor]
@@ -42,6 +45,14 @@ class Quantization:
     batch: int = 1
     seconds: float = 1.0
     progress: Callable[[str], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        given = self.images
+        listed = isinstance(given, Sequence) and all(isinstance(batch, Tensor) for batch in given)
+        if not listed:  # they are read more than once
+            raise DataError(
+                f"images of type {type(given).__name__}: give a list of batches (N, C, H, W), without labels"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
