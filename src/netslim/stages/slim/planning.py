@@ -21,6 +21,8 @@ DENSE: dict[bool, dict[str, Any]] = {
     True: {"lr": 0.025, "sparsity_regularization": True, "penalty": "polarization", "s": 2e-3},  # results/penalties.csv
 }
 TUNE: dict[bool, dict[str, Any]] = {False: ADAMW, True: {"lr": 0.05}}
+# from scratch fitted layers are worth less than the epochs that they cost: all is trained anew
+PRUNE: dict[bool, dict[str, Any]] = {False: {"reconstruct": 0}, True: {}}
 SMOOTHING = 0.1  # of the labels, from scratch, where the data set is one of classes
 BATCH_SIZE, SMALL_BATCH = 64, 24
 FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
@@ -43,7 +45,7 @@ def planned_recipe(
     shape: Mapping[str, Any] | None = None,
     precision: str = "auto",
 ) -> Recipe:
-    """Train with a penalty, prune to the budget with layers fitted, fine-tune.
+    """Train with a penalty, prune to the budget, fine-tune.
 
     Args:
         config: network, data and budget.
@@ -72,7 +74,7 @@ def planned_recipe(
     training: dict[str, Any] = {"schedule": "onecycle", "batch_size": batch}
     if precision != "auto":
         training["precision"] = precision
-    pruning = {**(budget or BUDGET), **(shape or {})}
+    pruning = {**(budget or BUDGET), **(shape or {}), **PRUNE[trained]}
     return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[trained], trained), training, pruning))
 
 
