@@ -18,22 +18,29 @@ def best_rate(rows: Iterable[Row], start: str) -> float:
 
 def curve(rows: Iterable[Row], start: str) -> dict[int, list[float]]:
     """Test top-1 (0 to 1) of a start at its best rate, a list over the seeds for each number of epochs."""
-    own = [row for row in rows if row["start"] == start]
-    rate, found = best_rate(own, start), dict[int, list[float]]()
-    for row in own:
-        if float(row["rate"]) == rate:
-            found.setdefault(int(row["epochs"]), []).append(float(row["top1"]))
-    return found
+    return {epochs: list(found.values()) for epochs, found in _by_seed(rows, start).items()}
 
 
 def leads(rows: Iterable[Row], epochs: int) -> dict[str, float]:
-    """Start -> mean test top-1 less that of scratch after so many epochs, highest first; none without scratch."""
+    """Start -> test top-1 less that of scratch after so many epochs, a mean over the seeds of both, highest first."""
     rows = list(rows)
-    found = {start: curve(rows, start).get(epochs) for start in dict.fromkeys(str(row["start"]) for row in rows)}
-    own = {start: statistics.mean(top1) for start, top1 in found.items() if top1}
-    if SCRATCH not in own:
-        return {}
-    return {start: own[start] - own[SCRATCH] for start in sorted(own, key=own.__getitem__, reverse=True)}
+    scratch = _by_seed(rows, SCRATCH).get(epochs, {})
+    found = {}
+    for start in dict.fromkeys(str(row["start"]) for row in rows):
+        own = _by_seed(rows, start).get(epochs, {})
+        if both := own.keys() & scratch.keys():
+            found[start] = statistics.mean(own[seed] - scratch[seed] for seed in sorted(both))
+    return dict(sorted(found.items(), key=lambda entry: -entry[1]))
+
+
+def _by_seed(rows: Iterable[Row], start: str) -> dict[int, dict[str, float]]:
+    """Epochs -> seed -> test top-1 of a start at its best rate."""
+    own = [row for row in rows if row["start"] == start]
+    rate, found = best_rate(own, start), dict[int, dict[str, float]]()
+    for row in own:
+        if float(row["rate"]) == rate:
+            found.setdefault(int(row["epochs"]), {})[str(row["seed"])] = float(row["top1"])
+    return found
 
 
 def _rates(row: Row) -> bool:
