@@ -28,7 +28,7 @@ def main() -> None:
             "epochs": demo.EPOCHS,
             "s": demo.PENALTY,
         }
-        shared |= {f"first_epoch_{start}": top1 for start, top1 in result["first_epoch"].items()}
+        shared |= {f"two_epochs_{start}": top1 for start, top1 in result["two_epochs"].items()}
         counts = {"percent": demo.PERCENT, "channels": result["channels"], "kept": result["kept"]}
         rows += [{**shared, **counts, **{k: v for k, v in p.items() if k != "file"}} for p in result["phases"]]
     write_rows(args.out, rows)

@@ -66,9 +66,9 @@ def demo() -> str:
     kept = statistics.mean(int(row["kept"]) / int(row["channels"]) for row in rows)
     firsts = list({row["seed"]: row for row in rows}.values())
     moved, new = (
-        spread([100 * float(row[f"first_epoch_{start}"]) for row in firsts], 1) for start in ("transferred", "scratch")
+        spread([100 * float(row[f"two_epochs_{start}"]) for row in firsts], 1) for start in ("transferred", "scratch")
     )
-    gain = f"After one epoch of training: {moved} % from the transferred weights, {new} % from new ones."
+    gain = f"After two epochs of training: {moved} % from the transferred weights, {new} % from new ones."
     return f"{markdown(head, lines)}\n\n{100 * (1 - kept):.0f} % of the channels are gone. {gain} {origin(rows[0])}"
 
 

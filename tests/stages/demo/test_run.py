@@ -27,6 +27,6 @@ def test_five_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert all(Path(phase["file"]).stat().st_size == phase["bytes"] for phase in phases)
     line = f"kept {found['kept']:,} of {found['channels']:,} channels; picture: {tmp_path / 'demo.png'}"
     assert capsys.readouterr().out.splitlines()[-1] == line
-    assert set(found["first_epoch"]) == {"transferred", "scratch"}
+    assert set(found["two_epochs"]) == {"transferred", "scratch"}
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert (tmp_path / "demo.png").stat().st_size > 1000
