@@ -5,6 +5,7 @@ import torch
 from source_networks import SmallResNet
 from torch import Tensor, nn
 
+from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunableModel
 from netslim.models import create_model
 from netslim.training.bn_statistics import recalibrate_
@@ -62,3 +63,12 @@ def test_a_kernel_of_zeros_stays_finite(fresh: PrunableModel) -> None:
     nn.init.zeros_(model.layer1[0].conv1.weight)
     shorten_(model, fresh)
     assert not model.layer1[0].conv1.weight.any()
+
+
+def test_other_networks_are_refused(fresh: PrunableModel) -> None:
+    with pytest.raises(UsageError, match=r"^VGG is not the pre-activation ResNet that strategy 'select' fills$"):
+        shorten_(create_model("vgg", depth=11, num_classes=4), fresh)
+    before = kernels(fresh)
+    with pytest.raises(UsageError, match=r"^the fresh network has other layers: "):
+        shorten_(fresh, create_model("resnet", depth=11, num_classes=4))
+    assert all(torch.equal(kernel, before[name]) for name, kernel in kernels(fresh).items())

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from netslim.core.errors import UsageError
 from netslim.core.protocols import PrunableModel
 from netslim.transfers.layer_roles import INNER, role_of
 
@@ -28,6 +29,9 @@ def shorten_(model: PrunableModel, fresh: PrunableModel) -> None:
         model: changed in place; its BatchNorm statistics are left to be estimated anew.
         fresh: the network as it was before the transfer, on the same device.
 
+    Raises:
+        UsageError: another network than the one that `select` fills, or two of different depths.
+
     >>> import netslim
     >>> from netslim.transfers import shorten_
     >>> source = netslim.load_source("torchvision", "resnet18", pretrained=False)
@@ -38,7 +42,11 @@ def shorten_(model: PrunableModel, fresh: PrunableModel) -> None:
     >>> round(float(lengths[0] / lengths[1]), 3)
     0.4
     """
+    if getattr(getattr(model, "arch", None), "name", None) != "resnet":
+        raise UsageError(f"{type(model).__name__} is not the pre-activation ResNet that strategy 'select' fills")
     new = dict(fresh.named_modules())
+    if new.keys() != dict(model.named_modules()).keys():
+        raise UsageError("the fresh network has other layers: give the one that the weights were transferred into")
     with torch.no_grad():
         for name, module in model.named_modules():
             if not isinstance(module, nn.Conv2d):

@@ -21,7 +21,7 @@ DENSE: dict[bool, dict[str, Any]] = {
     True: {"lr": 0.025, "sparsity_regularization": True, "penalty": "polarization", "s": 2e-3},  # results/penalties.csv
 }
 TUNE: dict[bool, dict[str, Any]] = {False: ADAMW, True: {"lr": 0.05}}
-# from scratch fitted layers are worth less than the epochs that they cost: all is trained anew
+# from scratch fitted layers made no difference after the training that follows: their time goes to its epochs
 PRUNE: dict[bool, dict[str, Any]] = {False: {"reconstruct": 0}, True: {}}
 SMOOTHING = 0.1  # of the labels, from scratch, where the data set is one of classes
 BATCH_SIZE, SMALL_BATCH = 64, 24
