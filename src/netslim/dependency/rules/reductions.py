@@ -10,13 +10,13 @@ from netslim.dependency.meta_ops import tensors_in
 from netslim.dependency.rules.elementwise import elementwise
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.layers import consume
+from netslim.dependency.rules.weights import ENDS
 from netslim.dependency.trace import Call, Results, Weight
 
 POOLED = (
     *("avg_pool", "max_pool", "adaptive_", "_adaptive_", "upsample_", "_upsample_"),
     *("reflection_pad", "replication_pad"),
 )  # beginnings of names
-_ENDS = 2  # dimensions of a weight that are no sides of a kernel
 _ZERO_SAFE = {"sum", "norm", "linalg_vector_norm"}  # over channels: one that is zero does no harm
 _SAMPLED = {"grid_sampler_2d", "grid_sampler_3d", "grid_sampler", "roi_align", "roi_pool"}
 _REDUCED = {
@@ -67,7 +67,7 @@ def reduced(state: ChannelState, call: Call) -> Results:
 def _of_rows(state: ChannelState, call: Call, weight: Weight, gone: set[int]) -> Results | None:
     """A number for each row of a weight goes with that row; None if it is not one for each along an end of it."""
     shape = call.args[0].shape
-    left = [dim for dim, own in enumerate(weight.dims) if dim not in gone and own is not None and own < _ENDS]
+    left = [dim for dim, own in enumerate(weight.dims) if dim not in gone and own is not None and own < ENDS]
     if len(left) != 1 or any(size > 1 for dim, size in enumerate(shape) if dim not in (*gone, *left)):
         return None
     labels = state.along_weight(weight.name, weight.dim(left[0]), shape[left[0]])

@@ -13,7 +13,7 @@ from netslim.dependency.rules.movement import moved
 from netslim.dependency.rules.zero_propagation import silence
 from netslim.dependency.trace import Call, Place, Results, Weight
 
-_ENDS = 2  # dimensions of a weight: what it gives, and what it reads; the others are a kernel's sides
+ENDS = 2  # dimensions of a weight: what it gives, and what it reads; the others are a kernel's sides
 _TURNED = {"t", "transpose", "permute", "numpy_T"}
 Side = tuple[int, int | None]  # a size, and the dimension of the parameter
 _FOLDED = {"view", "reshape", "unsqueeze", "squeeze", "expand"}
@@ -115,7 +115,7 @@ def _ties(
     found: list[tuple[int, Place | None]] = []
     for place, here in enumerate(tensor.shape):
         dim = own.dims[place + len(size) - tensor.dim()]
-        if here == 1 or (dim is not None and dim >= _ENDS):
+        if here == 1 or (dim is not None and dim >= ENDS):
             continue
         if dim is None or other is None:
             return None
