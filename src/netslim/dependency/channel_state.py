@@ -25,6 +25,30 @@ class _Filled:
     there: Tensor
 
 
+class TensorSet:
+    """Tensors by identity. It keeps them, so that no later one takes the id of one that is gone.
+
+    >>> tensors, tensor = TensorSet(), torch.zeros(2)
+    >>> tensors.add(tensor)
+    >>> tensor in tensors, torch.zeros(2) in tensors
+    (True, False)
+    """
+
+    def __init__(self) -> None:
+        self._tensors: dict[int, Tensor] = {}
+
+    def __contains__(self, tensor: Tensor) -> bool:
+        return id(tensor) in self._tensors
+
+    def add(self, tensor: Tensor) -> None:
+        """Takes a tensor in."""
+        self._tensors[id(tensor)] = tensor
+
+    def discard(self, tensor: Tensor) -> None:
+        """Lets a tensor go, if it is there."""
+        self._tensors.pop(id(tensor), None)
+
+
 class ChannelState:
     """The channels of the tensors of one network while it runs on shapes.
 
@@ -47,15 +71,15 @@ class ChannelState:
         layers = [module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd)]
         self._layers = {id(layer.weight) for layer in layers}
         self._of_layers = {name for name, own in named if id(own) in self._layers}
-        self.zeros = set[int]()  # new tensors that nothing was written to, by id
+        self.zeros = TensorSet()  # new tensors that nothing was written to
         self.counts = False  # whether this is the run in which products are counted
         self.training = False  # whether this is a run as in training: what is silent counts in evaluation alone
-        self.unwritten = set[int]()  # tensors made in the shape of others, to be written to perhaps
+        self.unwritten = TensorSet()  # tensors made in the shape of others, to be written to perhaps
         self.written = dict[int, tuple[Tensor, Tensor]]()  # of new tensors: what was written to, and where it is silent
         self._filled: dict[int, _Filled] = {}  # new tensors, by id
         self._derived: dict[int, list[tuple[Weight, torch.Size]]] = {}  # constants by id, and the weights they are from
-        self._fixed = set[int]()  # tensors computed from parameters and buffers alone
-        self._repeated = set[int]()  # tensors of unknown values that are alike along their first dimension
+        self._fixed = TensorSet()  # tensors computed from parameters and buffers alone
+        self._repeated = TensorSet()  # tensors of unknown values that are alike along their first dimension
         self._tensors: dict[int, Tensor] = {}  # kept, so that their ids stay theirs
         self._states: dict[int, TensorChannels | Weight | None] = {}
 
@@ -65,19 +89,17 @@ class ChannelState:
 
     def note_new(self, tensor: Tensor, *, zero: bool) -> None:
         """A tensor was made to be written to."""
-        self._tensors[id(tensor)] = tensor  # so that its id stays its own
-        (self.zeros if zero else self.unwritten).add(id(tensor))
+        (self.zeros if zero else self.unwritten).add(tensor)
 
     def renamed(self, old: Tensor, new: Tensor) -> None:
         """The same new tensor, as torch hands it out."""
         for marked in (self.zeros, self.unwritten):
-            if id(old) in marked:
-                marked.add(id(new))
-        self._tensors[id(old)] = old  # so that its id stays its own
+            if old in marked:
+                marked.add(new)
 
     def changed(self, tensor: Tensor) -> None:
         """A constant was written to a constant, or to a part of it: it is not all zeros any more."""
-        self.zeros.discard(id(tensor if tensor._base is None else tensor._base))
+        self.zeros.discard(tensor if tensor._base is None else tensor._base)
 
     def fill(self, whole: Tensor, axis: int, here: slice, labels: Tensor) -> Tensor | None:
         """Notes the labels of a part of a new tensor along an axis; gives all of them once all are known."""
@@ -110,23 +132,22 @@ class ChannelState:
 
     def note_repeated(self, tensor: Tensor) -> None:
         """Notes that a tensor without values is the same all along its first dimension."""
-        self._repeated.add(id(tensor))
+        self._repeated.add(tensor)
 
     def is_repeated(self, tensor: Tensor, times: int) -> bool:
         """Whether a constant is the same that often, one after the other along its first dimension."""
         if tensor.is_meta:
-            return id(tensor) in self._repeated
+            return tensor in self._repeated
         parts = tensor.detach().reshape(times, -1)
         return bool((parts == parts[:1]).all())
 
     def is_fixed(self, tensor: Tensor) -> bool:
         """Whether a tensor is a parameter, a buffer or a constant, or computed from such alone, from no activation."""
-        return id(tensor) in self._fixed or id(tensor) in self._names or not self.is_traced(tensor)
+        return tensor in self._fixed or id(tensor) in self._names or not self.is_traced(tensor)
 
     def note_fixed(self, tensor: Tensor) -> None:
         """Notes that no activation had a part in a tensor."""
-        self._tensors[id(tensor)] = tensor
-        self._fixed.add(id(tensor))
+        self._fixed.add(tensor)
 
     def known(self, tensor: Tensor) -> TensorChannels | Weight | None:
         """What an activation carries; None for everything else, parameters included."""

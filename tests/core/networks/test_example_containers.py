@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -64,6 +64,23 @@ def test_what_refers_to_itself_is_walked_once() -> None:
     loop: list[Any] = [A]
     loop.append(loop)
     assert list(tensors_of(loop)) == ["0"]
+
+
+class Fresh(Mapping[str, Any]):
+    """A mapping that makes its values when it is asked."""
+
+    def __getitem__(self, key: str) -> list[list[Tensor]]:
+        return [[torch.full((2,), float(key))]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("123456789")
+
+    def __len__(self) -> int:
+        return 9
+
+
+def test_containers_made_on_the_way_are_all_walked() -> None:
+    assert [float(tensor.mean()) for tensor in tensors_of([Fresh(), Fresh()]).values()] == [*range(1, 10)] * 2
 
 
 class Pair(nn.Module):

@@ -46,6 +46,17 @@ def test_what_is_written_beside_something_else_stays() -> None:
         pruned(lively(Net(maps=beside_ones)))
 
 
+def test_what_is_gone_says_nothing_of_what_takes_its_place_in_memory() -> None:
+    def overwritten(net: Net, y: torch.Tensor) -> torch.Tensor:
+        for _ in range(100):
+            torch.zeros(3).detach()  # as prior boxes are made
+        for _ in range(100):
+            y = y / 2 + y.new_full(y.shape, 1.0).copy_(y)
+        return y
+
+    check_exact(Net(maps=overwritten), percent=0.3)
+
+
 class Pair(nn.Module):
     """Two images' features, put together in one new tensor, as stereo networks fill a volume."""
 

@@ -214,18 +214,18 @@ def tensors_of(outputs: Any) -> dict[str, Tensor]:
     functions have bound, and in what has no attributes, but can be walked through.
     """
     found: dict[str, Tensor] = {}
-    _collect(outputs, (), found, set())
+    _collect(outputs, (), found, {})
     return found
 
 
-def _collect(value: Any, path: Sequence[str], found: dict[str, Tensor], seen: set[int]) -> None:
+def _collect(value: Any, path: Sequence[str], found: dict[str, Tensor], seen: dict[int, Any]) -> None:
     if value is None or isinstance(value, str | bytes | bool | int | float | type | ModuleType | nn.Module):
         return
     if isinstance(value, Tensor):
         found[".".join(path) or "output"] = value
     if id(value) in seen:
         return
-    seen.add(id(value))
+    seen[id(value)] = value  # kept, so that its id stays its own
     for name, part in _parts_of(value):
         _collect(part, (*path, name), found, seen)
 

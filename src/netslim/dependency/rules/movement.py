@@ -172,17 +172,16 @@ def like(state: ChannelState, call: Call) -> Results:
         return [None]
     zero = torch.full_like(carried.silent, call.name == "zeros_like")
     if call.name in ("empty_like", "zeros_like"):
-        state.unwritten.add(id(call.out[0]))
-        state.zeros.update({id(call.out[0])} if call.name == "zeros_like" else ())
+        state.note_new(call.out[0], zero=False)
+    if call.name == "zeros_like":
+        state.note_new(call.out[0], zero=True)
     return [TensorChannels(carried.axis, carried.labels, zero)]
 
 
 def new(state: ChannelState, call: Call) -> Results:
     """New tensors of a size of their own are constants, until something is written to them."""
-    if call.name in ZEROS:
-        state.zeros.update(id(tensor) for tensor in call.out)
-    elif call.name in EMPTY:
-        state.unwritten.update(id(tensor) for tensor in call.out)
+    for tensor in call.out if call.name in (*ZEROS, *EMPTY) else ():
+        state.note_new(tensor, zero=call.name in ZEROS)
     return [None for _ in call.out]
 
 

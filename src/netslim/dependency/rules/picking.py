@@ -47,7 +47,7 @@ def put(state: ChannelState, call: Call) -> Results:
             return unknown(state, call)
         state.sets.unite(own.labels, carried.labels)
         silent = silent & own.silent
-    elif id(whole) not in state.zeros:
+    elif whole not in state.zeros:
         silent = torch.zeros_like(silent)
     return [TensorChannels(axis, carried.labels, silent)]
 
@@ -68,11 +68,11 @@ def is_zero(state: ChannelState, number: Any) -> bool:
     """Whether a number, or a tensor of one, is known to be zero."""
     if not isinstance(number, Tensor):
         return bool(number == 0)
-    return id(number) in state.zeros or (not number.is_meta and state.state(number) is None and float(number) == 0)
+    return number in state.zeros or (not number.is_meta and state.state(number) is None and float(number) == 0)
 
 
 def _is_blank(state: ChannelState, tensor: Tensor) -> bool:
-    return id(tensor) in state.unwritten or id(tensor) in state.zeros
+    return tensor in state.unwritten or tensor in state.zeros
 
 
 def _freeze_places(state: ChannelState, call: Call, indices: Sequence[Tensor | None]) -> None:

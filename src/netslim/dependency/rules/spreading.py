@@ -23,7 +23,7 @@ def spread(state: ChannelState, call: Call) -> Results:
     source: Any = call.given.get("src", call.given.get("source"))  # or a number
     carried = state.channels(source) if isinstance(source, Tensor) else None
     known = state.channels(target)
-    blank = known is None and id(target) in state.zeros
+    blank = known is None and target in state.zeros
     dim = call.given["dim"] % max(target.dim(), 1)
     part = call.func._schema.is_mutable and target._base is not None
     if carried is None or carried.axis in (None, dim) or part or not (known or blank):

@@ -64,12 +64,12 @@ def written_over(state: ChannelState, call: Call) -> Results:
 
 def is_new(state: ChannelState, target: Tensor) -> bool:
     """Whether a tensor, or what it is a view of, was made to be written to."""
-    return id(_whole(target)) in state.unwritten
+    return _whole(target) in state.unwritten
 
 
 def is_blank(state: ChannelState, target: Tensor) -> bool:
     """Whether nothing but zeros was in a new tensor, or nothing at all, however large it is."""
-    return is_new(state, target) or id(_whole(target)) in state.zeros
+    return is_new(state, target) or _whole(target) in state.zeros
 
 
 def _whole(target: Tensor) -> Tensor:
@@ -83,4 +83,4 @@ def _written_silence(state: ChannelState, whole: Tensor, part: Tensor, silent: T
     mask, before = state.written[id(whole)]
     mask.as_strided(part.shape, part.stride(), part.storage_offset()).fill_(True)
     state.written[id(whole)] = (mask, before & silent)
-    return before & silent & (everywhere(mask) or id(whole) in state.zeros)
+    return before & silent & (everywhere(mask) or whole in state.zeros)
