@@ -61,6 +61,12 @@ class LostProcessError(NetslimError):
     """One of several processes that train together has ended or can't be reached any more."""
 
 
+def retold(error: NetslimError, text: str) -> NetslimError:
+    """An error of the same kind with another text."""
+    kinds = (UsageError, CheckpointError, DataError, UserCodeError, DivergedError)
+    return next((kind for kind in kinds if isinstance(error, kind)), NetslimError)(text)
+
+
 def setting(name: str, given: object) -> str:
     """`name=given` in backticks, as a Python call has it: how messages write settings.
 

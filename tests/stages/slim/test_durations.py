@@ -2,8 +2,8 @@
 
 import pytest
 
-from netslim.core.errors import ArgumentError
-from netslim.stages.slim.durations import seconds_of, shown
+from netslim.core.errors import ArgumentError, UsageError
+from netslim.stages.slim.durations import job_minutes, seconds_of, shown
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,16 @@ def test_what_is_no_time(text: str) -> None:
 )
 def test_how_they_are_shown(seconds: float, text: str) -> None:
     assert shown(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("4h", 240), ("90", 90), ("90:30", 90), ("1:30:00", 90), ("2-1", 2940), ("1-12:30", 2190), ("10s", 1)],
+)
+def test_times_of_jobs_as_slurm_writes_them_or_netslim(text: str, minutes: int) -> None:
+    assert job_minutes(text) == minutes
+
+
+def test_a_time_of_a_job_that_is_none() -> None:
+    with pytest.raises(UsageError, match=r"`slurm=\['time=4x'\]`: a time such as 4h, 90m or 1-12:00:00"):
+        job_minutes("4x")

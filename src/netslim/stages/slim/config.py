@@ -86,6 +86,13 @@ class SlimConfig(PlannedConfig):
     sweep: list[str] = Setting(
         [], "all of it once per value of a step's setting: prune.percent=0.3,0.5; may be repeated", group="Fan-out"
     )
+    slurm: list[str] = Setting(
+        [],
+        "one job on Slurm per variant, of these sbatch options: time=4h gpus-per-node=1 partition=NAME; "
+        "may be repeated (needs netslim[slurm])",
+        group="Fan-out",
+        free=True,
+    )
     seed: int | None = Setting(None, f"seed of everything random; default: the recipe's, else {SEED}", group="Run")
     save: Path = Setting(
         Path("runs/slim"), "folder of the run: a sub-folder per step", group="Run", free=True, writes=("*",)

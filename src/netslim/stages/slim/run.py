@@ -6,15 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from netslim.core.errors import (
-    CheckpointError,
-    DataError,
-    DivergedError,
-    InterruptedRunError,
-    NetslimError,
-    UsageError,
-    UserCodeError,
-)
+from netslim.core.errors import CheckpointError, InterruptedRunError
 from netslim.core.files import atomic_write, file_hash
 from netslim.core.processes.signals import Stopped
 from netslim.models.registry import LIBRARIES
@@ -28,17 +20,17 @@ from netslim.stages.slim import summary
 from netslim.stages.slim.commands import commands, show_commands
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.durations import seconds_of, shown
+from netslim.stages.slim.jobs import FOLDER, run_jobs
 from netslim.stages.slim.pace import Pace, Shape, epochs_within, expected, is_there, measure_pace, probe_of, pruning_of
 from netslim.stages.slim.planning import SHAPES, asked_recipe, changed, is_trained, planned_recipe
 from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
 from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
 from netslim.stages.slim.settings import Planned, check
+from netslim.stages.slim.slurm import Slurm, Work, result_of
 from netslim.stages.slim.step_folder import is_done, run_step
 from netslim.stages.slim.variants import Axis, Variant, axes_of, variants_of
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.transfer.config import TransferConfig
-
-KINDS_OF_ERRORS = (UsageError, CheckpointError, DataError, UserCodeError, DivergedError, NetslimError)
 
 
 def run(config: SlimConfig) -> dict[str, Any]:
@@ -56,10 +48,11 @@ def run(config: SlimConfig) -> dict[str, Any]:
     axes = axes_of(recipe, config.seeds, config.sweep)
     variants = variants_of(recipe, axes, config.save)
     check_all(variants)
+    slurm = Slurm(config.save / FOLDER, config.slurm) if config.slurm else None
     with SlimFolder(config.save, look=config.dry_run) as folder:
         if not config.dry_run:
             _fetch_sources(variants[0])
-        recipe, pace = _timed(config, recipe, axes, folder)
+        recipe, pace = _timed(config, recipe, axes, folder, slurm)
         variants = variants_of(recipe, axes, config.save)
         _say_plan(variants, pace)
         if config.dry_run:
@@ -68,6 +61,8 @@ def run(config: SlimConfig) -> dict[str, Any]:
         facts = {**_facts(recipe, pace), "settings": config.typed(), "folders": _folders(config.save, variants)}
         folder.begin(_asked(config), facts, to_toml(recipe, _comment(config)), config.recipe)
         with _going_on(config.save, variants):
+            if slurm is not None:
+                run_jobs(variants, slurm, config.save)
             rows = [_run_variant(variant, known) for variant in variants]
         result = _finish(config, axes, variants, rows)
         folder.finish(result)
@@ -101,7 +96,9 @@ def check_all(variants: list[Variant]) -> None:
         check(variant.steps)
 
 
-def _timed(config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFolder) -> tuple[Recipe, Pace | None]:
+def _timed(
+    config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFolder, slurm: Slurm | None
+) -> tuple[Recipe, Pace | None]:
     """The recipe with epochs for the time there is, and the pace that it was planned by.
 
     The same command again has the same recipe: it was recorded before the first step, and nothing is measured.
@@ -113,10 +110,13 @@ def _timed(config: SlimConfig, recipe: Recipe, axes: list[Axis], folder: SlimFol
     if config.dry_run and probe and not is_there(probe):
         say(f"the images of {probe.dataset} are not here: nothing was timed; without `dry_run` they are downloaded")
         return recipe, None
-    pace = _pace(recipe, probe, _shapes(config, recipe), folder) if probe else None
+    if config.dry_run and slurm is not None:
+        say("nothing was timed: without `dry_run` a job does it first")
+        return recipe, None
+    pace = _pace(recipe, probe, _shapes(config, recipe), folder, slurm) if probe else None
     if pace is None or config.recipe is not None:
         return recipe, pace
-    count = math.prod(len(axis.values) for axis in axes)
+    count = 1 if slurm is not None else math.prod(len(axis.values) for axis in axes)
     epochs = None if config.time is None else epochs_within(config.time, pace, recipe, share=1 / count)
     planned = planned_recipe(config, epochs, pace.train, shape=pace.shape, precision=pace.precision)
     return changed(planned, config), pace
@@ -129,14 +129,15 @@ def _shapes(config: SlimConfig, recipe: Recipe) -> Sequence[Shape]:
     return () if said or not {"target_macs", "target_params"} & {*settings} else SHAPES[is_trained(config)]
 
 
-def _pace(recipe: Recipe, probe: TrainConfig, shapes: Sequence[Shape], folder: SlimFolder) -> Pace:
+def _pace(recipe: Recipe, probe: TrainConfig, shapes: Sequence[Shape], folder: SlimFolder, slurm: Slurm | None) -> Pace:
     """As it was measured for this network, its pruning and data before, in this folder, or now."""
     record = folder.record
     found = Pace(**record.pace) if record.pace else None
     if found and record.probe == _probed(recipe, probe, found) and (not found.shape or found.shape in shapes):
         return found
     say(f"timing a few steps of {probe.resume or probe.arch} on {probe.dataset}")
-    return measure_pace(probe, pruning_of(recipe), shapes)
+    given = probe, pruning_of(recipe), shapes
+    return measure_pace(*given) if slurm is None else result_of(slurm.submit(Work(measure_pace, given), "netslim-pace"))
 
 
 def _probed(recipe: Recipe, probe: TrainConfig, pace: Pace) -> dict[str, Any]:
@@ -150,8 +151,9 @@ def _probed(recipe: Recipe, probe: TrainConfig, pace: Pace) -> dict[str, Any]:
 
 def _asked(config: SlimConfig) -> dict[str, Any]:
     """What the plan depends on: a recipe by what is in it."""
-    asked = config.model_dump(mode="json", exclude={"save", "dry_run", "recipe", "data_dir"})
+    asked = config.model_dump(mode="json", exclude={"save", "dry_run", "recipe", "data_dir", "slurm"})
     asked |= {"recipe": file_hash(config.recipe) if config.recipe else None, "steps": dict(config.steps)}
+    asked |= {"at_once": True} if config.slurm else {}
     return asked
 
 
@@ -231,8 +233,7 @@ def _run_variant(variant: Variant, known: dict[str, summary.Row]) -> dict[str, A
     for number, each in enumerate(variant.steps, 1):
         where = f", {variant.said}" if variant.said else ""
         say(f"step {number} of {len(variant.steps)}: {each.step.name} ({each.step.verb}{where})")
-        with _of_step(each):
-            results[each.step.name] = run_step(each)
+        results[each.step.name] = run_step(each)
     dense, small = summary.dense_and_small(variant.steps)
     found: dict[str, Any] = {"dense": None, "small": None}
     for name, network in (("dense", dense), ("small", small)):
@@ -243,18 +244,6 @@ def _run_variant(variant: Variant, known: dict[str, summary.Row]) -> dict[str, A
             found[name] = known[row["sha256"]] = row
     summary.show_steps(variant, results, found["dense"], found["small"])
     return found
-
-
-@contextmanager
-def _of_step(planned: Planned) -> Iterator[None]:
-    """Errors say which step they are of."""
-    try:
-        yield
-    except InterruptedRunError:
-        raise
-    except NetslimError as error:
-        kind = next(kind for kind in KINDS_OF_ERRORS if isinstance(error, kind))
-        raise kind(f"step '{planned.step.name}': {error}") from error
 
 
 def _finish(

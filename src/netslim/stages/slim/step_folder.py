@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from netslim.core.disk import DISK
-from netslim.core.errors import NetslimError, UsageError
+from netslim.core.errors import InterruptedRunError, NetslimError, UsageError, retold
 from netslim.core.files import check_readable, file_hash, make_folder, write_errors, write_json
 from netslim.core.schemas import FileModel, as_model, read_json
 from netslim.report.console import say
@@ -67,8 +67,17 @@ def run_step(planned: Planned) -> dict[str, Any]:
 
     Raises:
         UsageError: the folder holds something that is of no recipe.
-        NetslimError: whatever the verb raises.
+        NetslimError: whatever the verb raises, with the step's name in front.
     """
+    try:
+        return _run_step(planned)
+    except InterruptedRunError:
+        raise
+    except NetslimError as error:
+        raise retold(error, f"step '{planned.step.name}': {error}") from error
+
+
+def _run_step(planned: Planned) -> dict[str, Any]:
     folder, identity = planned.folder, identity_of(planned)
     _make_way(planned, identity)
     record = read_record(folder)
