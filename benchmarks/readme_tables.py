@@ -445,7 +445,7 @@ BY_SENSITIVITY = {
 
 def reconstruction() -> str:
     """Accuracy of public networks right after a cut, as it is, with statistics, and with layers fitted."""
-    shown = ("l2_norm", "sensitivity")
+    shown = ("l2_norm", *BY_SENSITIVITY)
     return right_after([row for row in read("reconstruction") if row["criterion"] in shown and not row["kept"]])
 
 
