@@ -278,8 +278,8 @@ def _unreachable(request: Request, engine: TimingEngine, least: float, dense: fl
     return UsageError(
         f"{request}: the fastest that can be reached takes {_ms(least)} ({least / dense:.0%} of the unpruned network's "
         f"time) in {where} on {engine.threads} thread{'s' * (engine.threads > 1)}; "
-        f"type {setting('target_latency', _ms(least * (1 + TOLERANCE)))}, or allow more: `min_channels=0` (whole "
-        f"blocks may go), `residual='couple'` (residual streams become narrower)"
+        f"type {setting('target_latency', _ms(least * (1 + TOLERANCE)))}, or allow what is not allowed yet: "
+        "`min_channels=0` (whole blocks may go), `residual='couple'` (residual streams become narrower)"
     )
 
 
