@@ -135,6 +135,13 @@ def test_a_network_that_was_trained_since_is_refused_and_one_that_was_repaired_i
         reconstruct_(small, model, [IMAGES])
 
 
+def test_another_network_than_the_one_that_was_pruned_is_refused() -> None:
+    torch.manual_seed(0)
+    model, other = (networks.with_copies(networks.Plain()) for _ in range(2))
+    with pytest.raises(UsageError, match=r"left of the large one's: give the network that netslim\.apply pruned"):
+        reconstruct_(pruned(model, IMAGES), other, IMAGES.split(16))
+
+
 def test_fewer_images_than_a_layer_has_inputs_make_nothing_worse() -> None:
     """The ridge holds back what they do not say; and training mode of either network changes nothing."""
     torch.manual_seed(0)

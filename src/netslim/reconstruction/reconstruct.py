@@ -140,6 +140,6 @@ def _check_untrained(small: nn.Module, model: nn.Module, keeps: Mapping[Place, T
     name = first_changed(small, model, keeps)
     if name is not None:
         raise UsageError(
-            f"'{name}' of the small network is not what pruning left of the large one's: reconstruct right after "
-            f"netslim.apply, before any training"
+            f"'{name}' of the small network is not what pruning left of the large one's: give the network that "
+            f"netslim.apply pruned, right after it, before any training"
         )

@@ -13,7 +13,7 @@ from netslim.network import load
 from netslim.pruning import plan, plan_from_dict
 from netslim.stages.prune import run as prune
 from netslim.stages.prune.config import PruneConfig
-from netslim.stages.prune.planning import check_budget, proven
+from netslim.stages.prune.planning import check_budget, proven, recorded, say_plan
 from pruning.kinds import Net, lively
 
 BEST = "model_best.pth.tar"
@@ -48,6 +48,14 @@ def test_layers_held_at_a_multiple_are_said_to_be_so(
     }
     assert {left[name] for name in result["clamped"]} == {8}
     assert f"held at 8 channels (`round_to=8`): {', '.join(result['clamped'])}" in capsys.readouterr().out
+
+
+def test_a_residual_stream_is_shown_with_the_layers_that_write_it(capsys: pytest.CaptureFixture[str]) -> None:
+    model = netslim.create_model("resnet", depth=11, num_classes=10)
+    decided = plan(model, torch.zeros(1, 3, 32, 32), percent=0.5, criterion="l1_norm", residual="couple")
+    name, writers = next(iter(recorded(decided)["streams"].items()))
+    say_plan(decided)
+    assert f"{name} (stream of {', '.join(writers)})" in capsys.readouterr().out
 
 
 def test_a_target_instead_of_a_percentage(

@@ -50,9 +50,9 @@ def test_a_sound_pruning_and_a_narrow_layer_are_no_signs() -> None:
 
 def test_layers_with_nothing_but_the_floor_are_named() -> None:
     end = "remove less, or train with the penalty"
-    assert texts(plan_of((1, WIDE), (5, WIDE), (1, 64))) == [f"only 1 of the channels are left in a, c: {end}"]
-    assert texts(plan_of((3, WIDE), min_channels=3)) == [f"only 3 of the channels are left in a: {end}"]
-    assert texts(plan_of(*[(1, WIDE)] * 7)) == [f"only 1 of the channels are left in a, b, c, d, e and 2 more: {end}"]
+    assert texts(plan_of((1, WIDE), (5, WIDE), (1, 64))) == [f"only 1 channel is left in a, c: {end}"]
+    assert texts(plan_of((3, WIDE), min_channels=3)) == [f"only 3 channels are left in a: {end}"]
+    assert texts(plan_of(*[(1, WIDE)] * 7)) == [f"only 1 channel is left in a, b, c, d, e and 2 more: {end}"]
 
 
 def test_outputs_that_say_nothing_are_a_sign() -> None:

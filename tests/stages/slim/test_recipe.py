@@ -81,7 +81,8 @@ def test_a_budget_takes_the_place_of_another() -> None:
         ('verb = "prune"', 'verb = ["prune"]', "unknown verb '['prune']'; did you mean prune?"),
         ('verb = "prune"', 'name = "x"', "step 2 has no verb: type verb = one of transfer, train, prune"),
         ('name = "tune"', 'name = "Dense"', "two steps are called 'Dense' and would share a folder: type another name"),
-        ('name = "tune"', 'name = "../x"', "step 3 is called '../x': letters, digits, - and _ make a name"),
+        ('name = "tune"', 'name = "../x"', "step 3 is called '../x': letters, digits, - and _ in quotes make a name"),
+        ('name = "tune"', "name = 3", "step 3 is called 3: letters, digits, - and _ in quotes make a name"),
         (
             'from = "dense"',
             'from = "dens"',
@@ -92,6 +93,8 @@ def test_a_budget_takes_the_place_of_another() -> None:
         ('from = "dense"', 'from = "no/file.pth"', "step 'prune' starts from no/file.pth, and there is no such file"),
         ('from = "dense"', 'from = ["dense", "dense"]', "step 'prune' starts from one network, not from 2: type from"),
         ('from = ["dense", "tune"]', "from = 3", "step 'bench': from = 3: the name of a step, or a file"),
+        ('from = "prune"', "from = 0", "step 'tune': from = 0: the name of a step, or a file"),
+        ('from = "prune"', 'from = ""', "step 'tune': from = '': the name of a step, or a file"),
     ],
 )
 def test_a_mistake_is_one_sentence(old: str, new: str, message: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from netslim.core.errors import UsageError
-from netslim.stages.slim.recipe import Recipe, recipe_of
+from netslim.stages.slim.recipe import Recipe, read_recipe, recipe_of
 from netslim.stages.slim.settings import Planned, check, folder_names, planned
 
 TEXT = """
@@ -98,3 +98,19 @@ def test_settings_that_contradict_each_other_are_found_before_the_first_step() -
         check(steps({"tune.dataset": "digit"}))
     with pytest.raises(UsageError, match=r"^step 'tune': unknown schedule 'cosin'; did you mean cosine"):
         check(steps({"tune.schedule": "cosin"}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("percent = 0.4", "percent = 50", "my.toml: step 'prune': `percent=50`: "),
+        ("depth = 11", "depth = 12", "my.toml: step 'dense': `depth=12`: "),
+        ('dataset = "digits"', 'dataset = "digit"', "my.toml: step 'dense': unknown data set 'digit'"),
+    ],
+)
+def test_a_wrong_value_is_said_with_the_file_that_it_stands_in(old: str, new: str, message: str) -> None:
+    Path("my.toml").write_text(TEXT.replace(old, new))
+    found = read_recipe(Path("my.toml"))
+    with pytest.raises(UsageError) as error:
+        check(planned(found, {name: Path(place) for name, place in folder_names(found).items()}))
+    assert str(error.value).startswith(message)

@@ -186,18 +186,30 @@ def recorded(decided: PrunePlan) -> dict[str, Any]:
         "params": decided.after.params,
         "macs_before": decided.before.macs,
         "macs": decided.after.macs,
-        "streams": decided.resolved.streams if isinstance(decided.resolved, ResolvedPlan) else {},
+        "streams": _streams(decided),
     }
+
+
+def _streams(decided: PrunePlan) -> dict[str, list[str]]:
+    return decided.resolved.streams if isinstance(decided.resolved, ResolvedPlan) else {}
 
 
 def say_plan(decided: PrunePlan) -> None:
     """Prints what every group keeps, how the budget was met, and what is left of the network."""
-    print_table(["layer", "kept"], [(group.name, f"{len(group.keep)}/{group.total}") for group in decided.groups])
+    streams = _streams(decided)
+    names = [_named(group.name, streams.get(group.name, [])) for group in decided.groups]
+    kept = [f"{len(group.keep)}/{group.total}" for group in decided.groups]
+    print_table(["layer", "kept"], zip(names, kept, strict=True))
     _say_budget(decided)
     before, after = decided.before, decided.after
     say(f"channels   {decided.total:,} -> {decided.kept:,} ({percent(decided.kept / decided.total, 1)})")
     say(f"parameters {before.params:,} -> {after.params:,} ({percent(after.params / before.params, 1)})")
     say(f"MACs       {before.macs:,} -> {after.macs:,} ({percent(after.macs / before.macs, 1)})")
+
+
+def _named(name: str, writers: Sequence[str]) -> str:
+    """A group by its BatchNorm; of a residual stream, of which that says little, with the layers that write it."""
+    return f"{name} (stream of {first_of(writers, _SHOWN)})" if writers else name
 
 
 def _say_budget(decided: PrunePlan) -> None:

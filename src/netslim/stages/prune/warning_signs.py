@@ -23,9 +23,8 @@ def warn_of(plan: PrunePlan, agreement: Agreement, accuracy: Mapping[str, float]
     floor = max(1, plan.min_channels)
     bare = [part.name for part in plan.groups if part.total >= WIDE and 0 < len(part.keep) <= floor]
     if bare:
-        _warn(
-            f"only {floor} of the channels are left in {first_of(bare, _SHOWN)}: remove less, or train with the penalty"
-        )
+        left = "1 channel is" if floor == 1 else f"{floor} channels are"
+        _warn(f"only {left} left in {first_of(bare, _SHOWN)}: remove less, or train with the penalty")
     if not agreement.depends_on_input:
         _warn("the pruned network gives the same outputs whatever its input is: remove less, or train with the penalty")
     chance = 1 / classes if classes else 0.0

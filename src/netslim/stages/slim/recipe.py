@@ -31,12 +31,19 @@ class Step:
         verb: what it does: one of `KINDS`.
         starts: names of earlier steps, or paths of files, that it starts from.
         settings: those of the verb that are not at their defaults.
+        file: that it was read from.
     """
 
     name: str
     verb: str
     starts: tuple[str, ...] = ()
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    file: Path | None = dataclasses.field(default=None, compare=False)
+
+    @property
+    def place(self) -> str:
+        """Where messages say that something is wrong: `my.toml: step 'small'`."""
+        return f"{f'{self.file}: ' if self.file else ''}step '{self.name}'"
 
     @property
     def kind(self) -> StepKind:
@@ -109,9 +116,10 @@ def read_recipe(path: Path) -> Recipe:
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError
         raise UsageError(f"{path} is not valid TOML: {error}") from error
     try:
-        return recipe_of(data)
+        recipe = recipe_of(data)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
+    return dataclasses.replace(recipe, steps=tuple(dataclasses.replace(step, file=path) for step in recipe.steps))
 
 
 def recipe_of(data: Mapping[str, Any]) -> Recipe:
@@ -173,9 +181,9 @@ def _step(number: int, data: Mapping[str, Any], before: Sequence[Step]) -> Step:
         raise UsageError(f"step {number} has no verb: type verb = one of {one_of(KINDS)}")
     if not isinstance(verb, str) or verb not in KINDS:
         raise unknown_name("verb", verb, KINDS)
-    name = str(data.get("name", verb))
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"step {number} is called {name!r}: letters, digits, - and _ make a name")
+    name = data.get("name", verb)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UsageError(f"step {number} is called {name!r}: letters, digits, - and _ in quotes make a name")
     if any(step.name.lower() == name.lower() for step in before):
         raise UsageError(f"two steps are called '{name}' and would share a folder: type another name = for the second")
     given = {key.replace("-", "_"): value for key, value in data.items() if key not in ("name", "verb", "from")}
@@ -204,8 +212,8 @@ def _extra(info: Any) -> dict[str, Any]:
 
 
 def _starts(name: str, kind: StepKind, given: Any, before: Sequence[Step]) -> tuple[str, ...]:
-    starts = tuple(given) if isinstance(given, list) else (given,) if given else ()
-    if not all(isinstance(start, str) for start in starts):
+    starts = tuple(given) if isinstance(given, list) else () if given is None else (given,)
+    if not all(isinstance(start, str) and start for start in starts):
         raise UsageError(f"step '{name}': from = {given!r}: the name of a step, or a file")
     if starts and not kind.start:
         raise UsageError(f"step '{name}' starts from a library's network: leave from out")

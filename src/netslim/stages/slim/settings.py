@@ -50,7 +50,7 @@ def planned(recipe: Recipe, folders: Mapping[str, Path]) -> list[Planned]:
         try:
             found.append(_planned(recipe, step, folders[step.name], files))
         except UsageError as error:
-            raise UsageError(f"step '{step.name}': {error}") from error
+            raise UsageError(f"{step.place}: {error}") from error
     return found
 
 
@@ -65,7 +65,7 @@ def check(steps: list[Planned]) -> None:
                 DATASETS.get(name)
             each.step.kind.check(each.config)
         except UsageError as error:
-            raise UsageError(f"step '{each.step.name}': {error}") from error
+            raise UsageError(f"{each.step.place}: {error}") from error
 
 
 def folder_names(recipe: Recipe) -> dict[str, str]:
