@@ -15,6 +15,7 @@ from netslim.cli.scripts import translate
         ("xx --depth 20", "unknown verb 'xx' (known: bench, demo,"),
         ("train --epohcs 3", "unknown flag --epohcs; did you mean --epochs or "),
         ("train --no-nestrov", "unknown flag --no-nestrov; did you mean --no-nesterov or "),
+        ("train -epohcs 3", "unknown flag -epohcs; did you mean --epochs or "),
         ("--versoin", "unknown flag --versoin; did you mean --version? (netslim --help lists the flags)"),
         ("train --dataset", "--dataset needs a value after it (netslim train --help lists the flags)"),
         ("train --nesterov=yes", "option '--nesterov' does not take a value (netslim train --help lists the flags)"),

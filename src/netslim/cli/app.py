@@ -247,7 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # no usage error of typer's, whose class has no public name
             raise
-        said = of_verb(error, f"netslim {typed[0]}" if typed and typed[0] in VERBS else "netslim")
+        said = of_verb(error, f"netslim {typed[0]}" if typed and typed[0] in VERBS else "netslim", typed)
         _complain(f"netslim: error: {said}" if said else str(error), patience=_PATIENCE)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)

@@ -10,10 +10,10 @@ from typing import Any
 from netslim.core.errors import nearest
 
 
-def of_verb(error: Any, program: str) -> str:
+def of_verb(error: Any, program: str, typed: Iterable[str] = ()) -> str:
     """What one of typer's usage errors says; nothing where it is the help that `netslim` alone shows.
 
-    They are told by what they carry: the classes' home differs by release.
+    They are told by what they carry: the classes' home differs by release. Of `-percent` they carry -p alone.
     """
     if type(error).__name__ == "NoArgsIsHelpError":
         return ""
@@ -21,7 +21,8 @@ def of_verb(error: Any, program: str) -> str:
     if hasattr(error, "possibilities"):
         command = getattr(error.ctx, "command", None)
         flags = [flag for each in getattr(command, "params", []) for flag in (*each.opts, *each.secondary_opts)]
-        return _ended(_unknown(str(given), flags), program)
+        whole = next((word for word in typed if re.match(r"-\w", word) and word.startswith(str(given))), str(given))
+        return _ended(_unknown(whole, flags), program)
     if words := re.search(r"extra arguments?(?:\(s\))? \((.*)\)", said, re.DOTALL):
         return _ended(f"'{words[1]}': {program} takes no such word", program)
     if given is not None and "requires" in said:

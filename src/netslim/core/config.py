@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from netslim.core.apart import Use
 from netslim.core.errors import ArgumentError, UsageError, unknown_name
 from netslim.core.plugins.declarations import Option
+from netslim.core.real import meant
 
 
 def Setting(  # noqa: N802
@@ -212,19 +213,8 @@ def _explain(item: Any) -> str:
     if item["type"] == "missing":
         return f"`{field}` is required"
     message = str(item["msg"]).removeprefix("Value error, ")
-    message = f"{message[0].lower()}{message[1:]}{_meant(item['input'])}"
+    message = f"{message[0].lower()}{message[1:]}{meant(item['input'])}"
     return str(ArgumentError(field, _short(item["input"]), message))
-
-
-def _meant(given: Any) -> str:
-    """What to type for `50%` and `0,5`."""
-    text = str(given).strip() if isinstance(given, str) else ""
-    with suppress(ValueError):
-        if text.endswith("%"):
-            return f"; type {float(text[:-1]) / 100:g}"
-        if text.count(",") == 1:
-            return f"; type {float(text.replace(',', '.')):g}"
-    return ""
 
 
 def _short(given: Any) -> Any:

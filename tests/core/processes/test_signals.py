@@ -43,6 +43,14 @@ os.kill(os.getpid(), signal.SIGINT)
 print("alive", flush=True)
 os.kill(os.getpid(), signal.SIGTERM)
 """
+AT_THE_END = """
+class PutAway:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+last = PutAway()
+print("done")
+"""
 NOT_WORKING = "os.kill(os.getpid(), signal.SIGINT)"
 
 
@@ -53,6 +61,7 @@ NOT_WORKING = "os.kill(os.getpid(), signal.SIGINT)"
         ("1", NOT_WORKING, 130, "", ""),
         ("0", AGAIN, 130, "stopped 15\n", "netslim: interrupted\n"),
         ("0", IGNORED, 143, "alive\n", "netslim: terminated\n"),
+        ("0", AT_THE_END, 0, "done\n", ""),
         pytest.param(
             "0",
             DESTRUCTOR,
@@ -62,7 +71,14 @@ NOT_WORKING = "os.kill(os.getpid(), signal.SIGINT)"
             marks=pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers"),
         ),
     ],
-    ids=["not working", "not the first process", "the second signal", "ignored from the start", "in a destructor"],
+    ids=[
+        "not working",
+        "not the first process",
+        "the second signal",
+        "ignored from the start",
+        "after the last word",
+        "in a destructor",
+    ],
 )
 def test_a_signal_ends_the_process_or_the_work(rank: str, code: str, ended: int, out: str, err: str) -> None:
     done = subprocess.run(

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 
 from netslim.core.errors import UsageError
 from netslim.stages.slim.recipe import Recipe, read_recipe, recipe_of, to_toml
@@ -124,6 +125,14 @@ def test_a_file_that_is_no_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UsageError) as error:
         read_recipe(Path("x.toml"))
     assert message in str(error.value)
+
+
+def test_a_network_where_a_recipe_belongs(tmp_path: Path) -> None:
+    file = tmp_path / "model_best.pth.tar"
+    torch.save({}, file)
+    with pytest.raises(UsageError) as error:
+        read_recipe(file)
+    assert str(error.value) == f"{file} is a network's file and no recipe: type `checkpoint='{file}'`"
 
 
 def test_a_recipe_that_is_not_there() -> None:

@@ -2,9 +2,11 @@
 
 Light: the command imports it before anything else. While modules are imported a signal ends the process where it
 stands: there is nothing to put away, and an exception out of an import becomes another one. While a verb works it
-raises `Stopped`, so that locks and temporary files are put away. A second signal ends the process at once.
+raises `Stopped`, so that locks and temporary files are put away. A second signal ends the process at once. Where all is
+said and written and the interpreter puts its modules away, a signal changes nothing any more.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -39,6 +41,14 @@ def install() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
     sys.unraisablehook = _unraisable
+    atexit.register(_close)  # the first that is registered is the last that is called
+
+
+def _close() -> None:
+    """Ignores these signals: Python takes its handlers away next, and one would end what is done without a word."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is _handle:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netslim.core.errors import ArgumentError, UsageError, one_of
-from netslim.core.real import is_number
+from netslim.core.real import is_number, meant
 
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -103,7 +103,7 @@ def _target(kind: str, given: float | str) -> Request:
     if 0 < number < 1 and not unit:
         return Request(kind, asked, number)
     if unit not in units or not 0 < number < float("inf") or (not unit and number <= _PERCENT_LIKE):
-        raise UsageError(f"{asked_for(kind, asked)}: {_allowed(kind, number, unit)}")
+        raise UsageError(f"{asked_for(kind, asked)}: {_allowed(kind, number, unit)}{meant(asked)}")
     return Request(kind, asked, number * units[unit], relative=False)
 
 

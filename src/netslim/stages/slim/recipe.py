@@ -4,12 +4,13 @@ import dataclasses
 import json
 import re
 import tomllib
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netslim.core.errors import UsageError, nearest, one_of, unknown_name
+from netslim.core.errors import UsageError, nearest, one_of, setting, unknown_name
 from netslim.core.files import read_text
 from netslim.stages.shared.config import TaskConfig
 from netslim.stages.slim.step_kinds import KINDS, StepKind
@@ -109,6 +110,8 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         UsageError: the file can't be read, is no recipe, or has a mistake; every message names the step.
     """
+    if path.is_file() and zipfile.is_zipfile(path):
+        raise UsageError(f"{path} is a network's file and no recipe: type {setting('checkpoint', path)}")
     try:
         data = tomllib.loads(read_text(path, LARGEST_FILE))
     except OSError as error:
