@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netslim.core.errors import CheckpointError, UsageError
+from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.deploy.latency import exchange
 from netslim.deploy.latency.exchange import read_times, write_pieces
 from netslim.deploy.latency.pieces import piece_of
@@ -73,6 +73,12 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(UsageError, match="is in use, and not by parts of a network"):
         write_pieces(tmp_path, [], HERE)
+
+
+def test_a_folder_that_can_not_be_is_said_as_it_was_typed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NetslimError, match=rf"^cannot write {tmp_path}/file/parts: {tmp_path}/file is a file, and"):
+        write_pieces(tmp_path / "file/parts", [], HERE)
 
 
 def test_a_folder_is_there_when_it_is_complete(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

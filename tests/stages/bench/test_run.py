@@ -77,6 +77,20 @@ def test_bench_refuses(files: tuple[Path, Path], tmp_path: Path, given: dict[str
     assert str(caught.value) == message
 
 
+def test_where_the_table_is_the_picture_is(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What finds a table measures nothing again, and so draws nothing."""
+
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "draw_speed", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        measured([*files], tmp_path, engines="eager", batch_sizes="1")
+    assert not (tmp_path / "bench.csv").exists()
+
+
 def test_bench_of_what_no_engine_runs(files: tuple[Path, Path], tmp_path: Path) -> None:
     exported(files[1], output=tmp_path / "small.onnx", pad=1)
     with pytest.raises(UsageError, match="`engines='eager'`: none of them runs any of these files"):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.errors import CheckpointError, UsageError
-from netslim.core.files import atomic_write, make_folder, put_in_place, read_text, write_json
+from netslim.core.files import atomic_write, make_folder, put_in_place, read_text, write_errors, write_json
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.latency import time_pieces
 from netslim.deploy.latency.filling import wanted
@@ -57,7 +57,8 @@ def write_pieces(folder: Path, pieces: Sequence[Piece], conditions: Conditions) 
     if folder.is_dir() and any(folder.iterdir()) and not (folder / PIECES).is_file():
         raise UsageError(f"{folder} is in use, and not by parts of a network; give another folder")
     with put_in_place(folder) as temporary:
-        make_folder(temporary)
+        with write_errors(folder):
+            make_folder(temporary)
         said = _write(temporary, pieces, conditions)
         if (folder / TIMES).is_file():
             if (folder / PIECES).read_bytes() != (temporary / PIECES).read_bytes():

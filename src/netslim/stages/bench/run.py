@@ -136,8 +136,8 @@ def _report(config: BenchConfig, rows: Sequence[Mapping[str, Any]]) -> None:
     columns += ["mJ/image"] if "joules_per_image" in rows[0] else []
     print_table(columns, [_cells(row) for row in rows])
     facts = {**hardware(), **versions(), "commit": commit()}
-    write_csv(config.save / TABLE, [{**row, **facts} for row in rows])
     draw_speed(rows, config.save / PICTURE)
+    write_csv(config.save / TABLE, [{**row, **facts} for row in rows])  # last: where it is, nothing is measured again
     say(f"wrote {config.save / TABLE}, {config.save / PICTURE}")
 
 
