@@ -266,7 +266,8 @@ def test_weights_that_fit_no_architecture(tmp_path: Path) -> None:
     torch.save({"state_dict": {f"body.{index}.weight": torch.ones(1) for index in range(6)}}, tmp_path / "n")
     assert refused(tmp_path / "n") == (
         f"{tmp_path / 'n'}: these weights fit no architecture that netslim knows "
-        "(first keys: body.0.weight, body.1.weight, body.2.weight, body.3.weight)"
+        "(first keys: body.0.weight, body.1.weight, body.2.weight, body.3.weight): those of torchvision and timm come "
+        "in by netslim transfer, your own network by `arch='FILE.py:NAME'` or netslim.load(path, model=...)"
     )
 
 

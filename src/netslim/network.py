@@ -183,7 +183,9 @@ def _unpruned(checkpoint: Checkpoint, path: Path) -> nn.Module:
             f"netslim.load(path, model={name}(...))"
         )
     raise CheckpointError(
-        f"{path}: these weights fit no architecture that netslim knows (first keys: {', '.join(list(state)[:4])})"
+        f"{path}: these weights fit no architecture that netslim knows (first keys: {', '.join(list(state)[:4])}): "
+        f"those of torchvision and timm come in by netslim transfer, your own network by `arch='FILE.py:NAME'` or "
+        f"netslim.load(path, model=...)"
     )
 
 

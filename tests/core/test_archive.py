@@ -1,6 +1,7 @@
 import argparse
 import builtins
 import functools
+import gzip
 import importlib
 import io
 import operator
@@ -211,9 +212,15 @@ def test_a_wrong_checksum_names_its_entry(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "is damaged or no torch checkpoint$"),
+        (b"", "is damaged or no torch checkpoint: it is empty$"),
         (b"hello world\n" * 9, "is damaged or no torch checkpoint$"),
-        (b"<!DOCTYPE html><title>404</title>" * 9, "is damaged or no torch checkpoint$"),
+        (b"<!DOCTYPE html><title>404</title>" * 9, "is damaged or no torch checkpoint: it is a web page: its download"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "is damaged or no torch checkpoint: it is a pointer of Git LFS",
+        ),
+        (b'{"a": 1}', "is damaged or no torch checkpoint: it is JSON$"),
+        (gzip.compress(saved({})), "is damaged or no torch checkpoint: it is packed: type gunzip first$"),
         (b"PK", "is damaged: the archive is cut off$"),
         (zipped({"readme.txt": b"hello"}), "is damaged or no torch checkpoint"),
         (zipped({"folder/readme.txt": b"hello"}), "is damaged or no torch checkpoint"),

@@ -115,8 +115,9 @@ def test_a_file_of_the_original_pruning_script(tmp_path: Path) -> None:
     assert (checkpoint.epoch, checkpoint.best_prec1, checkpoint.optimizer) == (0, 0.0, None)
 
 
-def test_data_parallel_prefix(tmp_path: Path) -> None:
-    weights = {f"module.{key}": value for key, value in WEIGHTS.items()} | {"layer.module.weight": torch.ones(1)}
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_prefixes_of_data_parallel_and_compile(tmp_path: Path, wrapper: str) -> None:
+    weights = {f"{wrapper}{key}": value for key, value in WEIGHTS.items()} | {"layer.module.weight": torch.ones(1)}
     checkpoint = read_checkpoint(written(tmp_path / "a.pth", state_dict=weights))
     assert list(checkpoint.state_dict) == [*WEIGHTS, "layer.module.weight"]
 

@@ -1,5 +1,6 @@
 """Addresses at the hub, and what its errors say in words; fetching and sending are in `tests/stages/push`."""
 
+from json import JSONDecodeError
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -48,3 +49,4 @@ def test_errors_in_words() -> None:
     wrapped.__cause__ = OSError(111, "Connection refused")
     assert in_words(wrapped) == "Connection refused"
     assert in_words(ValueError()) == "ValueError"
+    assert in_words(KeyError("url")) == in_words(JSONDecodeError("Expecting value", "", 0))

@@ -21,6 +21,12 @@ from netslim.core.torch_files.pickle_claims import check_legacy, check_pickle
 from netslim.core.torch_files.torch_zip import checked_entries, is_torch_zip
 
 _DEPTH = 100  # of containers in containers
+_OTHERS = {  # how a file begins that is none, and what it is
+    b"version https://git-lfs": "it is a pointer of Git LFS: type git lfs pull where it comes from",
+    b"<": "it is a web page: its download went wrong",
+    b"{": "it is JSON",
+    b"\x1f\x8b": "it is packed: type gunzip first",
+}
 
 
 def read_archive(path: Path) -> dict[str, Any]:
@@ -71,8 +77,16 @@ def _check_claims(path: Path) -> None:
     except CheckpointError as error:
         raise error if str(path) in str(error) else CheckpointError(f"{path} was refused: {error}") from None
     except Exception as error:  # the parsers raise whatever they met: EOFError, UnpicklingError, KeyError, ...
-        detail = _detail(error) if isinstance(error, OSError) else ""
+        detail = _detail(error) if isinstance(error, OSError) else _other(path)
         raise CheckpointError(f"{path} is damaged or no torch checkpoint{detail}") from error
+
+
+def _other(path: Path) -> str:
+    """What a file that is no checkpoint is, as far as its first bytes say it."""
+    with path.open("rb") as stream:
+        begin = stream.read(64).lstrip().lower()
+    said = next((said for mark, said in _OTHERS.items() if begin.startswith(mark)), "" if begin else "it is empty")
+    return f": {said}" if said else ""
 
 
 def _check_zip(path: Path) -> None:

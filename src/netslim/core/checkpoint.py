@@ -18,6 +18,7 @@ from netslim.core.protocols import ArchSpec
 from netslim.core.schemas import Architecture, OwnPart, RunRecord, TaskFacts, TopLevel, as_model, read_json
 
 FORMAT = 1
+_WRAPPERS = ("_orig_mod.", "module.", "_orig_mod.")  # of torch.compile and DataParallel, one in the other or not
 STATE = "checkpoint.pth.tar"  # in the folder of a training: what it goes on from
 
 
@@ -152,5 +153,11 @@ def _state_dict(data: dict[str, Any], path: Path, *, foreign: bool) -> dict[str,
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         found = ", ".join(list(data)[:8]) or "nothing"
         raise CheckpointError(f"{path} has no state_dict (it has: {found})")
-    prefix = "module." if foreign else ""  # netslim writes none: there it is a part of that name
-    return {str(key).removeprefix(prefix): value for key, value in state.items()}
+    wrappers = _WRAPPERS if foreign else ()  # netslim writes none: there it is a part of that name
+    return {_without(wrappers, str(key)): value for key, value in state.items()}
+
+
+def _without(prefixes: tuple[str, ...], key: str) -> str:
+    for prefix in prefixes:
+        key = key.removeprefix(prefix)
+    return key

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from http.client import responses
+from json import JSONDecodeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -101,6 +102,8 @@ def in_words(error: BaseException) -> str:
     status = status_of(error)
     if status is not None:
         return f"HTTP {status} {responses.get(status, '')}".rstrip()
+    if isinstance(error, KeyError | JSONDecodeError):
+        return "what it answers is not what a hub says"
     chain = [error]
     while cause := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(cause)
