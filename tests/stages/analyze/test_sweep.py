@@ -150,7 +150,7 @@ def test_interrupted_it_goes_on_with_the_rows_that_it_lacks(
         return accuracies(trial, network)
 
     monkeypatch.setattr(Trial, "accuracies", cut_off_in_the_second)
-    with pytest.raises(InterruptedRunError, match="stopped after 2 networks, which are in ") as stopped:
+    with pytest.raises(InterruptedRunError, match="stopped after 2 of the networks; ") as stopped:
         run(trained / BEST, tmp_path / "run", **given)
     assert stopped.value.exit_code == 143
     assert "Half-finished" in (tmp_path / "run/report.html").read_text()

@@ -57,7 +57,7 @@ def test_a_signal_that_became_another_error_is_still_the_signal(
             raise RuntimeError("Error calling __set_name__") from stop
 
     monkeypatch.setattr(sweep, "draw_sweep", draw)
-    with pytest.raises(InterruptedRunError, match="stopped after 2 networks, which are in ") as stopped:
+    with pytest.raises(InterruptedRunError, match="stopped after 2 of the networks; ") as stopped:
         run(trained / BEST, tmp_path / "run", data_dir=folder, percents="0.5", recalibrate=0)
     assert stopped.value.exit_code == 143
     monkeypatch.undo()

@@ -201,7 +201,7 @@ class Series:
         """Raises InterruptedRunError after Ctrl-C or SIGTERM."""
         if self._interrupt.signal is not None:
             raise InterruptedRunError(
-                f"stopped after {len(self._done)} networks, which are in {self._directory.path / 'metrics.jsonl'}: "
+                f"stopped after {len(self._done)} of the networks; {self._directory.path / 'metrics.jsonl'} has them: "
                 f"type the same command again to go on",
                 self._interrupt.signal,
             )
