@@ -304,7 +304,7 @@ def test_mistakes_are_found_before_the_first_step(
 ) -> None:
     with pytest.raises(UsageError) as error:
         slim(changes)
-    assert str(error.value).startswith(message)
+    assert str(error.value).startswith(f"{tmp_path / 'recipe.toml'}: {message}")
     assert ran == []
     assert not (tmp_path / "run").exists()
 
