@@ -66,3 +66,17 @@ def test_a_script_is_the_one_that_is_named_or_called(monkeypatch: pytest.MonkeyP
     entry.script("main.py")
     entry.installed_script()
     assert started == ["main.py", "transfer_weights.py"]
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "1"), ("0", "0")])
+def test_onnx_runtime_counts_no_users_unless_somebody_says_so(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, found: str
+) -> None:
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "")  # so that it is put back
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY")
+    if given is not None:
+        monkeypatch.setenv("ORT_DISABLE_TELEMETRY", given)
+    monkeypatch.setattr(signals, "install", lambda: None)
+    monkeypatch.setattr(app, "main", lambda: None)
+    entry.main()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == found

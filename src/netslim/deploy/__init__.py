@@ -1,13 +1,8 @@
 """Networks for inference (`for_inference`) and their files (`export`, one module in `targets` per kind)."""
 
-import os
-
 from netslim.deploy.artifact import Exported as Exported
 from netslim.deploy.artifact import export as export
 from netslim.deploy.inference import Form as Form
 from netslim.deploy.inference import for_inference as for_inference
 from netslim.deploy.parity import ParityError as ParityError
 from netslim.deploy.target import TARGETS as TARGETS
-
-# else ONNX Runtime keeps a number of this machine in the home folder, to count its users, and complains where it can't
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
