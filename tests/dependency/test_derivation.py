@@ -52,3 +52,25 @@ def test_fixed_filters_and_matrices_beside_channels_multiply_for_each_of_them() 
     found = find_groups(Graph(), Inputs.of(torch.zeros(2, 3, 10, 10)))
     assert found.uses.beside == {"bn": 2 * (100 * 3 + 100 * 6)}
     assert macs_beside(found.trace, found.groups) == found.uses.beside
+
+
+class Domains(nn.Module):
+    """One BatchNorm of many works, that of the domain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 1)
+        self.norms = nn.ModuleDict(
+            {name: nn.BatchNorm2d(8) for name in ["photo", "sketch", "clipart", "painting", "quick"]}
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.norms["clipart"](self.conv(x)).relu())
+
+
+def test_scales_of_siblings_are_in_the_networks_order() -> None:
+    model = Domains()
+    (group,) = find_groups(model, Inputs.of(torch.zeros(2, 3, 8, 8))).groups
+    first, *others = group.scales
+    assert first == "norms.clipart"
+    assert others == [f"norms.{name}" for name in model.norms if name != "clipart"]

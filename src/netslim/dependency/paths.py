@@ -141,8 +141,9 @@ def follow_siblings(model: nn.Module, trace: Trace) -> None:
         alike = len({(type(own), own.num_features) for own in norms.values()}) == 1
         if not lines or not alike or any(not torch.equal(*map(trace.sets.roots, (lines[0], own))) for own in lines):
             continue
-        for name in norms.keys() - {*used}:
-            _follow_norm(trace, name, norms[name], lines[0])
+        for name in norms:
+            if name not in used:
+                _follow_norm(trace, name, norms[name], lines[0])
 
 
 def _follow_norm(trace: Trace, name: str, norm: nn.Module, labels: torch.Tensor) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.arithmetic import full_float32
+from netslim.core.networks.caches import caches_kept
 from netslim.core.networks.copies import copied
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
@@ -137,7 +138,7 @@ def outputs_of(network: nn.Module, inputs: Inputs, *, watched: bool = False) -> 
     """The tensors that a network gives in eval mode, by where they are; what it draws at random is always the same."""
     devices = [tensor.device for tensor in inputs.tensors if tensor.is_cuda][:1]
     no_gradients = torch.no_grad() if watched else torch.inference_mode()  # in which operations pass undivided
-    modes = evaluation_mode(network), attributes_kept(network), full_float32(), no_gradients
+    modes = evaluation_mode(network), attributes_kept(network), caches_kept(network), full_float32(), no_gradients
     with ExitStack() as stack:
         for mode in (*modes, torch.random.fork_rng(devices)):
             stack.enter_context(mode)

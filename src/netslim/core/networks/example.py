@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Self
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.caches import caches_kept
 
 _FEW = 256  # numbers of a tensor that a plan records
 
@@ -86,13 +88,17 @@ class Inputs:
     def call(self, model: nn.Module, *, copied: bool = True) -> Any:
         """What the network gives; of a generator, all that it gives. It gets copies: it may write to what it is given.
 
+        What its code keeps outside of it of tensors without values is forgotten.
+
         Args:
             model: the network.
             copied: False where the tensors are of this call alone.
         """
         given = self.map(Tensor.clone) if copied else self
-        found = model(*given.args, **given.kwargs)
-        return [*found] if isinstance(found, Iterator) else found
+        hollow = any(tensor.is_meta for tensor in given.tensors)
+        with caches_kept(model) if hollow else nullcontext():
+            found = model(*given.args, **given.kwargs)
+            return [*found] if isinstance(found, Iterator) else found
 
 
 @dataclass(frozen=True)
