@@ -22,6 +22,7 @@ from netslim.core.protocols import Cost
 from netslim.cost.params import count_params
 
 _ATEN = torch.ops.aten
+_SMALLER = {_ATEN.sum, _ATEN.mean}
 _MATRICES = {_ATEN.mm, _ATEN.addmm, _ATEN.bmm, _ATEN.baddbmm}
 _PRODUCTS = {
     *(_ATEN.convolution, _ATEN._convolution, _ATEN.cudnn_convolution, _ATEN._slow_conv2d_forward),
@@ -169,7 +170,11 @@ def _made_from(given: Sequence[Tensor], known: Sequence[str | None], func: Any, 
     """The parameter that a result is a view of, or has a number for each of, as a weight times a mask; else ""."""
     if len(given) > 1 and torch.Tag.pointwise not in func.tags:
         return ""
-    alike = (_is_view(func) or own.shape.numel() == result.shape.numel() for own in given)
+    smaller = func.overloadpacket in _SMALLER  # a filter's sums in space still have a number for each of its ends
+    alike = (
+        _is_view(func) or own.shape.numel() == result.shape.numel() or (smaller and own.shape[:2] == result.shape[:2])
+        for own in given
+    )
     return next((name for name, fits in zip(known, alike, strict=True) if name and fits), "")
 
 

@@ -152,5 +152,5 @@ def _varying(values: Tensor) -> list[int]:
 
 
 def _distinct(names: Tensor, dim: int) -> int:
-    line = names.movedim(dim, 0).flatten(1)[:, 0]
+    line = names.movedim(dim, 0).reshape(names.shape[dim], -1)[:, 0]
     return len(set(line.tolist()))

@@ -248,6 +248,14 @@ class ChannelState:
             for weight, shape in self._derived.get(id(tensor), ()):
                 self.freeze_weight(weight, range(len(shape)), shape, f"is read as a number by {call}")
 
+    def freeze_drawn(self, call: Call, states: Results) -> None:
+        """What is drawn at random in evaluation, too, is another number for another width: it stays."""
+        if self.training or call.func is None or torch.Tag.nondeterministic_seeded not in call.func.tags:
+            return
+        for carried in states:
+            if isinstance(carried, TensorChannels):
+                self.sets.freeze(carried.labels, f"is drawn at random in evaluation by {call}")
+
     def acts_beside(self, matrix: Tensor, carried: TensorChannels, call: Call) -> bool:
         """Whether a matrix is a constant, or a parameter or buffer that is no layer's; such a one stays as it is.
 

@@ -199,6 +199,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         """What the operation's rule says; where it meets something that it was not made for, nothing can go."""
         try:
             states = rule_of(call)(self.state, call)
+            self.state.freeze_drawn(call, states)
             if any(states):
                 self.state.freeze_derived(call)
             else:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from netslim.core.errors import UsageError
 from pruning.kinds import Net, check_exact, lively, pruned
@@ -24,6 +25,11 @@ SAFE = {
     "interpolate": lambda s, y: F.interpolate(y, scale_factor=2, mode="bilinear"),
     "dropout2d": lambda s, y: F.dropout2d(y, 0.5, training=False),
     "maximum of halves": lambda s, y: torch.cat([y.unflatten(1, (2, -1)).amax(1)] * 2, 1),
+}
+DRAWN = {
+    "noise": lambda s, y: y * (1 + 0.1 * torch.randn_like(y)),
+    "dropout": lambda s, y: F.dropout(y, 0.2, training=True),
+    "noise in place": lambda s, y: y * torch.empty_like(y).bernoulli_(0.5),
 }
 LEARNT = {  # what was learnt for a channel is not zero because the channel is silent
     "weights in proportion": lambda s, y: y * (s.conv.bias / s.conv.bias.abs().sum())[:, None, None],
@@ -79,3 +85,33 @@ def test_what_mixes_channels_stays(name: str) -> None:
 
 def test_a_part_of_a_weight_whose_shape_alone_is_asked_for_keeps_nothing() -> None:
     check_exact(Net(maps=lambda s, y: y * s.conv.weight[0].numel() ** -0.5))
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_is_drawn_in_evaluation_too_stays(name: str) -> None:
+    with pytest.raises(UsageError, match="has no channels that can go: conv is drawn at random in evaluation by "):
+        pruned(lively(Net(maps=DRAWN[name])))
+
+
+class Regions(nn.Module):
+    """A description of each soft region: products of maps with maps, of which both have channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16)
+        self.soft, self.soft_bn, self.out = nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps, soft = F.relu(self.bn(self.conv(x))).flatten(2), self.soft_bn(self.soft(x)).flatten(2)
+        found: torch.Tensor = self.out(soft @ maps.transpose(1, 2))
+        return found
+
+
+def test_of_a_product_of_channels_with_channels_the_more_can_go() -> None:
+    small = check_exact(Regions())
+    assert small.soft.out_channels == 5
+    assert small.out.in_features == small.conv.out_channels < 16
+
+
+def test_images_one_by_one_keep_their_channels() -> None:
+    check_exact(Net(means=lambda s, y: torch.stack([own * own.abs() for own in y])))

@@ -149,3 +149,33 @@ def test_weights_that_are_something_else_stay(name: str) -> None:
     model = lively(Computed(KEPT[name]))
     with pytest.raises(UsageError, match="has no channels that can go: "):
         plan(model, torch.randn(2, 3, 8, 8), percent=0.4)
+
+
+class CentralDifference(nn.Module):
+    """A convolution less one by its kernel's sum, and a filter of spectra in a parameter of pairs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.stem_bn = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.middle, self.bn, self.out = nn.Conv2d(8, 6, 3, padding=1), nn.BatchNorm2d(6), nn.Conv2d(6, 4, 1)
+        self.spectrum = nn.Parameter(torch.rand(6, 6, 4, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.tanh(self.stem_bn(self.stem(x)))
+        weight = self.middle.weight
+        y = self.bn(self.middle(y) - 0.7 * F.conv2d(y, weight.sum(2).mean(2)[:, :, None, None]))
+        y = torch.fft.irfft2(torch.fft.rfft2(y) * torch.view_as_complex(self.spectrum), s=y.shape[-2:])
+        found: Tensor = self.out(torch.tanh(y))
+        return found
+
+
+def test_sums_of_a_kernel_and_pairs_of_numbers_are_that_weight() -> None:
+    torch.manual_seed(0)
+    model, images = lively(CentralDifference()), torch.randn(2, 3, 8, 8)
+    decided = plan(model, images, percent=0.4)
+    small = apply(model, decided)
+    assert decided.total == 14
+    assert small.spectrum.shape[0] == small.middle.out_channels == small.out.in_channels
+    assert sum(small.middle.weight.shape[:2]) < 14
+    assert verify(model, small, images).holds
+    assert decided.after == measure(small, images)

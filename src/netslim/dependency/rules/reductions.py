@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
+
 import torch
 
 from netslim.dependency.channel_sets import TensorChannels
@@ -23,6 +25,7 @@ _REDUCED = {
     *("mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "std_mean", "norm", "linalg_vector_norm"),
     *("prod", "any", "all", "argmax", "argmin", "logsumexp"),
 }
+_LINEAR = {"sum", "mean"}  # of a filter's numbers in space they are a smaller filter
 _ALONG = {"cumsum", "cumprod", "logcumsumexp", "sort", "topk", "cummax", "cummin", "kthvalue", "mode"}
 
 
@@ -46,6 +49,8 @@ def reduced(state: ChannelState, call: Call) -> Results:
     dims = list(range(tensor.dim())) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
     gone = {dim % max(tensor.dim(), 1) for dim in dims}
     if isinstance(weight := state.state(tensor), Weight) and len(call.tensors) == 1:
+        if call.name in _LINEAR and all(own is None or own >= ENDS for own in (weight.dims[dim] for dim in gone)):
+            return [Weight(weight.name, tuple(_left(weight.dims, gone, keep=call.given.get("keepdim", False))))]
         if not state.training:
             state.freeze_weight(weight, gone, tensor.shape, f"is mixed with other channels by {call}")
         if (rows := _of_rows(state, call, weight, gone)) is not None:
@@ -62,6 +67,15 @@ def reduced(state: ChannelState, call: Call) -> Results:
         axis -= sum(dim < axis for dim in gone)
     silent = carried.silent & (call.name != "logsumexp")
     return [TensorChannels(axis, carried.labels, silent) for _ in call.out]
+
+
+def _left(dims: Sequence[int | None], gone: Collection[int], *, keep: bool) -> Iterator[int | None]:
+    """The dimensions of a parameter that are left of its kernel's sides, or ones in their places."""
+    for dim, own in enumerate(dims):
+        if dim not in gone:
+            yield own
+        elif keep:
+            yield None
 
 
 def _of_rows(state: ChannelState, call: Call, weight: Weight, gone: set[int]) -> Results | None:
@@ -145,11 +159,12 @@ def products(state: ChannelState, call: Call) -> Results:
     if pair == (2, 1) and bool((first.silent | second.silent).all()):
         state.sets.unite(first.labels, second.labels)
         return [state.frozen(f"comes from all channels in {call}")]
-    for own, other, axis in ((first, second, 1), (second, first, 2)):
-        if own.axis == axis and other.uniform:
-            state.sets.freeze(other.labels, f"acts on all channels in {call}")
-            return [own]
-    return unknown(state, call)
+    beside = [(own, other) for own, other, axis in ((first, second, 1), (second, first, 2)) if own.axis == axis]
+    if not beside:
+        return unknown(state, call)
+    own, other = max(beside, key=lambda pair: (state.sets.is_final(pair[1].labels), len(pair[0].labels)))
+    state.sets.freeze(other.labels, f"acts on all channels in {call}")
+    return [own]
 
 
 def layer_norm(state: ChannelState, call: Call) -> Results:

@@ -11,7 +11,7 @@ from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.picking import is_zero
 from netslim.dependency.rules.writing import written_over
-from netslim.dependency.trace import Call, Results
+from netslim.dependency.trace import Call, Results, Weight
 
 _SPREAD = {"scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_reduce"}
 _FOURIER = {"_fft_r2c", "_fft_c2c", "_fft_c2r"}
@@ -73,7 +73,10 @@ def transformed(state: ChannelState, call: Call) -> Results:
 
 def of_pairs(state: ChannelState, call: Call) -> Results:
     """Complex numbers as pairs along a last dimension, or back."""
-    carried, pairs = state.channels(call.args[0]), call.name == "view_as_complex"
+    carried, pairs = state.state(call.args[0]), call.name == "view_as_complex"
+    if isinstance(carried, Weight):
+        after = {"view_as_complex": carried.dims[:-1], "view_as_real": (*carried.dims, None)}
+        return [Weight(carried.name, after.get(call.name, carried.dims))]
     if carried is None or (pairs and carried.axis == call.args[0].dim() - 1):
         return unknown(state, call)
     return [carried]
