@@ -126,11 +126,12 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         self.done += 1
 
     def _is_stretched(self, carried: TensorChannels | None, found: TensorChannels | None) -> bool:
-        """Whether one value that stays was expanded to all channels, whose number is another now."""
+        """Whether values that stay were expanded to all channels, whose number is another now."""
         call = self._call
         if call is None or call.name != "expand" or carried is None or found is None:
             return False
-        whole = carried.axis is None and found.axis is None and self.settled.is_final(found.labels)
+        beside = carried.axis is None or call.out[0].shape[carried.axis] == len(carried.labels)
+        whole = beside and all(map(self.settled.is_final, (self.settled.named(carried.labels), found.labels)))
         if whole:
             self._stretched[id(call.out[0])] = call.out[0]
         return whole

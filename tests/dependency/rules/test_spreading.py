@@ -133,3 +133,30 @@ def zeroed(y: Tensor, mask: Tensor) -> Tensor:
 @pytest.mark.parametrize("maps", [lambda s, y: y[..., s.mask], lambda s, y: zeroed(y, s.mask)], ids=["read", "written"])
 def test_masks_of_places_are_no_decisions(maps: Maps) -> None:
     check_exact(Masked(maps, places=True))
+
+
+class Keypoints(nn.Module):
+    """What maps have where each of some others is largest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16)
+        self.heat, self.out = nn.Conv2d(16, 6, 1), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = torch.relu(self.bn(self.conv(x)))
+        at = self.heat(maps).flatten(2).argmax(2)
+        found: Tensor = self.out(maps.flatten(2).gather(2, at[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2))
+        return found
+
+
+def test_places_that_others_say_are_the_same_for_all_channels() -> None:
+    small = check_exact(Keypoints())
+    assert small.out.in_features == small.conv.out_channels < 16
+    assert small.heat.out_channels == 6
+
+
+def test_places_of_the_first_channels_alone_pick_these() -> None:
+    network = lively(Net(maps=lambda s, y: torch.cat([y.gather(2, places(y)[:, :1].expand(-1, 8, -1, -1))] * 2, 1)))
+    with pytest.raises(UsageError, match="conv is picked by its number"):
+        netslim.plan(network, IMAGES, percent=0.4)

@@ -209,15 +209,17 @@ def gathered(state: ChannelState, call: Call) -> Results:
     dim = call.given["dim"] % call.args[0].dim()
     if carried is None or carried.axis is None or carried.axis == dim:
         return unknown(state, call, f"is picked by its number at {call.where}")
-    own = state.channels(index)
-    if own is not None:
-        along = own.along(carried.axis, index.shape[carried.axis])
-        if along is None or len(along.labels) != len(carried.labels):
-            return unknown(state, call)
-        if not (own.uniform and index.stride(carried.axis) == 0):
-            state.sets.unite(carried.labels, along.labels)
-    elif index.stride(carried.axis) != 0:
-        return unknown(state, call, f"meets a tensor that is no parameter in {call}")
+    own, width = state.channels(index), index.shape[carried.axis]
+    if width != len(carried.labels):
+        return unknown(state, call, f"is picked by its number at {call.where}")
+    if width > 1 and index.stride(carried.axis) == 0:  # the same places for all channels
+        if own is not None:
+            state.sets.freeze(own.labels, f"says where {call} picks")
+        return [carried]
+    along = None if own is None else own.along(carried.axis, width)
+    if along is None:
+        return unknown(state, call, f"meets a tensor that is no parameter in {call}" if own is None else None)
+    state.sets.unite(carried.labels, along.labels)
     return [carried]
 
 
