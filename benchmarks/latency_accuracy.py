@@ -14,6 +14,7 @@ by the test images; `speed_up` is over the dense network, lower quartiles of cal
 
 import argparse
 import copy
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--data", default="cifar10-jpeg", help="what the rows call it")
     parser.add_argument("--work", type=Path, default=Path("runs/latency"))
+    parser.add_argument("--ways", type=re.compile, default=re.compile(""), help="only those whose name matches")
     parser.add_argument("--asked", type=float, default=2, help="speed-up")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=1)
@@ -91,7 +93,7 @@ def cuts(dense: nn.Module, dataset: ImageDataset, arguments: argparse.Namespace)
     example, batches = known[0][0][:1], [each for each, _ in known]
     engine = netslim.Engine("onnxruntime", threads=arguments.threads, batch_size=arguments.batch)
     found: dict[str, nn.Module] = {}
-    for way, options in OURS.items():
+    for way, options in [each for each in OURS.items() if arguments.ways.search(each[0])]:
         looks = {"batches": batches} if options.get("allocation") else {}
         plan = netslim.plan(dense, example, target_latency=1 / arguments.asked, engine=engine, **options, **looks)
         found[way] = netslim.apply(dense, plan).eval()
@@ -102,7 +104,7 @@ def cuts(dense: nn.Module, dataset: ImageDataset, arguments: argparse.Namespace)
         times = {name: taken.lower_quartile for name, taken in engine.time(calls).items()}
         return times["theirs"] / times["ours"]
 
-    for way, prune in THEIRS.items():
+    for way, prune in [each for each in THEIRS.items() if arguments.ways.search(each[0])]:
         low, high, best = 0.0, 1.0, (float("inf"), dense)
         for _ in range(SEARCHES):
             strength = (low + high) / 2
@@ -142,7 +144,12 @@ def by_macs(allocation: str, dense: nn.Module, example: Tensor, batches: list[Te
     return netslim.apply(dense, plan)
 
 
-def by_torch_pruning(dense: nn.Module, example: Tensor, batches: list[Tensor], strength: float) -> nn.Module:  # noqa: ARG001
+def by_torch_pruning(
+    dense: nn.Module,
+    example: Tensor,
+    batches: list[Tensor],  # noqa: ARG001
+    strength: float,
+) -> nn.Module:
     small = copy.deepcopy(dense)
     torch_pruning.pruner.MagnitudePruner(
         small, example, importance=torch_pruning.importance.GroupMagnitudeImportance(p=2), global_pruning=True,

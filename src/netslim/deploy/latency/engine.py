@@ -22,6 +22,7 @@ from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import Form, shaped, simplified
 from netslim.deploy.int8.quantizer import in_int8_for_timing
 from netslim.deploy.latency.filling import fill, wanted, widths_of
+from netslim.deploy.latency.fixed_numbers import fix_numbers_
 from netslim.deploy.latency.pieces import Piece, piece_of
 from netslim.deploy.latency.runners import in_turns
 from netslim.deploy.latency.table import Conditions, Table, check_same, read_table, remember, remembered
@@ -164,7 +165,9 @@ class Engine:
     def _taken_apart(
         self, model: nn.Module, example: Tensor, cuts: Sequence[Sequence[Slice]]
     ) -> tuple[Units, list[Piece]]:
-        units = Units(self.network(model, example), cuts)
+        network = self.network(model, example)
+        fix_numbers_(network, torch.zeros(2, *example.shape[1:]))
+        units = Units(network, cuts)
         return units, [piece_of(units, unit) for unit in units.units]
 
     @property
