@@ -768,19 +768,52 @@ OTHER_WAYS = {"uniform": "uniform", "macs": "by MACs", "torch_pruning": "Torch-P
 def latency_plans() -> str:
     """Plans in ONNX Runtime: the speed-up reached, and the importance left beside other ways'."""
     rows = read("latency_plans")
-    lines = []
-    for key in dict.fromkeys((row["network"], row["threads"], row["batch"], row["asked"]) for row in rows):
-        network, threads, batch, asked = key
+    networks = [*dict.fromkeys(row["network"] for row in rows)]
+    places = {(row["network"], row["threads"], row["batch"], row["asked"]) for row in rows}
+    lines, plans, gains = [], [], []
+    for key in sorted(places, key=lambda own: (networks.index(own[0]), *map(int, own[1:]))):
         of = {row["way"]: row for row in rows if (row["network"], row["threads"], row["batch"], row["asked"]) == key}
         ours = of["latency"]
+        plans.append(ours)
+        speed_up = float(ours["speed_up"])
+        gains += sorted(own for way in OTHER_WAYS if (own := _gain(of[way], speed_up)))[:1]
         lines.append(
-            (network, threads, batch, f"{float(ours['planned']):.2f}x", f"{float(ours['speed_up']):.2f}x",
+            (*key[:3], f"{float(ours['planned']):.2f}x", f"{speed_up:.2f}x",
              f"{float(ours['error']):.1%}", f"{float(ours['macs_left']):.0%}", f"{float(ours['importance']):.2f}",
-             *(_importance(of[way], float(ours["speed_up"])) for way in OTHER_WAYS))
+             *(_importance(of[way], speed_up) for way in OTHER_WAYS))
         )  # fmt: skip
     head = ("network", "threads", "batch", "in the plan", "timed again", "error of the prediction", "MACs left",
             "importance left", *OTHER_WAYS.values())  # fmt: skip
-    return f"{markdown(head, lines)}\n\n{asked}x asked for, random weights and scales. {origin(rows[0])}"
+    error = statistics.median(float(row["error"]) for row in plans)
+    about = (
+        f"{len(plans)} plans, {rows[0]['asked']}x asked for, random weights and scales. Median error of the prediction "
+        f"{error:.1%}. Importance over that of the best other way, where one is as fast: "
+        f"{statistics.median(gains):.2f} in the median of {len(gains)}, {min(gains):.2f} to {max(gains):.2f}, "
+        f"at least 1.3 in {sum(gain >= 1.3 for gain in gains)}."
+    )
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows[0])}"
+
+
+def _gain(row: dict[str, str], speed_up: float) -> float | None:
+    """Our importance over a way's; None where it is not as fast."""
+    return float(row["gain"]) if row["gain"] and float(row["fastest"]) >= 0.97 * speed_up else None
+
+
+def latency_accuracy() -> str:
+    """Accuracy of networks that take the same measured time, right after the cut and after equal fine-tuning."""
+    rows = read("latency_accuracy")
+    lines = []
+    for key in dict.fromkeys((row["network"], row["threads"], row["batch"], row["way"]) for row in rows):
+        of = [row for row in rows if (row["network"], row["threads"], row["batch"], row["way"]) == key]
+        top1 = (spread([100 * float(row[name]) for row in of], 1) for name in ("top1_repaired", "top1_tuned"))
+        macs, params = f"{float(of[0]['macs']):.0%}", f"{int(of[0]['params']):,}"
+        lines.append((*key, f"{float(of[0]['speed_up']):.2f}x", macs, params, *top1, str(len(of))))
+    head = ("network", "threads", "batch", "way", "speed-up", "MACs left", "parameters", "right after the cut",
+            "fine-tuned", "seeds")  # fmt: skip
+    dense = f"{float(rows[0]['top1_dense']):.1%}"
+    about = f"{rows[0]['data']}, top-1 (%) on all test images; the unpruned network has {dense}"
+    tuned = f"{rows[0]['epochs']} epoch of {int(rows[0]['tuned']):,} images"
+    return f"{markdown(head, lines)}\n\n{about}. Fine-tuning: {tuned}. {origin(rows[0])}"
 
 
 def _importance(row: dict[str, str], speed_up: float) -> str:
@@ -828,6 +861,7 @@ TABLES = {
     "faults": faults,
     "int8": int8,
     "latency-plans": latency_plans,
+    "latency-accuracy": latency_accuracy,
 }
 
 
