@@ -57,6 +57,37 @@ def test_it_is_found_out_of_networks_for_batches_of_two_too() -> None:
         apply(model, plan(model, torch.randn(2, 1, 4, 4), percent=0.5))
 
 
+class Deep(Flattened):
+    """Wild behind its first layer where its scales are not small, as very deep networks are: digits become signs."""
+
+    def __init__(self) -> None:
+        super().__init__(channels=61)
+        self.scale = nn.BatchNorm1d(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.fc(self.first(self.bn(self.plain(self.conv(x)))).flatten(1))
+        for _ in range(60):
+            y = y + torch.sin(20 * self.scale(y))
+        return y
+
+    def first(self, y: Tensor) -> Tensor:
+        return torch.relu(y)
+
+
+def test_where_rounding_grows_it_is_held_as_it_is() -> None:
+    class Bright(Deep):
+        def first(self, y: Tensor) -> Tensor:
+            return torch.sigmoid(y)
+
+    right, wrong, images = randomised(Deep()), randomised(Bright()), torch.randn(2, 1, 4, 4)
+    for model in (right, wrong):
+        nn.init.constant_(model.scale.weight, 0.001)
+        model.scale.reset_running_stats()
+    assert verify(right, apply(right, plan(right, images[:1], percent=0.5)), images).holds
+    with pytest.raises(UsageError, match=r"^Bright without the planned channels does something else than with them"):
+        apply(wrong, plan(wrong, images[:1], percent=0.5))
+
+
 STEPS = (
     "conv",
     "plain",
