@@ -33,7 +33,7 @@ def installed_script() -> None:
 
 
 def _to_the_end(act: Callable[[], None]) -> None:
-    # else ONNX Runtime keeps a number of this machine in the home folder, and complains where it can not
+    # else ONNX Runtime keeps a number of this machine in the home folder, and complains where it cannot
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         _check_folder()

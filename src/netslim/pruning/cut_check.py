@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -28,6 +27,7 @@ from netslim.pruning.verify import OutputAgreement, compare, compare_decided, ou
 
 TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}  # of an output's size; float32 where float64 is not to be had
 _MOST = 250_000_000  # parameters that are copied in double precision
+_SMALL = 0.01  # in place of zeros
 _SHAKEN = 1e4  # of the last digit: how far inputs are moved to see whether rounding is amplified
 _DIGITS = 100  # last digits, as large as what rounding in all layers comes to
 M = TypeVar("M", bound=nn.Module)
@@ -69,94 +69,90 @@ def _where_it_is_now(own: Slice, keeps: Mapping[Place, Tensor]) -> Slice:
 def check_cut(model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan) -> None:
     """Raises UsageError if the network that is cut does something else than the masked one.
 
-    Where the network does not run on random inputs (what it does needs certain values), nothing is held.
+    Where the network does not run on random inputs (what it does needs certain values), nothing is held. Where random
+    scales make rounding grow until numbers say nothing, it is held with its own.
     """
     if not resolved.keeps or any(tensor.is_meta for tensor in model.parameters()):
         return
     for dtype, tolerance in TOLERANCES.items():
         if dtype == torch.float64 and sum(parameter.numel() for parameter in model.parameters()) > _MOST:
             continue
-        for made in (_perturbed, _as_it_is):
-            bearer = partial(made, model, dtype)
-            batches = (1, 2) if plan.inputs is None else (1,)  # groups were derived on two, where one shape says all
-            found = (_apart(model, bearer, resolved, plan, dtype, batch) for batch in batches)
-            apart = next((own for own in found if own is not None), None)
+        worst = None
+        for trial in (_Trial(model, resolved, plan, dtype), _Trial(model, resolved, plan, dtype, own_norms=True)):
+            apart = trial.apart()
             worst = max(apart or (), key=lambda output: output.relative, default=None)
-            if worst is None or worst.relative <= tolerance:
+            if worst is None or worst.relative <= tolerance or not trial.amplifies(tolerance):
                 break
-            if not _amplifies(model, bearer, resolved, plan, dtype, tolerance):
-                raise UsageError(_said(model, worst))
-        else:  # its outputs are as far from their own, an atom beside: numbers say nothing
-            return
+        if worst is not None and worst.relative > tolerance:
+            name = worst.name if worst.name == "output" else f"output {worst.name}"
+            raise UsageError(
+                f"{type(model).__name__} without the planned channels does something else than with them silenced: "
+                f"{name} differs by {worst.relative:.1%} of its size on random inputs; leave layers out with "
+                f"`ignore`, and please report it"
+            )
         if apart is not None:
             return
 
 
-def _said(model: nn.Module, worst: OutputAgreement) -> str:
-    name = worst.name if worst.name == "output" else f"output {worst.name}"
-    return (
-        f"{type(model).__name__} without the planned channels does something else than with them silenced: "
-        f"{name} differs by {worst.relative:.1%} of its size on random inputs; leave layers out with "
-        f"`ignore`, and please report it"
-    )
+@dataclass(frozen=True)
+class _Trial:
+    """One way to hold a cut against the masked network: in numbers of a type, with random or its own BatchNorms."""
 
+    model: nn.Module
+    resolved: ResolvedPlan
+    plan: PrunePlan
+    dtype: torch.dtype
+    own_norms: bool = False
 
-def _amplifies(
-    model: nn.Module,
-    bearer: Callable[[], nn.Module],
-    resolved: ResolvedPlan,
-    plan: PrunePlan,
-    dtype: torch.dtype,
-    tolerance: float,
-) -> bool:
-    """Whether a network, masked, turns a change of its inputs' last digits into one as large as the tolerance.
+    def apart(self) -> tuple[OutputAgreement, ...] | None:
+        """How far the outputs are apart, at a batch of one or two; None if the network runs at neither."""
+        batches = (1, 2) if self.plan.inputs is None else (1,)  # groups were derived on two, where one shape says all
+        return next((found for batch in batches if (found := self._at(batch)) is not None), None)
 
-    Very deep networks whose statistics are not those of their inputs do. Of the last two digits, that is: what layers
-    round adds up.
-    """
-    if resolved.decides:
-        return False
-    masked, inputs, generator = bearer(), _inputs(model, plan, dtype, 2), torch.Generator().manual_seed(1)
-    silence_(masked, resolved.parts)
+    def amplifies(self, tolerance: float) -> bool:
+        """Whether the masked network turns what its layers round, some last digits, into as much as the tolerance.
 
-    def moved(tensor: Tensor) -> Tensor:
-        if not tensor.is_floating_point():
-            return tensor
-        noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype).to(tensor.device)
-        return tensor * (1 + _SHAKEN * torch.finfo(dtype).eps * noise)
+        Very deep networks whose statistics are not those of their inputs do.
+        """
+        if self.resolved.decides:
+            return False
+        masked, inputs = self._bearer(), _inputs(self.model, self.plan, self.dtype, 2)
+        generator, eps = torch.Generator().manual_seed(1), torch.finfo(self.dtype).eps
+        silence_(masked, self.resolved.parts)
 
-    found = compare(outputs_of(masked, inputs), outputs_of(masked, inputs.map(moved)))
-    return max((output.relative for output in found), default=0.0) * _DIGITS >= tolerance * _SHAKEN
+        def moved(tensor: Tensor) -> Tensor:
+            if not tensor.is_floating_point():
+                return tensor
+            noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype).to(tensor.device)
+            return tensor * (1 + _SHAKEN * eps * noise)
 
+        found = compare(outputs_of(masked, inputs), outputs_of(masked, inputs.map(moved)))
+        return max((output.relative for output in found), default=0.0) * _DIGITS >= tolerance * _SHAKEN
 
-def _apart(
-    model: nn.Module,
-    made: Callable[[], nn.Module],
-    resolved: ResolvedPlan,
-    plan: PrunePlan,
-    dtype: torch.dtype,
-    batch: int,
-) -> tuple[OutputAgreement, ...] | None:
-    """How far the cut network's outputs are from the masked one's; None if the network does not run like this."""
-    try:
-        bearer, inputs = made(), _inputs(model, plan, dtype, batch)
-    except (TypeError, torch.OutOfMemoryError):  # Apple's GPUs have no float64, and others no room for it
-        return None
-    small = cut(bearer, resolved)
-    silence_(bearer, resolved.parts)
-    try:
-        decisions, expected = _expected(bearer, inputs) if resolved.decides else (None, outputs_of(bearer, inputs))
-    except Exception:  # a network may raise anything on inputs and types that it was not made for
-        return None
-    try:
-        if decisions is not None:
-            return compare_decided(decisions, expected, small, inputs)
-        return compare(expected, outputs_of(small, inputs))
-    except Exception as error:
-        raise UsageError(
-            f"{type(model).__name__} does not run without the planned channels: {type(error).__name__}: "
-            f"{first_line(error)}"
-        ) from error
+    def _bearer(self) -> nn.Module:
+        return _perturbed(self.model, self.dtype, own_norms=self.own_norms)
+
+    def _at(self, batch: int) -> tuple[OutputAgreement, ...] | None:
+        model, resolved = self.model, self.resolved
+        try:
+            bearer, inputs = self._bearer(), _inputs(model, self.plan, self.dtype, batch)
+        except (TypeError, torch.OutOfMemoryError):  # Apple's GPUs have no float64, and others no room for it
+            return None
+        small = cut(bearer, resolved)
+        silence_(bearer, resolved.parts)
+        try:
+            decisions, expected = _expected(bearer, inputs) if resolved.decides else (None, outputs_of(bearer, inputs))
+        except Exception:  # a network may raise anything on inputs and types that it was not made for
+            return None
+        try:
+            if decisions is not None:
+                return compare_decided(decisions, expected, small, inputs)
+            return compare(expected, outputs_of(small, inputs))
+        except Exception as error:
+            raise UsageError(
+                f"{type(model).__name__} does not run without the planned channels: {type(error).__name__}: "
+                f"{first_line(error)}"
+            ) from error
 
 
 def _expected(bearer: nn.Module, inputs: Inputs) -> tuple[Decisions, dict[str, torch.Tensor]]:
@@ -167,11 +163,14 @@ def _expected(bearer: nn.Module, inputs: Inputs) -> tuple[Decisions, dict[str, t
         return recorded_outputs(bearer, inputs)
 
 
-def _perturbed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A copy whose scales, shifts, statistics and zeros are random: zeros would hide what is wrong behind them."""
-    bearer = _as_it_is(model, dtype)
+def _perturbed(model: nn.Module, dtype: torch.dtype, *, own_norms: bool = False) -> nn.Module:
+    """A copy whose scales, shifts, statistics and zeros are random: zeros would hide what is wrong behind them.
+
+    With its own BatchNorms zeros alone are, and small, so that the network stays much as it is.
+    """
+    bearer = duplicate(model, {id(tensor): _converted(tensor, dtype) for tensor in _tensors(model)}).eval()
     generator = torch.Generator().manual_seed(0)
-    for module in bearer.modules():
+    for module in () if own_norms else bearer.modules():
         if isinstance(module, _NormBase):
             for tensor, least in ((module.weight, 0.5), (module.bias, -0.5), (module.running_mean, -0.5)):
                 if tensor is not None:
@@ -180,13 +179,8 @@ def _perturbed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     for parameter in bearer.parameters():
         if not parameter.any():  # as the gate of a branch is before any training
             with torch.no_grad():
-                parameter.copy_(torch.rand(parameter.shape, generator=generator))
+                parameter.copy_(torch.rand(parameter.shape, generator=generator) * (_SMALL if own_norms else 1))
     return bearer
-
-
-def _as_it_is(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A copy of this type."""
-    return duplicate(model, {id(tensor): _converted(tensor, dtype) for tensor in _tensors(model)}).eval()
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:

@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
 from fake_slurm import fake_slurm
 from started_process import usual_signals
 
-from netslim.core.errors import CheckpointError, NetslimError
+from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.network import load
 from netslim.stages.slim.jobs import branches_of, run_jobs
 from netslim.stages.slim.recipe import Recipe, Step
@@ -61,6 +63,16 @@ def test_a_failing_job_ends_what_starts_from_it_alone(
     (tmp_path / "jobs.json").write_text("{")
     with pytest.raises(NetslimError, match=r"jobs.json can't be read .*; delete it once no job of it runs"):
         run_jobs([], Slurm(tmp_path / "jobs", ["time=1h"]), tmp_path)
+
+
+def test_a_job_that_is_refused_leaves_those_before_it_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sent = SimpleNamespace(job_id="7", paths=SimpleNamespace(stdout="7.out"), done=lambda: False)
+    slurm = Mock(submit=Mock(side_effect=[sent, UsageError("sbatch refused a job: QOSMaxSubmitJobPerUserLimit")]))
+    with pytest.raises(UsageError, match="refused a job"):
+        run_jobs(variants_of(RECIPE, axes_of(RECIPE, "1,2", []), tmp_path), slurm, tmp_path)
+    said = capsys.readouterr().out
+    assert "dense, prune, tune of seed 1: job 7" in said
+    assert said.endswith("going on by themselves: jobs 7; scancel 7 ends them\n")
 
 
 RECIPE_FILE = """

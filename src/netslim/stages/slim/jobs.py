@@ -87,31 +87,35 @@ def run_jobs(variants: Sequence[Variant], slurm: Slurm, root: Path) -> None:
 
     Raises:
         NetslimError: the first that a job raised, after all others have ended, but for those that start from it.
+        UsageError: Slurm refused a job. Those before it go on.
         Stopped: a signal came. The jobs go on.
     """
     waiting = [branch for branch in branches_of(variants) if not all(map(is_done, branch.steps))]
     record = _Record(root / RECORD)
     running: dict[Branch, Any] = {}
     errors: list[NetslimError] = []
-    with Interrupt() as interrupt:
-        while waiting or running:
-            for branch in [each for each in waiting if each.after not in (*waiting, *running)]:
-                waiting.remove(branch)
-                running[branch] = _sent(branch, slurm, record)
-            for branch in [branch for branch, job in running.items() if job.done()]:
-                try:
-                    result_of(running.pop(branch))
-                    say(f"{branch.name}: finished")
-                except NetslimError as error:
-                    say(f"{branch.name}: failed: {error}")
-                    errors.append(error)
-                    waiting = [each for each in waiting if not _needs(each, branch)]
-            if interrupt.signal is not None:
-                numbers = [job.job_id for job in running.values()]
-                say(f"going on by themselves: jobs {one_of(numbers)}; scancel {' '.join(numbers)} ends them")
-                raise Stopped(interrupt.signal)
-            if running:
-                time.sleep(WAIT)
+    try:
+        with Interrupt() as interrupt:
+            while waiting or running:
+                for branch in [each for each in waiting if each.after not in (*waiting, *running)]:
+                    running[branch] = _sent(branch, slurm, record)
+                    waiting.remove(branch)
+                for branch in [branch for branch, job in running.items() if job.done()]:
+                    try:
+                        result_of(running.pop(branch))
+                        say(f"{branch.name}: finished")
+                    except NetslimError as error:
+                        say(f"{branch.name}: failed: {error}")
+                        errors.append(error)
+                        waiting = [each for each in waiting if not _needs(each, branch)]
+                if interrupt.signal is not None:
+                    raise Stopped(interrupt.signal)
+                if running:
+                    time.sleep(WAIT)
+    finally:
+        if running:  # a signal came, or a job was refused
+            numbers = [job.job_id for job in running.values()]
+            say(f"going on by themselves: jobs {one_of(numbers)}; scancel {' '.join(numbers)} ends them")
     if errors:
         raise errors[0]
 
