@@ -7,7 +7,8 @@ A queue of runs, the most telling first; the same command goes on where it was c
 (every 100 steps are kept in `--work`). Each network is cut to a share of its MACs in each of `real_ways.WAYS`, and all
 ways get the same fine-tuning: SGD, one cycle, the same images in the same order, with the unpruned network as teacher
 and without. The networks are ResNets of He et al. 2016 (shortcuts of option A), trained on these images from public
-weights on, and netslim's pre-activation ResNet-29, trained from scratch.
+weights on (on a CPU with that ResNet-56 as teacher of ResNet-20), and netslim's pre-activation ResNet-29, trained from
+scratch.
 
 45,000 images train; 5,000 of the training images choose the criterion and the rate; the 10,000 test images choose
 nothing. Rows with 0 epochs are what is left before fine-tuning. `seconds` are those of the training steps, on a CPU its
@@ -17,7 +18,6 @@ own seconds; on a GPU (`--device cuda`) the unpruned networks are trained for lo
 import argparse
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,13 @@ from table import rows_of_these_versions, write_rows
 HELD_OUT = 0.1
 PROXIMAL = 3e-3  # strength of the sparsity training
 Row = dict[str, Any]
-TWO_CYCLES = (Training(epochs=6, rate=0.05, compiled=True), Training(epochs=10, rate=0.1, compiled=True))
-SCRATCH = (Training(epochs=30, rate=0.1, compiled=True),)
-DENSE = {"resnet20": TWO_CYCLES, "resnet56": TWO_CYCLES[:1], "preresnet29": SCRATCH}
+CYCLE = Training(epochs=6, rate=0.05, compiled=True)
+DENSE = {
+    "resnet20": (replace(CYCLE, epochs=16, teacher=True),),
+    "resnet56": (CYCLE,),
+    "preresnet29": (Training(epochs=40, rate=0.1, weight_decay=5e-4),),
+}
+TAUGHT_BY = {"resnet20": "resnet56"}  # where there is a teacher
 DENSE_ON_GPU = dict.fromkeys(DENSE, (Training(epochs=30, rate=0.1, weight_decay=5e-4),))
 DENSE_ON_GPU["preresnet29"] = (Training(epochs=80, rate=0.1, weight_decay=5e-4),)
 SPARSE = (Training(epochs=2, rate=0.03, penalty=PROXIMAL),)
@@ -67,9 +71,8 @@ class Run:
 def queue(networks: list[str]) -> Iterator[Run]:
     """All runs, the most telling first."""
     for network in networks:
-        if network == networks[0]:
-            tried = product(RATES, RATED_BY)
-            yield from (Run(network=network, way=way, teacher=False, rate=rate, **RATED_ON) for rate, way in tried)
+        tried = product(RATES, RATED_BY)
+        yield from (Run(network=network, way=way, teacher=False, rate=rate, **RATED_ON) for rate, way in tried)
         first, others = (1,), (2, 3)
         stages = [(0.33, 1, first + others), (0.33, 5, first), (0.5, 1, first + others), (0.33, 5, others)]
         stages += [(0.5, 5, first + others), (0.33, 15, first + others), (0.5, 15, first + others)]
@@ -116,9 +119,10 @@ class Study:
 
     def _train_cycle(self, model: nn.Module, training: Training, file: Path, called: Row) -> None:
         kept = file.with_suffix(".part")
-        seconds = train_(model, self.dataset, training, kept, self.device, None)
+        teacher = self.trained(TAUGHT_BY[called["network"]], sparse=False)[0] if training.teacher else None
+        seconds = train_(model, self.dataset, training, kept, self.device, teacher)
         found = {"top1": self.top1(model, self.dataset.test), "held_out": self.top1(model, self.held_out)}
-        found |= {"epochs": training.epochs, "rate": training.rate, "seconds": seconds}
+        found |= {"epochs": training.epochs, "rate": training.rate, "teacher": training.teacher, "seconds": seconds}
         save(file, {"model": model, "facts": found})
         self.add({**called, **found, **self.size(model)})
         kept.unlink(missing_ok=True)
@@ -173,16 +177,9 @@ class Study:
         content = torch.load(file, weights_only=False)
         return content["model"], content["known"]
 
-    @cached_property
-    def rate(self) -> float:
-        """The rate of all fine-tunings: best on the held-out images, in the mean of two ways, after one epoch."""
-        rate = chosen_rate(self.rows, next(iter(self.weights)))
-        print("rate:", rate, flush=True)
-        return rate
-
     def take(self, run: Run) -> None:
         """Makes a run's row, unless it is there."""
-        rate = self.rate if run.rate is None else run.rate
+        rate = chosen_rate(self.rows, run.network) if run.rate is None else run.rate
         if any(self._is(row, run, rate) for row in self.rows):
             return
         try:

@@ -22,6 +22,7 @@ CRITERIA = ("l2_norm", "taylor")
 OWN_CRITERION = {  # the other ways take one of CRITERIA
     "netslim, group_l2_norm by sensitivity": "group_l2_norm",
     "netslim, group_l2_norm by sensitivity, coupled": "group_l2_norm",
+    "netslim, group_l2_norm by sensitivity, sparsity": "group_l2_norm",
 }
 SEARCHES = 10  # bisections of Torch-Pruning's ratio
 
@@ -109,5 +110,6 @@ WAYS: dict[str, Way] = {
     "netslim, group_l2_norm by sensitivity": partial(measured, allocation="sensitivity"),
     "netslim, group_l2_norm by sensitivity, coupled": partial(measured, allocation="sensitivity", residual="couple"),
     "netslim, sparsity": fitted,
+    "netslim, group_l2_norm by sensitivity, sparsity": partial(measured, allocation="sensitivity"),
     "original rule, sparsity": original,
 }
