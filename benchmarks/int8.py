@@ -1,11 +1,11 @@
-"""Dense, pruned, int8, and both: accuracy, size and time of ONNX files in ONNX Runtime -> results/int8.csv.
+"""Dense, pruned, int8, and both: accuracy, size and time in ONNX Runtime and in OpenVINO -> results/int8.csv.
 
     netslim slim recipes/published/test_resnet-fashion-mnist.toml --set cut.target_macs=0.5 --data-dir DIR --save runs/f
     python benchmarks/int8.py fashion-mnist runs/f/01-dense/model_best.pth.tar runs/f/small.pth.tar --data-dir DIR
 
 Rows of other names stay in the file. Everything is done by `netslim export` and `netslim bench`, whose files are in
 `--work`: the same command goes on where it was cut off. Layers and calibration images are chosen by held-out training
-images; the accuracy is of all test images. One thread; all four files are timed in turns.
+images; the accuracy is of all test images. One thread; the four files of a run time are timed in turns.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from table import rows_of_these_versions, write_rows
 
 BATCHES = (1, 16, 64)
 PARTS = ("dense", "pruned")
+TARGETS = {"onnxruntime": "onnx", "openvino": "openvino"}  # by engine
 Row = dict[str, Any]
 
 
@@ -38,30 +39,29 @@ def main() -> None:
     torch.set_num_threads(1)  # as the commands below are run, and the rows say
     folder = args.work / args.name
     folder.mkdir(parents=True, exist_ok=True)
-    exports = {
-        (part, whole): exported(folder, part, whole, model, args.data_dir)
-        for (part, model), whole in product(zip(PARTS, (args.dense, args.pruned), strict=True), (False, True))
-    }
-    files = [Path(found["file"]) for found in exports.values()]
-    given = (
-        "--engines",
-        "onnxruntime",
-        "--batch-sizes",
-        ",".join(map(str, BATCHES)),
-        "--threads",
-        1,
-        "--no-memory",
-        "--save",
-    )
-    timed = run(folder / "bench.json", "bench", *files, *given, folder / "bench")["rows"]
     kept = [row for row in rows_of_these_versions(args.out) if row["data"] != args.name]
-    write_rows(args.out, [*kept, *rows(args.name, exports, timed)])
+    for engine in TARGETS:
+        exports = {
+            (part, whole): exported(folder, engine, part, whole, model, args.data_dir)
+            for (part, model), whole in product(zip(PARTS, (args.dense, args.pruned), strict=True), (False, True))
+        }
+        kept += rows(args.name, engine, exports, timed(folder, engine, exports))
+    write_rows(args.out, kept)
 
 
-def exported(folder: Path, part: str, int8: bool, model: Path, data_dir: Path) -> Row:
-    name = f"{part}-int8" if int8 else part
+def timed(folder: Path, engine: str, exports: dict[tuple[str, bool], Row]) -> list[Row]:
+    files = [Path(found["file"]) for found in exports.values()]
+    given = ("--engines", engine, "--batch-sizes", ",".join(map(str, BATCHES)), "--threads", 1, "--no-memory")
+    name = f"bench-{engine}"
+    found: list[Row] = run(folder / f"{name}.json", "bench", *files, *given, "--save", folder / name)["rows"]
+    return found
+
+
+def exported(folder: Path, engine: str, part: str, int8: bool, model: Path, data_dir: Path) -> Row:
+    name, target = f"{part}-int8" if int8 else part, TARGETS[engine]
+    output = folder / (f"{name}.onnx" if target == "onnx" else f"{name}-{target}")
     given = ("--int8-always", "--data-dir", data_dir) if int8 else ()
-    return run(folder / f"{name}.json", "export", model, "--output", folder / f"{name}.onnx", *given)
+    return run(folder / f"{name}-{engine}.json", "export", model, "--target", target, "--output", output, *given)
 
 
 def run(result: Path, *words: object) -> Row:
@@ -73,13 +73,13 @@ def run(result: Path, *words: object) -> Row:
     return found
 
 
-def rows(name: str, exports: dict[tuple[str, bool], Row], timed: list[Row]) -> list[Row]:
+def rows(name: str, engine: str, exports: dict[tuple[str, bool], Row], timed: list[Row]) -> list[Row]:
     found = []
     for (number, ((part, int8), done)), batch in product(enumerate(exports.items()), BATCHES):
         judged = exports[part, True]["int8"]
         time = next(row for row in timed if (row["number"], row["batch_size"]) == (number, batch))
         found.append({
-            "data": name, "network": part, "int8": int8, "batch": batch,
+            "data": name, "engine": engine, "network": part, "int8": int8, "batch": batch,
             "test_top1": judged["test_int8" if int8 else "test_float"],
             "layers": judged["layers"], "layers_int8": judged["layers_int8"] if int8 else 0,
             "bytes": done["bytes"], "macs": time["macs"], "ms": 1e3 * time["median_seconds"],

@@ -743,23 +743,29 @@ def faults() -> str:
     return f"{markdown(('kind', 'tries', 'failures'), lines)}\n\n{made}"
 
 
+INT8_KEYS = ("data", "engine", "network", "int8")
+
+
 def int8() -> str:
     """Dense, pruned, int8, and both: accuracy, size, and time at each batch size."""
     rows = read("int8")
     batches = list(dict.fromkeys(row["batch"] for row in rows))
     lines = []
-    for data, network, whole in dict.fromkeys((row["data"], row["network"], row["int8"]) for row in rows):
-        of = [row for row in rows if (row["data"], row["network"], row["int8"]) == (data, network, whole)]
-        first = of[0]
+    run_times = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+    for key in dict.fromkeys(tuple(row[name] for name in INT8_KEYS) for row in rows):
+        of = [row for row in rows if tuple(row[name] for name in INT8_KEYS) == key]
+        first, (data, engine, network, whole) = of[0], key
         lines.append(
-            (data, f"{network}, int8" if whole == "True" else network, f"{100 * float(first['test_top1']):.2f}",
-             f"{first['layers_int8']} of {first['layers']}", f"{int(first['bytes']) / 1e3:,.0f}",
+            (data, run_times[engine], f"{network}, int8" if whole == "True" else network,
+             f"{100 * float(first['test_top1']):.2f}", f"{first['layers_int8']} of {first['layers']}",
+             f"{int(first['bytes']) / 1e3:,.0f}",
              *(f"{float(row['ms']):.2f} ({float(row['speed_up']):.2f}x)" for row in of))
         )  # fmt: skip
-    head = ("data", "network", "test top-1 (%)", "layers in int8", "kB", *(f"ms, batch {batch}" for batch in batches))
+    about = ("data", "run time", "network", "test top-1 (%)", "layers in int8", "kB")
+    head = (*about, *(f"ms, batch {batch}" for batch in batches))
     firsts = {row["data"]: row for row in reversed(rows)}
     where = " ".join(f"{data}: {origin(row)}" for data, row in sorted(firsts.items()))
-    return f"{markdown(head, lines)}\n\nONNX Runtime, one thread. {where}"
+    return f"{markdown(head, lines)}\n\nOne thread. {where}"
 
 
 OTHER_WAYS = {"uniform": "uniform", "macs": "by MACs", "torch_pruning": "Torch-Pruning"}

@@ -138,9 +138,11 @@ def check_path(path: Path, target: str) -> None:
 
 def check_numbers(target: str, numbers: object) -> None:
     """Raises UsageError if a target's files hold numbers of 32 bits only, and others are asked for."""
-    if numbers and not TARGETS.get(target).has_small_numbers:
-        what = "16-bit weights" if numbers == "half" else "int8"
-        raise ArgumentError("target", target, f"it has no {what}; type `target='onnx'`")
+    half = numbers == "half"
+    able = [name for name in TARGETS.names() if (TARGETS.get(name).has_half if half else TARGETS.get(name).has_int8)]
+    if numbers and target not in able:
+        what = "16-bit weights" if half else "int8"
+        raise ArgumentError("target", target, f"it has no {what}; type {' or '.join(f'`target={n!r}`' for n in able)}")
 
 
 def _on_cpu(model: nn.Module, inputs: ExportInputs) -> tuple[nn.Module, ExportInputs]:

@@ -68,7 +68,7 @@ class Target:
         layouts: the memory layouts that are tried.
         bounds: whether BatchNorm and ReLU before convolutions are best as bounds, where nothing is measured.
         holds_code: whether opening its files runs code from them.
-        has_small_numbers: whether its files can hold 8-bit integers, or weights of 16 bits.
+        has_int8, has_half: whether its files can hold 8-bit integers, or weights of 16 bits.
         packages: modules that must be importable.
         extra: of netslim, which installs them.
     """
@@ -80,7 +80,8 @@ class Target:
     layouts: tuple[str, ...] = ("nchw",)
     bounds: bool = True
     holds_code: bool = False
-    has_small_numbers: bool = False
+    has_int8: bool = False
+    has_half: bool = False
     packages: tuple[str, ...] = ()
     extra: str = "export"
 
@@ -108,11 +109,11 @@ class Target:
         raise NotImplementedError
 
     def quantize(self, path: Path, request: Quantization) -> Quantized:
-        """Puts int8 in the place of the float network in a file; not called without `has_small_numbers`."""
+        """Puts int8 in the place of the float network in a file; not called without `has_int8`."""
         raise NotImplementedError
 
     def halve(self, path: Path) -> None:
-        """Puts weights of 16 bits in the place of those in a file; not called without `has_small_numbers`."""
+        """Puts weights of 16 bits in the place of those in a file; not called without `has_half`."""
         raise NotImplementedError
 
     def recognises(self, path: Path, facts: Mapping[str, Any]) -> bool:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""A whole ONNX file in int8."""
+"""A whole file in int8."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,13 @@ from torch import nn
 
 import netslim
 from netslim.core.errors import NetslimError, UsageError
+from netslim.deploy.artifact import check_numbers
 from netslim.deploy.formats.onnx_hash import check_seal
-from netslim.deploy.int8.convert import layers_in_int8, quantized
+from netslim.deploy.int8.convert import quantized
+from netslim.deploy.int8.onnx_quantizer import OnnxQuantizer
+from netslim.deploy.int8.processor import integers
+from netslim.deploy.int8.quantizer import Function
 from netslim.deploy.int8.request import Judge, Quantization
-from netslim.deploy.int8.search import Function, function_of
 from netslim.deploy.opening import open_file
 
 RIGHT = Net().eval()(IMAGES).argmax(1)
@@ -31,12 +34,14 @@ def request(**given: Any) -> Quantization:
 
 def test_all_layers_really_run_in_int8() -> None:
     float_content = content(Net().eval())
-    found = quantized(float_content, request(always=True, test=accuracy))
+    quantizer = OnnxQuantizer(float_content, [IMAGES], integers())
+    found = quantized(lambda: quantizer, request(always=True, test=accuracy))
+    int8 = quantizer.function(found.content)
     assert (found.layers, found.layers_int8, found.layers_float) == (5, 5, ())
-    assert layers_in_int8(found.content) == 5
-    assert layers_in_int8(float_content) == 0
+    assert quantizer.layers_in_int8(found.content) == 5
+    assert quantizer.layers_in_int8(float_content) == 0
     assert found.judged_float == found.test_float == 1.0
-    assert found.judged_int8 == found.test_int8 == found.agreement == accuracy(function_of(found.content)) >= 0.9
+    assert found.judged_int8 == found.test_int8 == found.agreement == accuracy(int8) >= 0.9
     assert (found.bytes_float, found.bytes_int8) == (len(float_content), len(found.content))
     assert found.calibrated_on == 16
     assert found.written
@@ -76,8 +81,12 @@ def test_an_impossible_demand_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_other_targets_have_no_int8(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"`target='pt2'`: it has no int8; type `target='onnx'`"):
+    with pytest.raises(
+        UsageError, match=r"`target='pt2'`: it has no int8; type `target='onnx'` or `target='openvino'`"
+    ):
         netslim.export(Net().eval(), IMAGES[:2], tmp_path / "net.pt2", "pt2", numbers=request())
+    with pytest.raises(UsageError, match=r"`target='openvino'`: it has no 16-bit weights; type `target='onnx'`$"):
+        check_numbers("openvino", "half")
 
 
 def test_several_outputs_are_refused(tmp_path: Path) -> None:

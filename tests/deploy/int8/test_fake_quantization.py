@@ -9,9 +9,8 @@ from torch import nn
 
 from netslim.deploy.inference import for_inference
 from netslim.deploy.int8.fake_quantization import fake_quantized, round_weight
+from netslim.deploy.int8.onnx_quantizer import OnnxQuantizer
 from netslim.deploy.int8.processor import Integers
-from netslim.deploy.int8.quantizer import Quantizer
-from netslim.deploy.int8.search import function_of
 from netslim.deploy.targets.onnx import onnx_bytes
 
 EIGHT = Integers(activations="QUInt8", seven_bits=False)
@@ -45,7 +44,8 @@ def test_a_layer_computes_what_onnx_runtimes_int8_does(build: Callable[[], nn.Mo
     images, kinds = torch.randn(8, 3, 8, 8), Integers(activations="QUInt8", seven_bits=seven_bits)
     model = nn.Sequential(build())
     content = onnx_bytes(for_inference(model, images), images)
-    int8 = function_of(Quantizer(content, [images], kinds).model(around=False))(images)
+    quantizer = OnnxQuantizer(content, [images], kinds)
+    int8 = quantizer.function(quantizer.model(around=False))(images)
     with torch.no_grad(), fake_quantized(model, [images], kinds) as rounded:
         found, plain = rounded(images), model(images)
     step = (plain.max() - plain.min()) / 255  # of the outputs, which int8 rounds, too

@@ -22,7 +22,14 @@ def latency(median: float) -> Latency:
 
 
 def made(**given: Any) -> Quantized:
-    plain = {"content": b"x", "written": True, "integers": "U8S8", "layers": 5, "layers_int8": 4}
+    plain = {
+        "content": b"x",
+        "written": True,
+        "run_time": "ONNX Runtime",
+        "integers": "U8S8",
+        "layers": 5,
+        "layers_int8": 4,
+    }
     judged = {"judged_float": 0.9, "judged_int8": 0.8, "test_float": None, "test_int8": None, "agreement": 0.75}
     sizes = {"bytes_float": 400, "bytes_int8": 100, "calibrated_on": 16, "layers_float": ("fc",)}
     return Quantized(**{**plain, **judged, **sizes, "time_float": latency(3), "time_int8": latency(2), **given})

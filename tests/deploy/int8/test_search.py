@@ -4,10 +4,10 @@ import pytest
 import torch
 from int8_networks import IMAGES, Net, content
 
+from netslim.deploy.int8.onnx_quantizer import OnnxQuantizer
 from netslim.deploy.int8.processor import Integers
-from netslim.deploy.int8.quantizer import Quantizer
 from netslim.deploy.int8.request import Quantization
-from netslim.deploy.int8.search import Judged, by_harm, fewest, function_of, judged, within
+from netslim.deploy.int8.search import Judged, by_harm, fewest, judged, within
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 8, 13])
@@ -20,13 +20,13 @@ def test_fewest_is_the_smallest_that_is_enough(limit: int) -> None:
         assert all(1 <= count < limit for count in asked)
 
 
-def quantizer(model: torch.nn.Module) -> Quantizer:
-    return Quantizer(content(model), [IMAGES], Integers(activations="QUInt8", seven_bits=False))
+def quantizer(model: torch.nn.Module) -> OnnxQuantizer:
+    return OnnxQuantizer(content(model), [IMAGES], Integers(activations="QUInt8", seven_bits=False))
 
 
-def request(model: Quantizer) -> Quantization:
+def request(model: OnnxQuantizer) -> Quantization:
     """Judged by how far the outputs are from the float model's."""
-    right = function_of(model.float_content)(IMAGES)
+    right = model.function(model.float_content)(IMAGES)
     return Quantization(images=[IMAGES], judge=lambda run: -float((run(IMAGES) - right).square().mean()))
 
 
@@ -47,12 +47,12 @@ def test_as_few_layers_as_it_takes() -> None:
     model = quantizer(uneven())
     asked = request(model)
     order = by_harm(model, asked)
-    least = judged(model.model(order[:2]), asked).value
+    least = judged(model, model.model(order[:2]), asked).value
     found = within(model, asked, least, [True])
     assert isinstance(found, Judged)
     assert found.value >= least
     assert found.in_float == tuple(order[: len(found.in_float)]) != ()
-    assert judged(model.model(order[: len(found.in_float) - 1]), asked).value < least
+    assert judged(model, model.model(order[: len(found.in_float) - 1]), asked).value < least
     assert within(model, asked, 0.0, [True]) is None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,12 +13,13 @@ from torch import Tensor
 from netslim.core.errors import CheckpointError, first_line
 
 XML, BIN = "model.xml", "model.bin"
+Model = bytes | Path | Mapping[str, bytes]  # an ONNX file's content, an .xml file, or OpenVINO's own files by name
 Infer = Callable[..., Tensor | list[Tensor]]
 Profiled = Callable[[Sequence[Any]], list[tuple[str, str, float]]]
 
 
-def openvino_function(model: bytes | Path, threads: int) -> Infer:
-    """A network, of an ONNX file's content or of an .xml file, as a function of its inputs in their order.
+def openvino_function(model: Model, threads: int) -> Infer:
+    """A network as a function of its inputs in their order.
 
     It computes in float32: by itself OpenVINO takes bfloat16 where the processor has it, which agrees to two digits.
 
@@ -56,22 +57,41 @@ def profiled_openvino(model: bytes, threads: int) -> tuple[Profiled, list[list[i
     return run, shapes
 
 
-def _compiled(model: bytes | Path, threads: int, **more: Any) -> Any:
+def precisions(model: Model) -> list[tuple[str, str]]:
+    """What the run time makes of a network: of every node its kind, as `Convolution`, and its numbers, as `u8`."""
+    run = _compiled(model, 1).get_runtime_model()
+    about = [own.get_rt_info() for own in run.get_ordered_ops()]
+    return [(own["layerType"].astype(str), own["runtimePrecision"].astype(str)) for own in about]
+
+
+def model_of(model: Model) -> Any:
+    """OpenVINO's model, to be changed or compiled. Raises CheckpointError if it can't be read."""
     import openvino
 
     core = openvino.Core()
-    options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     try:
-        return core.compile_model(core.read_model(model=model), "CPU", {**options, **more})
+        if isinstance(model, Mapping):
+            return core.read_model(model=model[XML], weights=model[BIN])
+        return core.read_model(model=model)
     except Exception as error:  # its exceptions have no common base but this
         raise CheckpointError(f"OpenVINO can't read the model: {first_line(error)}") from error
 
 
-def openvino_files(model: bytes) -> dict[str, bytes]:
-    """The content of an ONNX file as OpenVINO's own two files, weights in the precision they have."""
+def files_of(model: Any) -> dict[str, bytes]:
+    """A model as OpenVINO's own two files, weights in the precision they have."""
     import openvino
 
     with TemporaryDirectory(prefix="netslim-") as folder:
-        read: Any = openvino.Core().read_model(model=model)
-        openvino.save_model(read, Path(folder) / XML, compress_to_fp16=False)
+        openvino.save_model(model, Path(folder) / XML, compress_to_fp16=False)
         return {name: (Path(folder) / name).read_bytes() for name in (XML, BIN)}
+
+
+def _compiled(model: Model, threads: int, **more: Any) -> Any:
+    import openvino
+
+    options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    read = model_of(model)
+    try:
+        return openvino.Core().compile_model(read, "CPU", {**options, **more})
+    except Exception as error:  # its exceptions have no common base but this
+        raise CheckpointError(f"OpenVINO can't read the model: {first_line(error)}") from error

@@ -1,34 +1,26 @@
-"""An ONNX file in float -> the same in int8, judged and timed beside it."""
+"""A network in float -> the same in int8, judged and timed beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import torch
+from typing import Any
 
 from netslim.cost import Latency, measure_latency
-from netslim.deploy.formats.onnx_hash import with_facts
-from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
-from netslim.deploy.int8.processor import integers
 from netslim.deploy.int8.quantizer import Quantizer
 from netslim.deploy.int8.request import NothingInInt8Error, Quantization, Quantized
-from netslim.deploy.int8.search import function_of, judged, within
-
-_KERNELS = ("QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "ConvInteger", "QLinearConvTranspose")
+from netslim.deploy.int8.search import judged, within
 
 
-def quantized(content: bytes, request: Quantization) -> Quantized:
+def quantized(make: Callable[[], Quantizer], request: Quantization) -> Quantized:
     """The model in int8, with as few layers in float as the allowed loss asks for.
 
-    There are two kinds: with additions and pooling in int8, too, or layers alone, which is faster where BatchNorms
-    stand between them. The faster one is taken, if it is as accurate as asked.
+    Where there are two kinds (with additions and pooling in int8, too, or layers alone, which is faster where
+    BatchNorms stand between them), the faster one is taken, if it is as accurate as asked.
 
     Args:
-        content: an ONNX file in float, with one input (images) and one output.
+        make: measures the ranges of a network with one input (images) and one output.
         request: images, judge, and what may be lost.
 
     Raises:
@@ -36,51 +28,41 @@ def quantized(content: bytes, request: Quantization) -> Quantized:
         NothingInInt8Error: any layer costs more than allowed.
         NetslimError: the model has no layers for int8.
     """
-    import onnx
-
-    kinds = integers()
     request.progress("ranges of the activations")
-    quantizer = Quantizer(content, request.images, kinds)
-    before = judged(content, request)
+    quantizer = make()
+    plain = quantizer.float_content
+    before = judged(quantizer, plain, request)
     found = within(quantizer, request, before.value - request.allowed, _faster_first(quantizer, request))
     if found is None:
         raise NothingInInt8Error(
             f"with a single layer in int8 more is lost than the {request.allowed:g} allowed; nothing was written"
         )
     request.progress("times")
-    times = _timed({"float": content, "int8": found.content}, request)
+    times = _timed(quantizer, {"float": plain, "int8": found.content}, request)
     request.progress("test images")
-    test = [request.test(function_of(model)) if request.test else None for model in (content, found.content)]
+    models = (plain, found.content)
+    test = [request.test(quantizer.function(model)) if request.test else None for model in models]
     result = Quantized(
         content=b"",
         written=request.always or not _is_slower(times),
-        integers=str(kinds),
+        run_time=quantizer.run_time,
+        integers=quantizer.integers,
         layers=len(quantizer.layers),
-        layers_int8=layers_in_int8(found.content),
+        layers_int8=quantizer.layers_in_int8(found.content),
         layers_float=found.in_float,
         judged_float=before.value,
         judged_int8=found.value,
         test_float=test[0],
         test_int8=test[1],
         agreement=found.agreement(before),
-        bytes_float=len(content),
+        bytes_float=quantizer.size(plain),
         bytes_int8=0,
         time_float=times["float"],
         time_int8=times["int8"],
         calibrated_on=sum(map(len, request.images)),
     )
-    made = with_facts(onnx.load_from_string(found.content), {"int8": result.facts()})
-    return replace(result, content=made, bytes_int8=len(made))
-
-
-def layers_in_int8(content: bytes) -> int:
-    """How many layers ONNX Runtime multiplies in int8, counted in what it makes of the model."""
-    import onnx
-
-    with TemporaryDirectory(prefix="netslim-") as folder:
-        path = Path(folder) / "optimised.onnx"
-        onnx_session(content, 1, optimised=path)
-        return sum(node.op_type in _KERNELS for node in onnx.load(path).graph.node)
+    made = quantizer.with_facts(found.content, result.facts())
+    return replace(result, content=made, bytes_int8=quantizer.size(made))
 
 
 def _is_slower(times: Mapping[str, Latency]) -> bool:
@@ -88,14 +70,16 @@ def _is_slower(times: Mapping[str, Latency]) -> bool:
 
 
 def _faster_first(quantizer: Quantizer, request: Quantization) -> list[bool]:
+    if len(quantizer.kinds) == 1:
+        return [*quantizer.kinds]
     request.progress("both kinds")
-    times = _timed({str(around): quantizer.model(around=around) for around in (True, False)}, request)
-    return sorted((True, False), key=lambda around: times[str(around)].median)
+    models = {str(around): quantizer.model(around=around) for around in quantizer.kinds}
+    times = _timed(quantizer, models, request)
+    return sorted(quantizer.kinds, key=lambda around: times[str(around)].median)
 
 
-def _timed(models: Mapping[str, bytes], request: Quantization) -> dict[str, Latency]:
+def _timed(quantizer: Quantizer, models: Mapping[str, Any], request: Quantization) -> dict[str, Latency]:
     images = request.images[0]
     images = images.repeat(-(-request.batch // len(images)), *[1] * (images.ndim - 1))[: request.batch].contiguous()
-    sessions = {name: onnx_session(content, torch.get_num_threads()) for name, content in models.items()}
-    calls = {name: partial(run_session, session, images) for name, session in sessions.items()}
+    calls = {name: partial(quantizer.function(content), images) for name, content in models.items()}
     return measure_latency(calls, seconds=request.seconds)

@@ -1,70 +1,37 @@
-"""A float ONNX model -> the same with quantised layers (QDQ), any of which may stay in float."""
+"""What a run time's quantiser has to offer."""
 
 from __future__ import annotations
 
-import copy
-import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar
 
-import numpy as np
 from torch import Tensor
 
-from netslim.core.errors import DataError, NetslimError, first_line
-from netslim.deploy.int8.processor import Integers, integers
+from netslim.core.errors import DataError, NetslimError
 
-LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-AROUND = (
-    *("Add", "Mul", "Relu", "Clip", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Gather"),
-    *("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Resize", "Split", "Slice", "Pad"),
-)  # BatchNormalization stays in float: there is no kernel for it in int8
-_OPTIONS = {"MatMulConstBOnly": True}
+Function = Callable[[Tensor], Tensor]
 
 
-class Quantizer:
-    """ONNX Runtime's static quantizer with the ranges of one network, measured once.
+class Quantizer(ABC):
+    """A network in float, and the same with layers in int8. A model is whatever the run time keeps in its files.
 
-    Tensors that are concatenated share a scale, so that a concatenation only copies. Those that are added have scales
-    of their own: the kernel for additions takes them as they are, and a shared one would be the coarser of the two.
-
-    Args:
-        content: the float model.
-        images: batches that ranges are measured on; None: every range is -1 to 1, for a model that is only timed.
-        integers: kinds of numbers.
-
-    Raises:
-        DataError: the images are all the same.
-        NetslimError: ONNX Runtime's quantizer can't take this model.
+    Attributes:
+        run_time: its name.
+        kinds: which kinds of models there are: with what is around layers in int8, too, or layers alone.
+        float_content: the float model.
+        layers: names of the convolutions and matrix products that can be in int8.
+        integers: kinds of numbers, as `U8S8`.
     """
 
-    def __init__(self, content: bytes, images: Sequence[Tensor] | None, integers: Integers) -> None:
-        import onnx
+    run_time: ClassVar[str]
+    kinds: ClassVar[Sequence[bool]] = (True,)
+    float_content: Any
+    layers: list[str]
+    integers: str
 
-        if images is not None and not _differ(images):
-            count = sum(map(len, images))
-            raise DataError(
-                f"the calibration images ({count}) are all the same: what a network does with one image "
-                f"says nothing of its ranges; give some of those that it was trained for"
-            )
-        self.float_content = content
-        self._model = onnx.shape_inference.infer_shapes(onnx.load_from_string(content))
-        self._integers = integers
-        constants = {tensor.name for tensor in self._model.graph.initializer}
-        self.layers = [
-            node.name for node in self._model.graph.node if node.op_type in LAYERS and node.input[1] in constants
-        ]
-        if not self.layers:
-            raise NetslimError(
-                "this network has no convolution and no matrix product with weights: nothing to quantise"
-            )
-        with _refused():
-            found = _any_ranges(self._model) if images is None else _ranges(self._model, images)
-            self._ranges = _shared(self._model, found)
-
-    def model(self, in_float: Collection[str] = (), *, around: bool = True, only: str | None = None) -> bytes:
+    @abstractmethod
+    def model(self, in_float: Collection[str] = (), *, around: bool = True, only: str | None = None) -> Any:
         """The model in int8.
 
         Args:
@@ -72,104 +39,41 @@ class Quantizer:
             around: whether additions, pooling and the like are in int8, too, or layers alone.
             only: the only layer in int8.
         """
-        from onnxruntime.quantization import QDQQuantizer, QuantType
 
-        with _refused():
-            made = QDQQuantizer(
-                copy.deepcopy(self._model),
-                True,  # weights per channel
-                self._integers.seven_bits,
-                QuantType.QInt8,
-                QuantType[self._integers.activations],
-                self._ranges,
-                [only] if only else [],
-                list(in_float),
-                [*LAYERS, *(AROUND if around and not only else ())],
-                dict(_OPTIONS),
-            ).quantize_model()
-        content: bytes = made.SerializeToString()
+    @abstractmethod
+    def function(self, content: Any) -> Function:
+        """A model as a function of images. Raises NetslimError for a network of several outputs."""
+
+    @abstractmethod
+    def layers_in_int8(self, content: Any) -> int:
+        """How many layers the run time multiplies in int8, counted in what it makes of the model."""
+
+    @abstractmethod
+    def size(self, content: Any) -> int:
+        """Bytes of the model's files."""
+
+    def with_facts(self, content: Any, facts: Mapping[str, Any]) -> Any:  # noqa: ARG002
+        """The model with what it says of itself, where that stands in the same file."""
         return content
 
 
-def in_int8_for_timing(content: bytes, *, around: bool = True) -> bytes:
-    """A model in int8 that takes as long as one with ranges from images; itself, if it has no layers.
-
-    Args:
-        content: the float model.
-        around: see `Quantizer.model`.
-
-    Raises:
-        NetslimError: ONNX Runtime's quantizer can't take this model.
-    """
-    import onnx
-
-    if not any(node.op_type in LAYERS for node in onnx.load_from_string(content).graph.node):
-        return content
-    return Quantizer(content, None, integers()).model(around=around)
+def single(outputs: Tensor | list[Tensor]) -> Tensor:
+    """The only output. Raises NetslimError for several."""
+    if isinstance(outputs, list):
+        raise NetslimError(f"int8 is for networks with one output, and this one has {len(outputs)}")
+    return outputs
 
 
-def _differ(images: Sequence[Tensor]) -> bool:
-    return bool(images) and any(bool((batch != images[0][:1]).any()) for batch in images)
-
-
-def _ranges(model: Any, images: Sequence[Tensor]) -> Any:
-    """Smallest and largest value of every activation, by name."""
-    import onnx
-    from onnxruntime.quantization import CalibrationDataReader, create_calibrator
-
-    name = model.graph.input[0].name
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self._left: Iterator[Tensor] = iter(images)
-
-        def get_next(self) -> Mapping[str, Any] | None:
-            batch = next(self._left, None)
-            return None if batch is None else {name: batch.detach().cpu().numpy()}
-
-    with TemporaryDirectory(prefix="netslim-") as folder:
-        plain = Path(folder) / "float.onnx"
-        onnx.save_model(model, plain)
-        calibrator = create_calibrator(
-            plain, [*LAYERS, *AROUND], augmented_model_path=str(Path(folder) / "observed.onnx")
+def check_differ(images: Sequence[Tensor]) -> None:
+    """Raises DataError if all images are the same."""
+    if not images or not any(bool((batch != images[0][:1]).any()) for batch in images):
+        count = sum(map(len, images))
+        raise DataError(
+            f"the calibration images ({count}) are all the same: what a network does with one image "
+            f"says nothing of its ranges; give some of those that it was trained for"
         )
-        calibrator.collect_data(Reader())
-        return calibrator.compute_data()
 
 
-def _any_ranges(model: Any) -> Any:
-    from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
-
-    values = [given.name for given in model.graph.input] + [name for node in model.graph.node for name in node.output]
-    return TensorsData(CalibrationMethod.MinMax, {name: (np.float32(-1), np.float32(1)) for name in values})
-
-
-def _shared(model: Any, ranges: Any) -> Any:
-    """Gives all inputs of a concatenation the range of its output, which holds them all.
-
-    Unless that is another range than a ReLU has by which it is left out: what is below 0 is cut off by the range alone.
-    """
-    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
-    for node in reversed(model.graph.node):  # chains of them: the last one decides
-        inputs = [name for name in node.input if name in ranges]
-        if node.op_type != "Concat" or node.output[0] not in ranges:
-            continue
-        whole = ranges[node.output[0]]
-        kinds = {made_by.get(name) for name in inputs}
-        if "Clip" not in kinds and not ("Relu" in kinds and whole.lowest.min() < 0):
-            for name in inputs:
-                ranges[name] = whole
-    return ranges
-
-
-@contextmanager
-def _refused() -> Iterator[None]:
-    """ONNX Runtime's quantizer raises whatever comes, and logs advice for its command line on the root logger."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    except Exception as error:
-        raise NetslimError(f"ONNX Runtime can't quantise this network: {first_line(error)}") from error
-    finally:
-        logging.disable(before)
+def no_layers() -> NetslimError:
+    """For a network that int8 is not for."""
+    return NetslimError("this network has no convolution and no matrix product with weights: nothing to quantise")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,11 +60,12 @@ class Quantized:
     """A network in int8 beside the same in float.
 
     Attributes:
-        content: of the ONNX file in int8.
+        content: of the file in int8, or the files by name.
         written: whether that is what the file holds, or float.
+        run_time: what runs it.
         integers: kinds of numbers, as `U8S8`.
         layers: convolutions and matrix products.
-        layers_int8: how many of them ONNX Runtime really runs in int8.
+        layers_int8: how many of them the run time really runs in int8.
         layers_float: names of those that were kept in float.
         judged_float, judged_int8: what the judge said.
         test_float, test_int8: what `test` said.
@@ -74,8 +75,9 @@ class Quantized:
         calibrated_on: images.
     """
 
-    content: bytes
+    content: bytes | Mapping[str, bytes]
     written: bool
+    run_time: str
     integers: str
     layers: int
     layers_int8: int
@@ -99,6 +101,7 @@ class Quantized:
     def facts(self) -> dict[str, Any]:
         """What the file says of itself."""
         return {
+            "run_time": self.run_time,
             "integers": self.integers,
             "layers": self.layers,
             "layers_int8": self.layers_int8,

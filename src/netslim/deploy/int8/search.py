@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from netslim.core.errors import NetslimError
-from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.int8.quantizer import Quantizer
 from netslim.deploy.int8.request import Quantization
-
-Function = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +20,7 @@ class Judged:
         predictions: index of the largest output in dimension 1 of every batch; none for outputs without one.
     """
 
-    content: bytes
+    content: Any
     value: float
     predictions: tuple[Tensor, ...]
     in_float: tuple[str, ...] = ()
@@ -39,9 +35,11 @@ class Judged:
         return same / sum(part.numel() for part in own)
 
 
-def judged(content: bytes, request: Quantization, in_float: Sequence[str] = (), around: bool = True) -> Judged:
+def judged(
+    quantizer: Quantizer, content: Any, request: Quantization, in_float: Sequence[str] = (), around: bool = True
+) -> Judged:
     """Asks the judge about a model. Raises NetslimError for a network of several outputs."""
-    run, predictions = function_of(content), list[Tensor]()
+    run, predictions = quantizer.function(content), list[Tensor]()
 
     def recorded(images: Tensor) -> Tensor:
         outputs = run(images)
@@ -51,19 +49,6 @@ def judged(content: bytes, request: Quantization, in_float: Sequence[str] = (), 
 
     value = request.judge(recorded)
     return Judged(content=content, value=value, predictions=tuple(predictions), in_float=tuple(in_float), around=around)
-
-
-def function_of(content: bytes) -> Function:
-    """The model as a function, by ONNX Runtime."""
-    session = onnx_session(content, torch.get_num_threads())
-
-    def run(images: Tensor) -> Tensor:
-        outputs = run_session(session, images)
-        if isinstance(outputs, list):
-            raise NetslimError(f"int8 is for networks with one output, and this one has {len(outputs)}")
-        return outputs
-
-    return run
 
 
 def within(quantizer: Quantizer, request: Quantization, least: float, kinds: Sequence[bool]) -> Judged | None:
@@ -83,7 +68,7 @@ def within(quantizer: Quantizer, request: Quantization, least: float, kinds: Seq
     def tried(count: int, around: bool) -> Judged:
         request.progress(f"{count} of {len(order)} layers in float" if count else "all layers in int8")
         names = order[:count]
-        return judged(quantizer.model(names, around=around), request, names, around=around)
+        return judged(quantizer, quantizer.model(names, around=around), request, names, around=around)
 
     order = list(quantizer.layers)
     for around in kinds:
@@ -120,10 +105,10 @@ def fewest(limit: int, is_enough: Callable[[int], bool]) -> int | None:
 def by_harm(quantizer: Quantizer, request: Quantization) -> list[str]:
     """The layers, those first that change the outputs most where they alone are in int8."""
     images = request.images[0]
-    right = function_of(quantizer.float_content)(images)
+    right = quantizer.function(quantizer.float_content)(images)
     harm: dict[str, float] = {}
     for number, name in enumerate(quantizer.layers):
         request.progress(f"what a layer in int8 costs: {number + 1} of {len(quantizer.layers)}")
-        own = function_of(quantizer.model(only=name))(images)
+        own = quantizer.function(quantizer.model(only=name))(images)
         harm[name] = float((own - right).square().mean())
     return sorted(harm, key=lambda name: -harm[name])

@@ -20,7 +20,7 @@ from netslim.cost import Latency, torch_threads
 from netslim.cost.time_model import Part, Surface, TimeModel
 from netslim.deploy.fx_graph import UntraceableError
 from netslim.deploy.inference import Form, shaped, simplified
-from netslim.deploy.int8.quantizer import in_int8_for_timing
+from netslim.deploy.int8.onnx_quantizer import in_int8_for_timing
 from netslim.deploy.latency.filling import fill, wanted, widths_of
 from netslim.deploy.latency.fixed_numbers import fix_numbers_
 from netslim.deploy.latency.pieces import Piece, piece_of

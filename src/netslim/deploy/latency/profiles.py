@@ -14,7 +14,7 @@ from torch import fx
 from netslim.deploy.formats.onnx_graph import NotWrittenError, onnx_model
 from netslim.deploy.formats.onnx_runtime import onnx_session
 from netslim.deploy.formats.openvino_runtime import profiled_openvino
-from netslim.deploy.int8.quantizer import in_int8_for_timing
+from netslim.deploy.int8.onnx_quantizer import in_int8_for_timing
 
 BURST = 4  # calls in a row: the first finds its memory in no cache, as inside a network it never is, and does not count
 _HALF_A_TICK = 0.5e-6  # profiles are in whole microseconds, rounded down

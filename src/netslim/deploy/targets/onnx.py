@@ -21,6 +21,8 @@ from netslim.deploy.formats.onnx_hash import check_seal, facts_in, seal
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.formats.openvino_runtime import openvino_function
 from netslim.deploy.int8.convert import quantized
+from netslim.deploy.int8.onnx_quantizer import OnnxQuantizer
+from netslim.deploy.int8.processor import integers
 from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example, ExportInputs, FlatNetwork, named_tensors
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Start, Target
@@ -59,8 +61,10 @@ class OnnxTarget(Target):
 
     def quantize(self, path: Path, request: Quantization) -> Quantized:
         """By ONNX Runtime's quantizer; the file stays as it is if float is faster and int8 is no must."""
-        found = quantized(path.read_bytes(), request)
+        content = path.read_bytes()
+        found = quantized(lambda: OnnxQuantizer(content, request.images, integers()), request)
         if found.written:
+            assert isinstance(found.content, bytes)  # noqa: S101  (one file)
             atomic_write(path, found.content)
         return found
 
@@ -188,7 +192,8 @@ TARGETS.register("onnx")(
         suffix=".onnx",
         bounds=False,
         engines=("onnxruntime", "openvino"),
-        has_small_numbers=True,
+        has_int8=True,
+        has_half=True,
         packages=("onnx", "onnxruntime"),
     )
 )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, fx, nn
 
+from netslim.core.safetensors_folder import CONFIG, HASHES, read_facts, write_files
 from netslim.deploy.folder_target import FolderTarget, Infer
-from netslim.deploy.formats.openvino_runtime import XML, openvino_files, openvino_function
+from netslim.deploy.formats.openvino_runtime import BIN, XML, files_of, model_of, openvino_function
+from netslim.deploy.int8.convert import quantized
+from netslim.deploy.int8.nncf_quantizer import NncfQuantizer
+from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example
 from netslim.deploy.target import TARGETS
 from netslim.deploy.targets.onnx import onnx_bytes
@@ -26,13 +30,23 @@ class OpenVinoTarget(FolderTarget):
 
     def files(self, network: nn.Module, example: Example) -> dict[str, bytes]:
         """Reads it as ONNX."""
-        return openvino_files(onnx_bytes(network, example))
+        return files_of(model_of(onnx_bytes(network, example)))
 
     def function(self, folder: Path, threads: int) -> Infer:
         """Runs the files with OpenVINO."""
         return openvino_function(folder / XML, threads)
 
+    def quantize(self, path: Path, request: Quantization) -> Quantized:
+        """By NNCF; the files stay as they are if float is faster and int8 is no must."""
+        files = {name: (path / name).read_bytes() for name in (XML, BIN)}
+        found = quantized(lambda: NncfQuantizer(files, request.images), request)
+        if found.written:
+            assert isinstance(found.content, Mapping)  # noqa: S101  (files by name)
+            facts = {key: value for key, value in read_facts(path / CONFIG).items() if key != HASHES}
+            write_files(path, found.content, {**facts, "int8": found.facts()})
+        return found
+
 
 TARGETS.register("openvino")(
-    OpenVinoTarget(bounds=False, engines=("openvino",), packages=("openvino", "onnx"), extra="openvino")
+    OpenVinoTarget(bounds=False, has_int8=True, engines=("openvino",), packages=("openvino", "onnx"), extra="openvino")
 )

@@ -45,7 +45,10 @@ class ExportConfig(JudgedConfig):
         False, "weights of 16 bits, in half the size, computed as before (target onnx)", group="Form", added=True
     )
     int8: bool = Setting(
-        False, "8-bit integers where they are faster on this machine (target onnx)", group="Int8", added=True
+        False,
+        "8-bit integers where they are faster on this machine (targets onnx and openvino)",
+        group="Int8",
+        added=True,
     )
     int8_always: bool = Setting(
         False, "8-bit integers even where they are slower here, for other machines", group="Int8", added=True

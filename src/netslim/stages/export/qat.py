@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from netslim.core.files import atomic_write, temporary_folder
+from netslim.core.files import put_in_place, temporary_folder
 from netslim.data import train_batches
 from netslim.deploy import Exported
 from netslim.deploy.int8.processor import integers
@@ -46,11 +46,10 @@ def written_with_qat(model: nn.Module, output: Path, asked: Asked, config: Expor
     student = _student(model, asked, config.qat)
     with temporary_folder(output) as folder:
         aside = folder / output.name
-        better = _better(write, student, aside, model, asked, found)
-        content = aside.read_bytes() if better else b""
-    if better:
-        atomic_write(output, content)
-        return replace(better, path=output)
+        if better := _better(write, student, aside, model, asked, found):
+            with put_in_place(output) as temporary:
+                aside.rename(temporary)
+            return replace(better, path=output)
     if not found:
         assert before  # noqa: S101  (one of both is there)
         raise before
