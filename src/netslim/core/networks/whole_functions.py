@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from netslim.core.networks.decisions import numbers_in
+from netslim.core.networks.one_way import in_one_way
 from netslim.core.networks.torch_internals import tree_map
 
 _WINDOWED = {torch.stft, torch.istft, Tensor.stft, Tensor.istft}  # they insist on their window's device
@@ -102,6 +103,9 @@ class WholeFunctions(TorchFunctionMode):
             self.met = True
             if (result := self._act(call)) is not NotImplemented:
                 return result
+        if (result := in_one_way(func, args, kwargs or {})) is not NotImplemented:
+            self.met = True
+            return result
         self.asks_for_gaps = func in _INVERSE
         try:
             return func(*args, **(kwargs or {}))
