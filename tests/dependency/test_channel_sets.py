@@ -1,8 +1,10 @@
 """Sets of labels in closed form: names, reasons, and what a tensor carries of them."""
 
+import pytest
 import torch
 
-from netslim.dependency.channel_sets import ChannelSets, TensorChannels, condense
+from netslim.core.tie import Tie
+from netslim.dependency.channel_sets import ChannelSets, TensorChannels, condense, tied
 
 
 def test_a_set_is_named_by_its_smallest_member_however_it_was_united() -> None:
@@ -50,3 +52,18 @@ def test_of_two_dimensions_the_one_with_more_labels_shrinks() -> None:
     assert sets.roots(found.labels).tolist() == [0, 1, 2]
     assert sets.roots(torch.arange(6)).tolist() == [0, 1, 2, 0, 1, 2]
     assert found.silent.all()
+
+
+@pytest.mark.parametrize(
+    ("tie", "roots"),
+    [
+        (Tie(0, 2, 1), [0, 1, 2, 0, 1, 2]),
+        (Tie(0, 1, 2), [0, 0, 2, 2, 4, 4]),
+        (Tie(1, 2, 1), [0, 1, 2, 3, 4, 5]),  # another dimension
+        (Tie(0, 4, 1), [0, 1, 2, 3, 4, 5]),  # another weight's
+    ],
+)
+def test_new_labels_are_united_as_they_were_before(tie: Tie, roots: list[int]) -> None:
+    sets = ChannelSets()
+    labels = tied(sets, {"weight": tie}, "weight", 0, sets.fresh(6))
+    assert sets.roots(labels).tolist() == roots

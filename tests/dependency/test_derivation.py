@@ -1,10 +1,12 @@
 """What stays in each dimension, and which operation a cut network would do otherwise."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.core.networks.example import Inputs
+from netslim.core.tie import Tie
 from netslim.dependency.derivation import macs_beside
 from netslim.dependency.find_groups import find_groups
 from pruning import structures
@@ -74,3 +76,25 @@ def test_scales_of_siblings_are_in_the_networks_order() -> None:
     first, *others = group.scales
     assert first == "norms.clipart"
     assert others == [f"norms.{name}" for name in model.norms if name != "clipart"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "tie"), [(1, None), (2, Tie(0, 2, 1)), (4, Tie(0, 1, 4)), (8, Tie(0, 1, 2))], ids=str
+)
+def test_rows_of_grouped_convolutions_that_go_together(groups: int, tie: Tie | None) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.Conv2d(16, 16, 3, groups=groups), nn.Conv2d(16, 2, 3))
+    found = find_groups(model, Inputs.of(torch.zeros(1, 3, 12, 12)))
+    assert found.ties.get("1.weight") == tie
+    known = find_groups(model, Inputs.of(torch.zeros(1, 3, 12, 12)), found.ties)
+    assert [group.name for group in known.groups] == [group.name for group in found.groups]
+    assert known.ties == found.ties
+
+
+def test_what_was_tied_before_is_tied_again() -> None:
+    """Groups of two read and give as many channels as there are groups: by their size they would go as a whole."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 2, 3))
+    images = Inputs.of(torch.zeros(1, 3, 12, 12))
+    assert find_groups(model, images).ties["1.weight"] == Tie(0, 1, 2)
+    for tied in ({"1.weight": Tie(0, 2, 1)}, {"0.weight": Tie(0, 2, 1)}):
+        found = find_groups(model, images, tied)
+        assert (found.ties["0.weight"], found.ties["1.weight"]) == (Tie(0, 2, 1), Tie(0, 2, 1))

@@ -14,6 +14,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from netslim.core.tie import Tie
+
 _META = "netslim_plan"
 
 
@@ -181,6 +183,7 @@ class PrunePlan:
         inputs: what the network runs on as plain data, where `input_shape` does not say all: several inputs, whole
             numbers, a batch of a certain size.
         notes: what the user should know before the plan is carried out.
+        ties: of weights, which rows go together as one channel of a group.
         resolved: what it means on the network that it was decided on (a `ResolvedPlan`), so that this is not worked out
             again; None in one that was read from a file or copied. No part of what the plan says.
 
@@ -210,6 +213,7 @@ class PrunePlan:
     inputs: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     allocation: str = "scores"
+    ties: Mapping[str, Tie] = field(default_factory=dict)
     resolved: object = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -235,11 +239,12 @@ class PrunePlan:
         data["input_shape"] = list(self.input_shape)
         data["left_alone"] = list(data["left_alone"])
         data["unrounded"] = list(self.unrounded)
-        data["notes"] = list(self.notes)
+        data["notes"], data["ties"] = list(self.notes), {name: list(tie) for name, tie in self.ties.items()}
         usual: dict[str, Any] = {
             "inputs": None,
             "notes": [],
             "allocation": "scores",
+            "ties": {},
         }  # what plans had before there was anything else
         return {key: value for key, value in data.items() if key not in usual or value != usual[key]}
 

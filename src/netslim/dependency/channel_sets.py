@@ -4,11 +4,13 @@ Every channel gets a number. Channels that turn out to belong together are unite
 frozen with the reason.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from netslim.core.tie import Tie
 
 
 class ChannelSets:
@@ -154,3 +156,12 @@ def _varying(values: Tensor) -> list[int]:
 def _distinct(names: Tensor, dim: int) -> int:
     line = names.movedim(dim, 0).reshape(names.shape[dim], -1)[:, 0]
     return len(set(line.tolist()))
+
+
+def tied(sets: ChannelSets, ties: Mapping[str, Tie], name: str, dim: int, labels: Tensor) -> Tensor:
+    """New labels along a dimension of a weight, united as they were when the network was whole."""
+    tie = ties.get(name)
+    if tie is not None and tie.dim == dim and len(labels) % (tie.pieces * tie.unit) == 0:
+        rows = labels.view(tie.pieces, -1, tie.unit)
+        sets.unite(rows, rows[:1, :, :1])
+    return labels

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from netslim.dependency.channel_sets import ChannelSets, TensorChannels, everywhere
+from netslim.dependency.channel_sets import ChannelSets, TensorChannels, everywhere, tied
 from netslim.dependency.trace import Call, Place, Results, Trace, Weight
 
 _IN_PART = "is written into a part of another tensor"
@@ -206,7 +206,7 @@ class ChannelState:
     def along_weight(self, name: str, dim: int, size: int) -> Tensor:
         """The labels along a dimension of a parameter, whatever they are of."""
         if (name, dim) not in self.trace.dims:
-            self.trace.dims[name, dim] = self.sets.fresh(size)
+            self.trace.dims[name, dim] = tied(self.sets, self.trace.ties, name, dim, self.sets.fresh(size))
         return self.trace.dims[name, dim]
 
     def can_silence(self, name: str) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from netslim.core.networks.modes import collection_paused
 from netslim.core.protocols import ChannelGroup, LeftAlone
+from netslim.core.tie import Tie
 from netslim.cost import MacCount
 from netslim.dependency.equivalence import fault_of
 from netslim.dependency.meta_ops import MetaOps
@@ -43,6 +44,15 @@ class Derivation:
         """Whether values decide what the network does."""
         return any(run.decisions is not None for run in self.runs)
 
+    @property
+    def ties(self) -> dict[str, Tie]:
+        """Of weights, which rows go together.
+
+        Heads of an attention and groups of a convolution go as a whole, or the same channels of each go: which of both
+        is chosen by their number and size. Of a network that was pruned these are others: a plan says what was chosen.
+        """
+        return _ties_of(self.groups, self.trace)
+
     def places(self, keeps: Sequence[Sequence[int]], numbers: Sequence[int] | None = None) -> dict[Place, Tensor]:
         """What stays in each dimension, given the channels that stay in each group, or in those of these numbers."""
         chosen = range(len(self.groups)) if numbers is None else numbers
@@ -66,3 +76,27 @@ def macs_beside(trace: Trace, groups: Sequence[ChannelGroup]) -> dict[str, float
         )
         found[group.name] = sum(macs * float(share) for macs, share in shares) / len(channels)
     return found
+
+
+def _ties_of(groups: Sequence[ChannelGroup], trace: Trace) -> dict[str, Tie]:
+    """The ties of weights whose rows are all of one group, by their names; those that were known stay."""
+    found = {}
+    for group in groups:
+        for part in group.slices:
+            rows, follows = part.positions.numel(), f"{part.tensor.rpartition('.')[0]}.weight" in trace.scales
+            if part.gives and not follows and rows > len(part.positions) and rows == trace.sizes[part.tensor, part.dim]:
+                tie = _tie(part.positions)
+                if tie is not None:
+                    found[part.tensor] = Tie(part.dim, *tie)
+    return {**found, **trace.ties}
+
+
+def _tie(positions: Tensor) -> tuple[int, int] | None:
+    """The pieces, and the entries side by side in one, of which every channel (channels, entries) has some."""
+    channels, entries = positions.shape
+    for unit in range(1, entries + 1):
+        if entries % unit == 0:
+            rows = torch.arange(positions.numel()).view(entries // unit, channels, unit)
+            if torch.equal(rows.transpose(0, 1).reshape(channels, entries), positions.sort(1)[0]):
+                return entries // unit, unit
+    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import collection_paused
 from netslim.core.networks.running import DoesNotRunError, running
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
+from netslim.core.tie import Tie
 from netslim.cost import MacCount, MacCounter
 from netslim.dependency.causes import freeze_cause, unit_of_pieces
 from netslim.dependency.channel_sets import ChannelSets
@@ -43,11 +44,11 @@ _SHOWN = 3
 
 
 @collection_paused()
-def find_groups(model: nn.Module, inputs: Inputs) -> Derivation:
+def find_groups(model: nn.Module, inputs: Inputs, ties: Mapping[str, Tie] | None = None) -> Derivation:
     """The channel groups of any network that runs on such inputs, of which shapes and types alone are used.
 
     Of a single input there are two in the batch, since one could hide a reshape that mixes images and channels; where
-    the network does not run on two, as many as there are.
+    the network does not run on two, as many as there are. `ties` say how rows of its weights went together before.
 
     Raises:
         UsageError: it does not run on them, or what it does depends on values.
@@ -55,12 +56,12 @@ def find_groups(model: nn.Module, inputs: Inputs) -> Derivation:
     given = inputs.map(partial(_spec, _dtype_of(model)))
     with torch.inference_mode(False):  # in it, operations reach the tracer undivided
         if not given.is_single or given.batch == _BATCH or not given.tensors[0].shape:
-            return _find_groups(model, inputs, given)
+            return _find_groups(model, inputs, given, ties or {})
         try:
-            return _find_groups(model, inputs, given.map(_two))
+            return _find_groups(model, inputs, given.map(_two), ties or {})
         except DoesNotRunError as error:
             try:
-                return _find_groups(model, inputs, given)
+                return _find_groups(model, inputs, given, ties or {})
             except DoesNotRunError as again:
                 raise (again if again.hint else error) from None
 
@@ -80,16 +81,17 @@ def _two(spec: TensorSpec) -> TensorSpec:
     return replace(spec, shape=torch.Size([_BATCH, *spec.shape[1:]]))
 
 
-def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs) -> Derivation:
-    meta_ops = MetaOps()
+def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs, ties: Mapping[str, Tie]) -> Derivation:
+    meta_ops, trace = MetaOps(), Trace(sets=ChannelSets(), ties=ties)
     try:
-        trace, runs, uses = _traced(model, inputs, meta_ops)
+        runs, uses = _traced(model, inputs, trace, meta_ops)
         notes: tuple[str, ...] = ()
     except DependsOnValuesError:
         if any(parameter.is_meta for parameter in model.parameters()):
             raise
         inputs = with_few_values(inputs, given)
-        trace, runs, uses, notes = _traced_by_values(model, with_values(given, inputs), inputs, meta_ops)
+        trace = Trace(sets=ChannelSets(), ties=ties)
+        runs, uses, notes = _traced_by_values(model, with_values(given, inputs), inputs, trace, meta_ops)
     generator = torch.Generator().manual_seed(0)
     notes += _apart(model, trace)
     for _ in range(_ROUNDS):
@@ -107,10 +109,9 @@ def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs) -> Derivation:
     return Derivation((), _left_alone(model, trace), trace, runs, uses, meta_ops, notes)
 
 
-def _traced(model: nn.Module, inputs: Inputs, meta_ops: MetaOps) -> tuple[Trace, tuple[Run, ...], MacCount]:
+def _traced(model: nn.Module, inputs: Inputs, trace: Trace, meta_ops: MetaOps) -> tuple[tuple[Run, ...], MacCount]:
     """Runs the network as in evaluation, and as in training if its code asks or parts of it have not taken part."""
     hollow = skeleton(model).eval()
-    trace = Trace(sets=ChannelSets())
     counter = MacCounter(hollow)
     with running(model, inputs):
         Tracer(hollow, trace, meta_ops, counter).run(inputs)
@@ -119,14 +120,14 @@ def _traced(model: nn.Module, inputs: Inputs, meta_ops: MetaOps) -> tuple[Trace,
             Tracer(hollow.train(), trace, meta_ops).run(inputs)
             runs = (*runs, Run(True, inputs))
     follow_siblings(model, trace)
-    return trace, runs, counter.count
+    return runs, counter.count
 
 
 def _traced_by_values(
-    model: nn.Module, values: Inputs, inputs: Inputs, meta_ops: MetaOps
-) -> tuple[Trace, tuple[Run, ...], MacCount, tuple[str, ...]]:
+    model: nn.Module, values: Inputs, inputs: Inputs, trace: Trace, meta_ops: MetaOps
+) -> tuple[tuple[Run, ...], MacCount, tuple[str, ...]]:
     """Runs a network that decides by values: on every path that is found, and so in training, if it runs there."""
-    hollow, trace = skeleton(model).eval(), Trace(sets=ChannelSets())
+    hollow = skeleton(model).eval()
     counters = [MacCounter(hollow)]
     counts = counters[0].count
     notes: tuple[str, ...] = ()
@@ -156,7 +157,7 @@ def _traced_by_values(
             runs += follow_paths(model, values, Run(True, inputs), follow)
     check_all_took_part(model, trace)
     keep_unread(model, trace)
-    return trace, tuple(runs), counts, notes
+    return tuple(runs), counts, notes
 
 
 def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:

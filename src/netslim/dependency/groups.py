@@ -11,12 +11,13 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from netslim.core.errors import ArgumentError, UsageError, one_of
 from netslim.core.networks.example import Inputs
-from netslim.core.protocols import ChannelGroup, LeftAlone, PrunableModel, Slice
+from netslim.core.protocols import ChannelGroup, LeftAlone, PrunableModel, PrunePlan, Slice, plan_of
 from netslim.dependency.derivation import Derivation
 from netslim.dependency.find_groups import find_groups
 from netslim.models import ChannelSelection
 
 RESIDUAL = ("select", "couple")
+_CHANGED = "is no group of the unpruned network"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Grouping:
     derivation: Derivation | None = None
 
 
-def groups_of(model: nn.Module, inputs: Inputs, residual: str | None = None) -> Grouping:
+def groups_of(model: nn.Module, inputs: Inputs, residual: str | None = None, plan: PrunePlan | None = None) -> Grouping:
     """The network's channel groups: those that it declares, or those that a run on shapes shows.
 
     Args:
@@ -53,6 +54,7 @@ def groups_of(model: nn.Module, inputs: Inputs, residual: str | None = None) -> 
         inputs: what it takes; shapes and types alone are used.
         residual: "couple" derives them even if the network declares some: the channels of a residual stream go in the
             whole stage. "select" demands declared ones: each block selects its own inputs.
+        plan: what is to be carried out. Where the network was pruned before, that plan says what its groups are.
 
     Raises:
         UsageError: no such form, "select" for a network without selections, or one that can't be followed.
@@ -67,9 +69,23 @@ def groups_of(model: nn.Module, inputs: Inputs, residual: str | None = None) -> 
         )
     if declared and residual != "couple":
         return Grouping(tuple(bind(model, group) for group in declared))
-    derivation = find_groups(model, inputs)
+    done = plan_of(model)
+    said = done or plan
+    derivation = find_groups(model, inputs, said.ties if said else None)
     groups = tuple(bind(model, group) for group in derivation.groups)
-    return Grouping(groups, derivation.left_alone, derivation)
+    known = tuple(own for own in groups if done is None or not done.traced or _is_known(own, done))
+    changed = tuple(
+        LeftAlone(name=own.group.name, channels=own.width, reason=_CHANGED) for own in groups if own not in known
+    )
+    return Grouping(known, (*derivation.left_alone, *changed), derivation)
+
+
+def _is_known(own: BoundGroup, done: PrunePlan) -> bool:
+    """Whether the plan by which a network was pruned has this group, as it was left or as one that was left alone."""
+    name, part = own.group.name, next((part for part in done.groups if part.name == own.group.name), None)
+    if part is not None:
+        return len(part.keep) == own.width
+    return any((left.name, left.channels) == (name, own.width) for left in done.left_alone)
 
 
 def bind(model: nn.Module, group: ChannelGroup) -> BoundGroup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs
+from netslim.core.tie import Tie
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels
 from netslim.dependency.meta_ops import tensors_in
 
@@ -143,6 +144,7 @@ class Trace:
         dims: labels along the dimensions of parameters and buffers.
         axes: the dimension of parameters and buffers that are vectors, None for those that are more.
         grouping: of weights of grouped convolutions, whether groups go as a whole.
+        ties: of weights, which rows go together, where the plan says so by which the network was pruned.
         silenced: dimensions of `dims` along which zeros silence a channel.
         scales: names of BatchNorm weights, in the order of their use.
         used: names of the parameters and buffers that took part.
@@ -164,6 +166,7 @@ class Trace:
     whole: bool = False
     met: set[str] = field(default_factory=set)
     beside: list[tuple[int, Tensor]] = field(default_factory=list)
+    ties: Mapping[str, Tie] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[Place, int]:

@@ -13,14 +13,7 @@ from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.networks.example import Inputs, TensorSpec, inputs_to_dict
 from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain
-from netslim.core.protocols import (
-    Budget,
-    Cost,
-    GroupPlan,
-    PrunableModel,
-    PrunePlan,
-    plan_of,
-)
+from netslim.core.protocols import Budget, Cost, GroupPlan, PrunableModel, PrunePlan, plan_of
 from netslim.dependency.blocks.find_blocks import with_blocks
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.meta import cost_of, products_of
@@ -152,6 +145,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         left_alone=groups.left_alone,
         round_to=round_to,
         inputs=_recorded(inputs, found),
+        ties=found.derivation.ties if found.derivation else {},
         notes=(*_notes(model, groups, criterion), *(found.derivation.notes if found.derivation else ())),
     )
     draft = partial(_draft, model, found, costs, blank, groups)

@@ -116,7 +116,7 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
     if isinstance(plan.resolved, ResolvedPlan) and plan.resolved.is_of(model, plan):
         return plan.resolved
     if found is None:
-        found = groups_of(model, inputs_of(plan), "couple" if plan.traced else None)
+        found = groups_of(model, inputs_of(plan), "couple" if plan.traced else None, plan)
         if not all(part.keep for part in plan.groups):
             found = with_blocks(model, found, inputs_of(plan))
     groups = {own.group.name: own for own in found.groups}
@@ -171,6 +171,11 @@ def _part(own: GroupPlan, found: BoundGroup | None, before: GroupPlan | None) ->
         )
     keep = _positions(own, before.keep if before else range(len(channels)))
     if found is None:
+        if before and len(keep) < len(before.keep):
+            raise UsageError(
+                f"the plan takes channels of group '{own.name}', which can't be told apart any more in the pruned "
+                "network; apply it to the unpruned one"
+            )
         return None
     if not (keep or found.group.branch):
         raise UsageError(

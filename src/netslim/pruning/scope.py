@@ -44,7 +44,8 @@ def pruned_before(model: nn.Module, found: Grouping) -> dict[str, GroupPlan]:
         return {}
     names = {own.group.name for own in found.groups}
     left = [part.name for part in done.groups if part.keep]
-    if done.traced != (found.derivation is not None) or not names.issuperset(left):
+    traced = found.derivation is not None
+    if done.traced != traced or not (traced or names.issuperset(left)):
         form = "couple" if done.traced else "select"
         raise UsageError(
             f"{title(model)} was pruned by other channel groups before; type {setting('residual', form)} again"

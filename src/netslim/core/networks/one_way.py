@@ -40,7 +40,9 @@ def matmul(input: Tensor, other: Tensor) -> Any:
     if input.dim() > _MATRIX and other.dim() == _MATRIX:
         return torch.mm(_rows(input), other).view(*input.shape[:-1], other.shape[1])
     if input.dim() == _MATRIX and other.dim() > _MATRIX:
-        return matmul(other.transpose(-1, -2), input.t()).transpose(-1, -2)
+        many = other.reshape(math.prod(other.shape[:-2]), *other.shape[-2:])
+        found = torch.bmm(input.expand(len(many), *input.shape), many)
+        return found.view(*other.shape[:-2], *found.shape[1:])
     return NotImplemented
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from netslim.dependency.channel_sets import TensorChannels, everywhere
 from netslim.dependency.channel_state import ChannelState, Rule
 from netslim.dependency.rules.fallback import unknown
-from netslim.dependency.trace import Call, Results, Weight
+from netslim.dependency.trace import Call, Results, Trace, Weight
 
 
 def convolution(state: ChannelState, call: Call) -> Results:
@@ -65,8 +65,10 @@ def _grouped(state: ChannelState, call: Call, weight: Weight, inputs: TensorChan
     """
     groups, outputs, transposed = call.given["groups"], call.out[0].shape[1], call.given["transposed"]
     reads, (first, second) = inputs.labels.view(groups, -1), (weight.dim(0), weight.dim(1))
-    whole = state.trace.grouping.setdefault(weight.name, groups >= min(reads.shape[1], outputs // groups))
-    if whole:
+    grouping = state.trace.grouping
+    if weight.name not in grouping:
+        grouping[weight.name] = _go_whole(state.trace, weight.name, reads, outputs)
+    if grouping[weight.name]:
         state.sets.unite(reads, reads[:, :1])
         alike = reads[:, :1].expand(groups, outputs // groups).flatten()
         state.follow(weight.name, first, inputs.labels if transposed else alike)
@@ -81,6 +83,20 @@ def _grouped(state: ChannelState, call: Call, weight: Weight, inputs: TensorChan
     state.sets.unite(labels.view(groups, -1), labels.view(groups, -1)[:1])
     consume(state, call, weight.name, second, TensorChannels(1, reads[0], silent))
     return labels
+
+
+def _go_whole(trace: Trace, name: str, reads: Tensor, outputs: int) -> bool:
+    """Whether groups of a convolution go as a whole, not the same channels of each.
+
+    As its outputs were tied, or else as what it reads is: (groups, channels of one) and its number of outputs. Where
+    neither says so, many small ones do.
+    """
+    groups, width = reads.shape
+    if name in trace.ties:
+        return trace.ties[name].pieces % groups != 0
+    roots = trace.sets.roots(reads)
+    across, within = everywhere(roots == roots[:1]), everywhere(roots == roots[:, :1])
+    return within if across != within else groups >= min(width, outputs // groups)
 
 
 def deformable(state: ChannelState, call: Call) -> Results:

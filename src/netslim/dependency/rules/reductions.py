@@ -148,7 +148,8 @@ def products(state: ChannelState, call: Call) -> Results:
         labels = state.produced(weight.name, weight.dim(1), call.out[0].shape[1])
         return [TensorChannels(1, labels, torch.ones(len(labels), dtype=torch.bool))]
     for own, matrix, axis in ((first, call.args[1], 1), (second, call.args[0], 2)):
-        if own is not None and own.axis == axis and state.acts_beside(matrix, own, call):
+        beside = own is not None and (own.axis == axis or (own.axis == 0 and matrix.stride(0) == 0))  # for all alike
+        if own is not None and beside and state.acts_beside(matrix, own, call):
             return [own]
     if first is None or second is None:
         return unknown(state, call)
