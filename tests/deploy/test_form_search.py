@@ -85,6 +85,15 @@ def test_a_form_needs_no_more_than_the_unpruned_network() -> None:
     assert tried == []
 
 
+def test_branches_that_start_at_zero_count() -> None:
+    model, images = netslim.create_model("timm/test_resnet", num_classes=4, stem="cifar"), torch.randn(2, 3, 16, 16)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)  # as after a training
+    small = netslim.apply(model, netslim.plan(model, images[:1], percent=0.3))
+    assert live_bytes_unpruned(small, images, Form()) == live_bytes(shaped(simplified(model, images), images, Form()))
+
+
 def test_networks_whose_unpruned_one_is_not_known() -> None:
     assert live_bytes_unpruned(NETWORKS["inverted"](), IMAGES, Form()) is None
     assert live_bytes_unpruned(netslim.create_model("resnet", depth=11, num_classes=4), IMAGES, Form()) is None

@@ -149,6 +149,9 @@ def _live_bytes_of(name: str, arguments: str, shape: torch.Size, form: Form) -> 
     """Of the registered network of this name; a sweep asks it of one network many times."""
     with torch.random.fork_rng(devices=[]):
         network = build(ArchSpec(name=name, arguments=json.loads(arguments))).eval()
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.affine:
+            nn.init.ones_(module.weight)  # many start branches at zero, which would go as branches that give nothing
     try:
         return live_bytes(shaped(simplified(network, torch.zeros(shape)), torch.zeros(shape), form))
     except UntraceableError:
