@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 
-from real_rows import Curve, chosen_rate, curves, epochs_until, lead
+from real_rows import Curve, by_starting_point, chosen_rate, curves, epochs_until, lead
 from transfer_rows import EPOCHS as TRANSFER_EPOCHS
 from transfer_rows import best_rate
 from transfer_rows import curve as transfer_curve
@@ -548,9 +548,8 @@ def slim_against_guide() -> str:
 
 
 def real(file: str, rate: float | None = None) -> str:
-    """Accuracy over epochs of fine-tuning, way by way, and how far netslim leads; at the chosen rate or this one."""
-    rows = read(file)
-    rate = rate or chosen_rate(rows, rows[0]["network"])
+    """Accuracy over epochs of fine-tuning, way by way, and how far netslim leads; at the chosen rates or this one."""
+    rows = by_starting_point(read(file))
     lines, leads = [], []
     for network, share, teacher in product(*(dict.fromkeys(row[key] for row in rows) for key in REAL_KEYS)):
         found = curves(rows, network, float(share), teacher=teacher == "True", rate=rate) if share and teacher else {}
@@ -564,12 +563,15 @@ def real(file: str, rate: float | None = None) -> str:
         )
     after = [f"after {epochs}" if epochs else "before" for epochs in REAL_EPOCHS]
     head = ("network", "MACs left", "teacher", "way", "epochs of sparsity", *after, "seeds")
-    last = {row["network"]: 100 * float(row["top1"]) for row in rows if row["way"] == "dense"}
-    dense = ", ".join(f"{network} {top1:.1f}" for network, top1 in last.items())
-    first = rows[0]
+    first, starts = rows[0], {row["network"]: row for row in rows}
+    rates = {network: rate or chosen_rate(rows, network) for network in starts}
+    dense = ", ".join(
+        f"{network.partition(' ')[0]} {100 * float(row['top1_dense']):.1f} (rate {rates[network]})"
+        for network, row in starts.items()
+    )
     images = f"{int(first['train_images']):,} training images, {int(first['test_images']):,} test images"
     what = f"{first['data']}, {images}: test top-1 (%) before and after so many epochs of fine-tuning"
-    about = f"{what}, rate {rate}; unpruned: {dense}."
+    about = f"{what}; unpruned, and the rate of what follows the cut: {dense}."
     return "\n\n".join((markdown(head, lines), "\n".join(leads), f"{about} {origin(first)}"))
 
 

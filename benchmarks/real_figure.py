@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from netslim.report.figures.style import FAINT_INK, INK, SERIES, open_axes, write_figure
-from real_rows import Curve, curves
+from real_rows import Curve, by_starting_point, curves
 
 ROOT = Path(__file__).parent.parent
 BELOW = 16.0  # percentage points under the unpruned network that are shown
@@ -30,8 +30,8 @@ COLOURS = {
 
 def main() -> None:
     with (ROOT / "results" / "real.csv").open(newline="") as file:
-        rows: list[Any] = list(csv.DictReader(file))
-    dense = {row["network"]: 100 * float(row["top1"]) for row in rows if row["way"] == "dense"}
+        rows: list[Any] = by_starting_point(csv.DictReader(file))
+    dense = {row["network"]: 100 * float(row["top1_dense"]) for row in rows}
     shares = sorted({float(row["share"]) for row in rows if row["share"]})
     panels = [(network, share, teacher) for network in dense for share in shares for teacher in (False, True)]
     found = {panel: curves(rows, *panel[:2], teacher=panel[2]) for panel in panels}

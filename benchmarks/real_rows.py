@@ -27,6 +27,18 @@ class Curve:
         return statistics.mean(self.top1[epochs])
 
 
+def by_starting_point(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The rows of cut networks; where one was cut from several trained networks, its name says which of them it was."""
+    cut = [dict(row) for row in rows if row["share"] and row["top1_dense"]]
+    starts: dict[str, set[float]] = {}
+    for row in cut:
+        starts.setdefault(row["network"], set()).add(float(row["top1_dense"]))
+    for row in cut:
+        if len(starts[row["network"]]) > 1:
+            row["network"] = f"{row['network']} ({100 * float(row['top1_dense']):.1f} %)"
+    return cut
+
+
 def chosen_rate(rows: Iterable[Row], network: str) -> float:
     """The rate of a network's fine-tunings: best on the held-out images after one epoch, in the mean of two ways."""
     sums = dict.fromkeys(RATES, 0.0)
