@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from netslim.core.safetensors_folder import CONFIG, check_hashes, read_facts, write_files
+from netslim.deploy.quiet import quiet
 from netslim.deploy.signature import Example, ExportInputs, FlatNetwork
 from netslim.deploy.target import Bundle, Run, Runnable, Target, input_of
 
@@ -97,16 +95,3 @@ def in_turn(run: Infer) -> Infer:
         return [torch.cat(parts) for parts in zip(*rows, strict=True)]
 
     return run_all
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without what converters log and warn of themselves."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

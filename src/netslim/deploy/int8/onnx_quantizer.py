@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from netslim.deploy.formats.onnx_hash import with_facts
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.int8.processor import Integers, integers
 from netslim.deploy.int8.quantizer import Function, Quantizer, check_differ, no_layers, single
+from netslim.deploy.quiet import quiet
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 AROUND = (
@@ -181,11 +181,8 @@ def _shared(model: Any, ranges: Any) -> Any:
 @contextmanager
 def _refused() -> Iterator[None]:
     """ONNX Runtime's quantizer raises whatever comes, and logs advice for its command line on the root logger."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
     try:
-        yield
+        with quiet():
+            yield
     except Exception as error:
         raise NetslimError(f"ONNX Runtime can't quantise this network: {first_line(error)}") from error
-    finally:
-        logging.disable(before)

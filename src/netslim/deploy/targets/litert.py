@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import CheckpointError, NetslimError, first_line
-from netslim.deploy.folder_target import FolderTarget, Infer, for_one_image, in_turn, quiet
+from netslim.deploy.folder_target import FolderTarget, Infer, for_one_image, in_turn
+from netslim.deploy.quiet import quiet
 from netslim.deploy.signature import Example
 from netslim.deploy.target import TARGETS
 
