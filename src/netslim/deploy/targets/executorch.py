@@ -75,5 +75,7 @@ class _Program:
 
 
 TARGETS.register("executorch")(
-    ExecuTorchTarget(bounds=False, engines=("executorch",), packages=("executorch",), extra="executorch")
+    ExecuTorchTarget(
+        summary="for phones", bounds=False, engines=("executorch",), packages=("executorch",), extra="executorch"
+    )
 )

@@ -53,5 +53,11 @@ class LiteRtTarget(FolderTarget):
 
 
 TARGETS.register("litert")(
-    LiteRtTarget(bounds=False, engines=("litert",), packages=("litert_torch", "ai_edge_litert"), extra="litert")
+    LiteRtTarget(
+        summary="TensorFlow Lite",
+        bounds=False,
+        engines=("litert",),
+        packages=("litert_torch", "ai_edge_litert"),
+        extra="litert",
+    )
 )
