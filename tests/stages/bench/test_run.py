@@ -65,7 +65,10 @@ def test_bench_compares_with_the_first_file(files: tuple[Path, Path], tmp_path: 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"engines": "tensorrt"}, "`engines='tensorrt'`: type some of eager,compiled,onnxruntime,openvino"),
+        (
+            {"engines": "tensorrt"},
+            "`engines='tensorrt'`: type some of eager,compiled,onnxruntime,openvino,executorch,litert",
+        ),
         ({"batch_sizes": "1,x"}, "`batch_sizes='1,x'`: type numbers from 1 to 1000000, with commas between"),
         ({"threads": "0"}, "`threads='0'`: type numbers from 1 to 1024, with commas between"),
         ({"threads": "100000"}, "`threads='100000'`: type numbers from 1 to 1024, with commas between"),

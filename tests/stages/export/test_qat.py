@@ -37,7 +37,8 @@ class Writer:
             raise NothingInInt8Error("a single layer in int8 is too much")
         path.write_bytes(model.name.encode())
         int8 = Quantized(
-            content=b"", written=True, integers="U8S8", layers=6, layers_int8=6 - count, layers_float=("x",) * count,
+            content=b"", written=True, run_time="ONNX Runtime", integers="U8S8", layers=6, layers_int8=6 - count,
+            layers_float=("x",) * count,
             judged_float=0.5, judged_int8=0.5, test_float=None, test_int8=None, agreement=None, bytes_float=9,
             bytes_int8=3, time_float=time, time_int8=time, calibrated_on=1,
         )  # fmt: skip

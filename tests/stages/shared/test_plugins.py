@@ -16,10 +16,12 @@ def test_the_declared_names_are_the_registered_ones() -> None:
 
 def test_libraries_and_targets_in_words() -> None:
     assert plugins.architectures() == "densenet, resnet, vgg, timm/NAME or torchvision/NAME"
-    assert plugins.engines() == ["eager", "compiled", "onnxruntime", "openvino"]
+    assert plugins.engines() == ["eager", "compiled", "executorch", "litert", "onnxruntime", "openvino"]
     assert plugins.suffixes() == [".onnx", ".pt2"]
     assert plugins.summarised(plugins.TARGETS) == [
         "eager (PyTorch code)",
+        "executorch (for phones)",
+        "litert (TensorFlow Lite)",
         "onnx",
         "openvino",
         "pt2",
