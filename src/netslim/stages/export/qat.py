@@ -44,7 +44,7 @@ def written_with_qat(model: nn.Module, output: Path, asked: Asked, config: Expor
         say("int8 alone loses no more than allowed: not fine-tuned")
         return found
     student = _student(model, asked, config.qat)
-    with temporary_folder(output) as folder:
+    with temporary_folder(output.with_stem(f"{output.stem}-rounded")) as folder:
         aside = folder / output.name
         if better := _better(write, student, aside, model, asked, found):
             with put_in_place(output) as temporary:
