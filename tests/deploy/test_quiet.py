@@ -1,6 +1,7 @@
 """Other packages, kept quiet."""
 
 import logging
+import sys
 import warnings
 
 import pytest
@@ -22,3 +23,10 @@ def test_nothing_is_said_inside_and_all_again_afterwards(
     assert (caplog.records, list(recwarn)) == ([], [])
     speak()
     assert [len(caplog.records), len(recwarn)] == [1, 1]
+
+
+def test_openvino_finds_nobody_to_tell_of_its_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
+    with quiet(), pytest.raises(ImportError, match="openvino_telemetry"):
+        __import__("openvino_telemetry")
+    assert "openvino_telemetry" not in sys.modules

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import CheckpointError, first_line
+from netslim.deploy.quiet import quiet
 
 XML, BIN = "model.xml", "model.bin"
 Model = bytes | Path | Mapping[str, bytes]  # an ONNX file's content, an .xml file, or OpenVINO's own files by name
@@ -66,9 +67,7 @@ def precisions(model: Model) -> list[tuple[str, str]]:
 
 def model_of(model: Model) -> Any:
     """OpenVINO's model, to be changed or compiled. Raises CheckpointError if it can't be read."""
-    import openvino
-
-    core = openvino.Core()
+    core = _openvino().Core()
     try:
         if isinstance(model, Mapping):
             return core.read_model(model=model[XML], weights=model[BIN])
@@ -79,19 +78,22 @@ def model_of(model: Model) -> Any:
 
 def files_of(model: Any) -> dict[str, bytes]:
     """A model as OpenVINO's own two files, weights in the precision they have."""
-    import openvino
-
     with TemporaryDirectory(prefix="netslim-") as folder:
-        openvino.save_model(model, Path(folder) / XML, compress_to_fp16=False)
+        _openvino().save_model(model, Path(folder) / XML, compress_to_fp16=False)
         return {name: (Path(folder) / name).read_bytes() for name in (XML, BIN)}
 
 
-def _compiled(model: Model, threads: int, **more: Any) -> Any:
-    import openvino
+def _openvino() -> Any:
+    with quiet():
+        import openvino
 
+        return openvino
+
+
+def _compiled(model: Model, threads: int, **more: Any) -> Any:
     options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     read = model_of(model)
     try:
-        return openvino.Core().compile_model(read, "CPU", {**options, **more})
+        return _openvino().Core().compile_model(read, "CPU", {**options, **more})
     except Exception as error:  # its exceptions have no common base but this
         raise CheckpointError(f"OpenVINO can't read the model: {first_line(error)}") from error

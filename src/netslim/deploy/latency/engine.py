@@ -27,6 +27,7 @@ from netslim.deploy.latency.pieces import Piece, piece_of
 from netslim.deploy.latency.runners import in_turns
 from netslim.deploy.latency.table import Conditions, Table, check_same, read_table, remember, remembered
 from netslim.deploy.latency.units import Units
+from netslim.deploy.quiet import quiet
 from netslim.deploy.target import start_with_torch
 
 ENGINES = ("onnxruntime", "openvino", "eager", "compiled")
@@ -197,7 +198,8 @@ def check_engine(name: str, *, int8: bool = False) -> None:
         raise ArgumentError("int8", True, f"engine {name} has no 8-bit integers; type `engine='onnxruntime'` for them")
     for package in (*_PACKAGES.get(name, ()), *(["onnxruntime"] if int8 else [])):
         try:
-            importlib.import_module(package)
+            with quiet():
+                importlib.import_module(package)
         except ImportError as error:
             raise UsageError(
                 f"engine {name} needs the package {package}, which is not installed; "
