@@ -17,7 +17,6 @@ from netslim.deploy.int8.quantizer import Function, Quantizer, check_differ, no_
 
 _LAYERS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
 _RUN_AS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")  # by the run time
-Files = dict[str, bytes]
 _FEW = 16  # images for a layer alone, which is only compared with other layers
 
 
