@@ -7,8 +7,8 @@ A queue of runs, the most telling first; the same command goes on where it was c
 (every 100 steps are kept in `--work`). Each network is cut to a share of its MACs in each of `real_ways.WAYS`, and all
 ways get the same fine-tuning: SGD, one cycle, the same images in the same order, with the unpruned network as teacher
 and without. The networks are ResNets of He et al. 2016 (shortcuts of option A), trained on these images from public
-weights on (on a CPU with that ResNet-56 as teacher of ResNet-20), and netslim's pre-activation ResNet-29, trained from
-scratch.
+weights on, and netslim's pre-activation ResNet-29, trained from scratch; on a CPU that ResNet-56 is the teacher of the
+other two.
 
 45,000 images train; 5,000 of the training images choose the criterion and the rate; the 10,000 test images choose
 nothing. Rows with 0 epochs are what is left before fine-tuning. `seconds` are those of the training steps, on a CPU its
@@ -42,9 +42,9 @@ CYCLE = Training(epochs=6, rate=0.05, compiled=True)
 DENSE = {
     "resnet20": (replace(CYCLE, epochs=16, teacher=True),),
     "resnet56": (CYCLE,),
-    "preresnet29": (Training(epochs=40, rate=0.1, weight_decay=5e-4),),
+    "preresnet29": (Training(epochs=40, rate=0.1, weight_decay=5e-4), replace(CYCLE, epochs=16, teacher=True)),
 }
-TAUGHT_BY = {"resnet20": "resnet56"}  # where there is a teacher
+TAUGHT_BY = {"resnet20": "resnet56", "preresnet29": "resnet56"}  # where there is a teacher
 DENSE_ON_GPU = dict.fromkeys(DENSE, (Training(epochs=30, rate=0.1, weight_decay=5e-4),))
 DENSE_ON_GPU["preresnet29"] = (Training(epochs=80, rate=0.1, weight_decay=5e-4),)
 SPARSE = (Training(epochs=2, rate=0.03, penalty=PROXIMAL),)
