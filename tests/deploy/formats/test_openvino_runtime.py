@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from installed import needs
 from torch import nn
 
 from netslim.core.errors import CheckpointError
@@ -20,7 +21,7 @@ from netslim.deploy.inference import for_inference
 from netslim.deploy.target import TARGETS
 from netslim.deploy.targets.onnx import onnx_bytes
 
-pytest.importorskip("openvino")
+needs("openvino")
 IMAGES = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from installed import needs
 from int8_networks import IMAGES, Net, content
 from torch import nn
 
@@ -17,7 +18,7 @@ from netslim.deploy.int8.nncf_quantizer import NncfQuantizer
 from netslim.deploy.int8.request import Quantization
 from netslim.deploy.opening import open_file
 
-pytest.importorskip("openvino")
+needs("openvino")
 
 
 def quantizer(model: nn.Module) -> NncfQuantizer:
@@ -38,7 +39,7 @@ def test_a_network_without_weights_is_refused() -> None:
 
 @pytest.mark.slow
 def test_layers_run_in_int8_or_stay_in_float() -> None:
-    pytest.importorskip("nncf")
+    needs("nncf")
     found = quantizer(Net().eval())
     assert (len(found.layers), found.layers_in_int8(found.float_content)) == (5, 0)
     right, first = found.function(found.float_content)(IMAGES), found.layers[0]
@@ -52,7 +53,7 @@ def test_layers_run_in_int8_or_stay_in_float() -> None:
 
 @pytest.mark.slow
 def test_a_folder_in_int8_says_so_and_is_sealed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("nncf")
+    needs("nncf")
     model, path = Net().eval(), tmp_path / "net"
     right = model(IMAGES).argmax(1)
     request = Quantization(

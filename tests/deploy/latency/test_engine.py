@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from installed import needs
 
 import netslim
 from netslim.core.errors import ArgumentError, UsageError
@@ -58,7 +59,7 @@ def test_a_table_of_another_machine_must_be_whole(asked: list[Point]) -> None:
     ("name", "int8"), [("onnxruntime", False), ("onnxruntime", True), ("openvino", False), ("openvino", True)]
 )
 def test_whole_networks_run(monkeypatch: pytest.MonkeyPatch, name: str, int8: bool) -> None:
-    pytest.importorskip(name)
+    needs(name)
     monkeypatch.setattr("netslim.deploy.latency.engine._SECONDS", 0.01)
     engine = netslim.Engine(name, threads=1, int8=int8)
     assert (engine.conditions.engine, engine.conditions.int8) == (name, int8)

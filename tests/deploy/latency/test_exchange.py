@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from installed import needs
 
 from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.deploy.latency import exchange
@@ -33,7 +34,7 @@ def copied(folder: Path, to: Path) -> Path:
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_times_come_back(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
-    pytest.importorskip(engine)
+    needs(engine)
     here = copied(folder, tmp_path)
     monkeypatch.setattr("sys.argv", ["time_pieces.py", "--engine", engine, "--batch-size", "2", "--rounds", "2"])
     runpy.run_path(str(here / "time_pieces.py"), run_name="__main__")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from installed import needs
 from torch import nn
 
 import netslim
@@ -20,7 +21,7 @@ def never(path: Path) -> nn.Module:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    pytest.importorskip("openvino")
+    needs("openvino")
     found = netslim.export(MODEL, IMAGES, tmp_path / "net", "openvino")
     assert found.difference < 1e-5
     return found.path

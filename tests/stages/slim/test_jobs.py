@@ -51,7 +51,6 @@ def test_what_variants_have_in_common_is_one_branch() -> None:
 def test_a_failing_job_ends_what_starts_from_it_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("submitit")
     fake_slurm(tmp_path / "fake", monkeypatch)
     cut = Step(name="cut", verb="prune", starts=(str(tmp_path / "gone.pth.tar"),))
     recipe = Recipe(shared={}, steps=(cut, Step(name="tune", verb="train", starts=("cut",))))
@@ -97,7 +96,6 @@ recalibrate = 0
 
 @pytest.mark.slow
 def test_jobs_outlive_who_sent_them(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("submitit")
     fake_slurm(tmp_path / "fake", monkeypatch)
     (tmp_path / "my.toml").write_text(RECIPE_FILE)
     words = [sys.executable, "-m", "netslim", "slim", tmp_path / "my.toml", "--data-dir", folder, "--seeds", "1,2"]

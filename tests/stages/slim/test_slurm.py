@@ -1,19 +1,23 @@
 """Functions as jobs of a Slurm whose commands start processes of this machine."""
 
+import logging
 import math
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from fake_slurm import fake_slurm
+from installed import needs
 
 from netslim.core.errors import InterruptedRunError, NetslimError, UsageError
 from netslim.stages.slim.slurm import Slurm, Work, result_of
 
-pytest.importorskip("submitit")
+needs("submitit")
 
 
 @pytest.fixture
@@ -40,6 +44,17 @@ def test_a_machine_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="no Slurm here: `slurm` sends jobs by sbatch and srun"):
         Slurm(tmp_path, ["time=4h"])
+
+
+def test_logs_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_slurm(tmp_path / "fake", monkeypatch)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "submitit"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(handler := logging.StreamHandler(), "close", Mock())
+    monkeypatch.setenv("SUBMITIT_LOG_LEVEL", "INFO")
+    Slurm(tmp_path, ["time=4h"])
+    assert not handler.close.called
+    assert os.environ["SUBMITIT_LOG_LEVEL"] == "INFO"
 
 
 def test_a_job_gives_what_its_function_gives(slurm: Slurm, tmp_path: Path) -> None:

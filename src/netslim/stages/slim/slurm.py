@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +64,8 @@ class Slurm:
         self._minutes = job_minutes(str(self._options.pop("time")))
         self._folder = folder
         try:
-            from submitit import SlurmExecutor
+            with _logs_left_alone():
+                from submitit import SlurmExecutor
         except ImportError as error:
             raise UsageError("jobs are sent by submitit: type pip install 'netslim[slurm]'") from error
         if SlurmExecutor.affinity() < 0:
@@ -87,6 +90,20 @@ class Slurm:
         from submitit import SlurmJob
 
         return SlurmJob(self._folder, number)
+
+
+@contextmanager
+def _logs_left_alone() -> Iterator[None]:
+    """While submitit is imported, which closes the handlers of all logs but for a variable. Its jobs write theirs."""
+    name = "SUBMITIT_LOG_LEVEL"
+    before = os.environ.get(name)
+    os.environ[name] = "NOCONFIG"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def log_of(job: Job[Any]) -> Path:
