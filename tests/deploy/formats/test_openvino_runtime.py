@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from installed import needs
 from torch import nn
 
+from installed import needs
 from netslim.core.errors import CheckpointError
 from netslim.deploy.formats.openvino_runtime import (
     BIN,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from installed import needs
 from int8_networks import IMAGES, Net, content
 from torch import nn
 
 import netslim
+from installed import needs
 from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.deploy.formats.openvino_runtime import BIN, files_of, model_of
 from netslim.deploy.int8.nncf_quantizer import NncfQuantizer

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from installed import needs
 
 import netslim
+from installed import needs
 from netslim.core.errors import ArgumentError, UsageError
 from netslim.core.protocols import ChannelGroup
 from netslim.deploy.latency import filling

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from installed import needs
 
+from installed import needs
 from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.deploy.latency import exchange
 from netslim.deploy.latency.exchange import read_times, write_pieces

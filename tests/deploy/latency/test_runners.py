@@ -1,8 +1,8 @@
 """Pieces are really timed, by ONNX Runtime's profile and by torch."""
 
 import pytest
-from installed import needs
 
+from installed import needs
 from netslim.deploy.latency.pieces import piece_of
 from netslim.deploy.latency.runners import time_points
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from installed import needs
 from torch import nn
 
 import netslim
+from installed import needs
 from netslim.core.errors import CheckpointError, UsageError
 from netslim.deploy.opening import check_engines, open_file
 

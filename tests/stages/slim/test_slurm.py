@@ -12,8 +12,8 @@ from unittest.mock import Mock
 
 import pytest
 from fake_slurm import fake_slurm
-from installed import needs
 
+from installed import needs
 from netslim.core.errors import InterruptedRunError, NetslimError, UsageError
 from netslim.stages.slim.slurm import Slurm, Work, result_of
 
