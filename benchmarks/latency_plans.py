@@ -1,7 +1,7 @@
-"""Plans for a latency in ONNX Runtime: is the time what was asked for, was it predicted, and what importance is left?
+"""Plans for a latency in a deployed engine: is the time what was asked for and predicted, what importance is left?
 
     python benchmarks/latency_plans.py [--networks REGEX] [--threads 1,2] [--batches 1,16] [--asked 2]
-                                       [--out results/latency_plans.csv]
+                                       [--engine onnxruntime] [--int8] [--out results/latency_plans.csv]
 
 Per network, threads and batch: `netslim.plan(..., target_latency=1/asked, engine=...)`, then three other ways to prune
 at the same measured time: the same share of every layer (`uniform`), one ranking cut by MACs (`macs`), and
@@ -24,6 +24,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -82,17 +83,22 @@ def main() -> None:
     parser.add_argument("--threads", type=numbers, default=[1, 2])
     parser.add_argument("--batches", type=numbers, default=[1, 16])
     parser.add_argument("--asked", type=numbers, default=[2], help="speed-ups")
+    parser.add_argument("--engine", default="onnxruntime")
+    parser.add_argument("--int8", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("results/latency_plans.csv"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    engine = partial(netslim.Engine, arguments.engine, int8=arguments.int8)
+    called = arguments.engine + " int8" * arguments.int8
     rows = rows_of_these_versions(arguments.out)
     for case in filter(lambda case: arguments.networks.search(case.name), CASES):
         for threads in arguments.threads:
             for batch in arguments.batches:
                 for asked in arguments.asked:
-                    place = {"network": case.name, "threads": threads, "batch": batch, "asked": asked}
+                    place = {"network": case.name, "engine": called, "threads": threads, "batch": batch, "asked": asked}
                     if not any(all(str(row[key]) == str(value) for key, value in place.items()) for row in rows):
-                        rows += [{**place, **row} for row in compared(case, threads, batch, asked)]
+                        here = engine(threads=threads, batch_size=batch)
+                        rows += [{**place, **row} for row in compared(case, here, asked)]
                         write_rows(arguments.out, rows, show=False)
     said(rows)
 
@@ -101,10 +107,9 @@ def numbers(text: str) -> list[float]:
     return [int(part) if part.isdecimal() else float(part) for part in text.split(",")]
 
 
-def compared(case: Case, threads: int, batch: int, asked: float) -> list[Row]:
+def compared(case: Case, engine: netslim.Engine, asked: float) -> list[Row]:
     """The lines of the CSV for one place: ours, then the other ways."""
     network, example = randomised(case.build()), torch.zeros(2, 3, case.side, case.side)
-    engine = netslim.Engine("onnxruntime", threads=threads, batch_size=batch)
     start = time.perf_counter()
     try:
         plan = netslim.plan(network, example, target_latency=1 / asked, engine=engine, **case.options)
