@@ -5,6 +5,9 @@ that it keeps, and a teacher's forward pass adds a third. All recipes end at the
 are judged on the test images; `small_val`, on images held out of the training, is what the default plan goes by. Rows
 are added as recipes finish; run it again to go on.
 
+Recipes that start from transferred weights have them from the demo's source, timm's `test_resnet` trained on all of
+Fashion-MNIST: on part of its images they are no candidates.
+
     python benchmarks/slim_recipes.py --dataset digits --depth 11 --cost 12 --out results/slim_recipes.csv
     python benchmarks/slim_recipes.py --dataset fashion-mnist --images 6000 --data-dir DIR --out FILE
 """
@@ -17,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from dataset_part import use_part
+from netslim.stages.demo.run import SOURCE
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.recipe import Recipe, Step, to_toml
 from netslim.stages.slim.run import run
 from netslim.stages.slim.step_folder import read_record
 from table import write_rows
 
+TRANSFER: dict[str, Any] = {"source": "timm", "model_name": "test_resnet", "weights": str(SOURCE)}
 TEACHER = 1 / 3  # of an epoch of the dense network: its forward pass
 DEFAULT: dict[str, Any] = {
     "before": 0.5,  # share of the cost that is spent before the pruning
@@ -35,6 +40,7 @@ DEFAULT: dict[str, Any] = {
     "rounds": 1,
     "prune": {},
     "train": {},  # more settings of both trainings
+    "transfer": False,
 }
 PLAN: dict[str, Any] = {
     "teacher": False,
@@ -73,6 +79,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "one epoch before, AdamW, batches of 16, labels smoothed": LATEST,
     "the same, widths in multiples of 8": LATEST | {"prune": {"round_to": 8}},
     "the same, coupled streams, widths in multiples of 16": LATEST | {"prune": {"round_to": 16, "residual": "couple"}},
+    "transferred, then one epoch before, AdamW, batches of 16, labels smoothed": LATEST | {"transfer": True},
+    "transferred, then no teacher": {"teacher": False, "transfer": True},
+    "transferred, then no teacher, a quarter before": {"teacher": False, "before": 0.25, "transfer": True},
 }
 
 
@@ -127,13 +136,23 @@ def recipe_of(args: argparse.Namespace, given: Mapping[str, Any]) -> Recipe:
         left -= rounds["epochs"] * args.share**0.5
     training = {"schedule": given["schedule"], "batch_size": args.batch_size, "precision": "fp32", **given["train"]}
     teacher = {"teacher": "dense"} if given["teacher"] else {}
+    network: dict[str, Any] = {"depth": args.depth}
+    moved = Step(name="moved", verb="transfer", settings={**network, **TRANSFER})
     return Recipe(
         shared={"dataset": args.loader, "device": "cpu"},
         steps=(
+            *([moved] if given["transfer"] else []),
             Step(
                 name="dense",
                 verb="train",
-                settings={"depth": args.depth, "epochs": before, "lr": given["lr"], **training, **given["penalty"]},
+                starts=("moved",) if given["transfer"] else (),
+                settings={
+                    **({} if given["transfer"] else network),
+                    "epochs": before,
+                    "lr": given["lr"],
+                    **training,
+                    **given["penalty"],
+                },
             ),
             Step(
                 name="prune",
@@ -158,9 +177,9 @@ def recipe_of(args: argparse.Namespace, given: Mapping[str, Any]) -> Recipe:
 
 def share_dense(args: argparse.Namespace, folder: Path, dense: dict[str, Path], recipe: Recipe) -> None:
     """Copies dense networks that another recipe trained with the same settings."""
-    there = dense.setdefault(repr(recipe.steps[0]), folder)
+    there = dense.setdefault(repr(recipe.steps[: names(recipe).index("prune")]), folder)
     for seed in args.seeds:
-        source, target = (place / f"seed-{seed}" / "01-dense" for place in (there, folder))
+        source, target = (folder_of(place, seed, recipe, "dense") for place in (there, folder))
         if source.is_dir() and not target.exists():
             shutil.copytree(source, target)
 
@@ -168,8 +187,9 @@ def share_dense(args: argparse.Namespace, folder: Path, dense: dict[str, Path], 
 def rows(args: argparse.Namespace, name: str, recipe: Recipe, folder: Path) -> Iterator[dict[str, Any]]:
     """One line per seed."""
     for seed in args.seeds:
-        found = {step: result(folder / f"seed-{seed}" / step) for step in ("01-dense", "02-prune", "03-tune")}
-        small = found["03-tune"]
+        found = {step.name: result(folder_of(folder, seed, recipe, step.name)) for step in recipe.steps}
+        settings = {step.name: step.settings for step in recipe.steps}
+        small = found["tune"]
         yield {
             "dataset": args.dataset,
             "images": args.images or "",
@@ -178,15 +198,24 @@ def rows(args: argparse.Namespace, name: str, recipe: Recipe, folder: Path) -> I
             "seed": seed,
             "cost": args.cost,
             "batch_size": args.batch_size,
-            "epochs_before": recipe.steps[0].settings["epochs"],
-            "epochs_after": recipe.steps[2].settings["epochs"],
-            "dense_top1": found["01-dense"]["test_top1"],
-            "pruned_top1": found["02-prune"]["top1"],
+            "epochs_before": settings["dense"]["epochs"],
+            "epochs_after": settings["tune"]["epochs"],
+            "dense_top1": found["dense"]["test_top1"],
+            "pruned_top1": found["prune"]["top1"],
             "small_val": small["best_top1"],
             "small_top1": small["test_top1"],
-            "macs_share": small["macs"] / found["01-dense"]["macs"],
+            "macs_share": small["macs"] / found["dense"]["macs"],
             "params": small["params"],
         }
+
+
+def folder_of(folder: Path, seed: int, recipe: Recipe, step: str) -> Path:
+    """Where a step of a seed lies."""
+    return folder / f"seed-{seed}" / f"{names(recipe).index(step) + 1:02}-{step}"
+
+
+def names(recipe: Recipe) -> list[str]:
+    return [step.name for step in recipe.steps]
 
 
 def result(folder: Path) -> dict[str, Any]:
