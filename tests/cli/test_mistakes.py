@@ -1,6 +1,7 @@
 """Command lines that can't be read: one line, with the nearest flag and where the flags are listed."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,16 @@ def test_a_verbs_command_line(netslim: Callable[..., tuple[int, str, str]], line
     code, out, err = netslim(*line.split())
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"netslim: error: {message}")
+
+
+def test_a_file_that_looks_like_a_flag(
+    netslim: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-x.pth.tar").touch()
+    code, _, err = netslim("info", "-x.pth.tar")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("netslim: error: unknown flag -x.pth.tar; the file of that name is typed ./-x.pth.tar (")
 
 
 def test_no_verb_is_help(netslim: Callable[..., tuple[int, str, str]]) -> None:

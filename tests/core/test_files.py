@@ -16,6 +16,7 @@ from netslim.core.files import (
     as_word,
     atomic_write,
     check_readable,
+    check_replaceable,
     check_writable,
     file_hash,
     put_in_place,
@@ -217,7 +218,7 @@ def test_of_a_folder_the_network_in_it_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_permission(unprivileged: Path) -> None:
     unprivileged.chmod(0o555)
-    for write in (lambda path: atomic_write(path, NEW), check_writable):
+    for write in (lambda path: atomic_write(path, NEW), check_writable, check_replaceable):
         with pytest.raises(NetslimError, match=r"^cannot write .*file: Permission denied; nothing was changed$"):
             write(unprivileged / "file")
     assert list(unprivileged.iterdir()) == []

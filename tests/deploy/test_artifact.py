@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import netslim
 from netslim.core.errors import NetslimError, UsageError
 from netslim.deploy import TARGETS, ParityError
+from netslim.deploy.artifact import check_path
 from netslim.deploy.form_search import Search
 from netslim.deploy.target import Target
 
@@ -195,6 +196,24 @@ def test_wrong_targets_and_paths(target: str, name: str, message: str, tmp_path:
         exported(nn.Linear(1, 1), tmp_path / name, target)
     assert message in str(caught.value)
     assert (tmp_path / "used" / "notes").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["v1.0", "resnet18.a1_in1k-eager", "net.pth-safetensors"])
+def test_names_of_folders_may_have_dots(name: str, tmp_path: Path) -> None:
+    check_path(tmp_path / name, "eager")
+    (tmp_path / name).mkdir()
+    check_path(tmp_path / name, "eager")
+
+
+def test_a_folder_that_can_not_be_replaced_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NetslimError, match=r"it can't be replaced as it has no name of its own: type that of a folder"):
+        check_path(Path(), "eager")
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path)
+    with pytest.raises(NetslimError, match=r": a disk is mounted there, so it can't be replaced: type the name of a"):
+        check_path(tmp_path, "eager")
 
 
 def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

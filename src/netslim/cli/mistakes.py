@@ -5,9 +5,11 @@ The parsers' own messages (typer's, argparse's) have up to five lines, or leave 
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from netslim.core.errors import nearest
+from netslim.core.files import as_word
 
 
 def of_verb(error: Any, program: str, typed: Iterable[str] = ()) -> str:
@@ -41,6 +43,8 @@ def of_script(message: str, flags: Iterable[str], program: str) -> str:
 def _unknown(given: str, flags: Iterable[str]) -> str:
     near = nearest(given, [flag for flag in flags if flag.startswith("--")])
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    if Path(given).exists():
+        meant = f"; the file of that name is typed {as_word(given)}"
     return f"unknown flag {given}{meant}"
 
 

@@ -155,15 +155,27 @@ def check_writable(target: Path) -> None:
     with write_errors(target):
         if target.is_dir():
             raise IsADirectoryError(21, "it is a folder")
-        if is_written_through(target):
-            return
-        place = followed(target)
-        make_folder(place.parent)
-        probe = temporary_name(place)
-        try:
-            DISK.open(probe).close()
-        finally:
-            probe.unlink(missing_ok=True)
+        if not is_written_through(target):
+            _try_beside(followed(target))
+
+
+def check_replaceable(folder: Path) -> None:
+    """The same for a folder that `put_in_place` will replace: it is written beside its place, and renamed."""
+    with write_errors(folder):
+        if folder.name in ("", ".."):
+            raise _RefusedError("it can't be replaced as it has no name of its own: type that of a folder in it")
+        if folder.is_mount():
+            raise _RefusedError("a disk is mounted there, so it can't be replaced: type the name of a folder in it")
+        _try_beside(followed(folder))
+
+
+def _try_beside(place: Path) -> None:
+    make_folder(place.parent)
+    probe = temporary_name(place)
+    try:
+        DISK.open(probe).close()
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def followed(path: Path) -> Path:

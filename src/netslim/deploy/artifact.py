@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import ArgumentError, UsageError, unknown_name
-from netslim.core.files import check_writable, put_in_place
+from netslim.core.files import check_replaceable, check_writable, put_in_place
 from netslim.core.networks.copies import copied
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.wrappers import check_network
@@ -28,6 +28,9 @@ from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.parity import HALF_TOLERANCE, check_parity
 from netslim.deploy.signature import Example, ExportInputs
 from netslim.deploy.target import TARGETS, Bundle, Target
+
+# What names of files end in. Names of folders have dots, too: `v1.0`, `resnet18.a1_in1k-eager`, `model.pth-eager`.
+_FILES = (".bin", ".onnx", ".pt", ".pt2", ".pte", ".pth", ".py", ".safetensors", ".tar", ".tflite", ".xml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +102,9 @@ def export(
     if not isinstance(path, str | Path):
         raise UsageError(f"a path of type {type(path).__name__}: the order is export(model, example, path)")
     path, kind = Path(path), TARGETS.get(target)
+    check_numbers(target, numbers)  # before the package: it would be installed in vain
     kind.check(target)
     check_path(path, target)
-    check_numbers(target, numbers)
     model, inputs = _on_cpu(model, ExportInputs.of(example).several())
     check_runs(model, inputs)
     example = inputs.args[0] if isinstance(example, Tensor) else dict(inputs.kwargs) or inputs.args
@@ -129,11 +132,11 @@ def check_path(path: Path, target: str) -> None:
             raise ArgumentError("output", path, f"target {target} writes a {suffix} file; type {path}{suffix}")
         check_writable(path)
         return
-    if path.suffix or path.is_file():
+    if path.is_file() or path.suffix in _FILES:
         raise ArgumentError("output", path, f"target {target} writes a folder; type {path.with_suffix('')}-{target}")
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG).is_file():
         raise ArgumentError("output", path, "the folder is in use and is no earlier export; type another name")
-    check_writable(path / CONFIG if path.is_dir() else path)
+    check_replaceable(path)
 
 
 def check_numbers(target: str, numbers: object) -> None:

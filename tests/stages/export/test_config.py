@@ -15,6 +15,8 @@ def test_an_export_is_written_beside_the_checkpoint() -> None:
     assert (use.path.parent, use.path.suffix, use.names) == (Path("run"), ".onnx", ())
     (folder,) = ExportConfig(model=Path("run/net.pth.tar"), target="eager").writes()
     assert (folder.path.parent, folder.path.suffix, folder.names) == (Path("run"), "", ("*",))
+    (dotted,) = ExportConfig(model=Path("net.pth"), output=Path("v1.0"), target="eager").writes()
+    assert dotted.names == ("*",)
 
 
 def test_widths_are_multiples_of_one_at_least() -> None:

@@ -94,6 +94,9 @@ def test_export_at_another_image_size(files: tuple[Path, Path], tmp_path: Path) 
         ({"selection": "none"}, "`selection='none'`: type gather or zeros, or leave it out: zeros"),
         ({"target": "tensorrt"}, "unknown target 'tensorrt'"),
         ({"layout": "nwhc"}, "unknown layout 'nwhc'"),
+        ({"target": "litert", "int8": True}, "`target='litert'`: it has no int8; type `target='onnx'` or"),
+        ({"target": "eager", "half": True}, "`target='eager'`: it has no 16-bit weights; type `target='onnx'`"),
+        ({"target": "safetensors", "pad": 8}, "`pad=8`: target safetensors holds the network as it was trained"),
     ],
 )
 def test_export_refuses(files: tuple[Path, Path], tmp_path: Path, given: dict[str, Any], message: str) -> None:

@@ -70,7 +70,8 @@ class ExportConfig(JudgedConfig):
 
     def writes(self) -> list[Use]:
         """The output, with the name that it has by default."""
+        from netslim.deploy import TARGETS
         from netslim.stages.export.output import output_of
 
         output = output_of(self.model, self.target, self.output)
-        return [Use(setting="output", path=output, names=() if output.suffix else ("*",))]
+        return [Use(setting="output", path=output, names=() if TARGETS.get(self.target).suffix else ("*",))]

@@ -14,7 +14,6 @@ from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import DataError, UsageError, setting
 from netslim.core.runs.seeding import derive_seed
 from netslim.data import AnyDataset, AnySplit, evaluation_batches
-from netslim.deploy.artifact import check_numbers
 from netslim.deploy.int8.request import Judge, Quantization, Quantized
 from netslim.report.console import say
 from netslim.report.tables import percent, print_table
@@ -60,7 +59,6 @@ def asked(
         config.refuse(("calibrate", "accuracy_drop", "qat"), "this is for 8-bit integers: type `int8=True`, too")
         return None
     config.refuse(("half",), "int8 is smaller still: leave one of the two out")
-    check_numbers(config.target, True)
     check_task(config)
     dataset = _dataset(config, checkpoint)
     check_fits(model, dataset, str(config.model))

@@ -14,7 +14,7 @@ from netslim.core.networks.running import running
 from netslim.core.networks.trees import Batch
 from netslim.core.processes.allocator import keep_freed_memory
 from netslim.deploy import TARGETS, Exported, export
-from netslim.deploy.artifact import check_path
+from netslim.deploy.artifact import check_numbers, check_path
 from netslim.deploy.form_search import Search
 from netslim.deploy.formats.onnx_hash import check_seal, facts_in
 from netslim.deploy.inference import SELECTIONS
@@ -30,6 +30,8 @@ from netslim.stages.export.qat import written_with_qat
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader, sound_network
 
+FORM = ("selection", "pad", "layout", "bounds")  # of a network for inference
+
 
 def run(config: ExportConfig) -> dict[str, Any]:
     """Exports the network in `config.model`.
@@ -40,7 +42,10 @@ def run(config: ExportConfig) -> dict[str, Any]:
         NetslimError: the output can't be written, or computes something else.
     """
     target = TARGETS.get(config.target)
+    check_numbers(config.target, "half" if config.half else config.int8 or config.int8_always)
     target.check(config.target)
+    if not target.for_inference:
+        config.refuse(FORM, f"target {config.target} holds the network as it was trained: leave it out")
     if config.selection not in (None, *SELECTIONS):
         raise ArgumentError("selection", config.selection, f"type {either(SELECTIONS)}, or leave it out: zeros")
     output = output_of(config.model, config.target, config.output)
