@@ -214,6 +214,10 @@ def test_a_wrong_checksum_names_its_entry(tmp_path: Path) -> None:
     [
         (b"", "is damaged or no torch checkpoint: it is empty$"),
         (b"hello world\n" * 9, "is damaged or no torch checkpoint$"),
+        (
+            b'<?xml version="1.0"?><net/>' * 9,
+            "is damaged or no torch checkpoint: it is XML: of an exported folder type its",
+        ),
         (b"<!DOCTYPE html><title>404</title>" * 9, "is damaged or no torch checkpoint: it is a web page: its download"),
         (
             b"version https://git-lfs.github.com/spec/v1\n",

@@ -235,3 +235,18 @@ def test_scripted_parts_are_named(target: str, tmp_path: Path) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), torch.jit.script(nn.ReLU()))
     with pytest.raises(UsageError, match=r"^'1' is scripted, which no exporter takes: put the module it was made of"):
         netslim.export(model, IMAGES, tmp_path / f"net.{target}", target)
+
+
+class _OfFour(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.reshape(4, 192)
+
+
+@pytest.mark.parametrize(
+    ("model", "example"), [(nn.Conv2d(3, 4, 3), torch.zeros(3, 16, 16)), (_OfFour(), torch.zeros(4, 3, 8, 8))]
+)
+def test_a_network_of_one_batch_size_is_refused(model: nn.Module, example: Tensor, tmp_path: Path) -> None:
+    """One image without a batch; a batch that the code names."""
+    with pytest.raises(UsageError, match=r"^\w+ does not run on an .* \(the first size of an example is its batch"):
+        netslim.export(model, example, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []

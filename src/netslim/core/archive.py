@@ -23,6 +23,7 @@ from netslim.core.torch_files.torch_zip import checked_entries, is_torch_zip
 _DEPTH = 100  # of containers in containers
 _OTHERS = {  # how a file begins that is none, and what it is
     b"version https://git-lfs": "it is a pointer of Git LFS: type git lfs pull where it comes from",
+    b"<?xml": "it is XML: of an exported folder type its own name",
     b"<": "it is a web page: its download went wrong",
     b"{": "it is JSON",
     b"\x1f\x8b": "it is packed: type gunzip first",

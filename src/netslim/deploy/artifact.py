@@ -106,7 +106,7 @@ def export(
     kind.check(target)
     check_path(path, target)
     model, inputs = _on_cpu(model, ExportInputs.of(example).several())
-    check_runs(model, inputs)
+    _check_free_batch(model, inputs)
     example = inputs.args[0] if isinstance(example, Tensor) else dict(inputs.kwargs) or inputs.args
     with evaluation_mode(model):
         search = search or Search(selection="zeros", multiple=1, layout="nchw", bounds=kind.bounds)
@@ -146,6 +146,15 @@ def check_numbers(target: str, numbers: object) -> None:
     if numbers and target not in able:
         what = "16-bit weights" if half else "int8"
         raise ArgumentError("target", target, f"it has no {what}; type {' or '.join(f'`target={n!r}`' for n in able)}")
+
+
+def _check_free_batch(model: nn.Module, inputs: ExportInputs) -> None:
+    """Raises UsageError for a network that does not run on the example, or not on a part of its batch."""
+    check_runs(model, inputs)
+    try:
+        check_runs(model, inputs.map(lambda leaf: leaf[:1] if inputs.batched(leaf) else leaf))
+    except UsageError as error:
+        raise UsageError(f"{error} (the first size of an example is its batch, and a file is for any)") from error
 
 
 def _on_cpu(model: nn.Module, inputs: ExportInputs) -> tuple[nn.Module, ExportInputs]:

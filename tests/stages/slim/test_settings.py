@@ -1,5 +1,6 @@
 """From a recipe to the settings of its verbs."""
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,20 @@ def test_settings_that_contradict_each_other_are_found_before_the_first_step() -
         check(steps({"tune.dataset": "digit"}))
     with pytest.raises(UsageError, match=r"^step 'tune': unknown schedule 'cosin'; did you mean cosine"):
         check(steps({"tune.schedule": "cosin"}))
+
+
+def test_what_a_last_step_lacks_is_said_before_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not after hours of training."""
+    text = '[[step]]\nverb = "export"\nfrom = "./teacher.pth.tar"\ntarget = "onnx"\n'
+    found = recipe_of(tomllib.loads(text))
+    check(planned(found, {"export": Path("run")}))
+    with pytest.raises(UsageError, match=r"^step 'export': `target='litert'`: it has no int8; type "):
+        check(planned(found.with_settings({"export.target": "litert", "export.int8": True}), {"export": Path("run")}))
+    with pytest.raises(UsageError, match=r"^step 'bench': `engines='fast'`: type some of eager,"):
+        check(steps({"bench.engines": "fast"}))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UsageError, match=r"^step 'export': target onnx needs the package onnxruntime, which is not"):
+        check(planned(found, {"export": Path("run")}))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from netslim.cost import Latency, measure_latency, torch_threads
 from netslim.cost.energy import energy_per_call
 from netslim.deploy.inference import Form
 from netslim.deploy.opening import Opened, check_engines, open_file
+from netslim.deploy.opening import engines as known_engines
 from netslim.deploy.peak_memory import peak_memory
 from netslim.network import read
 from netslim.report.console import console, say
@@ -40,14 +41,15 @@ def run(config: BenchConfig) -> dict[str, Any]:
         UsageError: an unknown engine, no number where one belongs, files for different inputs.
         CheckpointError: a file.
     """
-    engines = config.engines.split(",")
-    check_engines(engines)
-    batches = _numbers("batch_sizes", config.batch_sizes)
-    threads = _numbers("threads", config.threads, MOST_THREADS) if config.threads else [torch.get_num_threads()]
+    engines, batches, threads = check(config)
     for name in (TABLE, PICTURE):
         check_writable(config.save / name)
     keep_freed_memory()  # else large batches time the clearing of pages
     files = [open_file(path, loader(config.arch, config.arch_args), config.trust) for path in config.files]
+    able = [engine for engine in known_engines() if any(engine in file.engines for file in files)]
+    if not {*able} & {*engines}:
+        choice = f"type `engines={','.join(able)!r}`"
+        raise ArgumentError("engines", config.engines, f"none of them runs any of these files; {choice}")
     shape = _shape(config, files)
     rows, turns = [], [*product(engines, threads, batches)]
     with console().status("") as status:
@@ -55,11 +57,18 @@ def run(config: BenchConfig) -> dict[str, Any]:
             images = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
             where = f"{number} of {len(turns)}: {engine}, {count} thread{'s' * (count > 1)}, batch {batch}"
             rows += _measure(config, files, engine, images, count, partial(_show, status, where))
-    if not rows:
-        raise ArgumentError("engines", config.engines, "none of them runs any of these files")
     _compare(rows)
     _report(config, rows)
     return {"rows": rows, "table": str(config.save / TABLE), "picture": str(config.save / PICTURE)}
+
+
+def check(config: BenchConfig) -> tuple[list[str], list[int], list[int]]:
+    """Engines, batch sizes and numbers of threads. Raises UsageError for those that can't be measured here."""
+    engines = config.engines.split(",")
+    check_engines(engines)
+    batches = _numbers("batch_sizes", config.batch_sizes)
+    threads = _numbers("threads", config.threads, MOST_THREADS) if config.threads else [torch.get_num_threads()]
+    return engines, batches, threads
 
 
 def _show(status: Status, where: str, what: str) -> None:

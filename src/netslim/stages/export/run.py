@@ -41,13 +41,7 @@ def run(config: ExportConfig) -> dict[str, Any]:
         CheckpointError: the file.
         NetslimError: the output can't be written, or computes something else.
     """
-    target = TARGETS.get(config.target)
-    check_numbers(config.target, "half" if config.half else config.int8 or config.int8_always)
-    target.check(config.target)
-    if not target.for_inference:
-        config.refuse(FORM, f"target {config.target} holds the network as it was trained: leave it out")
-    if config.selection not in (None, *SELECTIONS):
-        raise ArgumentError("selection", config.selection, f"type {either(SELECTIONS)}, or leave it out: zeros")
+    check(config)
     output = output_of(config.model, config.target, config.output)
     check_path(output, config.target)
     checkpoint, model, example = _of_onnx(config) if is_onnx(config.model) else _of_checkpoint(config)
@@ -81,6 +75,17 @@ def run(config: ExportConfig) -> dict[str, Any]:
         "bytes": _bytes(output),
         **({"int8": int8_facts(found.int8, int8)} if int8 and found.int8 else {}),
     }
+
+
+def check(config: ExportConfig) -> None:
+    """Raises UsageError for what no network can be exported with: by a recipe, before its first step."""
+    target = TARGETS.get(config.target)
+    check_numbers(config.target, "half" if config.half else config.int8 or config.int8_always)
+    target.check(config.target)
+    if not target.for_inference:
+        config.refuse(FORM, f"target {config.target} holds the network as it was trained: leave it out")
+    if config.selection not in (None, *SELECTIONS):
+        raise ArgumentError("selection", config.selection, f"type {either(SELECTIONS)}, or leave it out: zeros")
 
 
 def _of_checkpoint(config: ExportConfig) -> tuple[Checkpoint, nn.Module, Batch]:

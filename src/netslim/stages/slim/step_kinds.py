@@ -90,8 +90,8 @@ KINDS = {
         checks=("planning.check_budget", "rounds.check_rounds"),
     ),
     "evaluate": StepKind(folder="evaluate", config_class="EvaluateConfig", output=""),
-    "export": StepKind(folder="export", config_class="ExportConfig", output="output"),
-    "bench": StepKind(folder="bench", config_class="BenchConfig", start="files"),
+    "export": StepKind(folder="export", config_class="ExportConfig", output="output", checks=("run.check",)),
+    "bench": StepKind(folder="bench", config_class="BenchConfig", start="files", checks=("run.check",)),
     "sweep": StepKind(folder="analyze", config_class="SweepConfig", module="sweep"),
     "sensitivity": StepKind(folder="analyze", config_class="SensitivityConfig", module="sensitivity"),
 }
