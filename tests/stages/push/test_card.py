@@ -9,6 +9,7 @@ from huggingface_hub import ModelCard
 
 from netslim.core.checkpoint import read_checkpoint
 from netslim.network import load
+from netslim.report.tables import percent
 from netslim.stages.push.card import card_of, judged_in
 
 BEST = "model_best.pth.tar"
@@ -29,6 +30,8 @@ def test_what_the_hub_reads_of_a_trained_network(trained: Path) -> None:
 def test_size_and_origin_of_a_pruned_network(pruned: Path) -> None:
     text, plan = card(pruned / "pruned.pth.tar").text, load(pruned / "pruned.pth.tar").plan
     assert plan is not None
+    result = json.loads((pruned / "run.json").read_text())["result"]
+    assert f"| {percent(result['top1'])} of {result['test_images']} test images |" in text
     assert f"| parameters | {plan.after.params:,} of {plan.before.params:,} |" in text
     assert f"| multiply-adds | {plan.after.macs:,} of {plan.before.macs:,} |" in text
     assert "Last step: `netslim prune`" in text

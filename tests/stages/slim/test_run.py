@@ -309,6 +309,11 @@ def test_mistakes_are_found_before_the_first_step(
     assert not (tmp_path / "run").exists()
 
 
+def test_one_seed_and_several_contradict_each_other() -> None:
+    with pytest.raises(UsageError, match=r"^`seed=3`: `seeds` says all of them: leave one of the two out$"):
+        run(SlimConfig(dataset="digits", depth=11, seed=3, seeds="1,2", dry_run=True))
+
+
 def test_weights_that_can_not_be_had_are_said_before_anything_is_timed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

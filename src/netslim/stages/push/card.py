@@ -47,9 +47,10 @@ def judged_in(path: Path) -> Judged | None:
     """What `run.json` beside a checkpoint says of it; None without one, or of another file, or of another metric."""
     record = path.with_name("run.json")
     found = (read_json(record).get("result") or {}) if record.exists() else {}
-    if Path(found.get("file", "")).name != path.name or "test_top1" not in found:
+    value = found.get("test_top1", found.get("top1"))  # of a training, of a pruning
+    if Path(found.get("file", "")).name != path.name or value is None:
         return None
-    return Judged(value=found["test_top1"], images=found.get("test_images"), on_test=found.get("selected_on") == "test")
+    return Judged(value=value, images=found.get("test_images"), on_test=found.get("selected_on") == "test")
 
 
 def card_of(model: nn.Module, checkpoint: Checkpoint, path: Path, repository: str, license: str | None) -> str:

@@ -45,6 +45,8 @@ def run(config: SlimConfig) -> dict[str, Any]:
     recipe = asked_recipe(config, config.recipe)
     if config.time is not None:
         seconds_of(config.time)
+    if config.seeds is not None:
+        config.refuse(("seed",), "`seeds` says all of them: leave one of the two out")
     axes = axes_of(recipe, config.seeds, config.sweep)
     variants = variants_of(recipe, axes, config.save)
     check_all(variants)
