@@ -56,6 +56,29 @@ def test_fixed_filters_and_matrices_beside_channels_multiply_for_each_of_them() 
     assert macs_beside(found.trace, found.groups) == found.uses.beside
 
 
+def test_groups_that_scales_alone_do_not_silence() -> None:
+    class Beside(nn.Module):
+        def __init__(self, kind: str) -> None:
+            super().__init__()
+            self.body, self.last, self.kind = structures.conv_bn(3, 8), nn.Conv2d(8, 2, 1), kind
+            self.beside = nn.Conv2d(8, 8, 3, padding=1, groups=4 if kind == "groups" else 1)
+            self.depthwise, self.shift = nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Parameter(torch.ones(8, 1, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = F.relu(self.body(x))
+            added = {"full": self.beside, "groups": self.beside, "depthwise": self.depthwise}.get(self.kind)
+            y = y + self.shift if added is None else y + added(y)
+            found: Tensor = self.last(y)
+            return found
+
+    def names(kind: str) -> frozenset[str]:
+        model = Beside(kind)
+        return find_groups(model, Inputs.of(torch.zeros(SHAPE))).unscaled(model)
+
+    assert names("full") == {"body.1"}
+    assert [names(kind) for kind in ("groups", "depthwise", "constant")] == [frozenset()] * 3
+
+
 class Domains(nn.Module):
     """One BatchNorm of many works, that of the domain."""
 

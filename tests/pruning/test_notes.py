@@ -4,11 +4,11 @@ import warnings
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import netslim
 from netslim.core.errors import NetslimWarning
-from pruning.kinds import IMAGES, Net, lively
+from pruning.kinds import IMAGES, Net, Part, gap, lively, pruned
 
 
 def test_scales_that_are_all_equal() -> None:
@@ -60,3 +60,45 @@ def test_a_target_between_two_neighbours() -> None:
         f"{round(0.6 * 4 * each):,} MACs can't be met within 1%: the nearest that can be reached are {2 * each:,} "
         f"(50.0% of before)",
     )
+
+
+def memory(net: Net, maps: Tensor) -> Tensor:
+    """A recurrent unit's step: what it remembers has no scale."""
+    gate, new = net.get_submodule("step")(maps).chunk(2, 1)
+    return maps * gate.sigmoid() + new.tanh()
+
+
+@pytest.mark.parametrize(
+    ("step", "added", "speaks"),
+    [
+        (nn.Conv2d(16, 32, 1), memory, True),
+        (nn.Conv2d(16, 16, 3, padding=1), lambda net, maps: maps + net.step(maps), True),
+        (nn.Conv2d(16, 16, 1), lambda net, maps: maps * net.step(maps).sigmoid(), False),
+        (nn.Conv2d(16, 16, 1), lambda net, maps: maps + maps * net.step(maps).tanh(), False),
+        (
+            nn.Sequential(nn.Conv2d(16, 16, 1), nn.BatchNorm2d(16)),
+            lambda net, maps: net.step[1](maps + net.step[0](maps)),
+            False,
+        ),
+        (nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False), lambda net, maps: maps + net.step(maps), False),
+    ],
+    ids=["memory", "added", "gate", "gated", "scaled afterwards", "depthwise"],
+)
+def test_channels_that_carry_something_where_their_scales_are_zero(step: nn.Module, added: Part, speaks: bool) -> None:
+    model = Net(added)
+    model.step = step
+    lively(model)
+    for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
+        with torch.no_grad():
+            norm.weight[::2] = norm.bias[::2] = 0
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always", NetslimWarning)
+        small = pruned(model, percent=0.3)
+        decided = netslim.plan(model, IMAGES, percent=0.3)
+        by_weights = netslim.plan(model, IMAGES, percent=0.3, criterion="l2_norm")
+    assert (gap(model, small, IMAGES) > 0.01) is speaks
+    said = (
+        "the channels of bn are given by layers without a BatchNorm as well, and carry something where their scales are"
+    )
+    assert [said in note for note in decided.notes] == [True] * speaks
+    assert by_weights.notes == ()

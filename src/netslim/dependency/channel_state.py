@@ -72,6 +72,7 @@ class ChannelState:
         self._layers = {id(layer.weight) for layer in layers}
         self._of_layers = {name for name, own in named if id(own) in self._layers}
         self.zeros = TensorSet()  # new tensors that nothing was written to
+        self.scales_alone = False  # whether only scales silence: a layer's weight gives something in any case
         self.counts = False  # whether this is the run in which products are counted
         self.training = False  # whether this is a run as in training: what is silent counts in evaluation alone
         self.unwritten = TensorSet()  # tensors made in the shape of others, to be written to perhaps

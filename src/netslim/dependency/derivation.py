@@ -12,10 +12,13 @@ from netslim.core.networks.modes import collection_paused
 from netslim.core.protocols import ChannelGroup, LeftAlone
 from netslim.core.tie import Tie
 from netslim.cost import MacCount
+from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.equivalence import fault_of
+from netslim.dependency.meta import skeleton
 from netslim.dependency.meta_ops import MetaOps
 from netslim.dependency.slicing import keeps_of, rebuilt
 from netslim.dependency.trace import Event, Place, Run, Trace
+from netslim.dependency.tracer import Tracer
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,24 @@ class Derivation:
         """What stays in each dimension, given the channels that stay in each group, or in those of these numbers."""
         chosen = range(len(self.groups)) if numbers is None else numbers
         return keeps_of([self.groups[i].slices for i in chosen], [keeps[i] for i in chosen], self.trace.sizes)
+
+    @collection_paused()
+    def unscaled(self, model: nn.Module) -> frozenset[str]:
+        """The groups with scales whose channels still carry something when these are zero: other layers give it.
+
+        Constants, which shifts and biases leave, do not count.
+        """
+        trace = Trace(sets=ChannelSets(), ties=self.trace.ties)
+        tracer = Tracer(skeleton(model).eval(), trace, self.meta_ops)
+        tracer.state.scales_alone = True
+        with torch.inference_mode(False):
+            tracer.run(self.runs[0].inputs, self.runs[0].decisions)
+        frozen = torch.tensor([*trace.sets.frozen()])
+        scaled = [(own, part) for own in self.groups for part in own.slices if part.tensor in trace.scales]
+        labels = [trace.sets.roots(trace.dims[part.tensor, part.dim][part.positions]) for _, part in scaled]
+        return frozenset(
+            own.name for (own, _), found in zip(scaled, labels, strict=True) if torch.isin(found, frozen).any()
+        )
 
     @collection_paused()
     def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from netslim.core.errors import first_of
 from netslim.core.protocols import Budget
-from netslim.dependency.groups import BoundGroup, scales_in
+from netslim.dependency.groups import BoundGroup, Grouping, scales_in
 from netslim.pruning.budget.search import TOLERANCE
 
 _EQUAL = 0.5  # share of the scales
+_SHOWN = 3
 _SPREAD = 0.01  # standard deviation of |gamma| as a share of the mean
 
 
@@ -37,6 +39,18 @@ def scales_note(model: nn.Module, groups: Sequence[BoundGroup]) -> str | None:
     return (
         f"the BatchNorm scales do not tell the channels apart: {why}. Train with the penalty first "
         f"(netslim.penalty, or `sparsity_regularization=True`), or type `criterion='l2_norm'`"
+    )
+
+
+def unscaled_note(model: nn.Module, found: Grouping, groups: Sequence[BoundGroup]) -> str | None:
+    """What to say of groups whose scales do not say all that a channel gives; or None."""
+    unscaled = found.derivation.unscaled(model) if found.derivation else frozenset()
+    names = [own.group.name for own in groups if own.group.name in unscaled]
+    if not names:
+        return None
+    return (
+        f"the channels of {first_of(names, _SHOWN)} are given by layers without a BatchNorm as well, and carry "
+        f"something where their scales are zero: keep them (`ignore`), or rank all by weights (`criterion='l2_norm'`)"
     )
 
 

@@ -29,7 +29,7 @@ from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, o
 from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criterion import Evidence
-from netslim.pruning.notes import budget_note, scales_note
+from netslim.pruning.notes import budget_note, scales_note, unscaled_note
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.scope import Candidates, candidates, pruned_before
 
@@ -146,7 +146,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         round_to=round_to,
         inputs=_recorded(inputs, found),
         ties=found.derivation.ties if found.derivation else {},
-        notes=(*_notes(model, groups, criterion), *(found.derivation.notes if found.derivation else ())),
+        notes=(*_notes(model, found, groups, criterion), *(found.derivation.notes if found.derivation else ())),
     )
     draft = partial(_draft, model, found, costs, blank, groups)
     if by_loss:
@@ -195,9 +195,11 @@ def _cost_model(model: nn.Module, found: Grouping, groups: Candidates, inputs: I
         return CostModel(model, groups.scored, products_of(model, inputs), max(inputs.batch, 1))
 
 
-def _notes(model: nn.Module, groups: Candidates, criterion: str) -> tuple[str, ...]:
-    note = scales_note(model, groups.scored) if CRITERIA.get(criterion).needs_scales else None
-    return (note,) if note else ()
+def _notes(model: nn.Module, found: Grouping, groups: Candidates, criterion: str) -> tuple[str, ...]:
+    if not CRITERIA.get(criterion).needs_scales:
+        return ()
+    said = scales_note(model, groups.scored), unscaled_note(model, found, groups.scored)
+    return tuple(note for note in said if note)
 
 
 def _shape(inputs: Inputs) -> tuple[int, ...]:

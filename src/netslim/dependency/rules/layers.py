@@ -35,9 +35,9 @@ def convolution(state: ChannelState, call: Call) -> Results:
         reads, gives = (0, 1) if transposed else (1, 0)
         labels = state.produced(weight.name, weight.dim(gives), call.out[0].shape[1])
         consume(state, call, weight.name, weight.dim(reads), inputs)
-    silent = torch.full((len(labels),), state.is_learnt(weight.name))
-    if groups == tensor.shape[1] and not transposed:
-        silent |= inputs.silent.repeat_interleave(len(labels) // groups)
+    silent = _given(state, weight, labels)
+    if groups == tensor.shape[1] or state.trace.grouping.get(weight.name):  # what a group reads and gives goes together
+        silent |= inputs.silent.view(groups, -1).all(1).repeat_interleave(len(labels) // groups)
     return [_with_bias(state, call.given["bias"], 1, labels, silent)]
 
 
@@ -49,7 +49,12 @@ def _across(state: ChannelState, call: Call, tensor: Tensor, weight: Weight | No
     state.sets.freeze(carried.labels, f"is mixed with other channels by {call}")
     labels = state.produced(weight.name, weight.dim(gives), call.out[0].shape[1])
     bias = call.args[0] if call.name == "addmm" else call.given.get("bias")
-    return [_with_bias(state, bias, 1, labels, torch.full((len(labels),), state.is_learnt(weight.name)))]
+    return [_with_bias(state, bias, 1, labels, _given(state, weight, labels))]
+
+
+def _given(state: ChannelState, weight: Weight, labels: Tensor) -> Tensor:
+    """Where what a convolution gives is silent."""
+    return torch.full((len(labels),), state.is_learnt(weight.name) and not state.scales_alone)
 
 
 def _is_shared(state: ChannelState, tensor: Tensor, weight: Weight | None, times: int) -> bool:
@@ -222,7 +227,7 @@ def consume(state: ChannelState, call: Call, name: str, dim: int, inputs: Tensor
 def _with_bias(
     state: ChannelState, bias: Any, dim: int, labels: Tensor, silent: Tensor | None = None
 ) -> TensorChannels:
-    silent = torch.ones(len(labels), dtype=torch.bool) if silent is None else silent
+    silent = torch.full((len(labels),), not state.scales_alone) if silent is None else silent
     if bias is not None:
         name, cast = state.name_of(bias), state.channels(bias)
         if name is not None:
