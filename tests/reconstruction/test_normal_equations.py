@@ -58,3 +58,17 @@ def test_groups_choose_their_ridge_by_themselves() -> None:
     assert fit.change[0].any()
     assert not fit.change[1].any()
     assert min(RIDGES) > 0
+
+
+def test_small_weights_are_preferred_to_large_ones_that_cancel_each_other() -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, apart, noise = torch.randn(3, 400, dtype=torch.float64, generator=generator)
+    rows = torch.stack([one, one + 0.01 * apart], 1)[None]  # nearly the same input twice
+    wanted = (one + 0.1 * apart + noise)[None, :, None]  # but for the noise -9 and 10 times these
+    first, other = (Sums(rows.new_zeros(1, 2, 1)) for _ in range(2))
+    first.add(rows[:, :300], wanted[:, :300])
+    other.add(rows[:, 300:], wanted[:, 300:])
+    fit = fitted(first, other, free=0)
+    torch.testing.assert_close(fit.change.sum(), torch.tensor(1.0, dtype=torch.float64), rtol=0, atol=0.15)
+    assert fit.change.abs().max() < 1
+    assert fitted(first, other, free=0, ridges=RIDGES[:1]).change.abs().max() > 2

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # as shares of the mean square of the inputs
+_OF_GAIN, _OF_REST = 0.05, 0.5  # what smaller weights may cost: shares of what the best gains, and of what it leaves
 
 
 class Sums:
@@ -59,25 +60,26 @@ class Fit:
 
 
 def fitted(fit: Sums, held_out: Sums, free: int, ridges: Sequence[float] = RIDGES) -> Fit:
-    """The change that makes R smallest: ridge regression, its strength chosen on rows that were held out.
+    """The change that makes R small: ridge regression, its strength chosen on rows that were held out.
+
+    It is the largest of those that gain nearly as much as the best: large weights that cancel each other gain the rest,
+    and a training after that tears them apart.
 
     Args:
         fit, held_out: sums over different images.
         free: number of the last inputs that are not held back by the ridge (the constant).
-        ridges: strengths to choose among.
+        ridges: strengths to choose among, each larger than the one before.
     """
-    nothing = torch.zeros_like(fit.cross)
-    errors, best = held_out.squares.clone(), torch.full_like(held_out.squares, -1)
-    for number, ridge in enumerate(ridges):
-        error = held_out.error(_solution(fit, ridge, free))
-        better = error < errors
-        errors, best = torch.where(better, error, errors), torch.where(better, number, best)
-    both, change = fit.plus(held_out), nothing
-    for number, ridge in enumerate(ridges):
-        chosen = best == number
-        if bool(chosen.any()):
-            change = torch.where(chosen[:, None, None], _solution(both, ridge, free), change)
-    return Fit(change, float(held_out.squares.sum()), float(errors.sum()))
+    before = held_out.squares
+    errors = torch.stack([held_out.error(_solution(fit, ridge, free)) for ridge in ridges])
+    best = errors.amin(0)
+    enough = (errors < before) & (errors <= best + torch.minimum(_OF_GAIN * (before - best), _OF_REST * best.abs()))
+    both, change, after = fit.plus(held_out), torch.zeros_like(fit.cross), before
+    for ridge, error, taken in zip(ridges, errors, enough, strict=True):
+        if bool(taken.any()):
+            change = torch.where(taken[:, None, None], _solution(both, ridge, free), change)
+            after = torch.where(taken, error, after)
+    return Fit(change, float(before.sum()), float(after.sum()))
 
 
 def _solution(sums: Sums, ridge: float, free: int) -> Tensor:
