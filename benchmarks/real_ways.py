@@ -22,6 +22,7 @@ CRITERIA = ("l2_norm", "taylor")
 OWN_CRITERION = {  # the other ways take one of CRITERIA
     "netslim, group_l2_norm by sensitivity": "group_l2_norm",
     "netslim, group_l2_norm by sensitivity, coupled": "group_l2_norm",
+    "netslim, group_l2_norm by sensitivity, coupled, fitted": "group_l2_norm",
     "netslim, group_l2_norm by sensitivity, sparsity": "group_l2_norm",
 }
 SEARCHES = 10  # bisections of Torch-Pruning's ratio
@@ -50,9 +51,9 @@ Cut = tuple[nn.Module, nn.Module]  # right after the cut, and put right; the sam
 Way = Callable[[Case, float, str], Cut]
 
 
-def fitted(case: Case, share: float, criterion: str) -> Cut:
+def fitted(case: Case, share: float, criterion: str, allocation: str = "scores", residual: str | None = None) -> Cut:
     """netslim: layers fitted to the large network's."""
-    cut = planned(case, share, criterion)
+    cut = planned(case, share, criterion, allocation, residual)
     repaired = copy.deepcopy(cut)
     netslim.repair_(repaired, case.model, case.images(IMAGES // 128), reconstruct=True)
     return cut, repaired
@@ -109,6 +110,9 @@ WAYS: dict[str, Way] = {
     "Torch-Pruning BNScale": partial(torch_pruning_by, "BNScalePruner", torch_pruning.importance.BNScaleImportance()),
     "netslim, group_l2_norm by sensitivity": partial(measured, allocation="sensitivity"),
     "netslim, group_l2_norm by sensitivity, coupled": partial(measured, allocation="sensitivity", residual="couple"),
+    "netslim, group_l2_norm by sensitivity, coupled, fitted": partial(
+        fitted, allocation="sensitivity", residual="couple"
+    ),
     "netslim, sparsity": fitted,
     "netslim, group_l2_norm by sensitivity, sparsity": partial(measured, allocation="sensitivity"),
     "original rule, sparsity": original,

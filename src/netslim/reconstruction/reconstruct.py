@@ -64,12 +64,12 @@ def reconstruct_(
     Both networks run side by side. Before each layer of the small one works, its weights and bias (or the mean of the
     BatchNorm behind it) become those for which its own inputs give what the large network's layer gives at the channels
     that are left: least squares in double precision, held back towards the weights that it has (a ridge, whose strength
-    is chosen on every fourth image, held out: of those that are nearly as good as the best the largest, as small weights
-    bear a training). Where its output is only added to something, the sum counts, so that a
-    branch makes up for what the shortcut lost. A layer for which nothing is better on the images held out keeps its
-    weights, and so does the network as a whole. Images that do not look to the network's first BatchNorm like those
-    that it was trained on are a `NetslimWarning`, with figures. (He et al. 2017, "Channel Pruning for Accelerating Very
-    Deep Neural Networks", section 3.2.)
+    is chosen on every fourth image, held out: the largest of those that are nearly as good as the best, as small
+    weights bear a training). Where its output is only added to something, the sum counts, so that a branch makes up for
+    what the shortcut lost. A layer for which nothing is better on the images held out keeps its weights, and so does
+    the network as a whole. Images that do not look to the network's first BatchNorm like those that it was trained on
+    are a `NetslimWarning`, with figures. (He et al. 2017, "Channel Pruning for Accelerating Very Deep Neural Networks",
+    section 3.2.)
 
     Args:
         small: what `apply(model, plan)` returned, before any training; changed in place.
