@@ -166,9 +166,10 @@ class Study:
             criterion = self.criterion(run) if run.way.startswith("netslim") else ""
             case, facts = self.case(run)
             cut, repaired = WAYS[run.way](case, run.share, criterion)
+            dense = self.trained(run.network, sparse=False)[1]["top1"]  # before the sparsity training, where one was
             known = {"network": run.network, "way": run.way, "criterion": criterion, "share": run.share,
                      "seed": run.seed, "images": IMAGES if criterion else 0, **self.size(repaired),
-                     "before": facts["epochs"] if "sparsity" in run.way else 0, "top1_dense": facts["top1"],
+                     "before": facts["epochs"] if "sparsity" in run.way else 0, "top1_dense": dense,
                      "top1_cut": self.top1(cut, self.dataset.test)}  # fmt: skip
             known["top1_repaired"] = known["top1_cut"] if repaired is cut else self.top1(repaired, self.dataset.test)
             save(file, {"model": repaired, "known": known})
