@@ -777,21 +777,7 @@ OTHER_WAYS = {"uniform": "uniform", "macs": "by MACs", "torch_pruning": "Torch-P
 
 def latency_plans() -> str:
     """Plans in ONNX Runtime: the speed-up reached, and the importance left beside other ways'."""
-    return _latency_plans([row for row in read("latency_plans") if row["engine"] == "onnxruntime"])
-
-
-def latency_plans_elsewhere() -> str:
-    """The same in OpenVINO, and in int8."""
-    rows = [row for row in read("latency_plans") if row["engine"] != "onnxruntime"]
-    engines = dict.fromkeys(row["engine"] for row in rows)
-    tables = (_latency_plans([row for row in rows if row["engine"] == engine]) for engine in engines)
-    return "\n\n".join(f"{PLANNED_IN[engine]}:\n\n{table}" for engine, table in zip(engines, tables, strict=True))
-
-
-PLANNED_IN = {"openvino": "OpenVINO", "openvino int8": "OpenVINO, int8", "onnxruntime int8": "ONNX Runtime, int8"}
-
-
-def _latency_plans(rows: list[dict[str, str]]) -> str:
+    rows = [row for row in read("latency_plans") if row["engine"] == "onnxruntime"]
     networks = [*dict.fromkeys(row["network"] for row in rows)]
     places = {(row["network"], row["threads"], row["batch"], row["asked"]) for row in rows}
     lines, plans, gains = [], [], []
@@ -885,7 +871,6 @@ TABLES = {
     "faults": faults,
     "int8": int8,
     "latency-plans": latency_plans,
-    "latency-plans-elsewhere": latency_plans_elsewhere,
     "latency-accuracy": latency_accuracy,
 }
 
