@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import first_of
+from netslim.core.networks.example import Inputs
 from netslim.core.protocols import Budget
+from netslim.dependency.blocks.find_blocks import with_blocks
 from netslim.dependency.groups import BoundGroup, Grouping, scales_in
 from netslim.pruning.budget.search import TOLERANCE
 
@@ -59,6 +61,13 @@ def _equal(values: Tensor) -> float:
     if not len(values):
         return 1.0
     return float(torch.unique(values, return_counts=True)[1].max()) / len(values)
+
+
+def settings_for_more(model: nn.Module, found: Grouping, inputs: Inputs, min_channels: int) -> list[str]:
+    """What would let more go than is allowed."""
+    blocks = min_channels and any(own.group.branch for own in with_blocks(model, found, inputs).groups)
+    streams = "`residual='couple'` (residual streams become narrower)"
+    return ["`min_channels=0` (whole blocks may go)"] * bool(blocks) + [streams] * (found.derivation is None)
 
 
 def budget_note(budget: Budget) -> str | None:

@@ -17,6 +17,7 @@ from netslim.core.protocols import Budget, Cost, GroupPlan, PrunableModel, Prune
 from netslim.dependency.blocks.find_blocks import with_blocks
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.meta import cost_of, products_of
+from netslim.dependency.other_sizes import note_of_sizes
 from netslim.models import build
 from netslim.pruning.budget.cost_model import CostModel
 from netslim.pruning.budget.group_limits import limits_of
@@ -29,7 +30,7 @@ from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, o
 from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criterion import Evidence
-from netslim.pruning.notes import budget_note, scales_note, unscaled_note
+from netslim.pruning.notes import budget_note, scales_note, settings_for_more, unscaled_note
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.scope import Candidates, candidates, pruned_before
 
@@ -146,7 +147,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         round_to=round_to,
         inputs=_recorded(inputs, found),
         ties=found.derivation.ties if found.derivation else {},
-        notes=(*_notes(model, found, groups, criterion), *(found.derivation.notes if found.derivation else ())),
+        notes=_notes(model, found, groups, criterion),
     )
     draft = partial(_draft, model, found, costs, blank, groups)
     if by_loss:
@@ -155,7 +156,8 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     draft = partial(draft, ranking, limits)
     if engine is not None:
         summed = by_loss or CRITERIA.get(criterion).needs_batches
-        problem = Problem(request, model, inputs, groups.scored, scores, ranking, limits, draft, summed)
+        more = partial(settings_for_more, model, found, inputs, min_channels)
+        problem = Problem(request, model, inputs, groups.scored, scores, ranking, limits, draft, summed, more)
         decided = within_engine(engine, problem)
     else:
         decided = _decided(request, ranking, limits, per_layer, costs, before, draft, model, inputs, latency_batch)
@@ -196,9 +198,11 @@ def _cost_model(model: nn.Module, found: Grouping, groups: Candidates, inputs: I
 
 
 def _notes(model: nn.Module, found: Grouping, groups: Candidates, criterion: str) -> tuple[str, ...]:
-    if not CRITERIA.get(criterion).needs_scales:
-        return ()
-    said = scales_note(model, groups.scored), unscaled_note(model, found, groups.scored)
+    said: list[str | None] = []
+    if CRITERIA.get(criterion).needs_scales:
+        said = [scales_note(model, groups.scored), unscaled_note(model, found, groups.scored)]
+    if found.derivation is not None:
+        said += [*found.derivation.notes, note_of_sizes(model, found.derivation)]
     return tuple(note for note in said if note)
 
 

@@ -93,7 +93,7 @@ def test_an_absolute_time() -> None:
 def test_what_can_not_be_had() -> None:
     assert re.fullmatch(
         r"`target_latency='1us'`: the fastest that can be reached takes [\d.]+ms \(\d+% of the unpruned network's "
-        r"time\) in formula at batch 4 on 2 threads; type `target_latency='[\d.]+ms'`, or allow what .*",
+        r"time\) in formula at batch 4 on 2 threads; type `target_latency='[\d.]+ms'`",
         refusal(target_latency="1us"),
     )
     assert refusal(target_latency="1s") == (
@@ -103,6 +103,20 @@ def test_what_can_not_be_had() -> None:
         "an engine is for `target_latency`, and the budget is `percent=0.5`; leave `engine` out"
     )
     assert "choose one" in refusal(target_latency=0.5, per_layer=True)
+
+
+def test_what_would_let_it_be_faster_is_named_unless_it_is_allowed_already() -> None:
+    def said(**given: Any) -> str:
+        model, images = netslim.create_model("resnet", depth=20, num_classes=3), torch.zeros(2, 3, 32, 32)
+        with pytest.raises(UsageError, match="fastest that can be reached") as caught:
+            netslim.plan(model, images, target_latency="1us", engine=Formula(), criterion="l2_norm", **given)
+        return str(caught.value).partition("ms'`")[2]
+
+    blocks, streams = "`min_channels=0` (whole blocks may go)", "`residual='couple'` (residual streams become narrower)"
+    assert said() == f", or allow {blocks} and {streams}"
+    assert said(residual="couple") == f", or allow {blocks}"
+    assert said(min_channels=0) == f", or allow {streams}"
+    assert said(min_channels=0, residual="couple") == ""
 
 
 def test_noise_is_said_and_the_slower_time_counts() -> None:

@@ -93,6 +93,7 @@ class Problem:
         limits: what may be done with each group.
         draft: the plan that an outcome comes to.
         summed: whether a channel's score is of all its layers together, or else their mean.
+        settings: says what settings would let more go.
     """
 
     request: Request
@@ -104,6 +105,7 @@ class Problem:
     limits: Limits
     draft: Callable[[Outcome], PrunePlan]
     summed: bool = False
+    settings: Callable[[], Sequence[str]] = tuple
 
     def plan(self, kept: Kept, budget: Budget) -> PrunePlan:
         """The plan of some widths."""
@@ -195,7 +197,7 @@ def within_engine(engine: TimingEngine, problem: Problem) -> PrunePlan:
     if target_of(request, dense) >= now:
         raise UsageError(f"{request}: the network takes {_ms(now)} already; ask for less than that")
     if least.seconds >= whole.seconds or fast.misses(request) > TOLERANCE:
-        raise _unreachable(request, engine, fast.seconds, dense)
+        raise _unreachable(problem, engine, fast.seconds, dense)
     shares = Shares([(least.seconds, fast.seconds / dense), (whole.seconds, now / dense)])
     return _with_budget(request, engine, _probed(request, allocation, probe, shares, fast))
 
@@ -227,7 +229,7 @@ def _by_table(request: Request, allocation: Allocation, engine: TimingEngine, pr
     if target >= whole.seconds:
         raise UsageError(f"{request}: the network takes {_ms(whole.seconds)} already; ask for less than that")
     if least.seconds > target:
-        raise _unreachable(request, engine, least.seconds, whole.seconds)
+        raise _unreachable(problem, engine, least.seconds, whole.seconds)
     kept = allocation.within(target)
     budget = _budget(request, engine, target, kept.seconds, whole.seconds, kept.seconds)
     return problem.plan(kept, replace(budget, measured=False))
@@ -273,13 +275,13 @@ def _notes(request: Request, found: Measured) -> Sequence[str]:
     return notes
 
 
-def _unreachable(request: Request, engine: TimingEngine, least: float, dense: float) -> UsageError:
+def _unreachable(problem: Problem, engine: TimingEngine, least: float, dense: float) -> UsageError:
     where = f"{engine.name}{' in int8' * engine.int8} at batch {engine.batch_size}"
+    more = " and ".join(problem.settings())
     return UsageError(
-        f"{request}: the fastest that can be reached takes {_ms(least)} ({least / dense:.0%} of the unpruned network's "
-        f"time) in {where} on {engine.threads} thread{'s' * (engine.threads > 1)}; "
-        f"type {setting('target_latency', _ms(least * (1 + TOLERANCE)))}, or allow what is not allowed yet: "
-        "`min_channels=0` (whole blocks may go), `residual='couple'` (residual streams become narrower)"
+        f"{problem.request}: the fastest that can be reached takes {_ms(least)} ({least / dense:.0%} of the unpruned "
+        f"network's time) in {where} on {engine.threads} thread{'s' * (engine.threads > 1)}; "
+        f"type {setting('target_latency', _ms(least * (1 + TOLERANCE)))}{', or allow ' * bool(more)}{more}"
     )
 
 
