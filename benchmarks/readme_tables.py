@@ -10,7 +10,7 @@ import re
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -775,24 +775,41 @@ def int8() -> str:
 OTHER_WAYS = {"uniform": "uniform", "macs": "by MACs", "torch_pruning": "Torch-Pruning"}
 
 
+PLAN = ("engine", "network", "threads", "batch", "asked")
+
+
 def latency_plans() -> str:
-    """Plans in ONNX Runtime: the speed-up reached, and the importance left beside other ways'."""
-    rows = [row for row in read("latency_plans") if row["engine"] == "onnxruntime"]
-    networks = [*dict.fromkeys(row["network"] for row in rows)]
-    places = {(row["network"], row["threads"], row["batch"], row["asked"]) for row in rows}
-    lines, plans, gains = [], [], []
-    for key in sorted(places, key=lambda own: (networks.index(own[0]), *map(int, own[1:]))):
-        of = {row["way"]: row for row in rows if (row["network"], row["threads"], row["batch"], row["asked"]) == key}
+    """Plans in ONNX Runtime."""
+    return _plans([row for row in read("latency_plans") if row["engine"] == "onnxruntime"], PLAN[1:])
+
+
+def latency_engines() -> str:
+    """Plans in other engines, and in int8."""
+    return _plans([row for row in read("latency_plans") if row["engine"] != "onnxruntime"], PLAN)
+
+
+def _plans(rows: list[dict[str, str]], names: Sequence[str]) -> str:
+    """The speed-up reached, and the importance left beside other ways'; `names` are columns that tell plans apart."""
+    order = [list(dict.fromkeys(row[name] for row in rows)) for name in names]
+    places = {tuple(row[name] for name in names) for row in rows}
+    lines, plans, gains, unreached = [], [], [], []
+    for key in sorted(places, key=lambda own: [column.index(value) for column, value in zip(order, own, strict=True)]):
+        of = {row["way"]: row for row in rows if tuple(row[name] for name in names) == key}
         ours = of["latency"]
+        if not ours["speed_up"]:
+            least = re.search(r"\((\d+)% of the unpruned", ours["said"])
+            assert least
+            unreached.append(f"{ours['network']} in {ours['engine']} at batch {ours['batch']} ({least[1]}%)")
+            continue
         plans.append(ours)
         speed_up = float(ours["speed_up"])
         gains += sorted(own for way in OTHER_WAYS if (own := _gain(of[way], speed_up)))[:1]
         lines.append(
-            (*key[:3], f"{float(ours['planned']):.2f}x", f"{speed_up:.2f}x",
+            (*key[:-1], f"{float(ours['planned']):.2f}x", f"{speed_up:.2f}x",
              f"{float(ours['error']):.1%}", f"{float(ours['macs_left']):.0%}", f"{float(ours['importance']):.2f}",
              *(_importance(of[way], speed_up) for way in OTHER_WAYS))
         )  # fmt: skip
-    head = ("network", "threads", "batch", "in the plan", "timed again", "error of the prediction", "MACs left",
+    head = (*names[:-1], "in the plan", "timed again", "error of the prediction", "MACs left",
             "importance left", *OTHER_WAYS.values())  # fmt: skip
     error = statistics.median(float(row["error"]) for row in plans)
     about = (
@@ -801,6 +818,8 @@ def latency_plans() -> str:
         f"{statistics.median(gains):.2f} in the median of {len(gains)}, {min(gains):.2f} to {max(gains):.2f}, "
         f"at least 1.3 in {sum(gain >= 1.3 for gain in gains)}."
     )
+    if unreached:
+        about += f" Out of reach, with the least time of the unpruned network's: {', '.join(unreached)}."
     return f"{markdown(head, lines)}\n\n{about} {origin(rows[0])}"
 
 
@@ -871,6 +890,7 @@ TABLES = {
     "faults": faults,
     "int8": int8,
     "latency-plans": latency_plans,
+    "latency-engines": latency_engines,
     "latency-accuracy": latency_accuracy,
 }
 

@@ -137,6 +137,16 @@ def test_weights_of_16_bits_go_to_safetensors_alone(tmp_path: Path) -> None:
     assert netslim.export(model, images, tmp_path / "weights", "safetensors").difference == 0
 
 
+def test_convolutions_of_64_bits_go_where_they_run(tmp_path: Path) -> None:
+    model, images = Heads().double(), torch.randn(2, 3, 8, 8).double()
+    with pytest.raises(
+        UsageError, match=r"numbers have 64 bits, and ONNX Runtime's convolutions take 32: give `model\."
+    ):
+        netslim.export(model, images, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
+    assert netslim.export(model, images, tmp_path / "net.pt2", "pt2").difference < 1e-12
+
+
 @pytest.mark.parametrize("target", ["onnx", "eager", "safetensors"])
 def test_an_interrupted_export_leaves_nothing(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:

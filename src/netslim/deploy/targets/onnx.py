@@ -45,6 +45,7 @@ class OnnxTarget(Target):
         """Writes the model after ONNX's own checker has passed it."""
         import onnx
 
+        _check_numbers(bundle.network)
         model = _model(bundle.network, bundle.example, {"netslim": json.dumps(bundle.facts)})
         try:
             onnx.checker.check_model(model, full_check=True)
@@ -125,6 +126,15 @@ def onnx_bytes(network: nn.Module, example: Example) -> bytes:
     """A network as an ONNX file's content."""
     content: bytes = _model(network, example, {}).SerializeToString()
     return content
+
+
+def _check_numbers(network: nn.Module) -> None:
+    """Raises UsageError for convolutions with numbers of 64 bits, which ONNX Runtime has not."""
+    if any(tensor.dtype == torch.float64 and tensor.dim() > 2 for tensor in network.parameters()):
+        raise UsageError(
+            "this network's numbers have 64 bits, and ONNX Runtime's convolutions take 32: give `model.float()`, and "
+            "an example of such numbers"
+        )
 
 
 def _model(network: nn.Module, example: Example, facts: Mapping[str, str]) -> Any:
