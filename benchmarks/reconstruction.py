@@ -169,12 +169,12 @@ def plan_of(
     if criterion == RANDOM:
         return best_drawn(model, share, kept, train, judges)
     if criterion in SENSITIVITY:
-        given: Row = {"allocation": "sensitivity", "batches": [images for images, _ in train]}
+        given: Row = {"allocation": "sensitivity", "batches": [images for images, _ in train], "residual": "couple"}
         return netslim.plan(model, train[0][0][:1], target_macs=share, criterion=SENSITIVITY[criterion], **given)
     labelled = train if criterion == "taylor" else None
     return netslim.plan(
-        model, train[0][0][:1], target_macs=share, criterion=criterion, ignore=kept, batches=labelled
-    )  # fmt: skip
+        model, train[0][0][:1], target_macs=share, criterion=criterion, ignore=kept, batches=labelled, residual="couple"
+    )
 
 
 def measured(model: nn.Module, plan: netslim.PrunePlan, train: Batches, test: Batches) -> Row:
