@@ -38,12 +38,31 @@ def decided(batches: Any = (IMAGES_8,), model: nn.Module = MODEL, **given: Any) 
     return plan(model, IMAGES_8, criterion="l2_norm", allocation="sensitivity", batches=batches, **budget)
 
 
-def test_a_curve_goes_through_both_points() -> None:
-    losses = curve([(3, 0.09), (6, 0.36)], 10).cumsum(0)  # a square
-    assert losses.tolist() == pytest.approx([0.01 * gone**2 for gone in range(1, 11)])
+@pytest.mark.parametrize("places", [(3,), (3, 6), (3, 6, 9)])
+def test_a_curve_goes_through_its_points(places: tuple[int, ...]) -> None:
+    losses = curve([(place, 0.01 * place**2) for place in places], 10).cumsum(0)  # a square
+    assert losses.tolist() == pytest.approx([0.01 * gone**2 for gone in range(1, 11)], rel=1e-4)
 
 
-@pytest.mark.parametrize("points", [[], [(1, 0.0)], [(1, 0.5)], [(3, 0.0), (6, 0.0)], [(3, 0.5), (6, 0.1)]])
+def test_between_points_and_beyond_each_piece_has_its_own_power() -> None:
+    losses = curve([(2, 0.1), (4, 0.4), (8, 3.2)], 16).cumsum(0)  # a square, then a cube
+    assert losses[[1, 2, 3, 5, 7, 15]].tolist() == pytest.approx(
+        [0.1, 0.1 * 1.5**2, 0.4, 0.4 * 1.5**3, 3.2, 3.2 * 2**3], rel=1e-4
+    )
+
+
+def test_channels_that_cost_less_and_less_go_together_at_their_mean() -> None:
+    steps = curve([(2, 0.8), (4, 0.9), (8, 1.0)], 8)
+    assert steps.tolist() == pytest.approx([1.0 / 8] * 8, rel=1e-4)
+
+
+CURVES: list[list[tuple[int, float]]] = [
+    *([], [(1, 0.0)], [(1, 0.5)], [(3, 0.0), (6, 0.0)], [(3, 0.5), (6, 0.1)]),
+    *([(3, 0.1), (6, 0.2), (8, 0.2)], [(1, 0.3), (2, 0.1), (3, 0.2)]),
+]
+
+
+@pytest.mark.parametrize("points", CURVES)
 def test_every_further_channel_costs_more(points: list[tuple[int, float]]) -> None:
     losses = curve(points, 10)
     assert losses.shape == (10,)
@@ -111,7 +130,7 @@ def test_progress_is_told_of_every_run_and_few_images_are_looked_at() -> None:
         batches=[batch, batch],
         progress=lambda done, total: told.append((done, total)),
     )
-    assert told == [(done, 4) for done in range(5)]
+    assert told == [(done, 6) for done in range(7)]
 
 
 def test_images_that_are_read_once_do_for_criterion_and_allocation() -> None:

@@ -1,6 +1,6 @@
 """How many channels each layer can spare, by what the outputs lose when channels of that layer alone go.
 
-No labels are needed: the unpruned network says what the outputs should be. Each group is cut alone, to two widths (Li
+No labels are needed: the unpruned network says what the outputs should be. Each group is cut alone, to three widths (Li
 et al. 2017, section 3.2, "sensitivity"); between them and beyond, what is lost is a power of the number of channels
 gone, and the losses of several groups add up. Then a channel's score is what the outputs lose with it, and one ranking
 of these per MAC spends a budget where least is lost.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -30,8 +31,9 @@ from netslim.pruning.budget.solve import Outcome
 ALLOCATIONS = ("scores", "sensitivity")
 IMAGES = 256  # that are looked at
 Progress = Callable[[int, int], object]  # is told how many runs are behind, and how many there are
-_SHARES = (0.3, 0.6)  # of a group's channels that go
-_POWERS = (1.05, 8.0)  # of the number of channels gone; above one, so that channels of a group stay in their order
+_SHARES = (0.3, 0.6, 0.85)  # of a group's channels that go; a curve that ends at 0.6 says too little of deep cuts
+_POWERS = (1.05, 8.0)  # of the number of channels gone, before the first point and after the last
+_APART = 1e-6  # by which each further channel costs more at least, so that those of a group stay in their order
 _NOTHING = 1e-12  # as good as no loss
 _BLANK = Budget(kind="percent", asked="", target=0, reached=0, dense=0)
 
@@ -88,21 +90,44 @@ def sensitivities(
 def curve(points: Sequence[tuple[int, float]], channels: int) -> Tensor:
     """What each further channel costs, the first to go first; float64 (channels,).
 
-    The loss is a power of the number of channels gone, of which each costs more than the one before.
+    The loss is a power of the number of channels gone, from point to point, and where a further channel would cost less
+    than those before it, all of these cost the same: they had better go together.
 
     Args:
-        points: up to two numbers of channels gone, increasing, with what is lost then.
+        points: numbers of channels gone, increasing, with what is lost then; above zero.
         channels: how many there are.
     """
     if not points:
         return torch.ones(channels, dtype=torch.float64)
-    *_, (last, most) = points
-    most, power = max(most, _NOTHING), 2.0
-    if len(points) > 1:
-        first, least = points[0]
-        power = math.log(most / max(least, _NOTHING)) / math.log(last / first)
-    gone = torch.arange(channels + 1, dtype=torch.float64)
-    return (most * (gone / last) ** min(max(power, _POWERS[0]), _POWERS[1])).diff()
+    known = [(gone, max(loss, _NOTHING)) for gone, loss in points]
+    powers = [math.log(more / less) / math.log(last / first) for (first, less), (last, more) in pairwise(known)] or [
+        2.0
+    ]
+    ends = [min(max(power, _POWERS[0]), _POWERS[1]) for power in (powers[0], powers[-1])]
+    pieces = [known[0], *known]  # each from the one before it to the next
+    losses, piece = [0.0], 0
+    for gone in range(1, channels + 1):
+        while piece < len(known) and gone > known[piece][0]:
+            piece += 1
+        start, loss = pieces[piece]
+        power = ends[0] if piece == 0 else ends[1] if piece == len(known) else powers[piece - 1]
+        losses.append(loss * (gone / start) ** power)
+    return _from_below(losses) * (1 + _APART * torch.arange(channels))
+
+
+def _from_below(losses: Sequence[float]) -> Tensor:
+    """The steps of the lower convex hull of a curve that begins at zero."""
+    corners = list[int]()
+    for number, loss in enumerate(losses):
+        while len(corners) > 1:
+            first, last = corners[-2:]
+            if (losses[last] - losses[first]) * (number - last) < (loss - losses[last]) * (last - first):
+                break
+            corners.pop()
+        corners.append(number)
+    slopes = [(losses[last] - losses[first]) / (last - first) for first, last in pairwise(corners)]
+    widths = torch.tensor([last - first for first, last in pairwise(corners)])
+    return torch.tensor(slopes, dtype=torch.float64).repeat_interleave(widths)
 
 
 def per_cost(losses: Sequence[Tensor], costs: CostModel, kind: str) -> list[Tensor]:
