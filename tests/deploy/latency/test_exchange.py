@@ -8,6 +8,7 @@ import pytest
 
 from installed import needs
 from netslim.core.errors import CheckpointError, NetslimError, UsageError
+from netslim.deploy.formats.signal_stack import signal_stack_kept
 from netslim.deploy.latency import exchange
 from netslim.deploy.latency.exchange import read_times, write_pieces
 from netslim.deploy.latency.pieces import piece_of
@@ -37,7 +38,8 @@ def test_times_come_back(folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     needs(engine)
     here = copied(folder, tmp_path)
     monkeypatch.setattr("sys.argv", ["time_pieces.py", "--engine", engine, "--batch-size", "2", "--rounds", "2"])
-    runpy.run_path(str(here / "time_pieces.py"), run_name="__main__")
+    with signal_stack_kept():  # as the end of a program of its own does
+        runpy.run_path(str(here / "time_pieces.py"), run_name="__main__")
     table = read_times(here, HERE)
     assert (table.conditions.batch, table.conditions.step) == (2, 8)
     assert table.conditions.version != "1.0"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import CheckpointError, first_line
+from netslim.deploy.formats.signal_stack import signal_stack_kept
 from netslim.deploy.quiet import quiet
 
 XML, BIN = "model.xml", "model.bin"
@@ -94,6 +95,7 @@ def _compiled(model: Model, threads: int, **more: Any) -> Any:
     options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     read = model_of(model)
     try:
-        return _openvino().Core().compile_model(read, "CPU", {**options, **more})
+        with signal_stack_kept():
+            return _openvino().Core().compile_model(read, "CPU", {**options, **more})
     except Exception as error:  # its exceptions have no common base but this
         raise CheckpointError(f"OpenVINO can't read the model: {first_line(error)}") from error

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from netslim.core.errors import NetslimError, UsageError, first_line
 from netslim.deploy.formats.openvino_runtime import files_of, model_of, openvino_function, precisions
+from netslim.deploy.formats.signal_stack import signal_stack_kept
 from netslim.deploy.int8.quantizer import Function, Quantizer, check_differ, no_layers, single
 
 _LAYERS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
@@ -50,7 +51,7 @@ class NncfQuantizer(Quantizer):
         assert around  # noqa: S101  (the only kind)
         left = [name for name in self.layers if name != only] if only else list(in_float)
         images = self._images[:_FEW] if only else self._images
-        with _quiet_nncf() as nncf:
+        with _quiet_nncf() as nncf, signal_stack_kept():
             made = nncf.quantize(
                 model_of(self.float_content),
                 nncf.Dataset(images),
