@@ -53,7 +53,7 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $@
 
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra export --extra integrations --extra slurm --extra tensorboard --extra wandb --extra mlflow \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra export --extra integrations --extra openvino --extra slurm --extra tensorboard --extra wandb --extra mlflow \
 		--no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean:
