@@ -15,6 +15,7 @@ from torch.utils.flop_counter import flop_registry
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.networks.example import Inputs
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.networks.running import check_batched
 from netslim.core.networks.torch_internals import PlainDispatchMode, flops_of_shapes
 from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
 from netslim.core.networks.wrappers import check_shapes_known, unwrapped
@@ -215,8 +216,8 @@ def measure(model: nn.Module, example: Any) -> Cost:
         example: an input (N, ...), or several (see `netslim.plan`).
 
     Raises:
-        UsageError: there is no tensor in the example, or no input in its batch, the network does not run on it, or its
-            shapes are not known yet.
+        UsageError: there is no tensor in the example, no input in its batch or no batch dimension, the network does not
+            run on it, or its shapes are not known yet.
 
     >>> import torch, netslim
     >>> netslim.measure(torch.nn.Conv2d(3, 8, 3), torch.zeros(1, 3, 10, 10))
@@ -227,6 +228,7 @@ def measure(model: nn.Module, example: Any) -> Cost:
     inputs = Inputs.of(example)
     if not inputs.batch:
         raise UsageError("the example has no input in its batch, and costs are counted for one: give one or more")
+    check_batched(model, inputs)
     try:
         return Cost(params=count_params(model), macs=count_macs(model, inputs))
     except NetslimError:

@@ -15,7 +15,7 @@ from torch.nn.modules.conv import _ConvNd
 from netslim.core.errors import first_of
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import collection_paused
-from netslim.core.networks.running import DoesNotRunError, running
+from netslim.core.networks.running import DoesNotRunError, check_batched, running
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.core.tie import Tie
 from netslim.cost import MacCount, MacCounter
@@ -51,9 +51,10 @@ def find_groups(model: nn.Module, inputs: Inputs, ties: Mapping[str, Tie] | None
     the network does not run on two, as many as there are. `ties` say how rows of its weights went together before.
 
     Raises:
-        UsageError: it does not run on them, or what it does depends on values.
+        UsageError: it does not run on them, they have no batch dimension, or what it does depends on values.
     """
     given = inputs.map(partial(_spec, _dtype_of(model)))
+    check_batched(model, given)
     with torch.inference_mode(False):  # in it, operations reach the tracer undivided
         if not given.is_single or given.batch == _BATCH or not given.tensors[0].shape:
             return _find_groups(model, inputs, given, ties or {})

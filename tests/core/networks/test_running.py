@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+import netslim
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs, TensorSpec
-from netslim.core.networks.running import DoesNotRunError, running
+from netslim.core.networks.running import DoesNotRunError, check_batched, running
 
 
 def test_a_missing_batch_dimension_is_hinted_at() -> None:
@@ -15,6 +16,40 @@ def test_a_missing_batch_dimension_is_hinted_at() -> None:
         image.call(model)
     assert caught.value.hint == "; it runs on an example with a batch dimension: give example[None]"
     assert str(caught.value).startswith("Sequential does not run on an input of 8 x 8: RuntimeError: ")
+
+
+CONVOLUTIONS = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [(CONVOLUTIONS, (3, 8, 8)), (nn.Conv1d(3, 4, 3), (3, 8)), (nn.Sequential(nn.Linear(3, 4), nn.ReLU()), (3,))],
+)
+def test_an_example_without_batch_is_refused_though_layers_take_it(model: nn.Module, shape: tuple[int, ...]) -> None:
+    said = rf"^an example of {' x '.join(map(str, shape))} has no batch dimension for .*: give example\[None\]$"
+    for use in (netslim.measure, lambda model, example: netslim.plan(model, example, percent=0.5, criterion="l2_norm")):
+        with pytest.raises(UsageError, match=said):
+            use(model, torch.zeros(shape))
+
+
+class Spectrogram(nn.Module):
+    """Takes images (N, H, W) without channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Conv2d(1, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.layers(x.unsqueeze(1))
+        return found
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [(CONVOLUTIONS, (3, 3, 8, 8)), (Spectrogram(), (3, 8, 8)), (nn.Linear(3, 4), (3, 3)), (nn.Flatten(0), (3,))],
+)
+def test_an_example_with_a_batch_is_not(model: nn.Module, shape: tuple[int, ...]) -> None:
+    check_batched(model, Inputs.of(torch.zeros(shape)))
 
 
 def test_a_missing_input_is_hinted_at() -> None:

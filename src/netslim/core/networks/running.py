@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.networks.example import Inputs, TensorSpec
@@ -48,6 +49,17 @@ def running(model: nn.Module, inputs: Inputs) -> Iterator[None]:
         ) from error
 
 
+def check_batched(model: nn.Module, inputs: Inputs) -> None:
+    """Raises UsageError for an example without a batch dimension, as layers take it: nothing could be counted by it."""
+    specs = inputs.map(TensorSpec.of)
+    sides = min((len(own.kernel_size) for own in model.modules() if isinstance(own, _ConvNd)), default=0)
+    if not specs.is_single or specs.batch < 2 or len(specs.tensors[0].shape) != 1 + sides:
+        return
+    if _cause(model, specs.map(_with_one_more)) is not None and _cause(model, specs.map(_with_batch)) is None:
+        size = " x ".join(str(side) for side in specs.tensors[0].shape)
+        raise UsageError(f"an example of {size} has no batch dimension for {type(model).__name__}: give example[None]")
+
+
 def _unfollowed(operation: str) -> str:
     if "fake_quantize" in operation:
         return "its values pass through fake quantisation; prune first, and prepare the small network"
@@ -63,6 +75,10 @@ def _plain(spec: TensorSpec) -> torch.Tensor:
 
 def _with_batch(spec: Any) -> TensorSpec:
     return TensorSpec(torch.Size([1, *spec.shape]), spec.dtype, spec.high)
+
+
+def _with_one_more(spec: Any) -> TensorSpec:
+    return TensorSpec(torch.Size([spec.shape[0] + 1, *spec.shape[1:]]), spec.dtype, spec.high)
 
 
 def _cause(model: nn.Module, inputs: Inputs) -> Exception | None:
