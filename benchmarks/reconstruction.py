@@ -227,7 +227,7 @@ def main() -> None:
             name, model = network(given, train)
             dense = top1(model, test)
             for criterion, kept, share in CUTS + (RANDOM_CUTS if seed == SEEDS[0] else ()):
-                wanted = criterion in arguments.criteria and (dataset is None or not kept)
+                wanted = criterion in arguments.criteria and ("=" not in given or not kept)
                 if wanted and (name, criterion, kept, share, seed) not in done:
                     row: Row = {"network": name, "data": arguments.data, "criterion": criterion, "kept": kept}
                     row |= {"share": share, "seed": seed, "top1_dense": dense}
