@@ -161,6 +161,8 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         decided = within_engine(engine, problem)
     else:
         decided = _decided(request, ranking, limits, per_layer, costs, before, draft, model, inputs, latency_batch)
+    elsewhere = note_of_sizes(model, found.derivation) if found.derivation else None  # last: caches may be cleared
+    decided = replace(decided, notes=(*decided.notes, elsewhere)) if elsewhere else decided
     for note in decided.notes:
         warnings.warn(note, NetslimWarning, stacklevel=2)
     return decided
@@ -198,12 +200,9 @@ def _cost_model(model: nn.Module, found: Grouping, groups: Candidates, inputs: I
 
 
 def _notes(model: nn.Module, found: Grouping, groups: Candidates, criterion: str) -> tuple[str, ...]:
-    said: list[str | None] = []
-    if CRITERIA.get(criterion).needs_scales:
-        said = [scales_note(model, groups.scored), unscaled_note(model, found, groups.scored)]
-    if found.derivation is not None:
-        said += [*found.derivation.notes, note_of_sizes(model, found.derivation)]
-    return tuple(note for note in said if note)
+    by_scales = CRITERIA.get(criterion).needs_scales
+    said = [scales_note(model, groups.scored), unscaled_note(model, found, groups.scored)] if by_scales else []
+    return (*filter(None, said), *(found.derivation.notes if found.derivation else ()))
 
 
 def _shape(inputs: Inputs) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import NetslimError, UsageError
-from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.example import Inputs, TensorSpec, tensors_of
 from netslim.core.networks.modes import evaluation_mode
 
 _NO_SHAPES = re.compile(r"aten::(\w+): attempted to run this operator with Meta tensors")  # what torch says of it
@@ -50,13 +50,17 @@ def running(model: nn.Module, inputs: Inputs) -> Iterator[None]:
 
 
 def check_batched(model: nn.Module, inputs: Inputs) -> None:
-    """Raises UsageError for an example without a batch dimension, as layers take it: nothing could be counted by it."""
-    specs = inputs.map(TensorSpec.of)
+    """Raises UsageError for an example without a batch dimension, as layers take it: nothing could be counted by it.
+
+    That is one which the network takes with one more in front, and gives one more then.
+    """
     sides = min((len(own.kernel_size) for own in model.modules() if isinstance(own, _ConvNd)), default=0)
-    if not specs.is_single or specs.batch < 2 or len(specs.tensors[0].shape) != 1 + sides:
+    if not inputs.is_single or inputs.batch < 2 or len(inputs.tensors[0].shape) != 1 + sides:
         return
-    if _cause(model, specs.map(_with_one_more)) is not None and _cause(model, specs.map(_with_batch)) is None:
-        size = " x ".join(str(side) for side in specs.tensors[0].shape)
+    spec = inputs.map(TensorSpec.of)
+    alone, more, batched = (_shapes(model, own) for own in (spec, spec.map(_with_one_more), spec.map(_with_batch)))
+    if alone and not more and batched == [(1, *shape) for shape in alone]:
+        size = " x ".join(str(side) for side in inputs.tensors[0].shape)
         raise UsageError(f"an example of {size} has no batch dimension for {type(model).__name__}: give example[None]")
 
 
@@ -83,10 +87,22 @@ def _with_one_more(spec: Any) -> TensorSpec:
 
 def _cause(model: nn.Module, inputs: Inputs) -> Exception | None:
     """What the network itself says of such inputs: on shapes errors are terse."""
-    like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
     try:
-        with evaluation_mode(model), torch.no_grad():
-            inputs.map(lambda spec: _plain(spec).to(like.device)).call(model)
+        _run(model, inputs)
     except Exception as error:
         return error
     return None
+
+
+def _shapes(model: nn.Module, inputs: Inputs) -> list[tuple[int, ...]]:
+    """Of what it gives for such inputs; none if it does not run on them."""
+    try:
+        return [tuple(tensor.shape) for tensor in tensors_of(_run(model, inputs)).values()]
+    except Exception:
+        return []
+
+
+def _run(model: nn.Module, inputs: Inputs) -> Any:
+    like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+    with evaluation_mode(model), torch.no_grad():
+        return inputs.map(lambda spec: _plain(spec).to(like.device)).call(model)
