@@ -66,6 +66,26 @@ def test_a_network_without_a_fixed_graph_is_named() -> None:
         capture(Decides(), IMAGES)
 
 
+class Sums(nn.Module):
+    """The first of the summands takes the place of a 0, as in many a WaveNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(3, 3, 1) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        total: Tensor | int = 0
+        for layer in self.layers:
+            x = layer(x)
+            total = total + x if isinstance(total, Tensor) else x
+        return cast(Tensor, total)
+
+
+def test_a_network_that_asks_whether_a_value_is_a_tensor_is_not_taken_for_another() -> None:
+    with pytest.raises(UntraceableError, match=r"^Sums has no fixed graph \(its code does otherwise at symbols\)$"):
+        for_inference(Sums(), IMAGES)
+
+
 def hooked() -> nn.Module:
     block = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Identity(), nn.Dropout(0.1))
     block[0].register_forward_hook(lambda module, given, found: found + 1)

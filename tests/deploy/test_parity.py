@@ -6,7 +6,7 @@ from exported_networks import IMAGES
 from torch import Tensor, nn
 
 from netslim.deploy import ParityError
-from netslim.deploy.parity import check_parity
+from netslim.deploy.parity import are_alike, check_parity
 
 
 def test_parity_refuses_what_is_not_a_number() -> None:
@@ -31,3 +31,20 @@ def test_a_network_that_gives_no_number_is_said_to_draw_none() -> None:
     model.bias.data.fill_(torch.nan)
     with pytest.raises(ParityError, match=r"^Linear gives no finite number on random inputs, so that no file can be "):
         check_parity(model, model, torch.zeros(1, 3), "x")
+
+
+def test_networks_are_alike_up_to_rounding() -> None:
+    class Draws(nn.Module):
+        def __init__(self, factor: float = 1) -> None:
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.factor * x.mul_(2) + torch.rand(3), x > 0
+
+    before = IMAGES.clone()
+    assert are_alike(Draws(), Draws(), IMAGES[..., :3])
+    assert are_alike(Draws(), Draws(1 + 1e-6), IMAGES[..., :3])
+    assert not are_alike(Draws(), Draws(1.1), IMAGES[..., :3])
+    assert not are_alike(Draws(), nn.Identity(), IMAGES[..., :3])
+    assert torch.equal(IMAGES, before)

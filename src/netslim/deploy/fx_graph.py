@@ -20,6 +20,7 @@ from netslim.core.errors import first_line
 from netslim.core.networks.copies import copied
 from netslim.deploy.functionalize import UntraceableError as UntraceableError
 from netslim.deploy.functionalize import functionalize
+from netslim.deploy.parity import are_alike
 
 _RESHAPES = ("view", "reshape", "flatten")
 _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.AlphaDropout)
@@ -74,7 +75,10 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
     if (scripted := scripted_part(model)) is not None:
         raise UntraceableError(f"'{scripted}' is scripted: it has no fixed graph")
     with torch.inference_mode(False):  # else the copy's tensors don't say when they are changed
-        return _captured(copied(model).eval().requires_grad_(False), example)
+        network = _captured(copied(model).eval().requires_grad_(False), example)
+        if not are_alike(copied(model).eval(), network, example):  # as where code asks `isinstance(x, Tensor)`
+            raise UntraceableError(f"{type(model).__name__} has no fixed graph (its code does otherwise at symbols)")
+        return network
 
 
 def _captured(copied: nn.Module, example: Tensor) -> fx.GraphModule:
