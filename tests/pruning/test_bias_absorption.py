@@ -424,3 +424,47 @@ class OneImage(Behind):
 def test_an_example_without_a_batch_or_of_a_fixed_one(given: tuple[int, ...], inside: tuple[int, ...]) -> None:
     model, example = lively(OneImage(inside)), torch.randn(given)
     absorbed_exactly(model, apply(model, plan(model, example, percent=0.3)), example)
+
+
+class Made(nn.Module):
+    """A linear layer that works on a vector makes a factor, as in networks that make weights for others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = nn.Parameter(torch.ones(3))
+        self.first, self.bn, self.second = nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 3, 1)
+        self.scale = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.relu(self.bn(self.first(x)))) * self.scale(self.code)
+
+
+class Called(nn.Module):
+    """A layer is called with numbers made of its own, among them its bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.bn, self.second = nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        own = {name: 2 * value for name, value in self.second.named_parameters()}
+        return torch.func.functional_call(self.second, own, (torch.relu(self.bn(self.first(x))),))
+
+
+def test_a_layer_may_work_on_a_vector() -> None:
+    model = lively(Made())
+    nn.init.constant_(model.bn.bias, 1)
+    small = pruned(model, torch.zeros(2, 1, 4, 4), criterion="l2_norm")
+    assert small.scale[0].out_features < 5
+    found = absorb_(small, model, torch.zeros(2, 1, 4, 4))
+    assert found.left == ()
+    assert found.after < 1e-5 < found.before
+
+
+def test_a_bias_that_is_made_for_a_call_takes_nothing_in() -> None:
+    model = lively(Called())
+    nn.init.constant_(model.bn.bias, 1)
+    small = pruned(model, torch.zeros(2, 1, 4, 4))
+    found = absorb_(small, model, torch.zeros(2, 1, 4, 4))
+    assert found.layers == ()
+    assert [part.name for part in found.left] == ["output"]

@@ -206,7 +206,7 @@ class _Site:
         """What the pruned network has; returns what the unpruned one had, so that later differences are their own."""
         expected = self.seen.pop(0)
         self.scale = max(self.scale, float(expected.abs().max()))
-        self.differences.append((expected - values).movedim(self.dim, -1).flatten(0, -2))
+        self.differences.append((expected - values).movedim(self.dim, -1).reshape(-1, values.shape[self.dim]))
         return expected
 
 
@@ -241,9 +241,9 @@ def _at_input(
     return (act(site, values),), {}
 
 
-def _at_output(site: _Site, act: Callable[[_Site, Tensor], Tensor], *called: Any) -> Tensor | None:
-    given = called[-1]
-    return act(site, given) if isinstance(given, Tensor) else None  # layers of the user's own may give more than that
+def _at_output(site: _Site, act: Callable[[_Site, Tensor], Tensor], module: Any, _: Any, given: Any) -> Tensor | None:
+    own = isinstance(given, Tensor) and isinstance(module.bias, nn.Parameter)  # neither a list nor a call's own bias
+    return act(site, given) if own else None
 
 
 def _take_in_(sites: Sequence[_Site], *, uneven: bool) -> tuple[list[Absorbed], list[NotAbsorbed]]:
