@@ -112,6 +112,60 @@ def test_tied_layers_that_do_something_else_and_weights_that_are_computed_are_le
     assert str(done).startswith("1 of 2 layers fitted on 64 images, 3 left as they are: error of the outputs ")
 
 
+def test_layers_on_a_vector_and_numbers_made_for_a_call_are_left() -> None:
+    class Made(networks.Plain):
+        def __init__(self) -> None:
+            super().__init__()
+            self.code, self.make = nn.Parameter(torch.ones(6)), nn.Linear(6, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.relu(self.bn1(self.conv1(x)))
+            own = {name: 2 * value for name, value in self.conv2.named_parameters()}
+            x = torch.func.functional_call(self.conv2, own, (x,))
+            return self.fc(torch.relu(self.bn2(x)).mean((2, 3)) * self.make(self.code))
+
+    torch.manual_seed(0)
+    model = networks.with_copies(Made())
+    small = pruned(model, IMAGES)
+    before = small.conv2.weight.clone()  # type: ignore[union-attr,operator]
+    done = reconstruct_(small, model, IMAGES.split(16))
+    assert done.left == ("conv2", "make")
+    assert torch.equal(small.conv2.weight, before)  # type: ignore[arg-type]
+    assert done.after < done.before
+
+
+def test_what_a_network_notes_of_one_batch_is_not_read_by_another() -> None:
+    class Skips(networks.Plain):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv3 = nn.Conv2d(14, 6, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            skip = torch.relu(self.bn1(self.conv1(x)))
+            return self.last(skip, torch.relu(self.bn2(self.conv2(skip))))
+
+        def last(self, skip: Tensor, x: Tensor) -> Tensor:
+            return self.fc(torch.relu(self.conv3(torch.cat([skip, x], 1))).mean((2, 3)))
+
+    class Notes(Skips):
+        skip: Tensor
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.skip = torch.relu(self.bn1(self.conv1(x)))
+            x = torch.relu(self.bn2(self.conv2(self.skip)))
+            return self.last(self.skip, x)
+
+    found = []
+    for kind in (Skips, Notes):
+        torch.manual_seed(0)
+        model = networks.with_copies(kind())
+        small = pruned(model, IMAGES)
+        found.append((reconstruct_(small, model, IMAGES.split(16)), small.state_dict()))
+    (plain, right), (noting, fitted) = found
+    assert noting == plain
+    torch.testing.assert_close(fitted, right)
+
+
 class Projecting(networks.Residual):
     """A stage that begins with a shortcut of its own, whose layers are given their inputs by name."""
 

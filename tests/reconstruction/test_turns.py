@@ -11,7 +11,7 @@ from torch import nn
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs, tensors_of
 from netslim.reconstruction.lockstep import Lane
-from netslim.reconstruction.turns import AtOnce, InParts, Outputs, in_pieces, until
+from netslim.reconstruction.turns import AtOnce, InParts, Outputs, are_apart, in_pieces, until
 from netslim.reconstruction.watch import Seen, Use
 
 SMALL = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
@@ -56,6 +56,33 @@ def test_side_by_side_and_in_parts_are_the_same_turns() -> None:
             (first,), (second,) = one.values(), other.values()
             assert torch.equal(first, network(inputs.tensors[0]))
             assert torch.equal(first, second)
+
+
+def test_runs_that_meet_in_the_network_are_told_from_those_that_do_not() -> None:
+    class Noting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.noted = nn.Linear(2, 2), torch.zeros(())
+
+    def noting(network: nn.Module, inputs: Inputs, given: dict[int, Outputs]) -> Lane[Seen]:
+        def work(stop: Callable[[Seen], object]) -> None:
+            layer, before = network.layer, network.layer.weight  # type: ignore[union-attr]
+            layer._parameters["weight"] = before * 2  # type: ignore[union-attr,operator]
+            network.noted = inputs.tensors[0]
+            stop(Seen(Use("layer", 0), network.noted))
+            layer._parameters["weight"] = before  # type: ignore[union-attr]
+            given[id(lane)] = tensors_of(network.noted)
+
+        lane: Lane[Seen] = Lane(work)
+        return lane
+
+    alone = [tensors_of(SMALL(each.tensors[0])) for each in INPUTS]
+    assert are_apart(SMALL, INPUTS, alone, start)
+    assert not are_apart(SMALL, INPUTS, alone[::-1], start)
+    network = Noting()
+    weight = network.layer.weight
+    assert not are_apart(network, INPUTS, [tensors_of(each.tensors[0]) for each in INPUTS], noting)
+    assert network.layer.weight is weight
 
 
 def test_a_layer_that_the_large_network_has_not_is_said() -> None:

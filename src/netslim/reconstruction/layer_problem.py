@@ -100,7 +100,12 @@ class LayerProblem:
 
 @torch.no_grad()
 def is_linear(layer: Any, x: Tensor) -> bool:
-    """Whether a layer computes what those of its class do: weights may be standardised, or padding be its own."""
+    """Whether a layer computes what those of its class do: weights may be standardised, or padding be its own.
+
+    Not one whose numbers are computed for a call (`torch.func.functional_call`): what is fitted would be gone after it.
+    """
+    if not all(isinstance(own, nn.Parameter | None) for own in (layer.weight, layer.bias)):
+        return False
     y = layer(x)
     places = some_places(layer, y, 64, torch.Generator().manual_seed(0))
     found = inputs_at(layer, x, places) @ matrix_of(layer, layer.weight)

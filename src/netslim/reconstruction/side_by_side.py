@@ -22,7 +22,7 @@ from netslim.reconstruction.linear_map import LAYERS
 from netslim.reconstruction.live_memory import LiveMemory, images_with_room
 from netslim.reconstruction.lockstep import Lane
 from netslim.reconstruction.recurrent import input_weights
-from netslim.reconstruction.turns import AtOnce, InParts, Outputs, Turns, in_pieces
+from netslim.reconstruction.turns import AtOnce, InParts, Outputs, Turns, are_apart, in_pieces
 from netslim.reconstruction.unlike_training import FirstNorm
 from netslim.reconstruction.watch import Hooks, Link, Seen, Use, Watch
 
@@ -87,6 +87,10 @@ class SideBySide:
         with torch.no_grad():
             before = [tensors_of(each.call(self._small)) for each in self._inputs]
         _check_finite(tensor for outputs in before for tensor in outputs.values())
+        if not self._parts and len(self._inputs) > 1:
+            with self._hooks.on(self._small):
+                start = partial(self._lane, links)
+                self._parts = not are_apart(self._small, self._inputs[:2], before[:2], start)
         first_norm = FirstNorm()
         with first_norm.watched(self._model):
             wanted, after = self._pass(links)
@@ -151,7 +155,8 @@ class SideBySide:
         name, owner = here.use.layer, self._owner[here.use.layer]
         if name not in self._maps:
             tied = [layer for other, layer in self._layers.items() if self._owner[other] == owner]
-            self._maps[name] = are_one_map(tied) and is_linear(self._layers[name], here.value[:1])
+            batched = here.value.dim() > 1  # not a vector, as a network that makes weights has
+            self._maps[name] = batched and are_one_map(tied) and is_linear(self._layers[name], here.value[:1])
         alike = len(here.value) == len(there.value) > 0  # values may have decided how many there are
         if self._maps[name] and alike and owner not in self.left:
             return True

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs, tensors_of
+from netslim.core.networks.modes import attributes_kept
 from netslim.reconstruction.lockstep import Lane
 from netslim.reconstruction.watch import Seen, Use
 
@@ -90,6 +91,39 @@ class InParts:
         """See `Turns`."""
         large, small = ([tensors_of(each.call(net)) for each in self._inputs] for net in (self._model, self._small))
         return large, small
+
+
+def are_apart(network: nn.Module, inputs: Sequence[Inputs], alone: Sequence[Outputs], start: Start) -> bool:
+    """Whether runs side by side give what each gives alone.
+
+    They do not where code keeps in the network, or in what it refers to, what it made of its input: a skip connection
+    that one part notes and another reads, or parameters that others stand in for while they are called
+    (`torch.func.functional_call`). What a module registers is put back.
+    """
+    own = [(each, dict(each._parameters), dict(each._buffers)) for each in network.modules()]
+    given: dict[int, Outputs] = {}
+    try:
+        with attributes_kept(network), ExitStack() as stack:
+            lanes = [start(network, each, given) for each in inputs]
+            for lane in lanes:
+                stack.callback(lane.end)
+            while sum(lane.next() is not None for lane in lanes):  # all of them take a step
+                pass
+            found = [given[id(lane)] for lane in lanes]
+    except Exception:  # a network may raise anything
+        return False
+    finally:
+        for module, parameters, buffers in own:
+            module._parameters.update(parameters)
+            module._buffers.update(buffers)
+    return all(_same(*pair) for pair in zip(found, alone, strict=True))
+
+
+def _same(first: Outputs, second: Outputs) -> bool:
+    return first.keys() == second.keys() and all(
+        one.shape == second[name].shape and torch.allclose(one, second[name], rtol=1e-3, equal_nan=True)
+        for name, one in first.items()
+    )
 
 
 def until(lane: Lane[Seen], use: Use) -> Seen:
