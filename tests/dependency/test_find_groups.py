@@ -200,7 +200,10 @@ class Heads(nn.Module):
 
 
 def test_a_layer_that_took_part_in_no_run_is_named_where_it_might_read_what_is_cut() -> None:
-    found = find_groups(Heads(), Inputs.of(torch.zeros(2, 3, 8, 8)))
+    model = Heads()
+    model.heads.append(nn.Linear(16, 3))  # of a weight that takes part
+    model.heads[2].weight = model.heads[0].weight
+    found = find_groups(model, Inputs.of(torch.zeros(2, 3, 8, 8)))
     assert [len(group.slices[0].positions) for group in found.groups] == [16]
     assert found.notes == (
         "heads.1 took part in no run on this example, stay as they are, and may not fit what is cut before them: give "

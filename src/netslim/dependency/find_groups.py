@@ -241,7 +241,8 @@ def _apart(model: nn.Module, trace: Trace) -> tuple[str, ...]:
     """What the user should know of layers that took part in no run, where one that reads as many channels did."""
     kinds = (nn.Linear, _ConvNd, _NormBase)
     layers = {name: own for name, own in model.named_modules() if isinstance(own, kinds) and own.weight is not None}
-    used = {name for name in layers if f"{name}.weight" in trace.used}
+    names = {id(own): name for name, own in (*model.named_parameters(), *model.named_buffers())}  # of shared ones one
+    used = {name for name, own in layers.items() if names.get(id(own.weight)) in trace.used}
     reads = {(type(layers[name]), _readable(layers[name].weight)) for name in used}
     unused = [name for name, own in layers.items() if name not in used and (type(own), _readable(own.weight)) in reads]
     if not unused:
