@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.pruning import apply, plan, plan_from_dict, verify
@@ -134,3 +134,21 @@ def test_patterns_on_a_traced_network() -> None:
         ("inner.1", True),
     ]
     assert verify(model, apply(model, decided), torch.randn(2, 3, 8, 8)).holds
+
+
+def test_weights_that_no_layer_holds_are_named_and_complex_ones_said_to_be_so() -> None:
+    class Own(nn.Module):
+        def __init__(self, dtype: torch.dtype) -> None:
+            super().__init__()
+            self.first = nn.Parameter(torch.zeros(5, 3, dtype=dtype))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.linear(x, self.first)
+
+    for dtype, reason in (
+        (torch.float32, "first is an output of the network"),
+        (torch.complex64, "its weights are complex numbers, whose channels are not followed; pairs of real ones' are"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            plan(Own(dtype), torch.zeros(2, 3, dtype=dtype), percent=0.5, criterion="l2_norm")
+        assert str(caught.value) == f"Own has no channels that can go: {reason}"

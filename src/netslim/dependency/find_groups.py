@@ -272,15 +272,17 @@ def _left_alone(model: nn.Module, trace: Trace) -> tuple[LeftAlone, ...]:
         and f"{name}.weight" in trace.used
         and not any((f"{name}.weight", dim) in trace.silenced for dim in range(module.weight.dim()))
     ]
+    matrices = {name for name, parameter in model.named_parameters() if parameter.dim() > 1}
     for (tensor, dim), labels in trace.dims.items():
         single = len(labels) == 1 and trace.axes.get(tensor) is not None  # a number for all channels, as of a PReLU
-        if (tensor, dim) not in trace.silenced or not tensor.endswith("weight") or tensor in trace.scales or single:
+        gives = tensor.endswith("weight") or (tensor in matrices and trace.axes.get(tensor) is None)
+        if (tensor, dim) not in trace.silenced or not gives or tensor in trace.scales or single:
             continue
         reasons: dict[str, int] = defaultdict(int)
         for root in trace.sets.roots(labels).tolist():
             if root in frozen:
                 reasons[frozen[root]] += 1
-        name = tensor.rpartition(".")[0] or tensor
+        name = tensor.removesuffix(".weight")
         found += [LeftAlone(name=name, channels=count, reason=reason) for reason, count in reasons.items()]
     return tuple(found)
 

@@ -119,7 +119,7 @@ def _scored(
             f"criteria that work without: {one_of(without_scales())}"
         )
     reasons = first_of([f"{part.name} {part.reason}" for part in left], SHOWN, "; ")
-    reason = _prepared(model) or reasons or "no layer of it gives any"
+    reason = _prepared(model) or reasons or _without_layers(model)
     raise UsageError(f"{title(model)} has no channels that can go: {reason}")
 
 
@@ -129,6 +129,13 @@ def _prepared(model: nn.Module) -> str:
         if hasattr(module, "weight_fake_quant"):
             return f"the weights of '{name}' pass through fake quantisation; prune first, and prepare the small network"
     return ""
+
+
+def _without_layers(model: nn.Module) -> str:
+    """Why nothing in a network gives channels."""
+    if any(parameter.is_complex() for parameter in model.parameters()):
+        return "its weights are complex numbers, whose channels are not followed; pairs of real ones' are"
+    return "no layer of it gives any"
 
 
 def _is_scored(own: BoundGroup, criterion: str) -> bool:
