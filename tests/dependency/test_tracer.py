@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs
@@ -41,3 +41,24 @@ def test_a_decision_on_values_is_followed_on_both_ways() -> None:
     runs = [run.decisions.taken[-1].answer for run in found.runs if run.decisions]
     assert sorted(runs) == [False, True]
     assert [group.name for group in found.groups] == ["body.1"]
+
+
+def test_a_number_that_is_made_of_weights_and_given_out_keeps_their_channels() -> None:
+    """The distance of a weight's rows from orthogonal ones counts them, and counts those that are zero, too."""
+
+    class Regularised(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.last = nn.Linear(3, 8), nn.Linear(8, 6), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            weight = self.last.weight
+            apart = (weight @ weight.t() - torch.eye(len(weight))).square().sum()
+            return self.last(self.second(self.first(x).relu()).relu()), apart
+
+    found = find_groups(Regularised(), Inputs.of(torch.zeros(2, 3)))
+    assert [group.name for group in found.groups] == ["first"]
+    assert [(part.name, part.reason) for part in found.left_alone] == [
+        ("second", "is an output of the network"),
+        ("last", "is an output of the network"),
+    ]

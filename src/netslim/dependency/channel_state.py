@@ -243,11 +243,11 @@ class ChannelState:
             self._tensors[id(tensor)] = tensor  # so that its id stays its own
             self._derived[id(tensor)] = sources
 
-    def freeze_derived(self, call: Call) -> None:
-        """An operation on channels reads these: what goes along the dimensions of weights they are made from stays."""
-        for tensor in call.tensors if self._derived else ():
+    def freeze_derived(self, tensors: Iterable[Tensor], reason: str) -> None:
+        """These are read as numbers: what goes along the dimensions of weights they are made from stays."""
+        for tensor in tensors if self._derived else ():
             for weight, shape in self._derived.get(id(tensor), ()):
-                self.freeze_weight(weight, range(len(shape)), shape, f"is read as a number by {call}")
+                self.freeze_weight(weight, range(len(shape)), shape, reason)
 
     def freeze_drawn(self, call: Call, states: Results) -> None:
         """What is drawn at random in evaluation, too, is another number for another width: it stays."""

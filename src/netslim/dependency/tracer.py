@@ -99,7 +99,9 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             result = hollow.call(self.model, copied=False)
         self.state.trace.whole |= functions is not None and functions.met
         self.state.freeze_unfilled()
-        for tensor in tensors_of(result).values():
+        given = tensors_of(result).values()
+        self.state.freeze_derived(given, "is an output of the network")
+        for tensor in given:
             channels = self.state.channels(tensor)
             if channels is not None:
                 sets.freeze(channels.labels, "is an output of the network")
@@ -201,7 +203,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             states = rule_of(call)(self.state, call)
             self.state.freeze_drawn(call, states)
             if any(states):
-                self.state.freeze_derived(call)
+                self.state.freeze_derived(call.tensors, f"is read as a number by {call}")
             else:
                 self.state.derive(call.tensors, call.out)
             return states
