@@ -102,3 +102,15 @@ def test_channels_that_carry_something_where_their_scales_are_zero(step: nn.Modu
     )
     assert [said in note for note in decided.notes] == [True] * speaks
     assert by_weights.notes == ()
+
+
+def test_weights_that_are_computed_become_plain() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Conv2d(8, 2, 1)]
+    images = torch.zeros(2, 3, 8, 8)
+    assert netslim.plan(nn.Sequential(*layers), images, percent=0.5, criterion="l2_norm").notes == ()
+    nn.utils.parametrizations.spectral_norm(layers[2])
+    assert netslim.plan(nn.Sequential(*layers), images, percent=0.5, criterion="l2_norm").notes == (
+        "the weights of 2 are computed at every call (a norm, a mask), and plain numbers in the small network: "
+        "register it anew there, if it is to hold in training",
+    )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import first_of
 from netslim.core.networks.example import Inputs
+from netslim.core.networks.wrappers import with_computed_weights
 from netslim.core.protocols import Budget
 from netslim.dependency.blocks.find_blocks import with_blocks
 from netslim.dependency.groups import BoundGroup, Grouping, scales_in
@@ -53,6 +54,17 @@ def unscaled_note(model: nn.Module, found: Grouping, groups: Sequence[BoundGroup
     return (
         f"the channels of {first_of(names, _SHOWN)} are given by layers without a BatchNorm as well, and carry "
         f"something where their scales are zero: keep them (`ignore`), or rank all by weights (`criterion='l2_norm'`)"
+    )
+
+
+def computed_note(model: nn.Module) -> tuple[str, ...]:
+    """What to say of weights that are computed at every call, as under a norm; nothing where there are none."""
+    names = with_computed_weights(model)
+    if not names:
+        return ()
+    return (
+        f"the weights of {first_of(names, _SHOWN)} are computed at every call (a norm, a mask), and plain numbers "
+        "in the small network: register it anew there, if it is to hold in training",
     )
 
 

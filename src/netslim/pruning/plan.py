@@ -30,7 +30,7 @@ from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, o
 from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criterion import Evidence
-from netslim.pruning.notes import budget_note, scales_note, settings_for_more, unscaled_note
+from netslim.pruning.notes import budget_note, computed_note, scales_note, settings_for_more, unscaled_note
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.scope import Candidates, candidates, pruned_before
 
@@ -121,7 +121,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     by_loss = allocation == "sensitivity"
     if by_loss and CRITERIA.get(criterion).needs_batches and isinstance(batches, Iterator):
         batches = [*batches]  # they are read twice
-    model, inputs = plain(model), Inputs.of(example)
+    computed, model, inputs = computed_note(model), plain(model), Inputs.of(example)
     found = groups_of(model, inputs, residual)
     if min_channels == 0:
         found = with_blocks(model, found, inputs)
@@ -147,7 +147,7 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         round_to=round_to,
         inputs=_recorded(inputs, found),
         ties=found.derivation.ties if found.derivation else {},
-        notes=_notes(model, found, groups, criterion),
+        notes=(*computed, *_notes(model, found, groups, criterion)),
     )
     draft = partial(_draft, model, found, costs, blank, groups)
     if by_loss:

@@ -68,6 +68,11 @@ def plain(model: nn.Module) -> nn.Module:
     return found
 
 
+def with_computed_weights(model: nn.Module) -> list[str]:
+    """The names of the modules whose weights `plain` makes numbers."""
+    return [name for name, module in unwrapped(model).named_modules() if _computed(module)]
+
+
 def _check(model: nn.Module) -> None:
     name = type(model).__name__
     if any(type(kind).__name__ == "ScriptMeta" for kind in type(model).__mro__):
