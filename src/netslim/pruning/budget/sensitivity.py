@@ -100,9 +100,8 @@ def curve(points: Sequence[tuple[int, float]], channels: int) -> Tensor:
     if not points:
         return torch.ones(channels, dtype=torch.float64)
     known = [(gone, max(loss, _NOTHING)) for gone, loss in points]
-    powers = [math.log(more / less) / math.log(last / first) for (first, less), (last, more) in pairwise(known)] or [
-        2.0
-    ]
+    logs = [(math.log(gone), math.log(loss)) for gone, loss in known]
+    powers = [(y - y_before) / (x - x_before) for (x_before, y_before), (x, y) in pairwise(logs)] or [2.0]
     ends = [min(max(power, _POWERS[0]), _POWERS[1]) for power in (powers[0], powers[-1])]
     pieces = [known[0], *known]  # each from the one before it to the next
     losses, piece = [0.0], 0
