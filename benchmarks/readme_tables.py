@@ -839,8 +839,9 @@ def latency_accuracy() -> str:
         lines.append((*key, f"{float(of[0]['speed_up']):.2f}x", macs, params, *top1, str(len(of))))
     head = ("network", "threads", "batch", "way", "speed-up", "MACs left", "parameters", "right after the cut",
             "fine-tuned", "seeds")  # fmt: skip
-    dense = f"{float(rows[0]['top1_dense']):.1%}"
-    about = f"{rows[0]['data']}, top-1 (%) on all test images; the unpruned network has {dense}"
+    unpruned = {row["network"]: 100 * float(row["top1_dense"]) for row in rows}
+    dense = ", ".join(f"{name} {top1:.1f}" for name, top1 in unpruned.items())
+    about = f"{rows[0]['data']}, top-1 (%) on all test images; unpruned: {dense}"
     tuned = f"{rows[0]['epochs']} epoch of {int(rows[0]['tuned']):,} images"
     return f"{markdown(head, lines)}\n\n{about}. Fine-tuning: {tuned}. {origin(rows[0])}"
 
