@@ -468,7 +468,8 @@ def right_after(rows: list[dict[str, str]]) -> str:
         lines.append((key[0], f"{100 * float(key[3]):.0f} %", chosen, *accuracies))
     head = ("network", "MACs left", "criterion", "unpruned", "as cut", "statistics", "layers fitted")
     first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
-    about = f"{first['data']}, {first['images']} training images, no training; test top-1 (%), seeds {seeds}."
+    data = ", ".join(dict.fromkeys(row["data"] for row in rows))
+    about = f"{data}, {first['images']} training images, no training; test top-1 (%), seeds {seeds} at most."
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
