@@ -215,6 +215,20 @@ def test_outputs_that_can_not_be_compared_are_refused() -> None:
     assert all(torch.equal(tensor, own[name]) for name, tensor in small.state_dict().items())
 
 
+def test_outputs_that_are_no_numbers_are_borne() -> None:
+    class Masked(networks.Plain):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+            found = super().forward(x)
+            return found, found > 0, found.argmax(1)
+
+    torch.manual_seed(0)
+    model = Masked()
+    model.load_state_dict(networks.with_copies(networks.Plain()).state_dict())
+    small = apply(model.eval(), plan(model, IMAGES[:4], percent=0.4, only=("bn1",)))
+    done = reconstruct_(small, model, IMAGES.split(16))
+    assert done.after < done.before
+
+
 def test_every_turn_is_told_before_it_comes() -> None:
     torch.manual_seed(0)
     model, told = networks.with_copies(networks.Plain()), list[tuple[int, int]]()

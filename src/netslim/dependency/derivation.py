@@ -61,17 +61,25 @@ class Derivation:
         chosen = range(len(self.groups)) if numbers is None else numbers
         return keeps_of([self.groups[i].slices for i in chosen], [keeps[i] for i in chosen], self.trace.sizes)
 
+    def traced(self, model: nn.Module, run: Run, *, scales_alone: bool = False) -> Trace:
+        """What is known of the network after it ran so, in evaluation, and nothing else.
+
+        Raises UsageError where it can't be followed, and whatever the network does.
+        """
+        trace = Trace(sets=ChannelSets(), ties=self.trace.ties)
+        tracer = Tracer(skeleton(model).eval(), trace, self.meta_ops)
+        tracer.state.scales_alone = scales_alone
+        with torch.inference_mode(False):
+            tracer.run(run.inputs, run.decisions)
+        return trace
+
     @collection_paused()
     def unscaled(self, model: nn.Module) -> frozenset[str]:
         """The groups with scales whose channels still carry something when these are zero: other layers give it.
 
         Constants, which shifts and biases leave, do not count.
         """
-        trace = Trace(sets=ChannelSets(), ties=self.trace.ties)
-        tracer = Tracer(skeleton(model).eval(), trace, self.meta_ops)
-        tracer.state.scales_alone = True
-        with torch.inference_mode(False):
-            tracer.run(self.runs[0].inputs, self.runs[0].decisions)
+        trace = self.traced(model, self.runs[0], scales_alone=True)
         frozen = torch.tensor([*trace.sets.frozen()])
         scaled = [(own, part) for own in self.groups for part in own.slices if part.tensor in trace.scales]
         labels = [trace.sets.roots(trace.dims[part.tensor, part.dim][part.positions]) for _, part in scaled]

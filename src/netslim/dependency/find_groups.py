@@ -288,10 +288,7 @@ def _left_alone(model: nn.Module, trace: Trace) -> tuple[LeftAlone, ...]:
 
 
 def _trial(groups: Sequence[ChannelGroup], generator: torch.Generator) -> list[list[int]]:
-    """Of every group about half of the channels, at random, and of each another number.
-
-    One channel that stays, or all but one, would not tell what depends on which they are.
-    """
+    """Of every group about half of its channels, at random: one that stays, or all but one, would not tell enough."""
     keeps = []
     for group in groups:
         channels = len(group.slices[0].positions)

@@ -11,11 +11,8 @@ from torch import nn
 
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import collection_paused
-from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.derivation import Derivation
-from netslim.dependency.meta import skeleton
-from netslim.dependency.trace import Event, Trace
-from netslim.dependency.tracer import Tracer
+from netslim.dependency.trace import Event, Run
 
 _SIDES = (2.0, 0.5)
 _BATCH = 8
@@ -60,10 +57,8 @@ def _shaped(shape: list[int], spec: TensorSpec) -> TensorSpec:
 
 def _steps(model: nn.Module, found: Derivation, inputs: Inputs) -> dict[tuple[str, ...], Event] | None:
     """What it does on such inputs, and where; how often does not count. None if it does not run on them."""
-    trace = Trace(sets=ChannelSets(), ties=found.trace.ties)
     try:
-        with torch.inference_mode(False):
-            Tracer(skeleton(model).eval(), trace, found.meta_ops).run(inputs)
+        trace = found.traced(model, Run(False, inputs))
     except Exception:  # a network may raise anything
         return None
     return {(event.name, event.where, event.layer): event for event in trace.events}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError
-from netslim.core.networks.arithmetic import full_float32
+from netslim.core.networks.arithmetic import full_float32, is_rounding
 from netslim.core.networks.example import tensors_of
 from netslim.core.networks.modes import evaluation_mode
 from netslim.deploy.signature import Example, ExportInputs, named_tensors
@@ -17,7 +17,6 @@ from netslim.deploy.signature import Example, ExportInputs, named_tensors
 BATCHES = (1, 2, 7)
 TOLERANCE = 1e-4
 HALF_TOLERANCE = 2e-2  # float16 has three digits
-_ROUNDING = 1e-3  # share of an output, for networks of any depth and type
 
 
 class ParityError(NetslimError):
@@ -73,17 +72,7 @@ def are_alike(model: nn.Module, other: nn.Module, example: Tensor) -> bool:
         with torch.no_grad(), full_float32(), torch.random.fork_rng([example.device] if example.is_cuda else []):
             torch.manual_seed(0)
             found.append(tensors_of(network(example.clone())).values())  # it may write into its input
-    return len(found[0]) == len(found[1]) and all(_is_rounding(*pair) for pair in zip(*found, strict=True))
-
-
-def _is_rounding(first: Tensor, second: Tensor) -> bool:
-    """Whether rounding explains what two tensors are apart."""
-    if first.shape != second.shape or first.dtype != second.dtype:
-        return False
-    if not (first.is_floating_point() or first.is_complex()) or not first.numel():
-        return torch.equal(first, second)
-    room = _ROUNDING * float(first.abs().nan_to_num(0, 0, 0).max())
-    return torch.allclose(first, second, rtol=0, atol=room, equal_nan=True)
+    return len(found[0]) == len(found[1]) and all(is_rounding(*pair) for pair in zip(*found, strict=True))
 
 
 def _outputs(model: nn.Module, inputs: ExportInputs, device: torch.device) -> dict[str, Tensor]:

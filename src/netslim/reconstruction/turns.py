@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.arithmetic import is_rounding
 from netslim.core.networks.example import Inputs, tensors_of
 from netslim.core.networks.modes import attributes_kept
 from netslim.reconstruction.lockstep import Lane
 from netslim.reconstruction.watch import Seen, Use
 
-_ROUNDING = 1e-3  # share of an output's largest number
 Outputs = dict[str, Tensor]
 Start = Callable[[nn.Module, Inputs, dict[int, Outputs]], Lane[Seen]]
 Pair = tuple[Seen, Seen] | None  # where a layer's turn is: in the small network, and in the large one
@@ -121,15 +121,7 @@ def are_apart(network: nn.Module, inputs: Sequence[Inputs], alone: Sequence[Outp
 
 
 def _same(first: Outputs, second: Outputs) -> bool:
-    return first.keys() == second.keys() and all(
-        one.shape == second[name].shape and torch.allclose(one, second[name], rtol=0, atol=_room(one), equal_nan=True)
-        for name, one in first.items()
-    )
-
-
-def _room(output: Tensor) -> float:
-    """What rounding may make of it."""
-    return _ROUNDING * float(output.abs().max()) if output.numel() else 0.0
+    return first.keys() == second.keys() and all(is_rounding(one, second[name]) for name, one in first.items())
 
 
 def until(lane: Lane[Seen], use: Use) -> Seen:

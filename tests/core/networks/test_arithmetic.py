@@ -1,9 +1,13 @@
 """Settings of torch hold for the whole process: in a process of their own."""
 
+import math
 import subprocess
 import sys
 
 import pytest
+import torch
+
+from netslim.core.networks.arithmetic import is_rounding
 
 SETTINGS = {
     "defaults": "",
@@ -48,3 +52,24 @@ def test_products_are_exact_inside_and_as_the_user_wants_them_after(given: str) 
         [sys.executable, "-c", PROGRAM.replace("GIVEN", given)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "alike"),
+    [
+        ([1000.0, 0.0], [1000.9, 0.9], True),
+        ([1000.0, 0.0], [1000.0, 1.1], False),
+        ([1.0, math.nan, math.inf], [1.0, math.nan, math.inf], True),
+        ([1.0, math.nan], [1.0, 2.0], False),
+        ([1000, 0], [1000, 0], True),
+        ([1000, 0], [1000, 1], False),
+        ([True, False], [True, True], False),
+        ([], [], True),
+        ([1.0], [1.0, 1.0], False),
+        ([1.0], [1], False),
+    ],
+)
+def test_rounding_is_a_share_of_the_largest_number_and_none_of_whole_ones(
+    first: list[float], second: list[float], alike: bool
+) -> None:
+    assert is_rounding(torch.tensor(first), torch.tensor(second)) is alike
