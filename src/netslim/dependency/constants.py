@@ -47,7 +47,9 @@ class Constants:
 
     def numbers_of(self, call: Call, constants: list[Tensor]) -> tuple[object, ...]:
         """What a call was given that may not depend on widths, in an order that two runs share."""
-        found = []
+        found: list[tuple[str, object]] = []
+        if call.name == "native_group_norm":  # statistics of so many channels each
+            found.append(("width", call.given["C"] // call.given["group"]))
         for name, value in call.given.items():
             if type(value) in _PLAIN:
                 if _counts(call.name, name):

@@ -9,13 +9,13 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import first_of
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import collection_paused
 from netslim.core.networks.running import DoesNotRunError, check_batched, running
+from netslim.core.networks.scale_norms import ScaleNorm
 from netslim.core.protocols import ChannelGroup, LeftAlone, Slice
 from netslim.core.tie import Tie
 from netslim.cost import MacCount, MacCounter
@@ -178,7 +178,7 @@ def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
         ]
         cut = {part.tensor for part in slices}
         scales = [scale.rpartition(".")[0] for scale in trace.scales if scale in cut]
-        scales = [name for name in scales if isinstance(model.get_submodule(name), _NormBase)]
+        scales = [name for name in scales if isinstance(model.get_submodule(name), ScaleNorm)]
         name = _name(trace, slices, scales, taken)
         taken.add(name)
         groups.append(ChannelGroup(name=name, scales=tuple(scales), slices=tuple(slices)))
@@ -239,7 +239,7 @@ def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: s
 
 def _apart(model: nn.Module, trace: Trace) -> tuple[str, ...]:
     """What the user should know of layers that took part in no run, where one that reads as many channels did."""
-    kinds = (nn.Linear, _ConvNd, _NormBase)
+    kinds = (nn.Linear, _ConvNd, ScaleNorm)
     layers = {name: own for name, own in model.named_modules() if isinstance(own, kinds) and own.weight is not None}
     names = {id(own): name for name, own in (*model.named_parameters(), *model.named_buffers())}  # of shared ones one
     used = {name for name, own in layers.items() if names.get(id(own.weight)) in trace.used}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from netslim.core.errors import ArgumentError, UsageError, one_of
 from netslim.core.networks.example import Inputs
+from netslim.core.networks.scale_norms import ScaleNorm
 from netslim.core.protocols import ChannelGroup, LeftAlone, PrunableModel, PrunePlan, Slice, plan_of
 from netslim.dependency.derivation import Derivation
 from netslim.dependency.find_groups import find_groups
@@ -124,13 +124,13 @@ def channels_of(model: nn.Module, group: ChannelGroup) -> int:
     """Number of the group's channels, with those that a selection does not choose."""
     if group.slices:
         return len(group.slices[0].positions)
-    return scales_of(model, group)[0].num_features
+    return len(scales_of(model, group)[0].weight)
 
 
-def scales_of(model: nn.Module, group: ChannelGroup) -> list[_NormBase]:
-    """The BatchNorm modules that score the group."""
+def scales_of(model: nn.Module, group: ChannelGroup) -> list[ScaleNorm]:
+    """The normalisations that score the group."""
     modules = [model.get_submodule(name) for name in group.scales]
-    norms = [module for module in modules if isinstance(module, _NormBase) and module.affine]
+    norms = [module for module in modules if isinstance(module, ScaleNorm) and module.affine]
     if not modules or len(norms) < len(modules):
         raise UsageError(f"group '{group.name}' has no BatchNorm with a scale to score its channels with")
     return norms

@@ -163,6 +163,9 @@ def _adapt(module: nn.Module) -> None:
         module.out_features, module.in_features = module.weight.shape
     elif isinstance(module, _NormBase):
         module.num_features = next(len(t) for t in (module.weight, module.running_mean) if t is not None)
+    elif isinstance(module, nn.GroupNorm):
+        left = len(module.weight)
+        module.num_groups, module.num_channels = module.num_groups * left // module.num_channels, left
     elif isinstance(module, _ConvTransposeNd):
         module.in_channels, module.out_channels = module.weight.shape[0], module.weight.shape[1] * module.groups
     elif isinstance(module, _ConvNd):

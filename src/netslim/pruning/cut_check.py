@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from netslim.core.errors import UsageError, first_line
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.replay import Supposition
+from netslim.core.networks.scale_norms import ScaleNorm
 from netslim.core.protocols import PrunePlan, Slice
 from netslim.dependency.blocks.find_blocks import put_shortcuts_
 from netslim.dependency.blocks.shortcut import silence_group_
@@ -171,8 +171,9 @@ def _perturbed(model: nn.Module, dtype: torch.dtype, *, own_norms: bool = False)
     bearer = duplicate(model, {id(tensor): _converted(tensor, dtype) for tensor in _tensors(model)}).eval()
     generator = torch.Generator().manual_seed(0)
     for module in () if own_norms else bearer.modules():
-        if isinstance(module, _NormBase):
-            for tensor, least in ((module.weight, 0.5), (module.bias, -0.5), (module.running_mean, -0.5)):
+        if isinstance(module, ScaleNorm):
+            shifted = getattr(module, "running_mean", None)
+            for tensor, least in ((module.weight, 0.5), (module.bias, -0.5), (shifted, -0.5)):
                 if tensor is not None:
                     with torch.no_grad():
                         tensor.copy_(torch.rand(tensor.shape, generator=generator) + least)

@@ -29,7 +29,7 @@ def freed_macs(model: nn.Module, example: Any) -> dict[str, Tensor]:
     inputs = Inputs.of(example)
     found = groups_of(model, inputs)
     groups = found.groups
-    freed = {name: torch.zeros(norm.num_features) for name, norm in scale_norms(model).items()}
+    freed = {name: torch.zeros(len(norm.weight)) for name, norm in scale_norms(model).items()}
     costs = CostModel(model, groups, found.derivation.uses if found.derivation else products_of(model, inputs))
     for own, macs in zip(groups, costs.per_channel("macs"), strict=True):
         entries = _entries(own)

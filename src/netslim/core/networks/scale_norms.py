@@ -4,11 +4,14 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-ScaleNorm = _BatchNorm | _InstanceNorm
+ScaleNorm = _BatchNorm | _InstanceNorm | nn.GroupNorm
 
 
 def scale_norms(model: nn.Module) -> dict[str, ScaleNorm]:
-    """By name, in network order: every BatchNorm and InstanceNorm with learnable scales, of any dimensions."""
+    """By name, in network order: every BatchNorm, InstanceNorm and GroupNorm with learnable scales, of any dimensions.
+
+    A GroupNorm of one group mixes all channels, so that none can go: it is not among them.
+    """
     return {name: norm for name, norm in _affine(model).items() if isinstance(norm.weight, nn.Parameter)}
 
 
@@ -18,5 +21,5 @@ def computed_scales(model: nn.Module) -> list[str]:
 
 
 def _affine(model: nn.Module) -> dict[str, ScaleNorm]:
-    norms = {name: own for name, own in model.named_modules() if isinstance(own, _BatchNorm | _InstanceNorm)}
-    return {name: norm for name, norm in norms.items() if norm.affine}
+    norms = {name: own for name, own in model.named_modules() if isinstance(own, ScaleNorm)}
+    return {name: norm for name, norm in norms.items() if norm.affine and getattr(norm, "num_groups", 0) != 1}

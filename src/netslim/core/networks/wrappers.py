@@ -14,6 +14,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from torch.optim.swa_utils import AveragedModel
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.computed_weights import fix_weight_, mixes_its_weight
 from netslim.core.networks.copies import copied
 from netslim.core.networks.torch_internals import compiled_from, holds_compiled
 
@@ -50,8 +51,9 @@ def plain(model: nn.Module) -> nn.Module:
 
     Likewise of one with parts that `torch.compile` wrapped, without these wrappers. Computed are weights under
     `torch.nn.utils.parametrizations` (weight_norm, spectral_norm, orthogonal), under the older functions of the same
-    names, and under `torch.nn.utils.prune`. What is computed from all of a weight can't follow a part of it, so these
-    stay fixed at the values that they have.
+    names, and under `torch.nn.utils.prune`, and those of layers that mix them anew in every call, as weight
+    standardisation does. What is computed from all of a weight can't follow a part of it, so these stay fixed at the
+    values that they have.
 
     Raises:
         UsageError: a network that torch scripted or sharded, that has no values yet, or whose shapes are not known yet.
@@ -97,7 +99,7 @@ def check_shapes_known(model: nn.Module) -> None:
 
 
 def _computed(module: nn.Module) -> bool:
-    return parametrize.is_parametrized(module) or bool(_hooks(module))
+    return parametrize.is_parametrized(module) or bool(_hooks(module)) or mixes_its_weight(module)
 
 
 def _hooks(module: nn.Module) -> list[object]:
@@ -116,6 +118,7 @@ def _fix_(module: nn.Module) -> None:
             _read_plain_files_(module)
         elif isinstance(hook, prune.BasePruningMethod):
             prune.remove(module, hook._tensor_name)  # type: ignore[no-untyped-call]
+    fix_weight_(module)
 
 
 def _read_plain_files_(module: nn.Module) -> None:

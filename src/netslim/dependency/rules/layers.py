@@ -1,4 +1,4 @@
-"""What layers with weights do to channel labels: convolution, linear, BatchNorm."""
+"""What layers with weights do to channel labels: convolution, linear, normalisation over images."""
 
 from __future__ import annotations
 
@@ -170,6 +170,21 @@ def batch_norm(state: ChannelState, call: Call) -> Results:
     inputs = state.channels_along(call.args[0], 1)
     if inputs is None:
         return unknown(state, call)
+    return [_normalised(state, call, inputs), *(None for _ in call.out[1:])]
+
+
+def group_norm(state: ChannelState, call: Call) -> Results:
+    """Channels that share their statistics go together; where all do, they are mixed."""
+    inputs, groups = state.channels_along(call.args[0], 1), call.given["group"]
+    if inputs is None or (groups == 1 and len(set(state.sets.roots(inputs.labels).tolist())) > 1):
+        return unknown(state, call, f"is mixed with other channels by {call}")
+    together = inputs.labels.view(groups, -1)
+    state.sets.unite(together, together[:, :1])
+    silent = inputs.silent.view(groups, -1).all(1).repeat_interleave(together.shape[1])
+    return [_normalised(state, call, TensorChannels(1, inputs.labels, silent)), None, None]
+
+
+def _normalised(state: ChannelState, call: Call, inputs: TensorChannels) -> TensorChannels:
     for key in ("weight", "bias", "running_mean", "running_var"):
         own = call.given.get(key)
         if own is None:
@@ -188,7 +203,7 @@ def batch_norm(state: ChannelState, call: Call) -> Results:
         state.trace.scales.append(name)
     own = call.given.get("running_mean") is None and name is None  # statistics of zeros: they stay zeros
     silent = inputs.silent if own else torch.full_like(inputs.silent, name is not None)
-    return [TensorChannels(1, inputs.labels, silent), *(None for _ in call.out[1:])]
+    return TensorChannels(1, inputs.labels, silent)
 
 
 def recurrent(state: ChannelState, call: Call) -> Results:
@@ -256,4 +271,5 @@ LAYERS: dict[str, Rule] = {
         ),
         batch_norm,
     ),
+    "native_group_norm": group_norm,
 }

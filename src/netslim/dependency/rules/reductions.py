@@ -177,11 +177,6 @@ def layer_norm(state: ChannelState, call: Call) -> Results:
     return [TensorChannels(carried.axis, carried.labels, torch.zeros_like(carried.silent)), None, None]
 
 
-def group_norm(state: ChannelState, call: Call) -> Results:
-    """Mixes the channels of a group of them."""
-    return unknown(state, call, f"is mixed with other channels by {call}")
-
-
 REDUCTIONS: dict[str, Rule] = {
     **dict.fromkeys(_REDUCED, reduced),
     **dict.fromkeys(_SAMPLED, per_channel),
@@ -190,5 +185,4 @@ REDUCTIONS: dict[str, Rule] = {
     **dict.fromkeys(_ALONG, along),
     "bmm": products,
     "native_layer_norm": layer_norm,
-    "native_group_norm": group_norm,
 }

@@ -1,0 +1,161 @@
+"""Convolutions and linear layers that compute their weight anew in every call, from parameters that mix in it.
+
+Weight standardisation does (Qiao et al. 2019; timm's `StdConv2d` and `ScaledStdConv2d`), and so do factors of low rank
+that are added to a weight (LoRA). Of a weight of which entries are missing they would make other numbers of the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.overrides import TorchFunctionMode
+
+from netslim.core.networks.copies import copied
+
+_KINDS = (
+    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
+_CONVOLUTIONS = (functional.conv1d, functional.conv2d, functional.conv3d)
+_TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
+_ARGUMENTS: dict[Callable[..., Tensor], tuple[str, ...]] = {
+    functional.linear: ("input", "weight", "bias"),
+    **dict.fromkeys(_CONVOLUTIONS, ("input", "weight", "bias", "stride", "padding", "dilation", "groups")),
+    **dict.fromkeys(
+        _TRANSPOSED, ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+    ),
+}
+_SETTINGS = ("stride", "padding", "output_padding", "dilation", "groups")
+_BEYOND = 2  # values beyond a kernel, per side of an example
+
+
+def mixes_its_weight(module: nn.Module) -> bool:
+    """Whether a layer does what torch's layer of its kind does, with a weight that it mixes from its parameters."""
+    return _found(module) is not None
+
+
+def fix_weight_(module: nn.Module) -> None:
+    """Makes a layer that `mixes_its_weight` torch's own layer of its kind, with the weight as it is computed now."""
+    found = _found(module)
+    if found is None:
+        return
+    learns = any(parameter.requires_grad for parameter in module.parameters())
+    for held in (module._parameters, module._buffers, module._modules):
+        held.clear()
+    module.__class__ = found.kind
+    for name, value in found.settings.items():
+        setattr(module, name, value)
+    for name, tensor in (("weight", found.weight), ("bias", found.bias)):
+        module.register_parameter(name, None if tensor is None else nn.Parameter(tensor.clone(), requires_grad=learns))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A layer's kind, and what torch's function is given in it."""
+
+    kind: type[nn.Module]
+    weight: Tensor
+    bias: Tensor | None
+    settings: Mapping[str, Any]
+
+
+def _found(module: nn.Module) -> _Found | None:
+    kind = next((own for own in type(module).__mro__ if own in _KINDS), None)
+    if kind is None or not _has_code_of_its_own(module, kind):
+        return None
+    trial = copied(module).eval()
+    try:
+        return _tried(trial, kind)
+    except Exception:  # code of others may raise anything
+        return None
+
+
+def _has_code_of_its_own(module: nn.Module, kind: type[nn.Module]) -> bool:
+    names = ("forward", "_conv_forward")
+    return any(getattr(type(module), name, None) is not getattr(kind, name, None) for name in names)
+
+
+def _tried(trial: nn.Module, kind: type[nn.Module]) -> _Found | None:
+    weight, example = trial.get_parameter("weight"), _example(trial)
+    first, second = _given(trial, example), _given(trial, 1 - example)
+    if first is None or second is None or first["weight"] is weight or first["weight"].shape != weight.shape:
+        return None
+    if not _same(first["weight"], second["weight"]) or not any(
+        _mixes(trial, parameter, first["weight"], example) for parameter in trial.parameters()
+    ):
+        return None
+    settings = {name: first[name] for name in _SETTINGS if name in first}
+    for name in ("stride", "padding", "output_padding", "dilation"):
+        if isinstance(settings.get(name), int):
+            settings[name] = (settings[name],) * (weight.dim() - 2)
+    if isinstance(trial, _ConvNd):
+        settings["padding_mode"] = "zeros"  # what was given is padded so, if at all
+    return _Found(kind, first["weight"], first.get("bias"), settings)
+
+
+def _example(layer: nn.Module) -> Tensor:
+    """Numbers that a layer runs on, from 0 to 1."""
+    weight, shape = layer.get_parameter("weight"), []
+    if isinstance(layer, _ConvNd):
+        reads = weight.shape[0] if isinstance(layer, _ConvTransposeNd) else weight.shape[1] * layer.groups
+        sides = zip(weight.shape[2:], layer.dilation, strict=True)
+        shape = [2, reads, *(dilation * (side - 1) + 1 + _BEYOND for side, dilation in sides)]
+    else:
+        shape = [2, weight.shape[1]]
+    return torch.linspace(0, 1, math.prod(shape), dtype=weight.dtype, device=weight.device).view(shape)
+
+
+def _given(layer: nn.Module, example: Tensor) -> dict[str, Any] | None:
+    """What torch's function is given in a layer that is nothing but one call of it on its input; None for others."""
+    calls = _Calls()
+    with torch.no_grad(), calls:
+        result = layer.forward(example)
+    if len(calls.seen) != 1:
+        return None
+    given, out = calls.seen[0]
+    return given if out is result and given["input"] is example else None
+
+
+class _Calls(TorchFunctionMode):
+    """Notes what torch's layers are given and give, while it is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[dict[str, Any], Any]] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Called by torch for every function of its own."""
+        result = func(*args, **(kwargs or {}))
+        if func in _ARGUMENTS:
+            self.seen.append(({**dict(zip(_ARGUMENTS[func], args, strict=False)), **(kwargs or {})}, result))
+        return result
+
+
+def _mixes(layer: nn.Module, parameter: nn.Parameter, weight: Tensor, example: Tensor) -> bool:
+    """Whether an entry of the weight depends on entries of a parameter in other places."""
+    here = (torch.arange(parameter.numel(), device=parameter.device) % 2 == 0).view(parameter.shape)
+    before = parameter.detach().clone()
+    parameter.data.add_(here)
+    given = _given(layer, example)
+    parameter.data.copy_(before)
+    if given is None:
+        return False
+    rows = here.view(-1, *(1 for _ in weight.shape[1:])) if here.dim() == 1 and len(here) == len(weight) else here
+    try:
+        allowed = torch.broadcast_to(rows, weight.shape)
+    except RuntimeError:  # it has no place for every entry
+        allowed = torch.zeros_like(weight, dtype=torch.bool)
+    return not _same(weight[~allowed], given["weight"][~allowed])
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    return bool(torch.allclose(first, second, rtol=1e-5, equal_nan=True))
