@@ -6,7 +6,8 @@ are judged on the test images; `small_val`, on images held out of the training, 
 are added as recipes finish; run it again to go on.
 
 Recipes that start from transferred weights have them from the demo's source, timm's `test_resnet` trained on all of
-Fashion-MNIST: on part of its images they are no candidates.
+Fashion-MNIST: on part of its images they are no candidates. Those that start from a trained network have it from 24
+epochs on the same images, which are not counted.
 
     python benchmarks/slim_recipes.py --dataset digits --depth 11 --cost 12 --out results/slim_recipes.csv
     python benchmarks/slim_recipes.py --dataset fashion-mnist --images 6000 --data-dir DIR --out FILE
@@ -15,7 +16,8 @@ Fashion-MNIST: on part of its images they are no candidates.
 import argparse
 import csv
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ DEFAULT: dict[str, Any] = {
     "rounds": 1,
     "prune": {},
     "train": {},  # more settings of both trainings
-    "transfer": False,
+    "start": "",  # what comes before, and costs nothing: "transferred" or "trained"
 }
 PLAN: dict[str, Any] = {
     "teacher": False,
@@ -53,6 +55,19 @@ LATEST: dict[str, Any] = {  # `netslim slim` where no recipe is given, but for t
     "lr": 3e-3,
     "tune_lr": 3e-3,
     "train": {"optimizer": "adamw", "weight_decay": 0.01, "batch_size": 16, "label_smoothing": 0.1},
+}
+GENTLE: dict[str, Any] = PLAN | {"lr": 0.025, "tune_lr": 0.05, "train": {"batch_size": 16}}
+SENSED: dict[str, Any] = {"criterion": "group_l2_norm", "allocation": "sensitivity"}
+START: dict[str, tuple[Step, ...]] = {
+    "transferred": (Step(name="moved", verb="transfer", settings=TRANSFER),),
+    "trained": (
+        Step(
+            name="known",
+            verb="train",
+            settings={"epochs": 24, "lr": 3e-3, "schedule": "onecycle", "precision": "fp32", **LATEST["train"]},
+        ),
+    ),
+    "": (),
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "base": {},
@@ -79,9 +94,17 @@ RECIPES: dict[str, dict[str, Any]] = {
     "one epoch before, AdamW, batches of 16, labels smoothed": LATEST,
     "the same, widths in multiples of 8": LATEST | {"prune": {"round_to": 8}},
     "the same, coupled streams, widths in multiples of 16": LATEST | {"prune": {"round_to": 16, "residual": "couple"}},
-    "transferred, then one epoch before, AdamW, batches of 16, labels smoothed": LATEST | {"transfer": True},
-    "transferred, then no teacher": {"teacher": False, "transfer": True},
-    "transferred, then no teacher, a quarter before": {"teacher": False, "before": 0.25, "transfer": True},
+    "transferred, then one epoch before, AdamW, batches of 16, labels smoothed": LATEST | {"start": "transferred"},
+    "transferred, then no teacher": {"teacher": False, "start": "transferred"},
+    "transferred, then no teacher, a quarter before": {"teacher": False, "before": 0.25, "start": "transferred"},
+    "transferred, then half before, SGD": GENTLE | {"start": "transferred"},
+    "trained, then half before, SGD": GENTLE | {"start": "trained"},
+    "trained, then pruned at once, SGD": GENTLE | {"start": "trained", "before": 0},
+    "trained, then one epoch before, AdamW": LATEST | {"start": "trained"},
+    "trained, then pruned at once, AdamW": LATEST | {"start": "trained", "before": 0},
+    "trained, then pruned at once, AdamW at 1e-3": LATEST | {"start": "trained", "before": 0, "tune_lr": 1e-3},
+    "trained, then pruned at once by sensitivity, AdamW": LATEST | {"start": "trained", "before": 0, "prune": SENSED},
+    "trained, then pruned at once by sensitivity, SGD": GENTLE | {"start": "trained", "before": 0, "prune": SENSED},
 }
 
 
@@ -136,52 +159,32 @@ def recipe_of(args: argparse.Namespace, given: Mapping[str, Any]) -> Recipe:
         left -= rounds["epochs"] * args.share**0.5
     training = {"schedule": given["schedule"], "batch_size": args.batch_size, "precision": "fp32", **given["train"]}
     teacher = {"teacher": "dense"} if given["teacher"] else {}
-    network: dict[str, Any] = {"depth": args.depth}
-    moved = Step(name="moved", verb="transfer", settings={**network, **TRANSFER})
-    return Recipe(
-        shared={"dataset": args.loader, "device": "cpu"},
-        steps=(
-            *([moved] if given["transfer"] else []),
-            Step(
-                name="dense",
-                verb="train",
-                starts=("moved",) if given["transfer"] else (),
-                settings={
-                    **({} if given["transfer"] else network),
-                    "epochs": before,
-                    "lr": given["lr"],
-                    **training,
-                    **given["penalty"],
-                },
-            ),
-            Step(
-                name="prune",
-                verb="prune",
-                starts=("dense",),
-                settings={
-                    "target_macs": args.share,
-                    "reconstruct": given["reconstruct"],
-                    **given["prune"],
-                    **(rounds if given["rounds"] > 1 else {}),
-                },
-            ),
-            Step(
-                name="tune",
-                verb="train",
-                starts=("prune",),
-                settings={"epochs": max(1, round(left / per_epoch)), "lr": given["tune_lr"], **training, **teacher},
-            ),
-        ),
-    )
+    steps = [*START[given["start"]]]
+    if before:
+        settings = {"epochs": before, "lr": given["lr"], **training, **given["penalty"]}
+        steps.append(Step(name="dense", verb="train", starts=last(steps), settings=settings))
+    steps[0] = replace(steps[0], settings={"depth": args.depth, **steps[0].settings})
+    settings = {"target_macs": args.share, "reconstruct": given["reconstruct"], **given["prune"]}
+    settings |= rounds if given["rounds"] > 1 else {}
+    steps.append(Step(name="prune", verb="prune", starts=last(steps), settings=settings))
+    settings = {"epochs": max(1, round(left / per_epoch)), "lr": given["tune_lr"], **training, **teacher}
+    steps.append(Step(name="tune", verb="train", starts=last(steps), settings=settings))
+    return Recipe(shared={"dataset": args.loader, "device": "cpu"}, steps=tuple(steps))
+
+
+def last(steps: Sequence[Step]) -> tuple[str, ...]:
+    """The name of the last step, where the next one starts."""
+    return tuple(step.name for step in steps[-1:])
 
 
 def share_dense(args: argparse.Namespace, folder: Path, dense: dict[str, Path], recipe: Recipe) -> None:
-    """Copies dense networks that another recipe trained with the same settings."""
-    there = dense.setdefault(repr(recipe.steps[: names(recipe).index("prune")]), folder)
-    for seed in args.seeds:
-        source, target = (folder_of(place, seed, recipe, "dense") for place in (there, folder))
-        if source.is_dir() and not target.exists():
-            shutil.copytree(source, target)
+    """Copies networks that another recipe trained with the same settings."""
+    for number, step in enumerate(recipe.steps[: names(recipe).index("prune")], start=1):
+        there = dense.setdefault(repr(recipe.steps[:number]), folder)
+        for seed in args.seeds:
+            source, target = (folder_of(place, seed, recipe, step.name) for place in (there, folder))
+            if source.is_dir() and not target.exists():
+                shutil.copytree(source, target)
 
 
 def rows(args: argparse.Namespace, name: str, recipe: Recipe, folder: Path) -> Iterator[dict[str, Any]]:
@@ -189,7 +192,7 @@ def rows(args: argparse.Namespace, name: str, recipe: Recipe, folder: Path) -> I
     for seed in args.seeds:
         found = {step.name: result(folder_of(folder, seed, recipe, step.name)) for step in recipe.steps}
         settings = {step.name: step.settings for step in recipe.steps}
-        small = found["tune"]
+        small, dense = found["tune"], found[names(recipe)[names(recipe).index("prune") - 1]]
         yield {
             "dataset": args.dataset,
             "images": args.images or "",
@@ -198,13 +201,13 @@ def rows(args: argparse.Namespace, name: str, recipe: Recipe, folder: Path) -> I
             "seed": seed,
             "cost": args.cost,
             "batch_size": args.batch_size,
-            "epochs_before": settings["dense"]["epochs"],
+            "epochs_before": settings.get("dense", {"epochs": 0})["epochs"],
             "epochs_after": settings["tune"]["epochs"],
-            "dense_top1": found["dense"]["test_top1"],
+            "dense_top1": dense["test_top1"],
             "pruned_top1": found["prune"]["top1"],
             "small_val": small["best_top1"],
             "small_top1": small["test_top1"],
-            "macs_share": small["macs"] / found["dense"]["macs"],
+            "macs_share": small["macs"] / dense["macs"],
             "params": small["params"],
         }
 
