@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 import netslim
 from netslim.core.networks.example import Inputs, tensors_of
+from netslim.core.networks.scale_norms import ScaleNorm
 
 IMAGES = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(1))
 Part = Callable[["Net", Tensor], Tensor]
@@ -43,12 +44,13 @@ def lively(model: nn.Module, seed: int = 0) -> nn.Module:
     """Scales, shifts and statistics as after a training: of both signs, and no two alike."""
     torch.manual_seed(seed)
     for module in model.modules():
-        if isinstance(module, _NormBase):
-            for tensor, spread in ((module.weight, 1.0), (module.bias, 0.3), (module.running_mean, 0.3)):
+        if isinstance(module, ScaleNorm):
+            for tensor, spread in ((module.weight, 1.0), (module.bias, 0.3)):
                 if tensor is not None:
                     nn.init.normal_(tensor, std=spread)
-            if module.running_var is not None:
-                nn.init.uniform_(module.running_var, 0.5, 2)
+        if isinstance(module, _NormBase) and module.running_mean is not None:
+            nn.init.normal_(module.running_mean, std=0.3)
+            nn.init.uniform_(module.running_var, 0.5, 2)
     return model.eval()
 
 
@@ -61,7 +63,7 @@ def silence_gone_(model: nn.Module, small: nn.Module, *, shift: bool = False) ->
     """Zeros where a scale is in none of the pruned network's layers of the same name; returns how many."""
     count = 0
     for name, module in model.named_modules():
-        if isinstance(module, _NormBase) and module.weight is not None:
+        if isinstance(module, ScaleNorm) and module.weight is not None:
             left = torch.isin(module.weight, small.get_submodule(name).weight)
             with torch.no_grad():
                 module.weight[~left] = 0

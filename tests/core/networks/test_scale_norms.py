@@ -11,9 +11,11 @@ def test_every_norm_with_scales_in_network_order() -> None:
         nn.SyncBatchNorm(2),
         nn.BatchNorm2d(2, affine=False),
         nn.InstanceNorm1d(2),
-        nn.GroupNorm(1, 2),
+        nn.GroupNorm(1, 2),  # mixes all channels
         nn.LayerNorm(2),
         nn.BatchNorm2d(4),
+        nn.GroupNorm(3, 6),
+        nn.GroupNorm(3, 6, affine=False),
     )
     assert {name: len(norm.weight) for name, norm in scale_norms(model).items()} == {
         "0": 2,
@@ -21,6 +23,7 @@ def test_every_norm_with_scales_in_network_order() -> None:
         "1.1": 2,
         "2": 2,
         "7": 4,
+        "8": 6,
     }
 
 

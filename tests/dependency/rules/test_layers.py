@@ -1,5 +1,6 @@
 """Convolutions, also in groups, and recurrent layers: what they read and give goes together as it has to."""
 
+import re
 from typing import Any
 
 import pytest
@@ -64,6 +65,60 @@ def test_convolutions_in_groups_stay_in_shape(groups: int, reads: int, gives: in
 def test_a_quarter_of_the_channels_of_two_groups() -> None:
     model = lively(Groups(2, 32, 32))
     assert pruned(model, percent=0.25, per_layer=True).grouped.out_channels == 24
+
+
+class GroupNormed(nn.Module):
+    """A residual stream and its branch, normalised in groups of several widths, and both of them side by side."""
+
+    def __init__(self, stream: int = 8, branch: int = 4, both: int = 6) -> None:
+        super().__init__()
+        self.stem, self.stem_norm = nn.Conv2d(3, 16, 3, padding=1), nn.GroupNorm(stream, 16)
+        self.conv, self.norm = nn.Conv2d(16, 16, 3, padding=1), nn.GroupNorm(branch, 16)
+        self.side, self.last, self.fc = nn.Conv2d(16, 24, 3), nn.GroupNorm(both, 24), nn.Linear(24, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.stem_norm(self.stem(x)))
+        y = F.relu(y + self.norm(self.conv(y)))
+        found: Tensor = self.fc(F.relu(self.last(self.side(y))).mean((2, 3)))
+        return found
+
+
+@pytest.mark.parametrize("percent", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize(("stream", "branch", "both"), [(8, 4, 6), (4, 8, 24), (16, 16, 2), (2, 4, 12)])
+def test_channels_go_in_whole_groups_of_a_groupnorm(stream: int, branch: int, both: int, percent: float) -> None:
+    model = GroupNormed(stream, branch, both)
+    small = check_exact(model, percent=percent)
+    for name, own in small.named_modules():
+        if isinstance(own, nn.GroupNorm):
+            whole = model.get_submodule(name)
+            assert own.num_channels // own.num_groups == whole.num_channels // whole.num_groups
+            assert own.num_channels == len(own.weight)
+    assert small.stem.out_channels < 16
+    if small.side.out_channels > small.last.num_channels // small.last.num_groups:
+        check_exact(small, percent=0.4)  # again, of what is left
+
+
+def test_channels_that_one_groupnorm_mixes_stay_with_the_reason() -> None:
+    decided = plan(GroupNormed(both=1), torch.zeros(SHAPE), percent=0.2)
+    reasons = {part.name: part.reason for part in decided.left_alone}
+    assert re.search(r"^is mixed with other channels by native_group_norm at test_layers\.py:\d+$", reasons["side"])
+
+
+class GroupNumber(nn.Module):
+    """Code that says itself how many groups there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.shift, self.fc = nn.Conv2d(3, 16, 3), nn.Parameter(torch.rand(16)), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.fc(F.relu(F.group_norm(self.conv(x), 4, self.shift)).mean((2, 3)))
+        return found
+
+
+def test_a_fixed_number_of_normalised_groups_keeps_their_channels() -> None:
+    with pytest.raises(UsageError, match="has no channels that can go: conv has a fixed size at test_layers"):
+        plan(GroupNumber(), torch.zeros(SHAPE), percent=0.5, criterion="l2_norm")
 
 
 class Sequence(nn.Module):

@@ -84,7 +84,7 @@ def _has_code_of_its_own(module: nn.Module, kind: type[nn.Module]) -> bool:
 
 def _tried(trial: nn.Module, kind: type[nn.Module]) -> _Found | None:
     weight, example = trial.get_parameter("weight"), _example(trial)
-    first, second = _given(trial, example), _given(trial, 1 - example)
+    first, second = _given(trial, example), _given(trial, example**2)
     if first is None or second is None or first["weight"] is weight or first["weight"].shape != weight.shape:
         return None
     if not _same(first["weight"], second["weight"]) or not any(

@@ -176,12 +176,18 @@ def batch_norm(state: ChannelState, call: Call) -> Results:
 def group_norm(state: ChannelState, call: Call) -> Results:
     """Channels that share their statistics go together; where all do, they are mixed."""
     inputs, groups = state.channels_along(call.args[0], 1), call.given["group"]
-    if inputs is None or (groups == 1 and len(set(state.sets.roots(inputs.labels).tolist())) > 1):
+    if inputs is None or (groups == 1 and not _go_together(state, inputs.labels)):
         return unknown(state, call, f"is mixed with other channels by {call}")
     together = inputs.labels.view(groups, -1)
     state.sets.unite(together, together[:, :1])
     silent = inputs.silent.view(groups, -1).all(1).repeat_interleave(together.shape[1])
     return [_normalised(state, call, TensorChannels(1, inputs.labels, silent)), None, None]
+
+
+def _go_together(state: ChannelState, labels: Tensor) -> bool:
+    """Whether channels are one set of those that can go: the last group that is left of several."""
+    roots = state.sets.roots(labels)
+    return everywhere(roots == roots[:1]) and not state.sets.is_final(labels)
 
 
 def _normalised(state: ChannelState, call: Call, inputs: TensorChannels) -> TensorChannels:
