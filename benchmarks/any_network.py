@@ -3,10 +3,11 @@
     python benchmarks/any_network.py [--models REGEX] [--list] [--percents 0.3 0.5 0.7] [--again] [--out FILE]
 
 The networks are listed by program: torchvision's classifiers that have BatchNorm, and of every module of timm one
-network per series of names (`resnext`, `seresnext`, ...): the first that has BatchNorm, whose weights are mostly those
-of convolutions and that has less than 60 M of them. They get random weights, and BatchNorm scales, shifts and
-statistics that are random too. One row per network and share of channels, written at once; the same command goes on
-where it was cut off, and tries again what did not pass. `--again` measures all anew.
+network per series of names (`resnext`, `seresnext`, ...): the first whose weights are mostly those of convolutions, and
+that has less than 60 M of them; and some by name. They get random weights, and scales, shifts and statistics
+of normalisations that are random too; those without scales of single channels are pruned by `group_l2_norm`. One row
+per network and share of channels, written at once; the same command goes on where it was cut off, and tries again what
+did not pass. `--again` measures all anew.
 
 `verify_difference` is between masked and rebuilt network relative to each output's own size (two noise images), where
 that is above 1e-5 once more in double precision, which tells rounding from a channel in the wrong place. `alive`: the
@@ -36,6 +37,7 @@ from torchvision import models as torchvision_models
 
 import netslim
 from netslim.core.errors import NetslimError
+from netslim.core.networks.scale_norms import ScaleNorm, scale_norms
 from netslim.pruning.verify import TOLERANCE, Agreement
 from table import rows_of_these_versions, write_rows
 
@@ -45,6 +47,7 @@ SEED = 0
 CONVOLUTIONAL = 0.6  # least share of the parameters before the classifier that convolutions have
 SIDES = (64, 96)  # of the images; networks that insist on a size get theirs
 LARGEST = 60e6  # parameters of a network of timm
+MORE = {"nf_resnet50", "resnet50_gn", "resnetv2_50x1_bit"}  # normalised otherwise than others of their series
 PATIENCE = 3  # series of a module of timm that do not qualify, after which it is taken for one of transformers
 Row = dict[str, Any]
 
@@ -104,12 +107,12 @@ def networks(pattern: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
     for module in timm.list_modules():
         names = timm.list_models(module=module)
         if any(pattern.search(f"timm/{name}") for name in names):
-            found = (("timm", module, name) for name in one_per_series(names))
+            found = (("timm", module, name) for name in (*one_per_series(names), *sorted(MORE.intersection(names))))
             yield from (entry for entry in found if pattern.search(f"timm/{entry[2]}"))
 
 
 def one_per_series(names: Sequence[str]) -> Iterator[str]:
-    """Of each series of names the first convolutional network with BatchNorm that is not too large."""
+    """Of each series of names the first convolutional network that is not too large."""
     series = defaultdict(list)
     for name in names:
         series[re.match("[a-z]*", name)[0]].append(name)  # type: ignore[index]
@@ -124,7 +127,7 @@ def one_per_series(names: Sequence[str]) -> Iterator[str]:
 
 
 def qualifies(name: str) -> bool:
-    """Whether a network of timm is convolutional, with BatchNorm, and of a size that can be tried."""
+    """Whether a network of timm is convolutional, and of a size that can be tried."""
     try:
         with torch.device("meta"):
             network = timm.create_model(name)
@@ -136,7 +139,7 @@ def qualifies(name: str) -> bool:
         size = sum(p.numel() for p in module.parameters(recurse=False) if id(p) not in head)
         weights["all"] += size
         weights["convolutions"] += size if isinstance(module, nn.Conv2d) else 0
-    return bool(norms(network)) and CONVOLUTIONAL * weights["all"] < weights["convolutions"] < LARGEST
+    return CONVOLUTIONAL * weights["all"] < weights["convolutions"] < LARGEST
 
 
 def classifier(network: nn.Module) -> bool:
@@ -212,7 +215,8 @@ def faults(row: Row) -> list[str]:
 def numbers(network: nn.Module, images: Tensor, percent: float) -> Row:
     """The numbers of one network at one share."""
     start = time.process_time()
-    plan = netslim.plan(network, images, percent=percent)
+    criterion = "bn_scale" if norms(network) else "group_l2_norm"
+    plan = netslim.plan(network, images, percent=percent, criterion=criterion)
     planned = time.process_time()
     small = netslim.apply(network, plan)
     applied = time.process_time()
@@ -288,14 +292,15 @@ def randomise_(network: nn.Module, images: Tensor) -> None:
     for norm in norms(network):
         nn.init.uniform_(norm.weight, 0.5, 1.5)
         nn.init.normal_(norm.bias, std=0.3)
-        norm.momentum = 1.0
+        if isinstance(norm, _BatchNorm):
+            norm.momentum = 1.0
     with torch.no_grad():
         network.train()(images)
     network.eval()
 
 
-def norms(network: nn.Module) -> list[_BatchNorm]:
-    return [module for module in network.modules() if isinstance(module, _BatchNorm) and module.affine]
+def norms(network: nn.Module) -> list[ScaleNorm]:
+    return [*scale_norms(network).values()]
 
 
 if __name__ == "__main__":

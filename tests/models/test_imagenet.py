@@ -279,12 +279,16 @@ def test_names_that_are_refused(name: str, message: str) -> None:
         check_known(name)
 
 
-@pytest.mark.parametrize(("library", "model"), [("torchvision", "vgg11"), ("timm", "resnet50_gn")])
-def test_networks_without_batchnorm(library: str, model: str) -> None:
-    assert refusal(f"{library}/{model}") == (
-        f"{library} model '{model}' has no BatchNorm, whose scales say which channels can go; prune such a network "
-        "from Python with another criterion (netslim.plan(model, example, percent=0.5, criterion='l1_norm'))"
-    )
+@pytest.mark.parametrize("name", ["torchvision/vgg11", "timm/test_nfnet", "timm/test_convnext"])
+def test_networks_without_batchnorm_are_pruned_by_other_criteria(name: str, tmp_path: Path) -> None:
+    network, images = create_model(name, num_classes=10), torch.zeros(2, 3, 64, 64)
+    with pytest.raises(UsageError, match="has no BatchNorm, whose scales criterion 'bn_scale' reads; criteria that "):
+        netslim.plan(network, images, percent=0.3)
+    small = netslim.apply(network, netslim.plan(network, images, percent=0.3, criterion="l2_norm"))
+    assert netslim.verify(network, small, torch.randn(2, 3, 64, 64)).holds
+    netslim.save(tmp_path / "small.pth.tar", small)
+    again = netslim.load(tmp_path / "small.pth.tar").eval()
+    assert torch.equal(again(images), small.eval()(images))
 
 
 def test_an_unknown_timm_network_gets_the_nearest_names() -> None:

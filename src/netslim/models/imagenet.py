@@ -116,7 +116,7 @@ def library_network(
     Shape: (N, in_channels, H, W) -> (N, num_classes).
 
     Raises:
-        UsageError: no such stem, no classes or no input channels, or a network without BatchNorm.
+        UsageError: no such stem, no classes or no input channels.
     """
     if min(num_classes, in_channels) < 1:
         raise UsageError(f"num_classes {num_classes} and in_channels {in_channels}: both are at least 1")
@@ -124,11 +124,6 @@ def library_network(
         raise unknown_name("stem", str(stem), STEMS)
     record = LIBRARIES.get(library)
     network: Any = record.build(model, num_classes, in_channels)
-    if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
-        raise UsageError(
-            f"{library} model '{model}' has no BatchNorm, whose scales say which channels can go; prune such a network "
-            f"from Python with another criterion (netslim.plan(model, example, percent=0.5, criterion='l1_norm'))"
-        )
     resnet = model in record.resnets()
     (adapt_stem_ if resnet else adapt_first_)(network, in_channels, stem)
     become_(network, _prunable_class(LibraryResNet if resnet else LibraryNetwork, network.__class__))

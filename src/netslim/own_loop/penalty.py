@@ -24,9 +24,9 @@ def penalty(
 ) -> ScalePenalty:
     """A penalty on a network's scales, for a training loop of your own: it is what makes channels removable.
 
-    Penalised are the scales of all BatchNorms and InstanceNorms, of any number of dimensions: without an example it is
-    not known which channels can go. Weights "macs" leave out those that can't. There should be no weight decay on them
-    beside another penalty than `l1`.
+    Penalised are the scales of all BatchNorms, InstanceNorms and GroupNorms of several groups, of any number of
+    dimensions: without an example it is not known which channels can go. Weights "macs" leave out those that can't.
+    There should be no weight decay on them beside another penalty than `l1`.
 
     >>> import torch, netslim
     >>> _ = torch.manual_seed(0)

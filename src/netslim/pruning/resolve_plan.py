@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs
+from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import ChannelGroup, GroupPlan, PrunePlan, plan_of
 from netslim.dependency.blocks.find_blocks import with_blocks
 from netslim.dependency.causes import touched_groups
@@ -115,6 +116,7 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
     check_plan(plan)
     if isinstance(plan.resolved, ResolvedPlan) and plan.resolved.is_of(model, plan):
         return plan.resolved
+    model = plain(model)
     if found is None:
         found = groups_of(model, inputs_of(plan), "couple" if plan.traced else None, plan)
         if not all(part.keep for part in plan.groups):

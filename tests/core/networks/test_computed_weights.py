@@ -72,6 +72,28 @@ def test_they_become_torch_s_own_layers_of_the_same_values(name: str) -> None:
     torch.testing.assert_close(module.state_dict(), before)
 
 
+class Gated(Standardised):
+    """Weights that are zero before any training, as the last ones of a branch of an NFNet (Brock et al. 2021)."""
+
+    def __init__(self, *sizes: int) -> None:
+        super().__init__(*sizes)
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, standardised(self.weight) * self.gain, self.bias)
+
+
+def test_which_layers_they_are_does_not_depend_on_values() -> None:
+    module = Gated(4, 6, 3)
+    assert mixes_its_weight(module)
+    fix_weight_(module)
+    assert not module.weight.any()
+    low = LowRank(4, 6)  # a factor is zero
+    assert mixes_its_weight(low)
+    low.weight.data.zero_()
+    assert mixes_its_weight(low)
+
+
 class Masked(nn.Conv2d):
     """What a causal convolution does: every entry for itself."""
 

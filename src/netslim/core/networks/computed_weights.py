@@ -52,8 +52,8 @@ def fix_weight_(module: nn.Module) -> None:
     module.__class__ = found.kind
     for name, value in found.settings.items():
         setattr(module, name, value)
-    for name, tensor in (("weight", found.weight), ("bias", found.bias)):
-        module.register_parameter(name, None if tensor is None else nn.Parameter(tensor.clone(), requires_grad=learns))
+    for name, tensor in found.values.items():
+        module.register_parameter(name, None if tensor is None else nn.Parameter(tensor, requires_grad=learns))
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,7 @@ class _Found:
     """A layer's kind, and what torch's function is given in it."""
 
     kind: type[nn.Module]
-    weight: Tensor
-    bias: Tensor | None
+    values: Mapping[str, Tensor | None]
     settings: Mapping[str, Any]
 
 
@@ -87,17 +86,16 @@ def _tried(trial: nn.Module, kind: type[nn.Module]) -> _Found | None:
     first, second = _given(trial, example), _given(trial, example**2)
     if first is None or second is None or first["weight"] is weight or first["weight"].shape != weight.shape:
         return None
-    if not _same(first["weight"], second["weight"]) or not any(
-        _mixes(trial, parameter, first["weight"], example) for parameter in trial.parameters()
-    ):
+    if not torch.equal(first["weight"], second["weight"]):
         return None
+    values = {name: None if first.get(name) is None else first[name].clone() for name in ("weight", "bias")}
     settings = {name: first[name] for name in _SETTINGS if name in first}
     for name in ("stride", "padding", "output_padding", "dilation"):
         if isinstance(settings.get(name), int):
             settings[name] = (settings[name],) * (weight.dim() - 2)
     if isinstance(trial, _ConvNd):
         settings["padding_mode"] = "zeros"  # what was given is padded so, if at all
-    return _Found(kind, first["weight"], first.get("bias"), settings)
+    return _Found(kind, values, settings) if _mixes(trial, example) else None
 
 
 def _example(layer: nn.Module) -> Tensor:
@@ -124,7 +122,7 @@ def _given(layer: nn.Module, example: Tensor) -> dict[str, Any] | None:
 
 
 class _Calls(TorchFunctionMode):
-    """Notes what torch's layers are given and give, while it is entered."""
+    """Notes what torch's layers are given, and gives nothing in their place: what they would give is not looked at."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,19 +132,34 @@ class _Calls(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Called by torch for every function of its own."""
-        result = func(*args, **(kwargs or {}))
-        if func in _ARGUMENTS:
-            self.seen.append(({**dict(zip(_ARGUMENTS[func], args, strict=False)), **(kwargs or {})}, result))
-        return result
+        if func not in _ARGUMENTS:
+            return func(*args, **(kwargs or {}))
+        nothing = torch.empty(0)
+        self.seen.append(({**dict(zip(_ARGUMENTS[func], args, strict=False)), **(kwargs or {})}, nothing))
+        return nothing
 
 
-def _mixes(layer: nn.Module, parameter: nn.Parameter, weight: Tensor, example: Tensor) -> bool:
-    """Whether an entry of the weight depends on entries of a parameter in other places."""
+def _mixes(layer: nn.Module, example: Tensor) -> bool:
+    """Whether an entry of the weight depends on entries of a parameter in other places, whatever values these have.
+
+    They are overwritten: those that are zero before any training would hide it.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for parameter in layer.parameters():
+        parameter.data.copy_(torch.rand(parameter.shape, generator=generator))
+    before = _given(layer, example)
+    return before is not None and any(
+        _moves_others(layer, parameter, before["weight"], example) for parameter in layer.parameters()
+    )
+
+
+def _moves_others(layer: nn.Module, parameter: nn.Parameter, weight: Tensor, example: Tensor) -> bool:
+    """Whether other entries of a parameter change more of the weight than the entries in their places."""
     here = (torch.arange(parameter.numel(), device=parameter.device) % 2 == 0).view(parameter.shape)
-    before = parameter.detach().clone()
+    known = parameter.detach().clone()
     parameter.data.add_(here)
     given = _given(layer, example)
-    parameter.data.copy_(before)
+    parameter.data.copy_(known)
     if given is None:
         return False
     rows = here.view(-1, *(1 for _ in weight.shape[1:])) if here.dim() == 1 and len(here) == len(weight) else here
@@ -154,8 +167,4 @@ def _mixes(layer: nn.Module, parameter: nn.Parameter, weight: Tensor, example: T
         allowed = torch.broadcast_to(rows, weight.shape)
     except RuntimeError:  # it has no place for every entry
         allowed = torch.zeros_like(weight, dtype=torch.bool)
-    return not _same(weight[~allowed], given["weight"][~allowed])
-
-
-def _same(first: Tensor, second: Tensor) -> bool:
-    return bool(torch.allclose(first, second, rtol=1e-5, equal_nan=True))
+    return not torch.equal(weight, torch.where(allowed, weight, given["weight"]))

@@ -90,8 +90,8 @@ def _norms(model: nn.Module) -> dict[str, ScaleNorm]:
     norms, name = scale_norms(model), type(model).__name__
     if not norms:
         raise UsageError(
-            f"{name} has no BatchNorm or InstanceNorm with scales, and nothing to penalise: leave the penalty out, and "
-            f"prune by another criterion, as plan(..., criterion='l2_norm')"
+            f"{name} has no BatchNorm, InstanceNorm or GroupNorm with scales, and nothing to penalise: leave the "
+            f"penalty out, and prune by another criterion, as plan(..., criterion='l2_norm')"
         )
     if computed := computed_scales(model):
         what = (
