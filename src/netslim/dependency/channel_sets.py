@@ -66,6 +66,10 @@ class ChannelSets:
         """Whether it is settled that these stay."""
         return False
 
+    def stay(self, labels: Tensor) -> bool:
+        """Whether these stay, as far as is known."""
+        return self.frozen().keys() >= {*self.roots(labels).tolist()}
+
     def frozen(self) -> dict[int, str]:
         """The reason for each set that must stay, by the set's name."""
         found: dict[int, str] = {}

@@ -58,6 +58,10 @@ class FixedSets(ChannelSets):
         """Whether they are among those that stay."""
         return everywhere(labels < 0)
 
+    def stay(self, labels: Tensor) -> bool:
+        """Likewise."""
+        return self.is_final(labels)
+
     def freeze(self, labels: Tensor, reason: str) -> None:  # noqa: ARG002
         """Raises ContradictionError unless they are frozen."""
         if anywhere(labels >= 0):

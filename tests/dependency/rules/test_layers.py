@@ -104,6 +104,31 @@ def test_channels_that_one_groupnorm_mixes_stay_with_the_reason() -> None:
     assert re.search(r"^is mixed with other channels by native_group_norm at test_layers\.py:\d+$", reasons["side"])
 
 
+class Mixers(nn.Module):
+    """A stream under one statistic for all, as PoolFormer's (Yu et al. 2022), beside blocks of their own width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.out = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 1)
+        self.norms = nn.ModuleList(nn.GroupNorm(1, 8) for _ in range(4))
+        self.inner = nn.ModuleList(nn.Conv2d(8, 16, 1, bias=False) for _ in range(2))
+        self.outer = nn.ModuleList(nn.Conv2d(16, 8, 1) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.stem(x)
+        for number in range(2):
+            y = y + F.avg_pool2d(self.norms[2 * number](y), 3, 1, 1)
+            y = y + self.outer[number](F.relu(self.inner[number](self.norms[2 * number + 1](y))))
+        found: Tensor = self.out(y)
+        return found
+
+
+def test_what_lies_between_mixed_streams_goes() -> None:
+    small = pruned(Mixers(), criterion="l2_norm")
+    assert [layer.out_channels for layer in small.inner] < [16, 16]
+    assert small.stem.out_channels == 8
+
+
 class GroupNumber(nn.Module):
     """Code that says itself how many groups there are."""
 

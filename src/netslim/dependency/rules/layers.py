@@ -187,7 +187,7 @@ def group_norm(state: ChannelState, call: Call) -> Results:
 def _go_together(state: ChannelState, labels: Tensor) -> bool:
     """Whether channels are one set of those that can go: the last group that is left of several."""
     roots = state.sets.roots(labels)
-    return everywhere(roots == roots[:1]) and not state.sets.is_final(labels)
+    return everywhere(roots == roots[:1]) and not state.sets.stay(labels)
 
 
 def _normalised(state: ChannelState, call: Call, inputs: TensorChannels) -> TensorChannels:
