@@ -45,3 +45,15 @@ def test_two_outputs_at_one_place(tmp_path: Path) -> None:
     uses = [Use(setting=name, path=tmp_path / "x") for name in ("report", "plot")]
     with pytest.raises(UsageError, match=r"are written to the same place: type another name for `plot`$"):
         check_apart([], uses)
+
+
+def test_other_names_are_looked_for_as_deep_as_runs_go(file: Path, tmp_path: Path) -> None:
+    model, whole = Use(setting="model", path=file), Use(setting="save", path=tmp_path / "home", names=("*",))
+    deep = tmp_path / "home" / "variant" / "01-step" / "round1"
+    far = deep / "more" / "and" / "more"  # of a home folder, or a whole disk, nobody waits for the rest
+    far.mkdir(parents=True)
+    (far / "net.pth.tar").hardlink_to(file)
+    check_apart([model], [whole])
+    (deep / "net.pth.tar").hardlink_to(file)
+    with pytest.raises(UsageError, match="would replace the file of"):
+        check_apart([model], [whole])

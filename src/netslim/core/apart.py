@@ -4,9 +4,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import islice
 from pathlib import Path
 
 from netslim.core.errors import UsageError
+
+_DEPTH = 4  # folders within folders in which a run writes: variant, step, round
+_LOOKED_AT = 20_000  # files of a folder that may be other names of the file that is read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +66,14 @@ def _meets(output: Use, other: Use) -> bool:
         return _real(output.path) == _real(other.path)
     if not output.names:
         return _same(output.path, other.path)
-    return any(_same(path, other.path) for path in _files(output)) or _lies_in(other.path, output)
+    return _lies_in(other.path, output) or any(_same(path, other.path) for path in _places(output))
 
 
-def _files(folder: Use) -> Iterator[Path]:
-    """What is in a folder already and will be written anew."""
-    if folder.path.is_dir():
-        for path in folder.path.rglob("*"):
-            name = str(path.relative_to(folder.path))
-            if any(fnmatch(name, pattern) for pattern in folder.names) and path.is_file():
-                yield path
+def _places(folder: Use) -> Iterator[Path]:
+    """What is in a folder already and will be written anew: as deep as runs go, and not all of a disk."""
+    below = (f"{name}{'/*' * depth}" for depth in range(_DEPTH) for name in folder.names)
+    found = (path for pattern in dict.fromkeys(below) for path in folder.path.glob(pattern))
+    return islice(found, _LOOKED_AT)
 
 
 def _lies_in(path: Path, folder: Use) -> bool:
