@@ -363,6 +363,13 @@ def test_a_json_file_that_can_not_be_written_is_known_before_the_work(
     assert err == f"netslim: error: cannot write {tmp_path}: it is a folder; nothing was changed\n"
 
 
+def test_settings_that_change_nothing_are_told(netslim: Netslim, checkpoint: Path, tmp_path: Path) -> None:
+    settings = ["--image-size", 8, "--target", "safetensors", "--output", tmp_path / "small"]
+    note = "netslim: note: --dataset digits: it changes nothing without 8-bit integers; type --int8, too\n"
+    assert netslim("export", checkpoint, *settings, "--dataset", "digits")[::2] == (0, note)
+    assert netslim("export", checkpoint, *settings)[::2] == (0, "")
+
+
 def test_only_training_is_several_processes(netslim: Netslim, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     code, _, err = netslim("prune", "m.pth.tar")

@@ -128,6 +128,8 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
     run = VERBS[verb].stage()
     with _printed_beside(json_file):
         with spelling(spelled), commands_spelled(command), _notices(), signals.working():
+            for note in config.notes():
+                warnings.warn(note, NetslimWarning, stacklevel=1)
             result = run(config)
             if json_file:
                 write_json(json_file, result)

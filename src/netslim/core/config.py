@@ -185,6 +185,10 @@ class StageConfig(BaseModel):
             for path in paths
         ]
 
+    def notes(self) -> list[str]:
+        """What to say to somebody who typed these settings; a recipe's steps share theirs, and are told nothing."""
+        return []
+
     def fixed(self) -> dict[str, Any]:
         """The settings that determine the result, as plain data."""
         free = {name for name, info in type(self).model_fields.items() if _extra(info).get("free")}

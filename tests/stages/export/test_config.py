@@ -22,3 +22,11 @@ def test_an_export_is_written_beside_the_checkpoint() -> None:
 def test_widths_are_multiples_of_one_at_least() -> None:
     with pytest.raises(UsageError, match=r"^`pad=0`: input should be greater than or equal to 1$"):
         ExportConfig.build({"model": "a", "pad": 0})
+
+
+def test_what_is_for_int8_alone_is_told_without_it() -> None:
+    given = {"model": Path("a"), "dataset": "digits", "metric_mode": "min", "arch": "a.py:Net"}
+    said = "`dataset='digits'`; `metric_mode='min'`: it changes nothing without 8-bit integers; type `int8=True`, too"
+    assert ExportConfig(**given).notes() == [said]
+    assert not ExportConfig(**given, int8=True).notes()
+    assert not ExportConfig(model=Path("a"), image_size=16).notes()

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from netslim.core.apart import Use
 from netslim.core.config import Setting
-from netslim.core.errors import either
+from netslim.core.errors import either, setting
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import JudgedConfig
+
+_OF_IMAGES = ("dataset", "data_dir", "loss", "metric", "metric_mode", "workers")
 
 
 class ExportConfig(JudgedConfig):
@@ -67,6 +69,12 @@ class ExportConfig(JudgedConfig):
         added=True,
         ge=0,
     )
+
+    def notes(self) -> list[str]:
+        """Images and what they are judged by are for int8 alone."""
+        idle = [] if self.int8 or self.int8_always else [name for name in _OF_IMAGES if name in self.changed()]
+        given = "; ".join(setting(name, getattr(self, name)) for name in idle)
+        return [f"{given}: it changes nothing without 8-bit integers; type `int8=True`, too"] if idle else []
 
     def writes(self) -> list[Use]:
         """The output, with the name that it has by default."""
