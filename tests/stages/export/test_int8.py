@@ -41,6 +41,7 @@ def test_int8_of_a_trained_network(
     assert "QuantizeLinear" in {node.op_type for node in onnx.load(output).graph.node}
     printed = capsys.readouterr().out
     assert ": 14 of 14 layers; calibrated on 4 and chosen by 4 other training images that its training" in printed
+    assert ("top-1 on these" in printed, "held-out" in printed) == (True, False)
     assert "the same prediction in both: 100.00 %" in printed
 
 

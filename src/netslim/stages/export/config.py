@@ -56,10 +56,14 @@ class ExportConfig(JudgedConfig):
         False, "8-bit integers even where they are slower here, for other machines", group="Int8", added=True
     )
     calibrate: int = Setting(
-        256, "images that were held out of training, for the ranges of activations", group="Int8", added=True, ge=1
+        256,
+        "images for the ranges of activations, held out of training where the file says which were",
+        group="Int8",
+        added=True,
+        ge=1,
     )
     accuracy_drop: float = Setting(
-        0.5, "points of accuracy that int8 may lose, on other held-out images", group="Int8", added=True, ge=0
+        0.5, "points of accuracy that int8 may lose, on others of these", group="Int8", added=True, ge=0
     )
 
     qat: int = Setting(

@@ -143,7 +143,7 @@ def print_int8(found: Quantized, asked: Asked, batch: int, path: Path) -> None:
             ("int8", found.judged_int8, found.test_int8, found.bytes_int8, found.time_int8),
         )
     ]
-    print_table(["", f"held-out {task.label}", f"test {task.label}", "kB", f"ms at batch {batch}"], rows)
+    print_table(["", f"{task.label} on these", f"{task.label} on test images", "kB", f"ms at batch {batch}"], rows)
     if found.agreement is not None:
         say(f"the same prediction in both: {percent(found.agreement)}")
     if not found.written:
