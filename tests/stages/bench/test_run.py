@@ -98,6 +98,8 @@ def test_bench_of_what_no_engine_runs(files: tuple[Path, Path], tmp_path: Path) 
     exported(files[1], output=tmp_path / "small.onnx", pad=1)
     with pytest.raises(UsageError, match=r"runs any of these files; type `engines='onnxruntime,openvino'`$"):
         measured([tmp_path / "small.onnx"], tmp_path, engines="eager", image_size=None)
+    with pytest.raises(UsageError, match=r"`engines='litert'`: none of them runs any of these files; type `engines="):
+        measured([files[1]], tmp_path, engines="litert")  # whether or not its package is there
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(CheckpointError, match="ONNX Runtime can't read the model"):
         measured([tmp_path / "broken.onnx"], tmp_path)
