@@ -135,6 +135,27 @@ def test_the_page_says_how_fast_it_is_which_is_measured_once(
 
 
 @pytest.mark.usefixtures("finished")
+def test_pages_are_made_again_where_something_changed(
+    slim: Slim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "run" / "report.html"
+    slim()
+    first, said = page.stat().st_mtime_ns, f"{page} is of these steps already, and stays as it is"
+    assert said not in capsys.readouterr().out
+    slim()
+    assert (page.stat().st_mtime_ns, said in capsys.readouterr().out) == (first, True)
+    slim({"prune.percent": 0.6})
+    slim()
+    assert said not in capsys.readouterr().out
+    page.unlink()
+    slim()
+    assert page.is_file()
+    monkeypatch.setattr("netslim.stages.slim.pages.versions", lambda: {"netslim": "99"})
+    slim()
+    assert said not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("finished")
 def test_without_a_latency_there_is_a_page(
     slim: Slim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,13 +15,13 @@ from netslim.report.csv_files import write_csv
 from netslim.report.page.beside import PAGE, write_beside
 from netslim.report.page.run_folder import is_run
 from netslim.report.tables import print_table
-from netslim.stages.report.run import make_page
 from netslim.stages.slim import summary
 from netslim.stages.slim.commands import commands, show_commands
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.durations import seconds_of, shown
 from netslim.stages.slim.jobs import FOLDER, run_jobs
 from netslim.stages.slim.pace import Pace, Shape, epochs_within, expected, is_there, measure_pace, probe_of, pruning_of
+from netslim.stages.slim.pages import make_pages
 from netslim.stages.slim.planning import SHAPES, asked_recipe, changed, is_trained, planned_recipe
 from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
 from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
@@ -59,7 +59,7 @@ def run(config: SlimConfig) -> dict[str, Any]:
         _say_plan(variants, pace)
         if config.dry_run:
             return {"recipe": recipe.to_dict(), "dry_run": True}
-        known = _known(folder)
+        known, pages = _known(folder), folder.record.pages
         facts = {**_facts(recipe, pace), "settings": config.typed(), "folders": _folders(config.save, variants)}
         folder.begin(_asked(config), facts, to_toml(recipe, _comment(config)), config.recipe)
         with _going_on(config.save, variants):
@@ -68,7 +68,8 @@ def run(config: SlimConfig) -> dict[str, Any]:
             rows = [_run_variant(variant, known) for variant in variants]
         result = _finish(config, axes, variants, rows)
         folder.finish(result)
-        _pages(config, variants)
+        folder.note_pages(make_pages(config.save, variants, pages))
+        _say_end(config.save, variants)
         return result
 
 
@@ -273,14 +274,10 @@ def _finish(
     return {**result, "commands": [commands(variant.steps) for variant in variants]}
 
 
-def _pages(config: SlimConfig, variants: list[Variant]) -> None:
-    """A page per variant, and what there is to look at when all is done."""
-    for variant in variants:
-        make_page(variant.folder, timed=True, **summary.task_of_steps(variant.steps))
-    if len(variants) > 1:
-        make_page(config.save, **summary.task_of_steps(variants[0].steps))
+def _say_end(save: Path, variants: list[Variant]) -> None:
+    """What there is to look at when all is done."""
     what = f"{PAGE} and a sub-folder per step"
     if len(variants) > 1:
         what = f"{PAGE}, {TABLE} and a sub-folder per step; {NETWORK} and {PAGE} of each in "
         what += f"{variants[0].folder} and its like"
-    say(f"all of it is in {config.save}: {RECIPE}, {RECORD}, {what}")
+    say(f"all of it is in {save}: {RECIPE}, {RECORD}, {what}")

@@ -26,6 +26,7 @@ class SlimRecord(FileModel):
     pace: dict[str, Any] | None = None
     probe: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
+    pages: str = ""
 
 
 class SlimFolder:
@@ -81,6 +82,11 @@ class SlimFolder:
     def finish(self, result: Mapping[str, Any]) -> None:
         """Records what all of it came to."""
         self.record = self.record.model_copy(update={"status": "finished", "result": dict(result)})
+        self._write()
+
+    def note_pages(self, made_of: str) -> None:
+        """Records what the pages were made of."""
+        self.record = self.record.model_copy(update={"pages": made_of})
         self._write()
 
     def _write(self) -> None:
