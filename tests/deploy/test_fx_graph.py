@@ -8,6 +8,7 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from netslim.deploy.fx_graph import UntraceableError, capture, clean, index_of, name_of, replace
 from netslim.deploy.inference import for_inference
@@ -62,8 +63,25 @@ class Decides(nn.Module):
 
 
 def test_a_network_without_a_fixed_graph_is_named() -> None:
-    with pytest.raises(UntraceableError, match=r"^Decides has no fixed graph"):
+    said = r"^Decides has no fixed graph \(test_fx_graph\.py:\d+, 'return x if x\.sum\(\) > 0 else -x', takes no symbol"
+    with pytest.raises(UntraceableError, match=said):
         capture(Decides(), IMAGES)
+
+
+class Packs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.recurrent = nn.GRU(4, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        packed = pack_padded_sequence(x[:, 0], torch.tensor([4, 3]), batch_first=True)
+        found: Tensor = self.recurrent(packed)[1]
+        return found
+
+
+def test_the_line_that_takes_no_symbol_is_shown() -> None:
+    with pytest.raises(UntraceableError, match=r"\.py:\d+, 'packed = pack_padded_sequence\(x\[:, 0\], .*', takes no"):
+        capture(Packs(), IMAGES)
 
 
 class Sums(nn.Module):

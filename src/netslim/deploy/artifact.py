@@ -110,10 +110,10 @@ def export(
     example = inputs.args[0] if isinstance(example, Tensor) else dict(inputs.kwargs) or inputs.args
     with evaluation_mode(model):
         search = search or Search(selection="zeros", multiple=1, layout="nchw", bounds=kind.bounds)
-        note, choice, network = _inference(model, example, kind, search)
+        why, choice, network = _inference(model, example, kind, search)
         said = _facts(target, _described(model) if facts is None else facts, _cost(model, example), choice)
         reopen = reopen or partial(_reloaded, model)
-        bundle = Bundle(model=model, network=network, example=example, facts=said, reopen=reopen)
+        bundle = Bundle(model=model, network=network, example=example, facts=said, reopen=reopen, why=why)
         with put_in_place(path) as temporary:
             kind.write(bundle, temporary)
             difference = check_parity(model, kind.open(bundle, temporary), example, target)
@@ -121,6 +121,7 @@ def export(
                 kind.halve(temporary)
                 difference = check_parity(model, kind.open(bundle, temporary), example, target, HALF_TOLERANCE)
             done = kind.quantize(temporary, numbers) if isinstance(numbers, Quantization) else None
+    note = f"{why}; exported as it is" if why else None
     return Exported(path=path, difference=difference, choice=choice, params=count_params(network), note=note, int8=done)
 
 
@@ -182,11 +183,11 @@ def _inference(
     if search.layout not in (None, *kind.layouts):
         raise ArgumentError("layout", search.layout, f"this target has {', '.join(kind.layouts)} only; leave it out")
     if not isinstance(example, Tensor) or not example.is_floating_point():
-        return "the input is no single tensor of real numbers; exported as it is", None, model
+        return "the input is no single tensor of real numbers", None, model
     try:
         network = simplified(model, example[:2])
     except UntraceableError as error:
-        return f"{error}; exported as it is", None, model
+        return str(error), None, model
     choice = fastest_form(model, network, example[: search.batch], kind, search)
     return None, choice, shaped(network, example[:2], choice.form)
 

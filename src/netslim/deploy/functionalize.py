@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import inspect
 import operator
+import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -17,11 +19,25 @@ from torch import Tensor, fx
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from netslim.core.errors import NetslimError
+from netslim.core.errors import NetslimError, first_line
+
+_NOT_ITS_OWN = (Path(torch.__file__).parent, Path(__file__).parent)
+_SHOWN = 80  # characters of a line of code in a message
 
 
 class UntraceableError(NetslimError):
     """The network's Python code decides on values or changes parts of tensors, so that it has no plain fixed graph."""
+
+
+def why_untraceable(error: Exception) -> str:
+    """Which line of the network's own code went wrong at a symbol, and what was said there."""
+    lines = [line for line in traceback.extract_tb(error.__traceback__) if line.line]
+    own = [line for line in lines if not any(Path(line.filename).is_relative_to(room) for room in _NOT_ITS_OWN)]
+    if not own:
+        return first_line(error)
+    code, place = str(own[-1].line), f"{Path(own[-1].filename).name}:{own[-1].lineno}"
+    shown = code if len(code) <= _SHOWN else f"{code[:_SHOWN]}..."
+    return f"{place}, {shown!r}, takes no symbol in the place of numbers: {first_line(error)}"
 
 
 def functionalize(network: fx.GraphModule, example: Tensor) -> int:

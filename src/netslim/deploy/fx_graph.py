@@ -16,10 +16,9 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from netslim.core.errors import first_line
 from netslim.core.networks.copies import copied
 from netslim.deploy.functionalize import UntraceableError as UntraceableError
-from netslim.deploy.functionalize import functionalize
+from netslim.deploy.functionalize import functionalize, why_untraceable
 from netslim.deploy.parity import are_alike
 
 _RESHAPES = ("view", "reshape", "flatten")
@@ -91,7 +90,7 @@ def _captured(copied: nn.Module, example: Tensor) -> fx.GraphModule:
     try:
         graph = _Tracer().trace(copied)
     except Exception as error:  # whatever the network's own code raised at a symbol
-        raise UntraceableError(f"{type(copied).__name__} has no fixed graph ({first_line(error)})") from error
+        raise UntraceableError(f"{type(copied).__name__} has no fixed graph ({why_untraceable(error)})") from error
     traced = fx.GraphModule(copied, graph, "Network")
     functionalize(traced, example)
     for node in list(graph.nodes):

@@ -29,6 +29,7 @@ class Bundle:
         example: an input (N, C, H, W), N >= 2; a tuple of inputs or a dict by name, for `model` itself only.
         facts: what the file says of itself: architecture, plan, data set, input shape, cost, form, versions.
         reopen: what builds a trained network from a folder of target safetensors.
+        why: there is no graph of it, where there is none.
     """
 
     model: nn.Module
@@ -36,6 +37,7 @@ class Bundle:
     example: Example
     facts: Mapping[str, Any]
     reopen: Callable[[Path], nn.Module]
+    why: str | None = None
 
 
 Start = Callable[[str, Tensor, int], Callable[[], object]]

@@ -50,7 +50,8 @@ class EagerTarget(Target):
     def write(self, bundle: Bundle, path: Path) -> None:
         """Writes the code and the weights."""
         if not isinstance(bundle.network, fx.GraphModule):
-            raise NetslimError("target eager writes code, and this network has no fixed graph; type `target='pt2'`")
+            why = bundle.why or "this network has no fixed graph"
+            raise NetslimError(f"target eager writes the code of a graph: {why}; type `target='pt2'`")
         write_folder(path, bundle.network.state_dict(), bundle.facts, {CODE: _code(bundle.network, bundle)})
 
     def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
