@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from exported_networks import IMAGES, NETWORKS, exported, outputs
-from torch import nn
+from torch import Tensor, nn
 
 import netslim
 from netslim.core.errors import NetslimError
@@ -44,6 +44,28 @@ def test_eager_writes_torchs_own_layers_only(tmp_path: Path) -> None:
     with pytest.raises(NetslimError, match="type `target='pt2'`"):
         exported(nn.Sequential(nn.Conv2d(3, 2, 1), _Foreign(), nn.Flatten()), tmp_path / "net", "eager")
     assert list(tmp_path.iterdir()) == []
+
+
+class _Makes(nn.Module):
+    """Its code asks where its input is, says where it puts something, and knows numbers that have no digits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x).clamp(max=float("inf"))
+        row = torch.arange(x.shape[-1], device=x.device, dtype=x.dtype)
+        none = torch.zeros((x.shape[0], 1), device=torch.device("cpu"))
+        return torch.cat([(x * row).flatten(1), none], 1)
+
+
+def test_code_says_devices_and_infinity(tmp_path: Path) -> None:
+    model, images = _Makes().eval(), torch.randn(2, 3, 6, 6)
+    netslim.export(model, images, tmp_path / "net", "eager")
+    code = (tmp_path / "net" / "network.py").read_text()
+    assert ("device(type='cpu')" in code, "from math import inf" in code) == (True, True)
+    torch.testing.assert_close(load_code(tmp_path / "net")(images), model(images), rtol=1e-4, atol=1e-5)
 
 
 class _Foreign(nn.ReLU):

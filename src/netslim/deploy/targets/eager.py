@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import ast
+import builtins
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from netslim.core.safetensors_folder import CONFIG, check_hashes, read_facts, wr
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Target, input_of, start_with_torch, without_gradients
 
 CODE = "network.py"
+_IMPORTS = {  # of names that torch.fx writes values with
+    "inf": "from math import inf",
+    "nan": "from math import nan",
+    "device": "from torch import device",
+}
 
 _HEAD = '''"""A network made by netslim for inference. Needs torch and safetensors.
 
@@ -22,7 +28,7 @@ _HEAD = '''"""A network made by netslim for inference. Needs torch and safetenso
     logits = load()(images)  # images: (N, {shape})
 """
 
-from pathlib import Path
+{imports}from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
@@ -84,7 +90,8 @@ def _code(network: fx.GraphModule, bundle: Bundle) -> str:
     ]
     foreign = [name for name, layer in network.named_children() if not hasattr(nn, type(layer).__name__)]
     source = network.graph.python_code("self")
-    foreign += [name for name in source.globals if name != "torch" and re.search(rf"\b{name}\b", source.src)]
+    used = {node.id for node in ast.walk(ast.parse(source.src)) if isinstance(node, ast.Name)} & {*source.globals}
+    foreign += sorted(used - {"torch", *_IMPORTS, *vars(builtins)})
     if foreign:
         raise NetslimError(
             f"target eager writes torch's own layers and functions only, and {', '.join(foreign[:3])} is none; "
@@ -96,7 +103,10 @@ def _code(network: fx.GraphModule, bundle: Bundle) -> str:
     shape = ", ".join(str(side) for side in bundle.facts["input_shape"])
     kinds = {own.dtype for own in network.parameters()} - {torch.float32}
     numbers = "".join(f".to({kind})" for kind in kinds if len(kinds) == 1)
-    return _HEAD.format(shape=shape, layers="\n".join(layers), forward=forward, layout=layout, numbers=numbers)
+    imports = "".join(f"{line}\n" for name, line in _IMPORTS.items() if name in used)
+    return _HEAD.format(
+        imports=imports, shape=shape, layers="\n".join(layers), forward=forward, layout=layout, numbers=numbers
+    )
 
 
 def _call(layer: nn.Module) -> str:
