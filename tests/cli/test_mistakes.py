@@ -15,6 +15,12 @@ from netslim.cli.scripts import translate
         ("slm", "unknown verb 'slm'; did you mean slim? (known: bench, demo,"),
         ("xx --depth 20", "unknown verb 'xx' (known: bench, demo,"),
         ("train --epohcs 3", "unknown flag --epohcs; did you mean --epochs or "),
+        (
+            "slim --epochs 3",
+            "--epochs is a setting of single steps: type --set STEP.epochs=VALUE (STEP is dense, prune",
+        ),
+        ("slim --set lr=3", "lr is a setting of single steps: type --set STEP.lr=VALUE (STEP is dense, prune or tune "),
+        ("slim --epohcs 3", "unknown flag --epohcs"),
         ("train --no-nestrov", "unknown flag --no-nestrov; did you mean --no-nesterov or "),
         ("train -epohcs 3", "unknown flag -epohcs; did you mean --epochs or "),
         ("--versoin", "unknown flag --versoin; did you mean --version? (netslim --help lists the flags)"),

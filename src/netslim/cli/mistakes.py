@@ -24,12 +24,23 @@ def of_verb(error: Any, program: str, typed: Iterable[str] = ()) -> str:
         command = getattr(error.ctx, "command", None)
         flags = [flag for each in getattr(command, "params", []) for flag in (*each.opts, *each.secondary_opts)]
         whole = next((word for word in typed if re.match(r"-\w", word) and word.startswith(str(given))), str(given))
-        return _ended(_unknown(whole, flags), program)
+        return _of_steps(whole, program) or _ended(_unknown(whole, flags), program)
     if words := re.search(r"extra arguments?(?:\(s\))? \((.*)\)", said, re.DOTALL):
         return _ended(f"'{words[1]}': {program} takes no such word", program)
     if given is not None and "requires" in said:
         return _ended(f"{given} needs a value after it", program)
     return said if said.startswith("unknown verb") else _ended(f"{said[:1].lower()}{said[1:]}", program)
+
+
+def _of_steps(given: str, program: str) -> str:
+    """What to type where `netslim slim` is given a flag of one of its steps; nothing for any other."""
+    from netslim.stages.slim.config import STEPS
+    from netslim.stages.slim.recipe import is_of_steps
+
+    name = given.partition("=")[0].lstrip("-").replace("-", "_")
+    if program != "netslim slim" or not is_of_steps(name):
+        return ""
+    return f"{given} is a setting of single steps: type --set STEP.{name}=VALUE ({STEPS})"
 
 
 def of_script(message: str, flags: Iterable[str], program: str) -> str:

@@ -35,6 +35,7 @@ def test_what_they_say_of_themselves(capsys: pytest.CaptureFixture[str]) -> None
 def test_models_by_a_pattern_or_a_part_of_the_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert names("models", "*vision/resnet5*") == ["torchvision/resnet50"]
     assert {"timm/resnet18", "torchvision/resnet18", "timm/seresnet18"} <= set(names("models", "resnet18"))
+    assert names("models", "resnet5?")[-1] == "torchvision/resnet50"
     assert names("models", "vgg")[0] == "vgg"
     capsys.readouterr()
     every = names("models")

@@ -12,6 +12,10 @@ def test_names_with_a_dot_are_settings_of_steps() -> None:
     config = SlimConfig.build({"dataset": "digits", "prune.percent": 0.4, "save": "r"})
     assert (config.dataset, config.save, dict(config.steps)) == ("digits", Path("r"), {"prune.percent": 0.4})
     assert dict(SlimConfig.build({}).steps) == {}
+    with pytest.raises(
+        UsageError, match=r"^epochs is a setting of single steps: type --set STEP\.epochs=VALUE \(STEP is"
+    ):
+        SlimConfig.build({"dataset": "digits", "epochs": 3})
 
 
 def test_a_recipe_is_no_file_of_settings() -> None:

@@ -91,6 +91,7 @@ def test_both_trainings_from_scratch_have_one_optimizer() -> None:
     ("given", "message"),
     [
         ({}, "type a recipe, or `dataset=NAME`"),
+        ({"checkpoint": Path("a.pth.tar")}, "type `dataset=NAME`: the images that a.pth.tar is trained on"),
         (
             {"dataset": "digits", "percent": 0.4, "target_macs": "0.5"},
             "`percent=0.4` and `target_macs='0.5'`: a plan has one budget; type one",

@@ -138,3 +138,10 @@ def test_a_network_where_a_recipe_belongs(tmp_path: Path) -> None:
 def test_a_recipe_that_is_not_there() -> None:
     with pytest.raises(UsageError, match=r"^cannot read the recipe no\.toml: No such file or directory$"):
         read_recipe(Path("no.toml"))
+
+
+def test_the_folder_of_a_run_has_one(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").touch()
+    with pytest.raises(UsageError) as error:
+        read_recipe(tmp_path)
+    assert str(error.value) == f"cannot read the recipe {tmp_path}: it is a folder; type {tmp_path / 'recipe.toml'}"

@@ -23,7 +23,7 @@ def run(config: ListConfig) -> dict[str, Any]:
         raise unknown_name("kind", config.kind, ALL)
     given = config.pattern or ""
     pattern = given if set("*?[") & set(given) else f"*{given}*"
-    found = {name: said for name, said in _entries(config.kind).items() if fnmatch.fnmatchcase(name, pattern)}
+    found = {name: said for name, said in _entries(config.kind).items() if _matches(name, pattern)}
     width = max(map(len, found), default=0)
     for name, said in found.items():
         say(f"{name:{width}}  {said}".rstrip())
@@ -31,6 +31,11 @@ def run(config: ListConfig) -> dict[str, Any]:
     if len(found) > COUNTED or not found or of_libraries:
         say(f"{len(found):,} {config.kind or 'kinds'}{WITHOUT_NORMS if of_libraries else ''}")
     return {"kind": config.kind, "names": list(found)}
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a pattern is of a name, or of what it is called in its library."""
+    return any(fnmatch.fnmatchcase(each, pattern) for each in (name, name.partition("/")[2]))
 
 
 def _entries(kind: str | None) -> dict[str, str]:

@@ -12,7 +12,9 @@ from netslim.core.config import Setting, StageConfig
 from netslim.core.errors import UsageError
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import SEED, TaskConfig
-from netslim.stages.slim.recipe import is_file, read_recipe
+from netslim.stages.slim.recipe import is_file, is_of_steps, read_recipe
+
+STEPS = "STEP is dense, prune or tune where no recipe is given, else a name in it"
 
 
 class PlannedConfig(TaskConfig):
@@ -61,6 +63,9 @@ class PlannedConfig(TaskConfig):
         """
         if "step" in values:
             raise UsageError("a recipe is no file of settings: type netslim slim FILE.toml")
+        for name in values:
+            if name not in cls.model_fields and is_of_steps(name):
+                raise UsageError(f"{name} is a setting of single steps: type --set STEP.{name}=VALUE ({STEPS})")
         config = super().build({name: value for name, value in values.items() if "." not in name})
         config._steps = {name: value for name, value in values.items() if "." in name}
         return config

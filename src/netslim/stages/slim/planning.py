@@ -57,6 +57,8 @@ def planned_recipe(
     Raises:
         UsageError: no data set, two budgets, or two networks.
     """
+    if config.dataset is None and config.checkpoint is not None:
+        raise UsageError(f"type `dataset=NAME`: the images that {config.checkpoint} is trained on")
     if config.dataset is None:
         raise UsageError(
             "type a recipe, or `dataset=NAME` (`dataset='digits'` needs no download) with the network: `arch=NAME`"

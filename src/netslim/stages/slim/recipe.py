@@ -16,6 +16,7 @@ from netslim.stages.shared.config import TaskConfig
 from netslim.stages.slim.step_kinds import KINDS, StepKind
 
 VERSION = 1  # of the format
+FILE = "recipe.toml"  # in the folder of a run
 SHARED = ("dataset", *TaskConfig.model_fields, "seed")  # settings of every step that has them
 BUDGETS = ("percent", "target_params", "target_macs", "target_latency")
 STARTS = ("resume", "refine", "model", "files")  # settings that `from` stands for
@@ -115,7 +116,8 @@ def read_recipe(path: Path) -> Recipe:
     try:
         data = tomllib.loads(read_text(path, LARGEST_FILE))
     except OSError as error:
-        raise UsageError(f"cannot read the recipe {path}: {error.strerror or error}") from error
+        inside = f"; type {path / FILE}" if (path / FILE).is_file() else ""
+        raise UsageError(f"cannot read the recipe {path}: {error.strerror or error}{inside}") from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError
         raise UsageError(f"{path} is not valid TOML: {error}") from error
     try:
@@ -162,6 +164,11 @@ def _literal(value: Any) -> str:
     return json.dumps(value)
 
 
+def is_of_steps(key: str) -> bool:
+    """Whether a verb that can be a step has this setting."""
+    return any(key in kind.settings().model_fields for kind in KINDS.values())
+
+
 def _check_version(version: object) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise UsageError(f"version = {version!r}: the version of the format is a number; type version = {VERSION}")
@@ -172,8 +179,7 @@ def _check_version(version: object) -> None:
 
 
 def _unknown_at_the_top(key: str) -> UsageError:
-    of_steps = {name for kind in KINDS.values() for name in kind.settings().model_fields}
-    if key in of_steps:
+    if is_of_steps(key):
         return UsageError(f"'{key}' is a setting of single steps: write it below a [[step]] (shared: {one_of(SHARED)})")
     return unknown_name("setting", key, SHARED)
 

@@ -10,8 +10,9 @@ from pydantic import Field
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.files import atomic_write, make_folder, write_errors, write_json
 from netslim.core.schemas import FileModel, as_model, read_json
+from netslim.stages.slim.recipe import FILE
 
-RECORD, RECIPE, NETWORK, TABLE = "slim.json", "recipe.toml", "small.pth.tar", "slim.csv"
+RECORD, RECIPE, NETWORK, TABLE = "slim.json", FILE, "small.pth.tar", "slim.csv"
 
 
 class SlimRecord(FileModel):
