@@ -194,6 +194,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
         ("onxn", "net.onnx", "unknown target 'onxn'; did you mean onnx or openvino?"),
         ("onnx", "net", "target onnx writes a .onnx file; type"),
         ("pt2", "net.pt", "target pt2 writes a .pt2 file; type"),
+        ("onnx", "net.pt2", "net.pt2.onnx, or `target='pt2'`"),
         ("eager", "net.py", "target eager writes a folder; type"),
         ("safetensors", "used", "the folder is in use and is no earlier export; type another name"),
         ("onnx", "used/notes/net.onnx", "cannot write"),

@@ -130,7 +130,9 @@ def check_path(path: Path, target: str) -> None:
     suffix = TARGETS.get(target).suffix
     if suffix:
         if path.suffix != suffix:
-            raise ArgumentError("output", path, f"target {target} writes a {suffix} file; type {path}{suffix}")
+            others = [name for name in TARGETS.names() if path.suffix == TARGETS.get(name).suffix != ""]
+            meant = "".join(f", or `target={name!r}`" for name in others)
+            raise ArgumentError("output", path, f"target {target} writes a {suffix} file; type {path}{suffix}{meant}")
         check_writable(path)
         return
     if path.is_file() or path.suffix in _FILES:

@@ -97,6 +97,10 @@ def test_both_trainings_from_scratch_have_one_optimizer() -> None:
             "`percent=0.4` and `target_macs='0.5'`: a plan has one budget; type one",
         ),
         (
+            {"dataset": "digits", "arch": "torchvision/resnet18", "depth": 18},
+            "`depth=18`: torchvision/resnet18 has its depth in its name; leave it out",
+        ),
+        (
             {"dataset": "digits", "arch": "torchvison/resnet18"},
             "unknown library 'torchvison'; did you mean torchvision",
         ),

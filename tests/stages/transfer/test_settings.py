@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from netslim.core.errors import NetslimError, UsageError
-from netslim.stages.transfer.settings import resolve, strategy_of
+from netslim.stages.transfer.config import TransferConfig
+from netslim.stages.transfer.settings import check, resolve, strategy_of
 from transfer.tiny_transfers import guide, run, settings
 
 
@@ -82,6 +83,13 @@ def test_a_folder_of_other_classes_than_asked_for(folder: Path, tmp_path: Path) 
     with pytest.raises(UsageError) as error:
         guide(tmp_path, **given)
     assert str(error.value) == "`num_classes=3`: the data set folder has 2; type `num_classes=2`"
+
+
+def test_a_network_that_there_is_not_is_known_before_the_work() -> None:
+    check(TransferConfig(model_name="resnet18", arch="same"))
+    check(TransferConfig(source="timm", model_name="resnet18.a1_in1k", arch="same"))
+    with pytest.raises(UsageError, match=r"^unknown torchvision network 'resnt18'; did you mean resnet18 or "):
+        check(TransferConfig(model_name="resnt18", arch="same"))
 
 
 def test_options_of_the_strategy_select(tmp_path: Path) -> None:

@@ -152,7 +152,9 @@ def is_own(config: PlannedConfig) -> bool:
 
 
 def _check_network(config: PlannedConfig) -> None:
-    """Raises UsageError for a file's network beside another one."""
+    """Raises UsageError for a file's network beside another one, and for a depth beside that in a name."""
+    if is_pretrained(config):
+        config.refuse(("depth",), f"{config.arch} has its depth in its name; leave it out")
     if config.checkpoint is None:
         return
     why = f"{config.checkpoint} says itself what network it holds"

@@ -73,7 +73,12 @@ def _exported(settings: dict[str, Any]) -> str:
 
 KINDS = {
     "transfer": StepKind(
-        folder="transfer", config_class="TransferConfig", start="", output="output", network="transferred.pth.tar"
+        folder="transfer",
+        config_class="TransferConfig",
+        start="",
+        output="output",
+        network="transferred.pth.tar",
+        checks=("settings.check",),
     ),
     "train": StepKind(
         folder="train",

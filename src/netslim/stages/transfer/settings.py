@@ -14,7 +14,7 @@ from netslim.core.files import check_writable
 from netslim.core.protocols import PrunableModel
 from netslim.data import ImageDataset, at_hand, fixed_shape
 from netslim.models import ARCHITECTURES
-from netslim.models.library_names import check_resnet, without_tag
+from netslim.models.library_names import check_classifier, check_resnet, without_tag
 from netslim.models.registry import LIBRARIES, library_networks
 from netslim.report.figures.mapping import picture_format
 from netslim.stages.shared.architectures import fresh_model, is_library
@@ -64,6 +64,13 @@ class TransferSettings:
         """The arguments of `create_model` that are known."""
         found = {"num_classes": self.num_classes, "in_channels": self.in_channels}
         return {name: number for name, number in found.items() if number is not None}
+
+
+def check(config: TransferConfig) -> None:
+    """Raises UsageError for names that there are not: by a recipe, before anything is fetched or trained."""
+    _check_values(config)
+    if config.source in LIBRARIES.names():
+        check_classifier(config.source, without_tag(config.source, config.model_name))
 
 
 def resolve(config: TransferConfig) -> TransferSettings:
