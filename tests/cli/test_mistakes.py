@@ -21,6 +21,7 @@ from netslim.cli.scripts import translate
         ),
         ("slim --set lr=3", "lr is a setting of single steps: type --set STEP.lr=VALUE (STEP is dense, prune or tune "),
         ("slim --epohcs 3", "unknown flag --epohcs"),
+        ("recipe new x --lr 3", "--lr is a setting of single steps: type --set STEP.lr=VALUE (STEP is dense, prune"),
         ("train --no-nestrov", "unknown flag --no-nestrov; did you mean --no-nesterov or "),
         ("train -epohcs 3", "unknown flag -epohcs; did you mean --epochs or "),
         ("--versoin", "unknown flag --versoin; did you mean --version? (netslim --help lists the flags)"),

@@ -33,12 +33,12 @@ def of_verb(error: Any, program: str, typed: Iterable[str] = ()) -> str:
 
 
 def _of_steps(given: str, program: str) -> str:
-    """What to type where `netslim slim` is given a flag of one of its steps; nothing for any other."""
+    """What to type where a verb of recipes is given a flag of one of their steps; nothing for any other."""
     from netslim.stages.slim.config import STEPS
     from netslim.stages.slim.recipe import is_of_steps
 
     name = given.partition("=")[0].lstrip("-").replace("-", "_")
-    if program != "netslim slim" or not is_of_steps(name):
+    if program not in ("netslim slim", "netslim recipe") or not is_of_steps(name):
         return ""
     return f"{given} is a setting of single steps: type --set STEP.{name}=VALUE ({STEPS})"
 
