@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import islice
@@ -73,7 +74,8 @@ def _places(folder: Use) -> Iterator[Path]:
     """What is in a folder already and will be written anew: as deep as runs go, and not all of a disk."""
     below = (f"{name}{'/*' * depth}" for depth in range(_DEPTH) for name in folder.names)
     found = (path for pattern in dict.fromkeys(below) for path in folder.path.glob(pattern))
-    return islice(found, _LOOKED_AT)
+    with suppress(OSError):  # of a folder that is gone when it is looked into
+        yield from islice(found, _LOOKED_AT)
 
 
 def _lies_in(path: Path, folder: Use) -> bool:
