@@ -154,6 +154,20 @@ def test_widths_of_the_chosen_shape_are_timed(folder: Path, monkeypatch: pytest.
     assert plain != {0}
 
 
+def test_whether_there_are_scales_is_seen_on_the_network(folder: Path, tmp_path: Path) -> None:
+    code = tmp_path / "net.py"
+    code.write_text(
+        "from torch import nn\n\n\ndef make(num_classes, in_channels, norm):\n"
+        "    kinds = {'one': nn.GroupNorm(1, 8), 'four': nn.GroupNorm(4, 8)}\n"
+        "    layers = nn.Conv2d(in_channels, 8, 3), kinds[norm], nn.AdaptiveAvgPool2d(1), nn.Flatten()\n"
+        "    return nn.Sequential(*layers, nn.Linear(8, num_classes))\n"
+    )
+    given = {"arch": f"{code}:make", "dataset": "folder", "data_dir": folder, "batch_size": 2, "device": "cpu"}
+    for norm, has_scales in (("one", False), ("four", True)):
+        config = TrainConfig.build({**given, "arch_args": [f"norm={norm}"]})
+        assert measure_pace(config, {}).has_scales is has_scales
+
+
 def test_without_a_training_after_it_no_pruning_is_timed() -> None:
     assert pruning_of(RECIPE) == {"target_macs": 0.5, "reconstruct": 0}
     assert pruning_of(dataclasses.replace(RECIPE, steps=RECIPE.steps[:2])) == {}

@@ -40,6 +40,13 @@ def test_a_librarys_network_comes_with_its_weights(given: dict[str, Any], stem: 
     assert "arch" not in dense
 
 
+def test_a_network_without_scales_is_pruned_by_its_weights(tmp_path: Path) -> None:
+    for config in (SlimConfig(dataset="digits"), SlimConfig(dataset="digits", checkpoint=tmp_path / "mine.pth.tar")):
+        dense, prune, _ = (step.settings for step in planned_recipe(config, has_scales=False).steps)
+        assert not {"sparsity_regularization", "s", "penalty"} & {*dense}
+        assert prune["criterion"] == "group_l2_norm"
+
+
 def test_code_of_ones_own_is_named_in_every_step() -> None:
     recipe = planned_recipe(SlimConfig(dataset="mine.py:data", arch="mine.py:net", loss="mse"))
     assert recipe.shared == {"dataset": "mine.py:data", "arch": "mine.py:net", "loss": "mse"}

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from netslim.core.errors import ArgumentError, NetslimError, NetslimWarning
+from netslim.core.networks.scale_norms import scale_norms
 from netslim.core.networks.trees import Batch
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import plan_of
@@ -44,7 +45,8 @@ class Pace:
     """Seconds for an image in training and in evaluation, and how many images there are.
 
     `small_second` is that of training the pruned network, of that `shape`; where it is None, that counts like the
-    unpruned one, as evaluation always does. All of it is in this `precision`, the fastest here.
+    unpruned one, as evaluation always does. All of it is in this `precision`, the fastest here. `has_scales`: whether
+    the network has scales, which a penalty can act on and a pruning can go by.
     """
 
     train_second: float
@@ -55,6 +57,7 @@ class Pace:
     small_second: float | None = None
     shape: Shape = field(default_factory=dict)
     precision: str = "auto"
+    has_scales: bool = True
 
     @property
     def epoch(self) -> float:
@@ -141,6 +144,7 @@ def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], shapes: Sequen
         test_second=test_second,
         shape=shape,
         precision=precision.name,
+        has_scales=bool(scale_norms(model)),
         **sizes,
     )
 

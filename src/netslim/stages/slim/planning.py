@@ -23,6 +23,8 @@ DENSE: dict[bool, dict[str, Any]] = {
 TUNE: dict[bool, dict[str, Any]] = {False: ADAMW, True: {"lr": 0.05}}
 # from scratch fitted layers made no difference after the training that follows: their time goes to its epochs
 PRUNE: dict[bool, dict[str, Any]] = {False: {"reconstruct": 0}, True: {}}
+PENALTY = ("sparsity_regularization", "s", "penalty")  # settings of a training that acts on scales
+UNSCALED: dict[str, Any] = {"criterion": "group_l2_norm"}  # of the pruning of a network without scales
 SMOOTHING = 0.1  # of the labels, from scratch, where the data set is one of classes
 BATCH_SIZE, SMALL_BATCH = 64, 24
 FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
@@ -44,6 +46,7 @@ def planned_recipe(
     *,
     shape: Mapping[str, Any] | None = None,
     precision: str = "auto",
+    has_scales: bool = True,
 ) -> Recipe:
     """Train with a penalty, prune to the budget, fine-tune.
 
@@ -53,6 +56,7 @@ def planned_recipe(
         images: to train on, if that is known.
         shape: settings of the pruning beside the budget, one of `SHAPES`.
         precision: of both trainings, so that all variants have the same.
+        has_scales: whether a penalty has scales to act on; else the weights say which channels go.
 
     Raises:
         UsageError: no data set, two budgets, or two networks.
@@ -76,12 +80,18 @@ def planned_recipe(
     training: dict[str, Any] = {"schedule": "onecycle", "batch_size": batch}
     if precision != "auto":
         training["precision"] = precision
-    pruning = {**(budget or BUDGET), **(shape or {}), **PRUNE[trained]}
-    return Recipe(shared=shared, steps=_steps(config, split(epochs or EPOCHS[trained], trained), training, pruning))
+    pruning = {**(budget or BUDGET), **(shape or {}), **PRUNE[trained], **({} if has_scales else UNSCALED)}
+    dense = {name: value for name, value in DENSE[trained].items() if has_scales or name not in PENALTY}
+    parts = split(epochs or EPOCHS[trained], trained)
+    return Recipe(shared=shared, steps=_steps(config, parts, training, dense, pruning))
 
 
 def _steps(
-    config: PlannedConfig, epochs: tuple[int, int], training: dict[str, Any], pruning: Mapping[str, Any]
+    config: PlannedConfig,
+    epochs: tuple[int, int],
+    training: dict[str, Any],
+    before: Mapping[str, Any],
+    pruning: Mapping[str, Any],
 ) -> tuple[Step, ...]:
     pretrained, trained = is_pretrained(config), is_trained(config)
     network = {} if trained else given(config, ("arch", "depth", "stem") if not is_own(config) else ())
@@ -91,7 +101,7 @@ def _steps(
         name="dense",
         verb="train",
         starts=(_file(config.checkpoint),) if config.checkpoint else ("transferred",) if pretrained else (),
-        settings={**network, "epochs": epochs[0], **training, **DENSE[trained]},
+        settings={**network, "epochs": epochs[0], **training, **before},
     )
     prune = Step(
         name="prune",
