@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from netslim.core.networks.scale_norms import lose_groups_
 from netslim.core.protocols import Slice
 from netslim.dependency.meta import copied_buffers, duplicate, without_values
 from netslim.dependency.meta_ops import META
@@ -164,8 +165,7 @@ def _adapt(module: nn.Module) -> None:
     elif isinstance(module, _NormBase):
         module.num_features = next(len(t) for t in (module.weight, module.running_mean) if t is not None)
     elif isinstance(module, nn.GroupNorm):
-        left = len(module.weight)
-        module.num_groups, module.num_channels = module.num_groups * left // module.num_channels, left
+        lose_groups_(module)
     elif isinstance(module, _ConvTransposeNd):
         module.in_channels, module.out_channels = module.weight.shape[0], module.weight.shape[1] * module.groups
     elif isinstance(module, _ConvNd):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dependency.cuts import cuts, norm
 from netslim.core.errors import UsageError
 from netslim.core.networks.example import Inputs
+from netslim.core.networks.scale_norms import scale_norms
 from netslim.cost import measure
 from netslim.dependency.find_groups import find_groups
 from netslim.pruning import apply, plan, verify
@@ -96,6 +97,7 @@ def test_channels_go_in_whole_groups_of_a_groupnorm(stream: int, branch: int, bo
     assert small.stem.out_channels < 16
     if small.side.out_channels > small.last.num_channels // small.last.num_groups:
         check_exact(small, percent=0.4)  # again, of what is left
+    assert scale_norms(small).keys() == {"stem_norm", "norm", "last"}  # the last group's, too
 
 
 def test_channels_that_one_groupnorm_mixes_stay_with_the_reason() -> None:

@@ -5,12 +5,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 ScaleNorm = _BatchNorm | _InstanceNorm | nn.GroupNorm
+_HAD_MORE = "had_more_groups"  # attribute of a GroupNorm that was cut
 
 
 def scale_norms(model: nn.Module) -> dict[str, ScaleNorm]:
     """By name, in network order: every BatchNorm, InstanceNorm and GroupNorm with learnable scales, of any dimensions.
 
-    A GroupNorm of one group mixes all channels, so that none can go: it is not among them.
+    A GroupNorm of one group mixes all channels, so that none can go: it is not among them, unless it had more.
     """
     return {name: norm for name, norm in _affine(model).items() if isinstance(norm.weight, nn.Parameter)}
 
@@ -22,4 +23,15 @@ def computed_scales(model: nn.Module) -> list[str]:
 
 def _affine(model: nn.Module) -> dict[str, ScaleNorm]:
     norms = {name: own for name, own in model.named_modules() if isinstance(own, ScaleNorm)}
-    return {name: norm for name, norm in norms.items() if norm.affine and getattr(norm, "num_groups", 0) != 1}
+    return {name: norm for name, norm in norms.items() if norm.affine and not _is_of_one_group(norm)}
+
+
+def lose_groups_(norm: nn.GroupNorm) -> None:
+    """Makes a GroupNorm some of whose groups went say what it is."""
+    left = len(norm.weight)
+    norm.num_groups, norm.num_channels = norm.num_groups * left // norm.num_channels, left
+    setattr(norm, _HAD_MORE, True)
+
+
+def _is_of_one_group(norm: ScaleNorm) -> bool:
+    return isinstance(norm, nn.GroupNorm) and norm.num_groups == 1 and not hasattr(norm, _HAD_MORE)
