@@ -203,7 +203,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[NetslimError], str]] = {
     "no scales": (
         lambda: netslim.penalty(nn.Conv2d(3, 8, 3), strength=1),
         UsageError,
-        "Conv2d has no BatchNorm .*l2_norm",
+        "Conv2d has no BatchNorm, .*l2_norm",
     ),
     "lazy scales": (
         lambda: netslim.penalty(nn.LazyBatchNorm2d(), strength=1),

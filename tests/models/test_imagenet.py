@@ -328,8 +328,8 @@ def test_a_known_name_is_checked_without_building() -> None:
 
 def test_a_file_of_a_network_that_this_library_does_not_have(tmp_path: Path) -> None:
     checkpoint = describe(small("timm/test_resnet"))
-    checkpoint.arch = ArchSpec(name="timm/resnet50_gn", arguments={})
+    checkpoint.arch = ArchSpec(name="timm/resnet50_other", arguments={})
     write_checkpoint(tmp_path / "n.pth.tar", checkpoint)
     with pytest.raises(CheckpointError) as caught:
         netslim.load(tmp_path / "n.pth.tar")
-    assert str(caught.value).startswith(f"{tmp_path / 'n.pth.tar'}: timm model 'resnet50_gn' has no BatchNorm")
+    assert str(caught.value).startswith(f"{tmp_path / 'n.pth.tar'}: unknown timm network 'resnet50_other'")

@@ -67,13 +67,18 @@ class _Found:
 
 def _found(module: nn.Module) -> _Found | None:
     kind = next((own for own in type(module).__mro__ if own in _KINDS), None)
-    if kind is None or not _has_code_of_its_own(module, kind):
+    if kind is None or _is_torchs(type(module)) or not _has_code_of_its_own(module, kind):
         return None
     trial = copied(module).eval()
     try:
         return _tried(trial, kind)
     except Exception:  # code of others may raise anything
         return None
+
+
+def _is_torchs(kind: type) -> bool:
+    """Whether a class is one of torch's, which rounds the weights of layers that are prepared for quantisation."""
+    return kind.__module__.startswith("torch.")
 
 
 def _has_code_of_its_own(module: nn.Module, kind: type[nn.Module]) -> bool:
