@@ -13,17 +13,12 @@ from netslim.stages.slim import pace as module
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.pace import Pace, epochs_within, measure_pace, probe_of, pruning_of
 from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS, SHAPES, planned_recipe
-from netslim.stages.slim.recipe import Recipe
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.step_setup import build_step
 from netslim.training.precision import Precision
 
 PACE = Pace(train_second=0.01, test_second=0.001, train=1000, val=100, test=100)
 RECIPE = planned_recipe(SlimConfig(dataset="digits", depth=11), 10)
-
-
-def seconds(pace: Pace, recipe: Recipe) -> float:
-    return sum(pace.of(step, small=step.verb == "train" and recipe.is_pruned(step.name)) for step in recipe.steps)
 
 
 def test_an_epoch_is_its_images_and_the_evaluation() -> None:
@@ -34,7 +29,7 @@ def test_an_epoch_is_its_images_and_the_evaluation() -> None:
 def test_what_is_planned_fits(minutes: int) -> None:
     epochs = epochs_within(f"{minutes}m", PACE, RECIPE)
     recipe = planned_recipe(SlimConfig(dataset="digits", depth=11), epochs)
-    expected = seconds(PACE, recipe)
+    expected = PACE.of_all(recipe)
     assert expected <= 60 * minutes
     assert expected > 0.8 * module.USED * 60 * minutes - PACE.epoch
 
@@ -44,8 +39,16 @@ def test_a_faster_small_network_is_trained_longer() -> None:
     assert (pace.epoch, pace.small_epoch) == (pytest.approx(10.1), pytest.approx(5.1))
     epochs = epochs_within("10m", pace, RECIPE)
     recipe = planned_recipe(SlimConfig(dataset="digits", depth=11), epochs)
-    assert 0.9 * module.USED * 600 < seconds(pace, recipe) <= 600
-    assert seconds(PACE, recipe) > 600
+    assert 0.9 * module.USED * 600 < pace.of_all(recipe) <= 600
+    assert PACE.of_all(recipe) > 600
+
+
+def test_looking_at_each_group_takes_its_time_and_no_more_than_a_tenth() -> None:
+    pace = dataclasses.replace(PACE, groups=10)
+    assert pace.sensing == pytest.approx(10 * 3 * 256 * 0.001)  # groups, widths, images
+    assert (pace.can_sense(76), pace.can_sense(77)) == (False, True)
+    sensed = RECIPE.with_settings({"prune.allocation": "sensitivity"})
+    assert pace.of_all(sensed) - pace.of_all(RECIPE) == pytest.approx(pace.sensing)
 
 
 def test_of_several_variants_each_has_its_share() -> None:

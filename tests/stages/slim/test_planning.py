@@ -36,13 +36,13 @@ def test_a_librarys_network_comes_with_its_weights(given: dict[str, Any], stem: 
     assert (transfer["source"], transfer["model_name"], transfer["arch"]) == ("torchvision", "resnet18", "same")
     assert transfer["stem"] == stem
     assert dense["from"] == "transferred"
-    assert dense["lr"] == planning.DENSE[True]["lr"]
+    assert dense["lr"] == planning.SGD["lr"]
     assert "arch" not in dense
 
 
-def test_a_network_without_scales_is_pruned_by_its_weights(tmp_path: Path) -> None:
-    for config in (SlimConfig(dataset="digits"), SlimConfig(dataset="digits", checkpoint=tmp_path / "mine.pth.tar")):
-        dense, prune, _ = (step.settings for step in planned_recipe(config, has_scales=False).steps)
+def test_a_network_without_scales_is_pruned_by_its_weights() -> None:
+    for config in (SlimConfig(dataset="digits"), SlimConfig(dataset="digits", arch="timm/convnext_atto")):
+        *_, dense, prune, _ = (step.settings for step in planned_recipe(config, has_scales=False).steps)
         assert not {"sparsity_regularization", "s", "penalty"} & {*dense}
         assert prune["criterion"] == "group_l2_norm"
 
@@ -62,17 +62,17 @@ def test_few_images_have_small_batches() -> None:
     assert batch("digits", None) == batch("digits", 1293) == 24
 
 
-@pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("epochs", [2, 4, 5, 17, 200])
-def test_both_trainings_have_epochs(epochs: int, trained: bool) -> None:
-    before, after = split(epochs, trained)
-    assert min(before, after) >= 1
-    assert before + after == epochs
+def test_both_trainings_have_epochs(epochs: int) -> None:
+    for config in (SlimConfig(), SlimConfig(arch="torchvision/resnet18")):
+        before, after = split(epochs, config)
+        assert min(before, after) >= 1
+        assert before + after == epochs
 
 
-def test_a_network_from_scratch_is_pruned_early() -> None:
-    assert (split(100, trained=False), split(100, trained=True)) == ((5, 95), (50, 50))
-    assert split(20, trained=False) == (1, 19)
+def test_networks_are_pruned_early_and_one_that_knows_the_images_at_once() -> None:
+    assert (split(100, SlimConfig()), split(20, SlimConfig())) == ((5, 95), (1, 19))
+    assert split(20, SlimConfig(checkpoint=Path("mine.pth.tar"))) == (0, 20)
 
 
 def test_labels_are_smoothed_where_there_are_classes_and_new_weights() -> None:
@@ -81,7 +81,8 @@ def test_labels_are_smoothed_where_there_are_classes_and_new_weights() -> None:
 
     assert smoothed(dataset="digits") == smoothed(dataset="digits", loss="cross_entropy") == {0.1}
     assert smoothed(dataset="digits", loss="mse") == smoothed(dataset="mine.py:data", arch="mine.py:net") == {None}
-    assert smoothed(dataset="digits", checkpoint=Path("some.pth.tar")) == {None}
+    assert smoothed(dataset="digits", checkpoint=Path("some.pth.tar")) == {0.1}  # few images
+    assert smoothed(dataset="cifar10", checkpoint=Path("some.pth.tar")) == {None}
 
 
 def test_both_trainings_from_scratch_have_one_optimizer() -> None:
@@ -130,14 +131,32 @@ def test_a_recipe_leaves_no_choice_of_the_plan(tmp_path: Path) -> None:
     assert recipe.steps[0].settings == {"epochs": 3}
 
 
-def test_a_trained_network_is_trained_on_at_a_lower_rate(tmp_path: Path) -> None:
-    dense, prune, tune = plan(dataset="digits", checkpoint=tmp_path / "mine.pth.tar")
-    assert (dense["verb"], dense["from"]) == ("train", str(tmp_path / "mine.pth.tar"))
-    assert dense["lr"] < tune["lr"] < 0.1
-    assert not {"optimizer", "label_smoothing"} & {*dense, *tune}
-    assert not {"arch", "depth"} & dense.keys()
-    assert prune["from"] == "dense"
+def test_a_trained_network_is_pruned_at_once_by_its_weights(tmp_path: Path) -> None:
+    prune, tune = plan(dataset="digits", checkpoint=tmp_path / "mine.pth.tar")
+    assert (prune["verb"], prune["from"], tune["from"]) == ("prune", str(tmp_path / "mine.pth.tar"), "prune")
+    assert prune["criterion"] == "group_l2_norm"
+    assert not {"allocation", "reconstruct", "arch", "depth"} & prune.keys()
+    assert tune["optimizer"] == "adamw"
     assert plan(dataset="digits", checkpoint=Path("mine"))[0]["from"] == "./mine"  # a file, and no step's name
+
+
+def test_with_many_images_a_trained_network_is_trained_on_by_sgd() -> None:
+    _, tune = plan(dataset="cifar10", checkpoint=Path("mine.pth.tar"))
+    assert (tune.get("optimizer"), tune["lr"]) == (None, planning.SGD["lr"])
+    dense, _, tune = plan(dataset="cifar10", depth=20)
+    assert dense["optimizer"] == tune["optimizer"] == "adamw"  # a new one never
+
+
+def test_layers_are_looked_at_one_by_one_where_there_is_time_and_what_to_compare() -> None:
+    def allocation(**given: Any) -> str | None:
+        prune = planned_recipe(SlimConfig(**given), sensed=True).step("prune")
+        found: str | None = prune.settings.get("allocation")
+        return found
+
+    assert allocation(dataset="digits", checkpoint=Path("mine.pth.tar")) == "sensitivity"
+    assert allocation(dataset="cifar10", arch="torchvision/resnet18") == "sensitivity"
+    assert allocation(dataset="digits") is None
+    assert allocation(dataset="mine.py:data", arch="mine.py:net", checkpoint=Path("mine.pth.tar")) is None
 
 
 @pytest.mark.parametrize("given", [{"arch": "torchvision/resnet18"}, {"depth": 20}, {"stem": "cifar"}])

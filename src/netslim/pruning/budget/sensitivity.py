@@ -31,7 +31,7 @@ from netslim.pruning.budget.solve import Outcome
 ALLOCATIONS = ("scores", "sensitivity")
 IMAGES = 256  # that are looked at
 Progress = Callable[[int, int], object]  # is told how many runs are behind, and how many there are
-_SHARES = (0.3, 0.6, 0.85)  # of a group's channels that go; a curve that ends at 0.6 says too little of deep cuts
+SHARES = (0.3, 0.6, 0.85)  # of a group's channels that go; a curve that ends at 0.6 says too little of deep cuts
 _POWERS = (1.05, 8.0)  # of the number of channels gone, before the first point and after the last
 _APART = 1e-6  # by which each further channel costs more at least, so that those of a group stay in their order
 _NOTHING = 1e-12  # as good as no loss
@@ -139,7 +139,7 @@ def per_cost(losses: Sequence[Tensor], costs: CostModel, kind: str) -> list[Tens
 
 def _counts(channels: int) -> list[int]:
     """How many channels are tried to go of so many; none where there is one alone."""
-    return sorted({min(max(1, round(share * channels)), channels - 1) for share in _SHARES} - {0})
+    return sorted({min(max(1, round(share * channels)), channels - 1) for share in SHARES} - {0})
 
 
 def _alone(group: int, gone: int, groups: int) -> list[int]:

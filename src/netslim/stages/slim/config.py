@@ -14,7 +14,7 @@ from netslim.stages.shared import plugins
 from netslim.stages.shared.config import SEED, TaskConfig
 from netslim.stages.slim.recipe import is_file, is_of_steps, read_recipe
 
-STEPS = "STEP is dense, prune or tune where no recipe is given, else a name in it"
+STEPS = "STEP is dense, prune or tune where no recipe is given (no dense with a checkpoint), else a name in it"
 
 
 class PlannedConfig(TaskConfig):

@@ -16,6 +16,8 @@ from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import plan_of
 from netslim.data import at_hand, evaluation_batches, train_batches
 from netslim.pruning import apply, plan
+from netslim.pruning.budget.sensitivity import IMAGES as SENSED_BY
+from netslim.pruning.budget.sensitivity import SHARES
 from netslim.stages.shared.datasets import data_directory, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.networks import name_of
@@ -38,6 +40,8 @@ MET = 0.01  # of a budget may be missed by rounded widths
 Shape = Mapping[str, Any]  # settings of a pruning beside its budget
 _SHAPED_BY = ("min_channels", "round_to", "residual", "per_layer")  # what a small network is like, beside its budget
 SIZE = 3.0  # forward passes that an image of those costs
+SENSED_SHARE = 0.1  # of the time may go to looking at each group by itself
+RUNS = len(SHARES)  # of each group by which its sensitivity is found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,7 @@ class Pace:
 
     `small_second` is that of training the pruned network, of that `shape`; where it is None, that counts like the
     unpruned one, as evaluation always does. All of it is in this `precision`, the fastest here. `has_scales`: whether
-    the network has scales, which a penalty can act on and a pruning can go by.
+    the network has scales, which a penalty can act on and a pruning can go by. `groups`: of its channels, so many.
     """
 
     train_second: float
@@ -58,6 +62,7 @@ class Pace:
     shape: Shape = field(default_factory=dict)
     precision: str = "auto"
     has_scales: bool = True
+    groups: int = 0
 
     @property
     def epoch(self) -> float:
@@ -73,9 +78,22 @@ class Pace:
             else self.epoch + self.train * (self.small_second - self.train_second)
         )
 
+    @property
+    def sensing(self) -> float:
+        """Seconds in which each group is looked at by itself (`--allocation sensitivity`)."""
+        return self.groups * RUNS * SENSED_BY * self.test_second
+
+    def can_sense(self, seconds: float) -> bool:
+        """Whether there is time for that in a run of so many."""
+        return self.sensing <= SENSED_SHARE * seconds
+
     def of(self, step: Step, *, small: bool) -> float:
         """Seconds that a step is expected to take; `small`: of a training, whether it is of the pruned network."""
         return self.training(step, small=small) + self.around(step)
+
+    def of_all(self, recipe: Recipe) -> float:
+        """The same of all steps together."""
+        return sum(self.of(step, small=step.verb == "train" and recipe.is_pruned(step.name)) for step in recipe.steps)
 
     def training(self, step: Step, *, small: bool) -> float:
         """Seconds of its epochs."""
@@ -88,7 +106,8 @@ class Pace:
         """Seconds of all else that it does."""
         images = self.test * {"train": 1, "prune": 3 * _rounds(step), "evaluate": 1}.get(step.verb, 0)
         images += round(SIZE * CALIBRATION) * _rounds(step)
-        return START + images * self.test_second
+        sensing = _rounds(step) * self.sensing if step.settings.get("allocation") == "sensitivity" else 0
+        return START + images * self.test_second + sensing
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -133,6 +152,7 @@ def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], shapes: Sequen
     train_second = second_of(model)
     small, shape = _pruned_to(model, pruning, shapes, first[0][:2]) if pruning else (None, {})
     small_second = second_of(small) if small else None
+    groups = len(decided.groups) if small and (decided := plan_of(small)) else 0
     few = itertools.islice(evaluation_batches(splits.select, dataset, batch_size=64, device=device), 1)
     start = time.perf_counter()
     found = task.evaluate(model, few)
@@ -145,6 +165,7 @@ def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], shapes: Sequen
         shape=shape,
         precision=precision.name,
         has_scales=bool(scale_norms(model)),
+        groups=groups,
         **sizes,
     )
 

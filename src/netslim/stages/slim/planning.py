@@ -13,26 +13,24 @@ from netslim.stages.slim.recipe import BUDGETS, SHARED, Recipe, Step, is_file, r
 EPOCHS = {False: 100, True: 30}  # of all training, without a time: from scratch, of a trained network
 LEAST_EPOCHS = 4  # of all training: less is no training
 MOST_EPOCHS = 200  # more time than they need is not used
-DENSE_SHARE = {False: 0.05, True: 0.5}  # of the epochs come before the pruning: from scratch, of a trained network
+DENSE_SHARE = 0.05  # of the epochs come before the pruning, but for a network that knows these images
+# rates are the highest of one cycle: from scratch and with few images, and of a trained network with many
 ADAMW: dict[str, Any] = {"optimizer": "adamw", "lr": 3e-3, "weight_decay": 0.01}
-# before the pruning and after it: from scratch, of a trained network; rates are the highest of one cycle
-DENSE: dict[bool, dict[str, Any]] = {
-    False: {**ADAMW, "sparsity_regularization": True, "s": 1e-4},
-    True: {"lr": 0.025, "sparsity_regularization": True, "penalty": "polarization", "s": 2e-3},  # results/penalties.csv
-}
-TUNE: dict[bool, dict[str, Any]] = {False: ADAMW, True: {"lr": 0.05}}
+SGD: dict[str, Any] = {"lr": 0.05}
+PENALTY: dict[str, Any] = {"sparsity_regularization": True, "s": 1e-4}  # of the training before the pruning
 # from scratch fitted layers made no difference after the training that follows: their time goes to its epochs
-PRUNE: dict[bool, dict[str, Any]] = {False: {"reconstruct": 0}, True: {}}
-PENALTY = ("sparsity_regularization", "s", "penalty")  # settings of a training that acts on scales
-UNSCALED: dict[str, Any] = {"criterion": "group_l2_norm"}  # of the pruning of a network without scales
-SMOOTHING = 0.1  # of the labels, from scratch, where the data set is one of classes
+FITTED: dict[bool, dict[str, Any]] = {False: {"reconstruct": 0}, True: {}}
+BY_WEIGHTS: dict[str, Any] = {"criterion": "group_l2_norm"}  # where no penalty had the time to part the scales
+SENSED: dict[str, Any] = {"allocation": "sensitivity"}  # of a trained network (results/real.csv)
+CHOSEN = {**BY_WEIGHTS, **SENSED}  # what a plan may add to a pruning beside its shape
+SMOOTHING = 0.1  # of the labels, with AdamW, where the data set is one of classes
 BATCH_SIZE, SMALL_BATCH = 64, 24
 FEW_IMAGES = 5000  # of fewer, an epoch has too few steps at the larger batch
 BUDGET: dict[str, Any] = {"target_macs": 0.5}  # where none is given
 # widths that are trained fast, where nobody said which: the first with which the budget is met; from scratch or not
 SHAPES: dict[bool, tuple[dict[str, Any], ...]] = {
     False: ({"residual": "couple", "round_to": 16}, {"round_to": 8}),
-    True: ({"round_to": 8},),
+    True: ({"residual": "couple", "round_to": 8}, {"round_to": 8}),
 }
 SMALL_IMAGES = 64  # pixels up to which a library's network gets a stem for small images
 TINY_DATASETS = ("digits",)  # have as few, and their images need not be counted
@@ -47,8 +45,9 @@ def planned_recipe(
     shape: Mapping[str, Any] | None = None,
     precision: str = "auto",
     has_scales: bool = True,
+    sensed: bool = False,
 ) -> Recipe:
-    """Train with a penalty, prune to the budget, fine-tune.
+    """Train with a penalty, prune to the budget, fine-tune. A network that knows the images is pruned at once.
 
     Args:
         config: network, data and budget.
@@ -57,6 +56,7 @@ def planned_recipe(
         shape: settings of the pruning beside the budget, one of `SHAPES`.
         precision: of both trainings, so that all variants have the same.
         has_scales: whether a penalty has scales to act on; else the weights say which channels go.
+        sensed: whether a trained network's layers are looked at one by one, for which there has to be time.
 
     Raises:
         UsageError: no data set, two budgets, or two networks.
@@ -75,47 +75,39 @@ def planned_recipe(
     _check_network(config)
     shared = {name: value for name, value in given(config, SHARED).items() if name != "arch" or is_own(config)}
     few = config.dataset in TINY_DATASETS if images is None else images < FEW_IMAGES
-    batch = SMALL_BATCH if few else BATCH_SIZE
     trained = is_trained(config)
-    training: dict[str, Any] = {"schedule": "onecycle", "batch_size": batch}
+    training: dict[str, Any] = {"schedule": "onecycle", "batch_size": SMALL_BATCH if few else BATCH_SIZE}
     if precision != "auto":
         training["precision"] = precision
-    pruning = {**(budget or BUDGET), **(shape or {}), **PRUNE[trained], **({} if has_scales else UNSCALED)}
-    dense = {name: value for name, value in DENSE[trained].items() if has_scales or name not in PENALTY}
-    parts = split(epochs or EPOCHS[trained], trained)
-    return Recipe(shared=shared, steps=_steps(config, parts, training, dense, pruning))
+    training |= ADAMW if few or not trained else SGD
+    if (few or not trained) and _has_classes(config):
+        training["label_smoothing"] = SMOOTHING
+    pruning = {**(budget or BUDGET), **(shape or {}), **FITTED[trained]}
+    pruning |= BY_WEIGHTS if trained or not has_scales else {}
+    pruning |= SENSED if sensed and trained and _has_classes(config) else {}
+    before = training | (PENALTY if has_scales else {})
+    steps = _steps(config, split(epochs or EPOCHS[trained], config), before, pruning, training)
+    return Recipe(shared=shared, steps=steps)
 
 
 def _steps(
     config: PlannedConfig,
     epochs: tuple[int, int],
-    training: dict[str, Any],
     before: Mapping[str, Any],
     pruning: Mapping[str, Any],
+    after: Mapping[str, Any],
 ) -> tuple[Step, ...]:
-    pretrained, trained = is_pretrained(config), is_trained(config)
-    network = {} if trained else given(config, ("arch", "depth", "stem") if not is_own(config) else ())
-    if not trained and config.loss in (None, "cross_entropy") and not is_reference(config.dataset or ""):
-        training["label_smoothing"] = SMOOTHING
-    dense = Step(
-        name="dense",
-        verb="train",
-        starts=(_file(config.checkpoint),) if config.checkpoint else ("transferred",) if pretrained else (),
-        settings={**network, "epochs": epochs[0], **training, **before},
-    )
-    prune = Step(
-        name="prune",
-        verb="prune",
-        starts=("dense",),
-        settings=pruning,
-    )
-    tune = Step(
-        name="tune",
-        verb="train",
-        starts=("prune",),
-        settings={"epochs": epochs[1], **training, **TUNE[trained]},
-    )
-    return (*([_transfer(config)] if pretrained else []), dense, prune, tune)
+    steps = [_transfer(config)] if is_pretrained(config) else []
+    start = (_file(config.checkpoint),) if config.checkpoint else tuple(step.name for step in steps)
+    if epochs[0]:
+        named = start or is_own(config)
+        network = {} if named else given(config, ("arch", "depth", "stem"))
+        dense = {**network, "epochs": epochs[0], **before}
+        steps.append(Step(name="dense", verb="train", starts=start, settings=dense))
+        start = ("dense",)
+    steps.append(Step(name="prune", verb="prune", starts=start, settings=pruning))
+    tune = {"epochs": epochs[1], **after}
+    return (*steps, Step(name="tune", verb="train", starts=("prune",), settings=tune))
 
 
 def asked_recipe(config: PlannedConfig, path: Path | None) -> Recipe:
@@ -140,10 +132,14 @@ def changed(recipe: Recipe, config: PlannedConfig) -> Recipe:
     return recipe.with_settings(config.steps) if config.steps else recipe
 
 
-def split(epochs: int, trained: bool) -> tuple[int, int]:
-    """Epochs before and after the pruning, at least one each."""
-    before = min(epochs - 1, max(1, round(DENSE_SHARE[trained] * epochs)))
+def split(epochs: int, config: PlannedConfig) -> tuple[int, int]:
+    """Epochs before and after the pruning, at least one each; none before it where the network knows these images."""
+    before = 0 if config.checkpoint is not None else min(epochs - 1, max(1, round(DENSE_SHARE * epochs)))
     return before, epochs - before
+
+
+def _has_classes(config: PlannedConfig) -> bool:
+    return config.loss in (None, "cross_entropy") and not is_reference(config.dataset or "")
 
 
 def is_pretrained(config: PlannedConfig) -> bool:

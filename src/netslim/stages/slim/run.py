@@ -22,7 +22,7 @@ from netslim.stages.slim.durations import seconds_of, shown
 from netslim.stages.slim.jobs import FOLDER, run_jobs
 from netslim.stages.slim.pace import Pace, Shape, epochs_within, expected, is_there, measure_pace, probe_of, pruning_of
 from netslim.stages.slim.pages import make_pages
-from netslim.stages.slim.planning import SHAPES, UNSCALED, asked_recipe, changed, is_trained, planned_recipe
+from netslim.stages.slim.planning import CHOSEN, SHAPES, asked_recipe, changed, is_trained, planned_recipe
 from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
 from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
 from netslim.stages.slim.settings import Planned, check
@@ -120,10 +120,12 @@ def _timed(
     if pace is None or config.recipe is not None:
         return recipe, pace
     count = 1 if slurm is not None else math.prod(len(axis.values) for axis in axes)
-    epochs = None if config.time is None else epochs_within(config.time, pace, recipe, share=1 / count)
-    known: dict[str, Any] = {"precision": pace.precision, "has_scales": pace.has_scales}
-    planned = planned_recipe(config, epochs, pace.train, shape=pace.shape, **known)
-    return changed(planned, config), pace
+    known: dict[str, Any] = {"shape": pace.shape, "precision": pace.precision, "has_scales": pace.has_scales}
+    usual = changed(planned_recipe(config, None, pace.train, **known), config)
+    known["sensed"] = pace.can_sense(pace.of_all(usual) if config.time is None else seconds_of(config.time) / count)
+    usual = changed(planned_recipe(config, None, pace.train, **known), config)
+    epochs = None if config.time is None else epochs_within(config.time, pace, usual, share=1 / count)
+    return changed(planned_recipe(config, epochs, pace.train, **known), config), pace
 
 
 def _shapes(config: SlimConfig, recipe: Recipe) -> Sequence[Shape]:
@@ -147,7 +149,7 @@ def _pace(recipe: Recipe, probe: TrainConfig, shapes: Sequence[Shape], folder: S
 def _probed(recipe: Recipe, probe: TrainConfig, pace: Pace) -> dict[str, Any]:
     """What a pace was measured of: without what it chose."""
     settings = pruning_of(recipe)
-    chosen = {**pace.shape, **({} if pace.has_scales else UNSCALED)}
+    chosen = {**CHOSEN, **pace.shape}
     own = {name: value for name, value in settings.items() if chosen.get(name) != value}
     fixed = probe.fixed()
     precision = "auto" if fixed["precision"] == pace.precision else fixed["precision"]
