@@ -468,3 +468,52 @@ def test_a_bias_that_is_made_for_a_call_takes_nothing_in() -> None:
     found = absorb_(small, model, torch.zeros(2, 1, 4, 4))
     assert found.layers == ()
     assert [part.name for part in found.left] == ["output"]
+
+
+class Shown(nn.Conv2d):
+    """More than a convolution: what it gives is not what its bias adds to."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).relu() * 2
+
+
+class Glu(nn.Conv2d):
+    """Gives half as many channels as it has biases."""
+
+    def __init__(self, inputs: int, outputs: int, side: int) -> None:
+        super().__init__(inputs, 2 * outputs, side)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.glu(super().forward(x), 1)
+
+
+class LastNorm(nn.BatchNorm1d):
+    """Its channels come last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class OwnCode(nn.Module):
+    """Layers that are more than torch's own between those that take constants in."""
+
+    def __init__(self, kind: type[nn.Conv2d]) -> None:
+        super().__init__()
+        self.first, self.norm, self.own = nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8), kind(8, 6, 1)
+        self.second, self.last, self.fc = nn.Linear(6, 8), LastNorm(8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.own(self.norm(self.first(x))).flatten(2).transpose(1, 2)
+        return self.fc(self.last(self.second(x)).relu().mean(1))
+
+
+@pytest.mark.parametrize("kind", [Shown, Glu], ids=lambda kind: kind.__name__)
+def test_layers_with_code_of_their_own_take_nothing_in(kind: type[nn.Conv2d]) -> None:
+    torch.manual_seed(0)
+    model = lively(OwnCode(kind))
+    images = torch.randn(2, 3, 4, 4)
+    small = apply(model, plan(model, images, percent=0.4, criterion="l2_norm"))
+    found = absorb_(small, model, images)
+    assert {layer.name for layer in found.layers} <= {"second", "fc"}
+    assert found.after <= found.before
+    assert found.left

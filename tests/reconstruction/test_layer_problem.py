@@ -14,12 +14,36 @@ class Standardised(nn.Conv2d):
         return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
 
 
+class Same(nn.Conv2d):
+    """Pads by itself, so that it gives more than its settings say."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(nn.functional.pad(x, (1, 1, 1, 1)))
+
+
+class Transposed(nn.Linear):
+    """Reads channels that come first."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(1, -1)).transpose(1, -1)
+
+
+class Tempered(nn.Linear):
+    """Takes more than its input."""
+
+    def forward(self, x: Tensor, temperature: float) -> Tensor:  # type: ignore[override]
+        return super().forward(x) / temperature
+
+
 def test_layers_that_compute_what_their_class_does_are_linear() -> None:
     torch.manual_seed(0)
     images = torch.randn(2, 4, 6, 6)
     assert is_linear(nn.Conv2d(4, 6, 3, padding=1, groups=2), images)
     assert is_linear(nn.Linear(4, 3), torch.randn(5, 4))
     assert not is_linear(Standardised(4, 6, 3), images)
+    assert not is_linear(Same(4, 6, 3), images)
+    assert not is_linear(Transposed(4, 6), images)
+    assert not is_linear(Tempered(6, 4), images)
 
 
 def test_one_image_in_so_many_is_held_out_whatever_the_batches_are() -> None:

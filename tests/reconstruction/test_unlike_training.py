@@ -36,6 +36,17 @@ def test_others_of_the_same_kind_are_fine_and_another_scale_is_not() -> None:
     assert "means are off by 2.3 standard deviations" in moved
 
 
+class LastNorm(torch.nn.BatchNorm1d):
+    """Its channels come last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+def test_a_norm_that_does_not_read_what_it_is_given_says_nothing() -> None:
+    assert note(torch.randn(32, 5, 3), LastNorm(3)) is None
+
+
 def test_a_batch_norm_that_has_seen_nothing_knows_nothing() -> None:
     assert note(100 * IMAGES, networks.Plain()) is None
 

@@ -24,6 +24,7 @@ from torch.nn.modules.conv import _ConvNd
 from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.layer_calls import gives_its_bias, reads_its_input
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.replay import replaying
 from netslim.core.networks.running import running
@@ -118,8 +119,7 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     (1, True)
     """
     small, model = unwrapped(small), plain(model)
-    plan = plan_of(small)
-    if plan is None:
+    if (plan := plan_of(small)) is None:
         raise UsageError("this network was not pruned, so that there is nothing to absorb; give what apply() returned")
     resolved = resolve(model, plan)
     sites = _sites(small, resolved.keeps)
@@ -152,10 +152,8 @@ def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Ten
     """Raises UsageError where there are no weights; warns where they are not the parts that stay of `model`."""
     if any(parameter.is_meta for parameter in small.parameters()):
         raise UsageError(f"{type(small).__name__} is on the meta device: load its weights, then repair them")
-    # what took constants in would take them in again
-    shifts = {f"{site.name}.{'running_mean' if site.is_norm else 'bias'}" for site in sites}
-    name = first_changed(small, model, keeps, shifts)
-    if name is not None:
+    shifts = {f"{site.name}.{'running_mean' if site.is_norm else 'bias'}" for site in sites}  # constants go in once
+    if (name := first_changed(small, model, keeps, shifts)) is not None:
         when = "constants are absorbed once, right after apply(model, plan), before any training"
         said = f"{name} is not what apply() leaves of it: {when}, and `model` is the network that was given to it"
         warnings.warn(said, NetslimWarning, stacklevel=3)
@@ -213,11 +211,11 @@ class _Site:
 def _sites(small: nn.Module, keeps: Mapping[Place, Tensor]) -> list[_Site]:
     sites = []
     for name, module in small.named_modules():
-        if isinstance(module, _BatchNorm) and module.running_mean is not None:
+        if isinstance(module, _BatchNorm) and module.running_mean is not None and reads_its_input(module):
             sites.append(_Site(name, module.running_mean, True, 1, keeps.get((f"{name}.running_mean", 0))))
-        elif isinstance(module, nn.Linear | _ConvNd) and isinstance(module.bias, nn.Parameter):
+        elif isinstance(module, nn.Linear | _ConvNd) and gives_its_bias(module):
             dim = -1 if isinstance(module, nn.Linear) else -1 - len(module.kernel_size)  # there may be no batch
-            sites.append(_Site(name, module.bias, False, dim, keeps.get((f"{name}.bias", 0))))
+            sites.append(_Site(name, module.get_parameter("bias"), False, dim, keeps.get((f"{name}.bias", 0))))
     return sites
 
 
@@ -237,8 +235,10 @@ def _watching(network: nn.Module, sites: Sequence[_Site], act: Callable[[_Site, 
 def _at_input(
     site: _Site, act: Callable[[_Site, Tensor], Tensor], _: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    (values,) = (*args, *keywords.values())  # a BatchNorm has one argument, under whatever name
-    return (act(site, values),), {}
+    if args:
+        return (act(site, args[0]), *args[1:]), keywords
+    (name, values), *others = keywords.items()  # the input comes first, under whatever name
+    return (), {name: act(site, values), **dict(others)}
 
 
 def _at_output(site: _Site, act: Callable[[_Site, Tensor], Tensor], module: Any, _: Any, given: Any) -> Tensor | None:

@@ -22,6 +22,7 @@ from torch.utils.hooks import RemovableHandle
 from netslim.core.errors import NetslimWarning, UsageError, first_line
 from netslim.core.networks.copies import copied
 from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.layer_calls import reads_its_input
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import ChannelGroup, PrunePlan, keep_plan_, plan_of
 from netslim.dependency.groups import bind, gammas_of, scale_channels, title
@@ -187,7 +188,8 @@ def _reading(model: nn.Module, silent: Mapping[ChannelGroup, Tensor]) -> Iterato
 
 def _absorbable(module: nn.Module, values: Tensor, positions: Tensor, silent: Tensor) -> Tensor:
     """Per channel of a group, whether what a layer reads of it can be absorbed; none if a silent one is no constant."""
-    if isinstance(module, _ConvNd) and module.groups > 1:  # its weight does not say which inputs are whose
+    grouped = isinstance(module, _ConvNd) and module.groups > 1  # its weight does not say which inputs are whose
+    if grouped or not reads_its_input(module):
         return torch.zeros_like(silent)
     rows = values.movedim(-1 if isinstance(module, nn.Linear) else 1, 0).flatten(1)
     spread = (rows.amax(1) - rows.amin(1))[positions].amax(1)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from netslim.core.networks.layer_calls import is_as_torch
 from netslim.reconstruction.linear_map import (
     Places,
     by_group,
@@ -104,7 +105,8 @@ def is_linear(layer: Any, x: Tensor) -> bool:
 
     Not one whose numbers are computed for a call (`torch.func.functional_call`): what is fitted would be gone after it.
     """
-    if not all(isinstance(own, nn.Parameter | None) for own in (layer.weight, layer.bias)):
+    numbers = (layer.weight, layer.bias)
+    if not all(isinstance(own, nn.Parameter | None) for own in numbers) or not is_as_torch(layer):
         return False
     y = layer(x)
     places = some_places(layer, y, 64, torch.Generator().manual_seed(0))

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from netslim.core.networks.layer_calls import reads_its_input
+
 FAR = 1.0  # standard deviations that means are off, over the channels: other images of a kind are off by some tenths
 SPREAD = 4.0  # factor between variances that is no chance any more
 
@@ -29,7 +31,7 @@ class FirstNorm:
         handles = [
             module.register_forward_pre_hook(self._seen(name), with_kwargs=True)
             for name, module in network.named_modules()
-            if isinstance(module, _BatchNorm) and module.running_mean is not None and module.running_var is not None
+            if isinstance(module, _BatchNorm) and _remembers(module) and reads_its_input(module)
         ]
         try:
             yield
@@ -65,6 +67,10 @@ class FirstNorm:
                 self._count += rows.shape[1]
 
         return hook
+
+
+def _remembers(norm: _BatchNorm) -> bool:
+    return norm.running_mean is not None and norm.running_var is not None
 
 
 def _distance(norm: Any, mean: Tensor, variance: Tensor) -> tuple[float, float]:

@@ -6,34 +6,19 @@ that are added to a weight (LoRA). Of a weight of which entries are missing they
 
 from __future__ import annotations
 
-import math
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
-from torch.overrides import TorchFunctionMode
+from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.networks.copies import copied
+from netslim.core.networks.layer_calls import LAYERS, call_in, example_of, kind_of
 
-_KINDS = (
-    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
-    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-)
-_CONVOLUTIONS = (functional.conv1d, functional.conv2d, functional.conv3d)
-_TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
-_ARGUMENTS: dict[Callable[..., Tensor], tuple[str, ...]] = {
-    functional.linear: ("input", "weight", "bias"),
-    **dict.fromkeys(_CONVOLUTIONS, ("input", "weight", "bias", "stride", "padding", "dilation", "groups")),
-    **dict.fromkeys(
-        _TRANSPOSED, ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
-    ),
-}
 _SETTINGS = ("stride", "padding", "output_padding", "dilation", "groups")
-_BEYOND = 2  # values beyond a kernel, per side of an example
 
 
 def mixes_its_weight(module: nn.Module) -> bool:
@@ -66,9 +51,9 @@ class _Found:
 
 
 def _found(module: nn.Module) -> _Found | None:
-    kind = next((own for own in type(module).__mro__ if own in _KINDS), None)
-    if kind is None or _is_torchs(type(module)) or not _has_code_of_its_own(module, kind):
-        return None
+    kind = kind_of(module, LAYERS)
+    if kind is None or _is_torchs(type(module)) or _arguments(module.forward) >= _arguments(kind.forward):
+        return None  # what is called with more could not be torch's own
     trial = copied(module).eval()
     try:
         return _tried(trial, kind)
@@ -81,13 +66,12 @@ def _is_torchs(kind: type) -> bool:
     return kind.__module__.startswith("torch.")
 
 
-def _has_code_of_its_own(module: nn.Module, kind: type[nn.Module]) -> bool:
-    names = ("forward", "_conv_forward")
-    return any(getattr(type(module), name, None) is not getattr(kind, name, None) for name in names)
+def _arguments(forward: Callable[..., Any]) -> int:
+    return len(inspect.signature(forward).parameters)
 
 
 def _tried(trial: nn.Module, kind: type[nn.Module]) -> _Found | None:
-    weight, example = trial.get_parameter("weight"), _example(trial)
+    weight, example = trial.get_parameter("weight"), example_of(trial)
     first, second = _given(trial, example), _given(trial, example**2)
     if first is None or second is None or first["weight"] is weight or first["weight"].shape != weight.shape:
         return None
@@ -103,45 +87,10 @@ def _tried(trial: nn.Module, kind: type[nn.Module]) -> _Found | None:
     return _Found(kind, values, settings) if _mixes(trial, example) else None
 
 
-def _example(layer: nn.Module) -> Tensor:
-    """Numbers that a layer runs on, from 0 to 1."""
-    weight, shape = layer.get_parameter("weight"), []
-    if isinstance(layer, _ConvNd):
-        reads = weight.shape[0] if isinstance(layer, _ConvTransposeNd) else weight.shape[1] * layer.groups
-        sides = zip(weight.shape[2:], layer.dilation, strict=True)
-        shape = [2, reads, *(dilation * (side - 1) + 1 + _BEYOND for side, dilation in sides)]
-    else:
-        shape = [2, weight.shape[1]]
-    return torch.linspace(0, 1, math.prod(shape), dtype=weight.dtype, device=weight.device).view(shape)
-
-
-def _given(layer: nn.Module, example: Tensor) -> dict[str, Any] | None:
+def _given(layer: nn.Module, example: Tensor) -> Mapping[str, Any] | None:
     """What torch's function is given in a layer that is nothing but one call of it on its input; None for others."""
-    calls = _Calls()
-    with torch.no_grad(), calls:
-        result = layer.forward(example)
-    if len(calls.seen) != 1:
-        return None
-    given, out = calls.seen[0]
-    return given if out is result and given["input"] is example else None
-
-
-class _Calls(TorchFunctionMode):
-    """Notes what torch's layers are given, and gives nothing in their place: what they would give is not looked at."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[dict[str, Any], Any]] = []
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Called by torch for every function of its own."""
-        if func not in _ARGUMENTS:
-            return func(*args, **(kwargs or {}))
-        nothing = torch.empty(0)
-        self.seen.append(({**dict(zip(_ARGUMENTS[func], args, strict=False)), **(kwargs or {})}, nothing))
-        return nothing
+    call = call_in(layer, example)
+    return call.given if call is not None and call.is_last and call.given["input"] is example else None
 
 
 def _mixes(layer: nn.Module, example: Tensor) -> bool:
