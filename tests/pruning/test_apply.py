@@ -1,6 +1,7 @@
 """Masked original and rebuilt network agree; nothing else changes."""
 
 import copy
+from dataclasses import replace
 
 import torch
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from netslim.core.protocols import PrunableModel, PrunePlan
 from netslim.cost import measure
 from netslim.models import create_model
 from netslim.pruning import apply, plan, verify
+from pruning import structures
 from pruning.networks import EXAMPLE, edited, resnet, same, state_of
 
 
@@ -119,6 +121,15 @@ def test_a_second_plan_counts_the_original_at_its_own_input_size() -> None:
     again = plan(once, larger, percent=0.3)
     assert again.before == measure(model, larger)
     assert again.input_shape == (1, 1, 16, 16)
+
+
+def test_an_edited_plan_of_a_network_in_double_precision_counts_what_it_leaves() -> None:
+    model = structures.Residual().double()
+    example = torch.zeros(structures.SHAPE, dtype=torch.float64)
+    decided = plan(model, example, percent=0.3, criterion="l2_norm")
+    small = apply(model, replace(decided, groups=(replace(decided.groups[0], keep=(0, 1)), *decided.groups[1:])))
+    assert small.plan is not None
+    assert small.plan.after == measure(small, example)
 
 
 def test_a_plan_written_by_hand() -> None:

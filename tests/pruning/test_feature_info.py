@@ -48,3 +48,11 @@ def test_a_backbone_by_itself_keeps_what_it_gives() -> None:
     small = netslim.apply(model, plan(model, IMAGES, percent=0.5))
     assert small.feature_info.channels() == before == [feature.shape[1] for feature in small(IMAGES)]
     assert small.plan.after.macs < small.plan.before.macs
+
+
+def test_a_backbone_in_double_precision() -> None:
+    model = lively(timm.create_model("resnet18", features_only=True, out_indices=(2, 4))).double()
+    decided = plan(model, IMAGES.double(), percent=0.5)
+    small = netslim.apply(model, decided)
+    with torch.no_grad():
+        assert small.feature_info.channels() == [feature.shape[1] for feature in small(IMAGES.double())]

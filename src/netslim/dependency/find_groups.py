@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +21,7 @@ from netslim.cost import MacCount, MacCounter
 from netslim.dependency.causes import freeze_cause, unit_of_pieces
 from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.derivation import Derivation, macs_beside
-from netslim.dependency.meta import skeleton
+from netslim.dependency.meta import skeleton, specs_for
 from netslim.dependency.meta_ops import MetaOps
 from netslim.dependency.paths import (
     check_all_took_part,
@@ -53,7 +52,7 @@ def find_groups(model: nn.Module, inputs: Inputs, ties: Mapping[str, Tie] | None
     Raises:
         UsageError: it does not run on them, they have no batch dimension, or what it does depends on values.
     """
-    given = inputs.map(partial(_spec, _dtype_of(model)))
+    given = specs_for(model, inputs)
     check_batched(model, given)
     with torch.inference_mode(False):  # in it, operations reach the tracer undivided
         if not given.is_single or given.batch == _BATCH or not given.tensors[0].shape:
@@ -65,17 +64,6 @@ def find_groups(model: nn.Module, inputs: Inputs, ties: Mapping[str, Tie] | None
                 return _find_groups(model, inputs, given, ties or {})
             except DoesNotRunError as again:
                 raise (again if again.hint else error) from None
-
-
-def _dtype_of(model: nn.Module) -> torch.dtype | None:
-    """The type of all its numbers, if they have one."""
-    found = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
-    return found.pop() if len(found) == 1 else None
-
-
-def _spec(dtype: torch.dtype | None, tensor: Tensor | TensorSpec) -> TensorSpec:
-    spec = tensor if isinstance(tensor, TensorSpec) else TensorSpec.of(tensor)
-    return replace(spec, dtype=dtype) if dtype and spec.dtype.is_floating_point else spec
 
 
 def _two(spec: TensorSpec) -> TensorSpec:

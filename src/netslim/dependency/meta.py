@@ -3,6 +3,7 @@
 import copy
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import UsageError
 from netslim.core.networks.copies import held_along
-from netslim.core.networks.example import Inputs
+from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.torch_internals import COMPILED_CALL
 from netslim.core.protocols import Cost
 from netslim.cost import MacCount, count_params, count_products
@@ -102,6 +103,18 @@ def without_values(tensor: Tensor) -> Tensor:
     return torch.empty_like(tensor, device=META).detach()
 
 
+def specs_for(model: nn.Module, inputs: Inputs) -> Inputs:
+    """Shapes and types of inputs: numbers are of the type that all of the network's are of, if they have one."""
+    found = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
+    dtype = found.pop() if len(found) == 1 else None
+
+    def spec(tensor: Tensor | TensorSpec) -> TensorSpec:
+        own = tensor if isinstance(tensor, TensorSpec) else TensorSpec.of(tensor)
+        return replace(own, dtype=dtype) if dtype and own.dtype.is_floating_point else own
+
+    return inputs.map(spec)
+
+
 def cost_of(model: nn.Module, inputs: Inputs) -> Cost:
     """What `measure` says of a network, without running it."""
     return Cost(params=count_params(model), macs=products_of(model, inputs).total // max(inputs.batch, 1))
@@ -109,6 +122,6 @@ def cost_of(model: nn.Module, inputs: Inputs) -> Cost:
 
 def products_of(model: nn.Module, inputs: Inputs) -> MacCount:
     """What a network multiplies in one call, without running it."""
-    hollow = skeleton(model)
+    hollow, specs = skeleton(model), specs_for(model, inputs)
     with ShapesOnly():
-        return count_products(hollow, inputs.map(lambda each: torch.empty(each.shape, dtype=each.dtype, device=META)))
+        return count_products(hollow, specs.map(lambda each: torch.empty(each.shape, dtype=each.dtype, device=META)))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.networks.example import Inputs
-from netslim.dependency.meta import skeleton
+from netslim.dependency.meta import skeleton, specs_for
 from netslim.dependency.meta_ops import META, ShapesOnly
 
 
@@ -58,7 +58,8 @@ def _features(model: nn.Module, inputs: Inputs, names: list[str]) -> Mapping[str
         watch(name)
     try:
         with ShapesOnly(), torch.no_grad():
-            inputs.map(lambda spec: torch.empty(spec.shape, dtype=spec.dtype, device=META)).call(hollow)
+            specs = specs_for(hollow, inputs)
+            specs.map(lambda spec: torch.empty(spec.shape, dtype=spec.dtype, device=META)).call(hollow)
     except Exception:
         return found  # all were seen; or what comes in between needs values
     return found
