@@ -237,3 +237,45 @@ def test_a_device_without_double_precision_is_held_in_single(monkeypatch: pytest
     monkeypatch.setattr(cut_check, "_perturbed", on_apple)
     apply(model, decided)
     assert tried == [torch.float32]
+
+
+class Centred(nn.Conv2d):
+    """A filter of mean zero, times what is set from outside."""
+
+    factor = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(x, weight * self.factor, self.bias)
+
+
+class Asking(nn.Module):
+    """Does something else behind layers of a class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 8, 1), nn.BatchNorm2d(8), Centred(8, 8, 3), nn.BatchNorm2d(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x).relu() if isinstance(layer, Centred) else layer(x)
+        return x.mean((2, 3))
+
+
+class Setting(Asking):
+    """Sets what a weight depends on."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, norm, centred, last = self.layers
+        found = 0
+        for centred.factor in (0.5, 2.0):
+            found = found + last(centred(norm(first(x)))).relu()
+        return found.mean((2, 3))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", [Asking, Setting])
+def test_a_network_that_is_another_one_with_plain_weights_is_refused(kind: type[nn.Module]) -> None:
+    model, images = randomised(kind()), torch.randn(2, 1, 6, 6)
+    decided = plan(model, images[:1], percent=0.3, criterion="l2_norm")
+    with pytest.raises(UsageError, match=r"does something else where the weights of layers\.2, which are computed"):
+        apply(model, decided)

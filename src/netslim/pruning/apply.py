@@ -10,7 +10,7 @@ from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import Cost, PrunePlan, keep_plan_, plan_of
 from netslim.cost import count_params, measure
 from netslim.dependency.meta import cost_of
-from netslim.pruning.cut_check import check_cut, cut
+from netslim.pruning.cut_check import check_cut, check_fixed, cut
 from netslim.pruning.feature_info import update_feature_info_
 from netslim.pruning.plan_data import inputs_of
 from netslim.pruning.resolve_plan import ResolvedPlan, resolve
@@ -49,8 +49,10 @@ def apply(model: M, plan: PrunePlan) -> M:
     >>> small.plan.kept
     4
     """
-    model = cast(M, plain(model))
+    given, model = model, cast(M, plain(model))
     resolved = resolve(model, plan)
+    if not resolved.decides:
+        check_fixed(given, model, plan)
     check_cut(model, resolved, plan)
     small = cut(model, resolved)
     return _with_plan_(small, resolved, _counted(plan, resolved, model, small))

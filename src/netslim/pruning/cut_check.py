@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import UsageError, first_line
+from netslim.core.errors import UsageError, first_line, first_of
+from netslim.core.networks.copies import copied
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.replay import Supposition
 from netslim.core.networks.scale_norms import ScaleNorm
+from netslim.core.networks.wrappers import unwrapped, with_computed_weights
 from netslim.core.protocols import PrunePlan, Slice
 from netslim.dependency.blocks.find_blocks import put_shortcuts_
 from netslim.dependency.blocks.shortcut import silence_group_
@@ -27,6 +30,8 @@ from netslim.pruning.verify import OutputAgreement, compare, compare_decided, ou
 
 TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}  # of an output's size; float32 where float64 is not to be had
 _MOST = 250_000_000  # parameters that are copied in double precision
+_FIXED = 1e-3  # of an output's size: more than rounding
+_SHOWN = 3
 _SMALL = 0.01  # in place of zeros
 _SHAKEN = 1e4  # of the last digit: how far inputs are moved to see whether rounding is amplified
 _DIGITS = 100  # last digits, as large as what rounding in all layers comes to
@@ -92,6 +97,34 @@ def check_cut(model: nn.Module, resolved: ResolvedPlan, plan: PrunePlan) -> None
             )
         if apart is not None:
             return
+
+
+def check_fixed(model: nn.Module, fixed: nn.Module, plan: PrunePlan) -> None:
+    """Raises UsageError if a network does something else once its computed weights are numbers (see `plain`).
+
+    Its code may ask of what class these layers are, or set what their weights depend on. Where the network does not run
+    on random inputs, nothing is held.
+    """
+    computed = with_computed_weights(model)
+    tensors = _tensors(model)
+    if not computed or any(tensor.is_meta for tensor in tensors):
+        return
+    dtype = tensors[0].dtype
+    expected = None
+    for batch in (1, 2) if plan.inputs is None else (1,):
+        inputs = _inputs(model, plan, dtype, batch)
+        with suppress(Exception):  # a network may raise anything
+            expected = outputs_of(copied(unwrapped(model)), inputs)
+            break
+    if expected is None:
+        return
+    found = compare(expected, outputs_of(fixed, inputs))
+    if max((output.relative for output in found), default=0.0) > _FIXED:
+        raise UsageError(
+            f"{type(model).__name__} does something else where the weights of {first_of(computed, _SHOWN)}, which are "
+            f"computed at every call, are plain numbers: its code asks what these layers are, or sets what their "
+            f"weights depend on; leave that to torch.nn.utils.parametrize"
+        )
 
 
 @dataclass(frozen=True)

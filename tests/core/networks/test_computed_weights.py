@@ -139,13 +139,22 @@ class Difference(nn.Conv2d):
         return super().forward(x) - F.conv2d(x, self.weight.sum((2, 3), keepdim=True))[..., 1:-1, 1:-1]
 
 
+class Tempered(Standardised):
+    """Takes more than its input, as torch's own would not."""
+
+    def forward(self, x: Tensor, temperature: float = 1.0) -> Tensor:
+        return F.conv2d(x, standardised(self.weight) * temperature, self.bias)
+
+
 class Broken(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         raise RuntimeError("not like this")
 
 
 @pytest.mark.parametrize(
-    "kind", [nn.Conv2d, Masked, Conditional, WithActivation, Scaled, Difference, Broken], ids=lambda kind: kind.__name__
+    "kind",
+    [nn.Conv2d, Masked, Conditional, WithActivation, Scaled, Difference, Tempered, Broken],
+    ids=lambda kind: kind.__name__,
 )
 def test_all_other_layers_stay_what_they_are(kind: type[nn.Conv2d]) -> None:
     module = kind(4, 6, 3)
