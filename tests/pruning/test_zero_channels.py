@@ -206,3 +206,45 @@ def test_networks_that_can_not_shrink_are_refused(net: nn.Module, message: str) 
 
 def test_a_network_that_can_shrink_keeps_everything_at_first() -> None:
     assert check_can_shrink(plain(), torch.zeros(2, 1, 8, 8)).kept == 8
+
+
+class Masked(nn.Conv2d):
+    """Its mask is as large as its weight."""
+
+    def __init__(self, *sizes: int) -> None:
+        super().__init__(*sizes)
+        self.register_buffer("mask", torch.rand_like(self.weight).round())
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._conv_forward(images, self.weight * self.mask, self.bias)
+
+
+def test_masks_of_more_channels_than_a_layer_reads() -> None:
+    torch.manual_seed(0)
+    net = some_zero(nn.Sequential(Masked(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), Masked(8, 4, 1))).eval()
+    images = torch.randn(2, 1, 6, 6)
+    small = without_zeros(net, images)
+    assert small[0].out_channels < 8
+    assert apart(net, small, images) < 1e-6
+
+
+class Last(nn.Linear):
+    """Reads channels that come first."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return super().forward(values.transpose(1, -1)).transpose(1, -1)
+
+
+def test_what_a_layer_moves_before_it_reads_stays() -> None:
+    torch.manual_seed(0)
+    net = some_zero(nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(2), Last(8, 4))).eval()
+    assert (net[1].weight == 0).any()
+    images = torch.randn(2, 1, 4, 4)
+    assert without_zeros(net, images) is net
+
+
+def test_a_network_whose_weights_are_computed_is_not_cut_while_it_trains() -> None:
+    net = plain()
+    nn.utils.parametrizations.weight_norm(net[0])
+    with pytest.raises(UsageError, match=r"^the weights of 0 are computed at every call"):
+        check_can_shrink(net, torch.zeros(1, 1, 6, 6))

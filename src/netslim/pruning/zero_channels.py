@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.utils.hooks import RemovableHandle
 
-from netslim.core.errors import NetslimWarning, UsageError, first_line
+from netslim.core.errors import NetslimWarning, UsageError, first_line, first_of
 from netslim.core.networks.copies import copied
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.layer_calls import reads_its_input
-from netslim.core.networks.wrappers import plain
+from netslim.core.networks.wrappers import plain, with_computed_weights
 from netslim.core.protocols import ChannelGroup, PrunePlan, keep_plan_, plan_of
 from netslim.dependency.groups import bind, gammas_of, scale_channels, title
 from netslim.pruning.apply import apply
@@ -35,6 +35,7 @@ from netslim.pruning.verify import compare, outputs_of
 
 ZERO_SCALES = "zero_scales"  # what the plans of such networks name as their criterion
 _CONSTANT = 1e-9  # what a constant may differ by, as a share of the largest value beside it
+_SHOWN = 3
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -84,8 +85,14 @@ def check_can_shrink(model: nn.Module, example: Any) -> PrunePlan:
     """A plan that keeps what there is, of a network that `without_zeros` takes, whatever its scales are.
 
     Raises:
-        UsageError: no channels of it can go, it decides by values, or it does not run in double precision.
+        UsageError: no channels of it can go, it decides by values, it does not run in double precision, or it computes
+            weights anew at every call, which a cut ends.
     """
+    if computed := with_computed_weights(model):
+        raise UsageError(
+            f"the weights of {first_of(computed, _SHOWN)} are computed at every call, and would be plain numbers after "
+            f"a cut, so that the training would be another one: prune after it"
+        )
     whole = nothing_removed(model, example)
     if isinstance(whole.resolved, ResolvedPlan) and whole.resolved.decides:
         raise UsageError(f"{title(model)} decides by values what it does, so that no cut can be proven exact")
@@ -180,8 +187,10 @@ def _reading(model: nn.Module, silent: Mapping[ChannelGroup, Tensor]) -> Iterato
     with ExitStack() as stack:
         for group in silent:
             for part in bind(model, group).slices:
-                module = model.get_submodule(part.tensor.rpartition(".")[0])
-                if not part.gives and isinstance(module, nn.Linear | _ConvNd):
+                owner, _, own = part.tensor.rpartition(".")
+                module = model.get_submodule(owner)
+                reads = own == "weight" and not part.gives  # not a buffer as large, as of a mask
+                if reads and isinstance(module, nn.Linear | _ConvNd):
                     stack.callback(watch(group, module, part.positions).remove)
         yield fine
 
