@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from dependency.cuts import cuts, each, left, norm
+from netslim.core.errors import UsageError
 from pruning import structures
-from pruning.kinds import Net, check_exact
+from pruning.kinds import Net, check_exact, lively, pruned
 
 
 def test_a_concatenation_gives_every_part_its_place() -> None:
@@ -58,3 +59,21 @@ MOVED = {
 @pytest.mark.parametrize("name", MOVED)
 def test_labels_move_as_values_do(name: str) -> None:
     check_exact(Net(maps=MOVED[name]))
+
+
+@pytest.mark.parametrize("turns", [2, 4])
+def test_channels_of_which_one_in_so_many_is_picked_go_together(turns: int) -> None:
+    def picked(net: Net, y: torch.Tensor) -> torch.Tensor:
+        return torch.cat([y[:, ::turns] + number * y[:, number::turns] for number in range(turns)], 1)
+
+    small = check_exact(Net(maps=picked), percent=0.4)
+    assert small.conv.out_channels % turns == 0
+
+
+@pytest.mark.parametrize("place", [slice(None, None, 3), slice(None, 8, 2)], ids=str)
+def test_of_others_nothing_goes(place: slice) -> None:
+    def picked(net: Net, y: torch.Tensor) -> torch.Tensor:
+        return y * y[:, place].mean(1, keepdim=True)
+
+    with pytest.raises(UsageError, match="conv is picked by its number"):
+        pruned(lively(Net(maps=picked)))

@@ -115,3 +115,32 @@ def test_parts_beside_each_other_are_a_concatenation(join: str) -> None:
 def test_what_is_not_all_written_or_of_fixed_size_stays(join: str) -> None:
     with pytest.raises(UsageError, match="has no channels that can go"):
         pruned(lively(Pair(join)), torch.randn(2, 3, 16, 16))
+
+
+class Interleaved(nn.Module):
+    """Streams whose channels take turns in one new tensor."""
+
+    def __init__(self, count: int, first: int = 0) -> None:
+        super().__init__()
+        self.streams = nn.ModuleList(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)) for _ in range(count))
+        self.out, self.first = nn.Conv2d(8 * count, 4, 1), first
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [F.relu(stream(x)) for stream in self.streams]
+        found = x.new_zeros(x.shape[0], len(maps) * maps[0].shape[1], *maps[0].shape[2:])
+        for number in range(self.first, len(maps)):
+            found[:, number :: len(maps)] = maps[number]
+        given: Tensor = self.out(found)
+        return given
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_channels_that_take_turns_go_together(count: int) -> None:
+    small = check_exact(Interleaved(count), percent=0.4)
+    assert small.out.in_channels == count * small.streams[0][0].out_channels
+    assert {stream[0].out_channels for stream in small.streams} == {small.streams[0][0].out_channels}
+
+
+def test_they_stay_where_some_turns_are_left_out() -> None:
+    with pytest.raises(UsageError, match="is written into a part of another tensor"):
+        pruned(lively(Interleaved(2, first=1)))

@@ -98,16 +98,28 @@ def split(state: ChannelState, call: Call) -> Results:
 
 
 def sliced(state: ChannelState, call: Call) -> Results:
-    """A part of the channels that is one of several equal parts is treated as a piece of a split."""
+    """A part of the channels that is one of several equal parts is treated as a piece of a split.
+
+    So is one in every so many of them.
+    """
     source, tensor = state.channels(call.args[0]), call.args[0]
     dim = call.given["dim"] % tensor.dim()
     size = call.out[0].shape[dim]
     if source is not None and source.axis == dim and 0 < size < tensor.shape[dim]:
-        if call.given["step"] != 1:
+        step = call.given["step"]
+        if step * size != tensor.shape[dim] and step != 1:
             return unknown(state, call, f"is picked by its number at {call.where}")
-        if tensor.shape[dim] % size == 0 and (call.given["start"] or 0) % size == 0:
+        if step != 1:
+            tie_rows(state, source.labels, step)
+        elif tensor.shape[dim] % size == 0 and (call.given["start"] or 0) % size == 0:
             _tie(state, source.labels, size)
     return moved(state, call)
+
+
+def tie_rows(state: ChannelState, labels: Tensor, size: int) -> None:
+    """Channels side by side, so many of them, go together."""
+    rows = labels.view(-1, size)
+    state.sets.unite(rows, rows[:, :1])
 
 
 def _tie(state: ChannelState, labels: Tensor, size: int) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from netslim.dependency.channel_sets import TensorChannels, everywhere
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.rules.movement import tie_rows
 from netslim.dependency.trace import Call, Results
 
 
@@ -22,8 +23,8 @@ def written(state: ChannelState, call: Call) -> Results | None:
     place = None if carried is None else _place(whole, target, source, carried)
     if carried is None or place is None:
         return None
-    axis, first = place
-    width, here = whole.shape[axis], slice(first, first + len(carried.labels))
+    axis, here = place
+    width = whole.shape[axis]
     known = state.known(whole)
     if isinstance(known, TensorChannels):
         own = known.along(axis, width)
@@ -33,6 +34,8 @@ def written(state: ChannelState, call: Call) -> Results | None:
         labels: Tensor | None = own.labels
     else:
         labels = state.fill(whole, axis, here, carried.labels)
+    if labels is not None and here.step > 1:
+        tie_rows(state, labels, here.step)
     silent = torch.ones(width, dtype=torch.bool)
     silent[here] = carried.silent
     silent = _written_silence(state, whole, target, silent)
@@ -41,18 +44,22 @@ def written(state: ChannelState, call: Call) -> Results | None:
     return [TensorChannels(carried.axis + target.dim() - source.dim(), carried.labels, carried.silent)]
 
 
-def _place(whole: Tensor, target: Tensor, source: Tensor, carried: TensorChannels) -> tuple[int, int] | None:
-    """Along which dimension of the whole the channels are, and the number of the first; None if that can't be told."""
+def _place(whole: Tensor, target: Tensor, source: Tensor, carried: TensorChannels) -> tuple[int, slice] | None:
+    """Along which dimension of the whole the channels are, and their numbers; None if that can't be told."""
     axis = -1 if carried.axis is None else carried.axis + target.dim() - source.dim()
     if axis < 0 or target.shape[axis] != len(carried.labels):
         return None
     if target.dim() == whole.dim() and target.shape[axis] == whole.shape[axis]:
-        return axis, 0
-    sides = enumerate(zip(whole.shape, whole.stride(), strict=True))
-    found = [dim for dim, (size, stride) in sides if size > 1 and stride == target.stride(axis)]
+        return axis, slice(0, whole.shape[axis], 1)
+    sides, own = enumerate(zip(whole.shape, whole.stride(), strict=True)), target.stride(axis)
+    found = [dim for dim, (size, stride) in sides if stride <= own < stride * size]
     if len(found) != 1 or target.shape[axis] == 1 or not whole.is_contiguous():
         return None
-    return found[0], int(target.storage_offset()) // whole.stride(found[0]) % whole.shape[found[0]]
+    width, stride = whole.shape[found[0]], whole.stride(found[0])
+    first, step, count = int(target.storage_offset()) // stride % width, own // stride, len(carried.labels)
+    if own % stride or (step > 1 and step * count != width):
+        return None
+    return found[0], slice(first, first + step * (count - 1) + 1, step)
 
 
 def written_over(state: ChannelState, call: Call) -> Results:
