@@ -115,3 +115,32 @@ def test_of_a_product_of_channels_with_channels_the_more_can_go() -> None:
 
 def test_images_one_by_one_keep_their_channels() -> None:
     check_exact(Net(means=lambda s, y: torch.stack([own * own.abs() for own in y])))
+
+
+class Added(nn.Module):
+    """Matrices of a batch, with something added to what they give."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.conv, self.bn, self.last, self.out = (
+            nn.Conv2d(3, 8, 3),
+            nn.BatchNorm2d(8),
+            nn.BatchNorm1d(6),
+            nn.Linear(6, 4),
+        )
+        self.weight, self.shift = nn.Parameter(torch.randn(3, 8, 6)), nn.Parameter(torch.randn(3, 1, 6))
+        self.share = share
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu(self.bn(self.conv(x))).mean((2, 3)).expand(3, -1, -1)
+        y = torch.baddbmm(self.shift, y, self.weight, beta=self.share, alpha=0.5)
+        found: torch.Tensor = self.out(self.last(y.mean(0)))
+        return found
+
+
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_what_is_added_to_products_goes_with_them(share: float) -> None:
+    small = check_exact(Added(share), percent=0.4)
+    assert small.weight.shape == (3, small.bn.num_features, small.last.num_features)
+    assert small.shift.shape == (3, 1, small.last.num_features)
+    assert sum(small.weight.shape[1:]) < 14

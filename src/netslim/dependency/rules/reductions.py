@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -168,6 +169,14 @@ def products(state: ChannelState, call: Call) -> Results:
     return [own]
 
 
+def added_products(state: ChannelState, call: Call) -> Results:
+    """Matrices of a batch, and something that is added to what they give."""
+    product = torch.empty_like(call.out[0])
+    for own in products(state, replace(call, name="bmm", args=call.args[1:], out=[product])):
+        state.set(product, own)
+    return elementwise(state, replace(call, func=torch.ops.aten.add.Tensor, args=(call.args[0], product), kwargs={}))
+
+
 def layer_norm(state: ChannelState, call: Call) -> Results:
     """Over channels it mixes them."""
     carried = state.channels(call.args[0])
@@ -184,5 +193,6 @@ REDUCTIONS: dict[str, Rule] = {
     **dict.fromkeys(("_softmax", "_log_softmax", "softmax", "log_softmax"), softmax),
     **dict.fromkeys(_ALONG, along),
     "bmm": products,
+    "baddbmm": added_products,
     "native_layer_norm": layer_norm,
 }
