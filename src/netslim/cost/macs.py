@@ -133,7 +133,8 @@ class MacCounter(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self._add(func.overloadpacket, args, result)
         if None not in known:
             for own in _tensors([result]):
-                self._remember(own, _made_from(given, known, func, own) if own is result else "")
+                whole = own is result or _is_view(func)  # or one of its parts
+                self._remember(own, _made_from(given, known, func, own) if whole else "")
                 if self._fixed.issuperset(map(id, given)):
                     self._fixed.add(id(own))
 

@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels, everywhere, tied
 from netslim.dependency.trace import Call, Place, Results, Trace, Weight
 
+_Source = tuple[Weight, torch.Size]
 _IN_PART = "is written into a part of another tensor"
 
 
@@ -78,7 +79,7 @@ class ChannelState:
         self.unwritten = TensorSet()  # tensors made in the shape of others, to be written to perhaps
         self.written = dict[int, tuple[Tensor, Tensor]]()  # of new tensors: what was written to, and where it is silent
         self._filled: dict[int, _Filled] = {}  # new tensors, by id
-        self._derived: dict[int, list[tuple[Weight, torch.Size]]] = {}  # constants by id, and the weights they are from
+        self._derived: dict[int, dict[_Source, None]] = {}  # constants by id, and the weights they are from
         self._fixed = TensorSet()  # tensors computed from parameters and buffers alone
         self._repeated = TensorSet()  # tensors of unknown values that are alike along their first dimension
         self._tensors: dict[int, Tensor] = {}  # kept, so that their ids stay theirs
@@ -232,16 +233,16 @@ class ChannelState:
             if own is not None and shape[dim] > 1:
                 self.sets.freeze(self.along_weight(weight.name, own, shape[dim]), reason)
 
-    def derive(self, tensors: Sequence[Tensor], out: Sequence[Tensor]) -> None:
-        """Notes which weights constants are made from in evaluation, if they are."""
-        sources: list[tuple[Weight, torch.Size]] = []
+    def derive(self, tensors: Sequence[Tensor], out: Sequence[Tensor], own: Iterable[_Source] | None = None) -> None:
+        """Notes which weights constants are made from in evaluation, if they are; `own` where it is a weight itself."""
+        sources = dict.fromkeys(() if self.training or own is None else own)
         for tensor in () if self.training else tensors:
-            sources += self._derived.get(id(tensor), [])
-            if isinstance(own := self.state(tensor), Weight):
-                sources.append((own, tensor.shape))
+            sources |= self._derived.get(id(tensor), {})
+            if own is None and isinstance(weight := self.state(tensor), Weight):
+                sources[weight, tensor.shape] = None
         for tensor in out if sources else ():
             self._tensors[id(tensor)] = tensor  # so that its id stays its own
-            self._derived[id(tensor)] = sources
+            self._derived[id(tensor)] = self._derived.get(id(tensor), {}) | sources
 
     def freeze_derived(self, tensors: Iterable[Tensor], reason: str) -> None:
         """These are read as numbers: what goes along the dimensions of weights they are made from stays."""

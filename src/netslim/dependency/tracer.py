@@ -202,10 +202,10 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         try:
             states = rule_of(call)(self.state, call)
             self.state.freeze_drawn(call, states)
-            if any(states):
+            if any(isinstance(own, TensorChannels) for own in states):
                 self.state.freeze_derived(call.tensors, f"is read as a number by {call}")
             else:
-                self.state.derive(call.tensors, call.out)
+                self.state.derive(call.tensors, call.out, () if any(states) else None)
             return states
         except (IndexError, RuntimeError, TypeError, ValueError, AttributeError) as error:
             return unknown(self.state, call, f"passes {call}, which can't be followed ({type(error).__name__})")

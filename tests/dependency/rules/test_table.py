@@ -9,7 +9,7 @@ from netslim.dependency.channel_state import Rule
 from netslim.dependency.rules.elementwise import elementwise
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.layers import convolution, linear
-from netslim.dependency.rules.movement import split
+from netslim.dependency.rules.movement import joined
 from netslim.dependency.rules.reductions import pooled, reduced
 from netslim.dependency.rules.table import rule_of
 from netslim.dependency.trace import Call
@@ -22,7 +22,7 @@ ATEN = torch.ops.aten
     [
         (ATEN.convolution.default, convolution),
         (ATEN.addmm.default, linear),
-        (ATEN.split.Tensor, split),
+        (ATEN.cat.default, joined),
         (ATEN.mean.dim, reduced),
         (ATEN.max_pool2d_with_indices.default, pooled),
         (ATEN._adaptive_avg_pool2d.default, pooled),
@@ -40,4 +40,4 @@ def test_an_operation_has_the_rule_of_its_kind(func: Any, rule: Rule) -> None:
 
 def test_a_name_of_its_own_goes_before_what_torch_says_of_it() -> None:
     assert torch.Tag.pointwise in ATEN.relu.default.tags
-    assert rule_of(Call("split", ATEN.relu.default, (), {}, {}, [], "net.py:1")) is split
+    assert rule_of(Call("cat", ATEN.relu.default, (), {}, {}, [], "net.py:1")) is joined

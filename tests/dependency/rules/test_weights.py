@@ -179,3 +179,55 @@ def test_sums_of_a_kernel_and_pairs_of_numbers_are_that_weight() -> None:
     assert sum(small.middle.weight.shape[:2]) < 14
     assert verify(model, small, images).holds
     assert decided.after == measure(small, images)
+
+
+class Parts(nn.Module):
+    """Parts of tables and weights: positions, experts, rows of a projection, the middle of a kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.stem_bn = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.middle, self.bn = nn.Conv2d(8, 6, 5), nn.BatchNorm2d(6)
+        self.positions, self.experts = nn.Parameter(torch.randn(1, 40, 6)), nn.Parameter(torch.randn(2, 6, 6) / 2)
+        self.projection, self.last_bn, self.out = (
+            nn.Parameter(torch.randn(12, 6) / 2),
+            nn.BatchNorm1d(6),
+            nn.Linear(6, 4),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.tanh(self.stem_bn(self.stem(x)))
+        y = self.bn(F.conv2d(y, self.middle.weight[:, :, 1:4, 1:-1], self.middle.bias)).flatten(2).mT
+        y = y + self.positions[:, : y.shape[1]] + self.positions[:, -1]
+        y = y @ self.experts[0] + sum(F.linear(y, expert) for expert in self.experts)
+        values, gates = (F.linear(y, own) for own in self.projection.chunk(2))
+        found: Tensor = self.out(self.last_bn((values * gates).mT).mean(2))
+        return found
+
+
+def test_parts_of_weights_go_with_the_channels_of_their_other_dimensions() -> None:
+    torch.manual_seed(0)
+    model, images = lively(Parts()), torch.randn(2, 3, 9, 9)
+    decided = plan(model, images, percent=0.5, criterion="l2_norm")
+    small = apply(model, decided)
+    assert small.positions.shape[:2] == (1, 40)
+    assert small.positions.shape[2] == small.middle.out_channels == small.experts.shape[1] < 6
+    assert small.experts.shape[2] == small.projection.shape[1]
+    assert small.projection.shape[0] == 12
+    assert verify(model, small, images).holds
+    assert decided.after == measure(small, images)
+
+
+def test_along_the_dimension_that_is_parted_nothing_goes() -> None:
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn, self.out = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1)
+            self.table = nn.Parameter(torch.randn(9, 6, 6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.out(self.bn(self.conv(x)) * self.table[: x.shape[1] + 5])
+            return found
+
+    with pytest.raises(UsageError, match="has no channels that can go: "):
+        plan(lively(Positions()), torch.randn(2, 3, 8, 8), percent=0.4)

@@ -33,7 +33,7 @@ def convolution(state: ChannelState, call: Call) -> Results:
         labels = _grouped(state, call, weight, inputs)
     else:
         reads, gives = (0, 1) if transposed else (1, 0)
-        labels = state.produced(weight.name, weight.dim(gives), call.out[0].shape[1])
+        labels = _produced(state, weight, gives, call.out[0].shape[1])
         consume(state, call, weight.name, weight.dim(reads), inputs)
     silent = _given(state, weight, labels)
     if groups == tensor.shape[1] or state.trace.grouping.get(weight.name):  # what a group reads and gives goes together
@@ -128,8 +128,15 @@ def linear(state: ChannelState, call: Call) -> Results:
     if inputs is None or weight is None:
         return _across(state, call, tensor, weight, 1)
     consume(state, call, weight.name, weight.dim(0), inputs)
-    labels = state.produced(weight.name, weight.dim(1), call.out[0].shape[1])
+    labels = _produced(state, weight, 1, call.out[0].shape[1])
     return [_with_bias(state, call.args[0] if call.name == "addmm" else None, 1, labels)]
+
+
+def _produced(state: ChannelState, weight: Weight, dim: int, size: int) -> Tensor:
+    """The labels that a weight gives along a dimension; where it is a part of one, they stay."""
+    if weight.dims[dim] is None:
+        return state.frozen(f"is given by a part of {weight.name}").labels.expand(size)
+    return state.produced(weight.name, weight.dim(dim), size)
 
 
 def _beside(state: ChannelState, call: Call) -> Results | None:

@@ -1,4 +1,4 @@
-"""What data movement does to weights: turned round, or with dimensions of one more or less, they stay recognisable."""
+"""What data movement does to weights: turned round, with dimensions of one more or less, or in part they stay known."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from torch import Tensor
 
 from netslim.dependency.channel_sets import TensorChannels, everywhere
 from netslim.dependency.channel_state import ChannelState, Rule
-from netslim.dependency.rules.movement import moved
+from netslim.dependency.rules.movement import MOVEMENT, moved
 from netslim.dependency.rules.zero_propagation import silence
 from netslim.dependency.trace import Call, Place, Results, Weight
 
 ENDS = 2  # dimensions of a weight: what it gives, and what it reads; the others are a kernel's sides
 _TURNED = {"t", "transpose", "permute", "numpy_T"}
+_PARTED = {"slice", "select", "unbind", "split", "split_with_sizes", "chunk"}
 Side = tuple[int, int | None]  # a size, and the dimension of the parameter
 _FOLDED = {"view", "reshape", "unsqueeze", "squeeze", "expand"}
 
@@ -46,6 +47,24 @@ def folded(state: ChannelState, call: Call) -> Results:
     else:
         dims = _same_sides([side for side in before if side != (1, None)], after)
     return moved(state, call) if dims is None else [Weight(weight.name, tuple(dims))]
+
+
+def parted(state: ChannelState, call: Call) -> Results:
+    """A part of a weight, as of a table of positions, or the matrix of one expert.
+
+    Along that dimension nothing goes once the part is read.
+    """
+    weight, tensor = state.state(call.args[0]), call.args[0]
+    if not isinstance(weight, Weight):
+        return MOVEMENT[call.name](state, call)
+    here = call.given["dim"] % tensor.dim()
+    if call.name == "slice" and call.out[0].shape == tensor.shape:
+        return [weight]
+    along = tuple(own if place == here else None for place, own in enumerate(weight.dims))
+    state.derive((), call.out, [(Weight(weight.name, along), tensor.shape)])
+    added = (None,) * (call.out[0].dim() - tensor.dim() + 1)
+    dims = (*weight.dims[:here], *added, *weight.dims[here + 1 :])
+    return [Weight(weight.name, dims) for _ in call.out]
 
 
 def _same_sides(before: Sequence[Side], after: Sequence[int]) -> list[int | None] | None:
@@ -128,4 +147,8 @@ def _ties(
     return found
 
 
-WEIGHTS: dict[str, Rule] = {**dict.fromkeys(_TURNED, turned), **dict.fromkeys(_FOLDED, folded)}
+WEIGHTS: dict[str, Rule] = {
+    **dict.fromkeys(_TURNED, turned),
+    **dict.fromkeys(_FOLDED, folded),
+    **dict.fromkeys(_PARTED, parted),
+}
