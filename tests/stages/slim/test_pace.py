@@ -47,6 +47,7 @@ def test_looking_at_each_group_takes_its_time_and_no_more_than_a_tenth() -> None
     pace = dataclasses.replace(PACE, groups=10)
     assert pace.sensing == pytest.approx(10 * 3 * 256 * 0.001)  # groups, widths, images
     assert (pace.can_sense(76), pace.can_sense(77)) == (False, True)
+    assert not PACE.can_sense(1e9)  # as with a latency to meet: how many groups there are was not seen
     sensed = RECIPE.with_settings({"prune.allocation": "sensitivity"})
     assert pace.of_all(sensed) - pace.of_all(RECIPE) == pytest.approx(pace.sensing)
 

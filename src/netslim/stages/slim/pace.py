@@ -50,7 +50,8 @@ class Pace:
 
     `small_second` is that of training the pruned network, of that `shape`; where it is None, that counts like the
     unpruned one, as evaluation always does. All of it is in this `precision`, the fastest here. `has_scales`: whether
-    the network has scales, which a penalty can act on and a pruning can go by. `groups`: of its channels, so many.
+    the network has scales, which a penalty can act on and a pruning can go by. `groups`: of its channels, so
+    many; 0 where no pruning was tried.
     """
 
     train_second: float
@@ -84,8 +85,8 @@ class Pace:
         return self.groups * RUNS * SENSED_BY * self.test_second
 
     def can_sense(self, seconds: float) -> bool:
-        """Whether there is time for that in a run of so many."""
-        return self.sensing <= SENSED_SHARE * seconds
+        """Whether there is time for that in a run of so many, as far as is known."""
+        return 0 < self.sensing <= SENSED_SHARE * seconds
 
     def of(self, step: Step, *, small: bool) -> float:
         """Seconds that a step is expected to take; `small`: of a training, whether it is of the pruned network."""
