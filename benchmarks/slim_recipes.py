@@ -58,6 +58,8 @@ LATEST: dict[str, Any] = {  # `netslim slim` where no recipe is given, but for t
 }
 GENTLE: dict[str, Any] = PLAN | {"lr": 0.025, "tune_lr": 0.05, "train": {"batch_size": 16}}
 SENSED: dict[str, Any] = {"criterion": "group_l2_norm", "allocation": "sensitivity"}
+COUPLED: dict[str, Any] = {"residual": "couple", "round_to": 8}  # what `slim` takes with a trained network
+KNOWN: dict[str, Any] = LATEST | {"start": "trained", "before": 0}
 START: dict[str, tuple[Step, ...]] = {
     "transferred": (Step(name="moved", verb="transfer", settings=TRANSFER),),
     "trained": (
@@ -105,6 +107,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "trained, then pruned at once, AdamW at 1e-3": LATEST | {"start": "trained", "before": 0, "tune_lr": 1e-3},
     "trained, then pruned at once by sensitivity, AdamW": LATEST | {"start": "trained", "before": 0, "prune": SENSED},
     "trained, then pruned at once by sensitivity, SGD": GENTLE | {"start": "trained", "before": 0, "prune": SENSED},
+    "trained, then pruned at once by group_l2_norm, AdamW": KNOWN | {"prune": {"criterion": "group_l2_norm"}},
+    "the same, trained, coupled streams, widths in multiples of 8": KNOWN
+    | {"prune": {"criterion": "group_l2_norm", **COUPLED}},
+    "the same, trained, by sensitivity": KNOWN | {"prune": {**SENSED, **COUPLED}},
 }
 
 
