@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -317,13 +318,16 @@ def test_files_that_are_not_in_the_way(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_crash_are_swept(run: Path) -> None:
-    for name in (".checkpoint.pth.tar.tmp-123", ".run.json.tmp-9", ".metrics.jsonl.tmp-7"):
-        (run / name).write_bytes(b"half")
-    (run / "mine.tmp-1").write_text("mine")
-    (run / ".hidden").write_text("mine")
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    for name in ("checkpoint.pth.tar", "run.json", "metrics.jsonl"):
+        (run / f".{name}.tmp-{dead.pid}").write_bytes(b"half")
+    others = {"mine.tmp-1", ".hidden", ".mine.tmp-draft", f".net.onnx.tmp-{dead.pid}", f".run.json.tmp-{os.getppid()}"}
+    for name in others:
+        (run / name).write_text("mine")
     with opened(run):
         pass
-    assert {path.name for path in run.iterdir()} - {".lock"} == {"run.json", "mine.tmp-1", ".hidden"}
+    assert {path.name for path in run.iterdir()} - {".lock"} == {"run.json", *others}
 
 
 @pytest.mark.parametrize(

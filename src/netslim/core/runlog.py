@@ -21,6 +21,7 @@ from netslim.core.files import (
     file_hash,
     make_folder,
     read_text,
+    remove_leftovers,
     write_errors,
     write_json,
 )
@@ -69,8 +70,8 @@ class RunDirectory:
                     check_readable(parent, "checkpoint file" if code == name else f"file of code, given as `{code}`")
             make_folder(path)
             self._lock = self._acquire()
-            for leftover in path.glob(".*.tmp-*"):
-                leftover.unlink(missing_ok=True)
+            for name in ("run.json", "metrics.jsonl", *writes):
+                remove_leftovers(path / name)
         try:
             self._record = self._open(stage, config, parents)
         except BaseException:

@@ -37,7 +37,7 @@ def test_new_check_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
             {"action": "new", "file": "there.toml", "dataset": "digits"},
             "there.toml is there already: type another name",
         ),
-        ({"action": "new", "file": "x.toml"}, "type a recipe, or `dataset=NAME`"),
+        ({"action": "new", "file": "x.toml"}, "type `dataset=NAME`"),
         ({"action": "new", "file": "x.toml", "dataset": "digits", "depth": "deep"}, "`depth='deep'`: input should be"),
         ({"action": "check", "file": "no.toml"}, "cannot read the recipe no.toml: No such file or directory"),
     ],

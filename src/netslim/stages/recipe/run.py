@@ -40,6 +40,8 @@ def run(config: RecipeConfig) -> dict[str, Any]:
 def _new(config: RecipeConfig, file: Path) -> Recipe:
     if file.exists():
         raise UsageError(f"{file} is there already: type another name, or remove it")
+    if config.dataset is None and config.checkpoint is None:
+        raise UsageError("type `dataset=NAME` (`dataset='digits'` needs no download) with the network: `arch=NAME`")
     recipe = asked_recipe(config, None)
     _planned(recipe, config.save)
     atomic_write(file, to_toml(recipe, f"netslim slim {file} --save DIR").encode())
