@@ -9,6 +9,9 @@ Recipes that start from transferred weights have them from the demo's source, ti
 Fashion-MNIST: on part of its images they are no candidates. Those that start from a trained network have it from 24
 epochs on the same images, which are not counted.
 
+With `--imagenet FILE`, ImageNet's weights of timm's `tf_efficientnet_lite0`, the recipes are those of `IMAGENET`, which
+start from that network, for images of `--image-size`.
+
     python benchmarks/slim_recipes.py --dataset digits --depth 11 --cost 12 --out results/slim_recipes.csv
     python benchmarks/slim_recipes.py --dataset fashion-mnist --images 6000 --data-dir DIR --out FILE
 """
@@ -71,6 +74,20 @@ START: dict[str, tuple[Step, ...]] = {
     ),
     "": (),
 }
+HALVED: dict[str, Any] = KNOWN | {"start": "zero", "before": 0.125, "prune": {"criterion": "group_l2_norm", **COUPLED}}
+IMAGENET: dict[str, dict[str, Any]] = {  # what `slim` does with a library's network, by start of the classifier ...
+    "random classifier, AdamW at 3e-3": HALVED | {"start": "random"},
+    "AdamW at 3e-3": HALVED,
+    "class means, AdamW at 3e-3": HALVED | {"start": "means"},
+    "AdamW at 1e-3": HALVED | {"lr": 1e-3, "tune_lr": 1e-3},  # ... by rate ...
+    "AdamW at 3e-4": HALVED | {"lr": 3e-4, "tune_lr": 3e-4},
+    "class means, AdamW at 1e-3": HALVED | {"lr": 1e-3, "tune_lr": 1e-3, "start": "means"},
+    "a quarter before, AdamW at 1e-3": HALVED
+    | {"lr": 1e-3, "tune_lr": 1e-3, "before": 0.25},  # ... and by when to prune
+    "half before, AdamW at 1e-3": HALVED | {"lr": 1e-3, "tune_lr": 1e-3, "before": 0.5},
+    "SGD at 0.02": HALVED | {"lr": 0.02, "tune_lr": 0.02, "train": {"batch_size": 16, "label_smoothing": 0.1}},
+    "SGD at 0.05": HALVED | {"lr": 0.05, "tune_lr": 0.05, "train": {"batch_size": 16, "label_smoothing": 0.1}},
+}
 RECIPES: dict[str, dict[str, Any]] = {
     "base": {},
     "strong penalty": {"penalty": {"sparsity_regularization": True, "s": 1e-2}},
@@ -118,10 +135,11 @@ def main() -> None:
     args = parse()
     use_part(args)
     dense: dict[str, Path] = {}
-    for name in args.recipes:
+    known = IMAGENET if args.imagenet else RECIPES
+    for name in args.recipes or known:
         if all((args.dataset, name, str(seed)) in done(args.out) for seed in args.seeds):
             continue
-        given = DEFAULT | RECIPES[name]
+        given = DEFAULT | known[name]
         recipe = recipe_of(args, given)
         folder = args.work / name.replace(", ", "-").replace(" ", "-")
         share_dense(args, folder, dense, recipe)
@@ -145,7 +163,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--share", type=float, default=0.5, help="of the MACs that remain")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
+    parser.add_argument("--recipes", nargs="+", choices=[*RECIPES, *IMAGENET])
+    parser.add_argument("--imagenet", type=Path, help="file with ImageNet's weights of timm's tf_efficientnet_lite0")
+    parser.add_argument("--image-size", type=int)
     parser.add_argument("--work", type=Path, default=Path("runs/slim-recipes"))
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -165,17 +185,24 @@ def recipe_of(args: argparse.Namespace, given: Mapping[str, Any]) -> Recipe:
         left -= rounds["epochs"] * args.share**0.5
     training = {"schedule": given["schedule"], "batch_size": args.batch_size, "precision": "fp32", **given["train"]}
     teacher = {"teacher": "dense"} if given["teacher"] else {}
-    steps = [*START[given["start"]]]
+    steps = [*(_from_imagenet(args, given["start"]) if args.imagenet else START[given["start"]])]
     if before:
         settings = {"epochs": before, "lr": given["lr"], **training, **given["penalty"]}
         steps.append(Step(name="dense", verb="train", starts=last(steps), settings=settings))
-    steps[0] = replace(steps[0], settings={"depth": args.depth, **steps[0].settings})
+    if not args.imagenet:
+        steps[0] = replace(steps[0], settings={"depth": args.depth, **steps[0].settings})
     settings = {"target_macs": args.share, "reconstruct": given["reconstruct"], **given["prune"]}
     settings |= rounds if given["rounds"] > 1 else {}
     steps.append(Step(name="prune", verb="prune", starts=last(steps), settings=settings))
     settings = {"epochs": max(1, round(left / per_epoch)), "lr": given["tune_lr"], **training, **teacher}
     steps.append(Step(name="tune", verb="train", starts=last(steps), settings=settings))
-    return Recipe(shared={"dataset": args.loader, "device": "cpu"}, steps=tuple(steps))
+    size = {"image_size": args.image_size} if args.image_size else {}
+    return Recipe(shared={"dataset": args.loader, "device": "cpu", **size}, steps=tuple(steps))
+
+
+def _from_imagenet(args: argparse.Namespace, head: str) -> tuple[Step]:
+    source = {"source": "timm", "model_name": "tf_efficientnet_lite0", "weights": str(args.imagenet.resolve())}
+    return (Step(name="moved", verb="transfer", settings={**source, "arch": "same", "head": head}),)
 
 
 def last(steps: Sequence[Step]) -> tuple[str, ...]:
@@ -202,7 +229,7 @@ def rows(args: argparse.Namespace, name: str, recipe: Recipe, folder: Path) -> I
         yield {
             "dataset": args.dataset,
             "images": args.images or "",
-            "depth": args.depth,
+            "depth": "" if args.imagenet else args.depth,
             "recipe": name,
             "seed": seed,
             "cost": args.cost,

@@ -37,6 +37,9 @@ class LibraryBuilder(Protocol):
         ...
 
 
+Normalization = tuple[tuple[float, ...], tuple[float, ...]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Library:
     """What the file of a library of networks registers: `LIBRARY/NAME` is an architecture, and a source of weights.
@@ -50,6 +53,8 @@ class Library:
         families: how the names of these begin, for messages.
         without_batchnorm: how the names of ResNets with another normalisation end, for messages.
         tagged: whether a dot and a tag after a name choose among several files of weights.
+        normalization: mean and standard deviation, per channel and of pixels scaled to 0..1, of the images that a
+            network's weights were trained on; None where the library does not say.
     """
 
     names: Callable[[], list[str]]
@@ -59,6 +64,7 @@ class Library:
     families: tuple[str, ...] = ()
     without_batchnorm: tuple[str, ...] = ()
     tagged: bool = False
+    normalization: Callable[[str], Normalization | None] = lambda _: None
 
 
 ARCHITECTURES: Registry[Architecture] = Registry("architecture", "netslim.models")

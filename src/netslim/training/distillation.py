@@ -6,6 +6,41 @@ from torch import Tensor, nn
 
 from netslim.core.networks.trees import Batch, called
 
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation per channel
+
+
+class Renormalized(nn.Module):
+    """A network for images (N, C, H, W) that are normalised in another way than those it learnt from.
+
+    Args:
+        model: the network.
+        given: mean and standard deviation per channel of the images that come.
+        learnt: those of its own.
+
+    >>> import torch
+    >>> from netslim.training.distillation import Renormalized
+    >>> seen = Renormalized(torch.nn.Identity(), given=((0.5,), (0.25,)), learnt=((0.0,), (1.0,)))
+    >>> seen(torch.tensor([[[[-2.0, 2.0]]]]))  # black and white
+    tensor([[[[0., 1.]]]])
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, model: nn.Module, given: Statistics, learnt: Statistics) -> None:
+        super().__init__()
+        self.model = model
+        (mean, std), (own_mean, own_std) = (
+            torch.tensor(pair, dtype=torch.float64)[..., None, None] for pair in (given, learnt)
+        )
+        self.register_buffer("scale", (std / own_std).float(), persistent=False)
+        self.register_buffer("shift", ((mean - own_mean) / own_std).float(), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """What the network gives."""
+        said: Tensor = self.model(images * self.scale + self.shift)
+        return said
+
 
 class Teacher:
     """Gives a network softened targets beside the labels.

@@ -19,7 +19,7 @@ from netslim.core.errors import UsageError
 from netslim.core.files import file_hash
 from netslim.core.hub import CONNECT_SECONDS, in_words
 from netslim.models.pretrained_files import unavailable, wrong_hash
-from netslim.models.registry import LIBRARIES, Library
+from netslim.models.registry import LIBRARIES, Library, Normalization
 
 # How timm ends the names of networks with GroupNorm, EvoNorm or FilterResponseNorm.
 WITHOUT_BATCHNORM = ("_gn", "_bit", "_evos", "_frn")
@@ -78,6 +78,17 @@ def fetch(name: str) -> tuple[Path, str]:
     return path, url
 
 
+def normalization(name: str) -> Normalization | None:
+    """Mean and standard deviation of the images that the weights of the name's tag, or the default, were trained on."""
+    import timm
+
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # no such tag: a file is given for the weights
+        config = timm.get_pretrained_cfg(name.partition(".")[0])
+    return None if config is None else (tuple(config.mean), tuple(config.std))
+
+
 def _location(name: str) -> tuple[str, str]:
     """(repository, file name) on the hub."""
     import timm
@@ -126,5 +137,6 @@ LIBRARIES.register("timm")(
         ),
         without_batchnorm=WITHOUT_BATCHNORM,
         tagged=True,
+        normalization=normalization,
     )
 )

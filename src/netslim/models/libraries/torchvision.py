@@ -18,10 +18,13 @@ from netslim.core.download import download
 from netslim.core.errors import DataError
 from netslim.core.files import file_hash
 from netslim.models.pretrained_files import unavailable, wrong_hash
-from netslim.models.registry import LIBRARIES, Library
+from netslim.models.registry import LIBRARIES, Library, Normalization
 
 _FAMILIES = ("resnet", "resnext", "wide_resnet")
 _SLOW_TO_DRAW = ("googlenet", "inception_v3")  # their own start, truncated normals, takes half a minute and a warning
+_CENTRED = (
+    _SLOW_TO_DRAW  # their weights are TensorFlow's; torchvision changes the images inside where it loads these itself
+)
 
 
 @functools.cache
@@ -56,6 +59,14 @@ def default_url(name: str) -> str:
     return str(_models().get_model_weights(name)["DEFAULT"].value.url)
 
 
+def normalization(name: str) -> Normalization:
+    """Mean and standard deviation of the images that the default weights were trained on."""
+    if name in _CENTRED:
+        return (0.5,) * 3, (0.5,) * 3
+    images = _models().get_model_weights(name)["DEFAULT"].transforms()
+    return tuple(images.mean), tuple(images.std)
+
+
 def fetch(name: str) -> tuple[Path, str]:
     """The file with the default pretrained weights and its address; the file's name carries the start of its SHA-256.
 
@@ -83,4 +94,13 @@ def _hash_prefix(file_name: str) -> str:
     return found.group(1)
 
 
-LIBRARIES.register("torchvision")(Library(names=names, build=build, fetch=fetch, resnets=resnets, families=_FAMILIES))
+LIBRARIES.register("torchvision")(
+    Library(
+        names=names,
+        build=build,
+        fetch=fetch,
+        resnets=resnets,
+        families=_FAMILIES,
+        normalization=normalization,
+    )
+)

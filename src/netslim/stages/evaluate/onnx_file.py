@@ -46,7 +46,7 @@ def open_onnx(config: EvaluateConfig) -> tuple[OnnxNetwork, AnyDataset, str]:
 
 def _as_taken(dataset: AnyDataset, config: EvaluateConfig, facts: dict[str, Any]) -> AnyDataset:
     """The data set with its images as the network takes them: as the file says, or the user; else pixels of 0 to 1."""
-    known = facts.get("name") == dataset.name
+    known = "mean" in facts and facts.get("name", dataset.name) == dataset.name
     if not isinstance(dataset, ImageDataset):
         config.refuse(OF_ONNX, "the data set is your own, and gives its samples as the network takes them")
         return dataset

@@ -31,7 +31,7 @@ from netslim.report.trackers import TRACKERS
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.planning import budget_of
 from netslim.stages.shared.config import TaskConfig
-from netslim.stages.shared.datasets import dataset_facts, dataset_name, open_any
+from netslim.stages.shared.datasets import dataset_name, known_facts, open_any
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import sound_network
 from netslim.stages.train.config import TrainConfig
@@ -163,7 +163,7 @@ def _course(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Course
 
 def _cost(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> Cost:
     model = sound_network(checkpoint, config.model, config.arch, config.arch_args)
-    facts = checkpoint.dataset or dataset_facts(open_any(dataset, config), config)
+    facts = known_facts(checkpoint, open_any(dataset, config), config)
     return measure(model, example_input(model, facts, batch=1))
 
 

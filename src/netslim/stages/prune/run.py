@@ -26,7 +26,7 @@ from netslim.stages.prune.planning import check_budget, decide, proven, recorded
 from netslim.stages.prune.repairing import check_repair, repaired
 from netslim.stages.prune.rounds import as_asked, check_rounds, last_round
 from netslim.stages.prune.warning_signs import warn_of
-from netslim.stages.shared.datasets import check_fits, dataset_facts, dataset_name, open_any
+from netslim.stages.shared.datasets import check_fits, dataset_name, known_facts, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import arguments_of, name_of, sound_network
@@ -73,7 +73,7 @@ def _prune(
     dataset = _dataset(config, checkpoint)
     task = _task(config, checkpoint, model, dataset) if dataset else None
     check_repair(config, dataset)
-    facts = checkpoint.dataset or (dataset_facts(dataset, config) if dataset else None)
+    facts = known_facts(checkpoint, dataset, config)
     example = example_input(model, facts).to(device)
     decided = stated(decide(config, model, example, dataset, task))
     directory.begin()  # not before: a budget that can't be met leaves the folder free

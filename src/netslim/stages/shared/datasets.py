@@ -51,14 +51,29 @@ def open_any(name: str, config: JudgedConfig, facts: dict[str, Any] | None = Non
 
 
 def open_dataset(name: str, config: ImagesConfig, facts: dict[str, Any] | None = None) -> ImageDataset:
-    """The data set that a configuration names; with `facts` from a checkpoint, normalised as the network learnt it."""
-    size = config.image_size or (facts["image_size"][0] if facts and facts.get("resized") else None)
+    """The data set that a configuration names; with `facts` from a checkpoint, normalised as the network learnt it.
+
+    A file that names no data set may still say how its network's images were normalised.
+    """
+    facts = facts or {}
+    size = config.image_size or (facts["image_size"][0] if facts.get("resized") and "image_size" in facts else None)
     dataset = load_dataset(
         name, data_directory(config.data_dir), image_size=size, unverified_data=config.unverified_data
     )
-    if facts and facts.get("name") == name:
-        return dataclasses.replace(dataset, mean=tuple(facts["mean"]), std=tuple(facts["std"]))
-    return dataset
+    mean, std = facts.get("mean", ()), facts.get("std", ())
+    if facts.get("name", name) != name or not len(mean) == len(std) == dataset.in_channels:
+        return dataset
+    return dataclasses.replace(dataset, mean=tuple(mean), std=tuple(std))
+
+
+def normalization_of(facts: dict[str, Any] | None) -> dict[str, Any]:
+    """What facts from a checkpoint say of how images are normalised, and of which data set that is said."""
+    return {name: value for name, value in (facts or {}).items() if name in ("name", "mean", "std")}
+
+
+def known_facts(checkpoint: Checkpoint, dataset: AnyDataset | None, config: ImagesConfig) -> dict[str, Any] | None:
+    """What a file says of a data set, and what it leaves open as the one at hand has it."""
+    return {**(dataset_facts(dataset, config) if dataset else {}), **(checkpoint.dataset or {})} or None
 
 
 def dataset_facts(dataset: AnyDataset, config: ImagesConfig) -> dict[str, Any]:

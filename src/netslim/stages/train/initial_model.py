@@ -1,5 +1,7 @@
 """The network that a phase of training begins with."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -14,6 +16,7 @@ from netslim.network import read
 from netslim.pruning import apply
 from netslim.report.console import say
 from netslim.stages.shared.architectures import is_library
+from netslim.stages.shared.datasets import normalization_of
 from netslim.stages.shared.networks import arguments_of, load_network, name_of, new_network
 from netslim.stages.train.config import TrainConfig
 from netslim.training.optimizer import momentum_of, set_momentum_
@@ -46,6 +49,12 @@ def start_model(config: TrainConfig, dataset: AnyDataset) -> nn.Module:
         return new_network(config.arch, config.arch_args, config.depth, config.stem, **shape)
     _check(model, config, dataset)
     return model
+
+
+def learnt_normalization(config: TrainConfig) -> dict[str, Any] | None:
+    """How the images were normalised that the network in the file of `refine` or `resume` learnt from."""
+    path = config.refine or config.resume
+    return None if path is None or config.reinitialize else normalization_of(read(path).dataset)
 
 
 def reinitialize_(model: nn.Module, seed: int) -> None:

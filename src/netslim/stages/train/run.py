@@ -31,7 +31,7 @@ from netslim.stages.train.checks import check
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.facts import ANEW, check_state, precision_of, recorded, state_of, training_facts
 from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
-from netslim.stages.train.initial_model import start_model, take_up_momentum_
+from netslim.stages.train.initial_model import learnt_normalization, start_model, take_up_momentum_
 from netslim.stages.train.messages import BY_OBJECTIVE, arguments, judged, processes, summary, warn_of_guessing
 from netslim.stages.train.optimizer_setup import is_own
 from netslim.stages.train.rehearsal import rehearse_phase
@@ -93,7 +93,7 @@ class Phase:
         self.device = device
         check_world(config, world)
         check_alone(config, world)
-        self.dataset = world.one_after_the_first(lambda: open_any(config.dataset, config))
+        self.dataset = world.one_after_the_first(lambda: open_any(config.dataset, config, learnt_normalization(config)))
         self.splits = splits_of(self.dataset, config, device)
         self.facts = dataset_facts(self.dataset, config)
         self.teacher = open_teacher(config, self.dataset, self.device)

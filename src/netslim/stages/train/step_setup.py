@@ -9,21 +9,22 @@ from typing import Any
 import torch
 from torch import nn
 
+from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError, UsageError, either, first_line, setting, unknown_name
 from netslim.core.networks.trees import Batch, called
 from netslim.core.processes.distributed import ALONE, World
-from netslim.data import AnyDataset
+from netslim.data import AnyDataset, ImageDataset
 from netslim.network import read
 from netslim.pruning.freed_macs import freed_macs
 from netslim.report.console import say
-from netslim.stages.shared.datasets import dataset_name
+from netslim.stages.shared.datasets import dataset_name, normalization_of
 from netslim.stages.shared.example_input import example_of, sides
 from netslim.stages.shared.networks import open_network
 from netslim.stages.shared.plugins import PENALTIES as PENALTY_KIND
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.optimizer_setup import build_optimizer, check_optimizer, is_own
 from netslim.training.cuda_graphs import CudaRecorder, Graphs, Recorder
-from netslim.training.distillation import Teacher
+from netslim.training.distillation import Renormalized, Teacher
 from netslim.training.penalties import PENALTIES, Penalty, PenaltyOptions, no_penalty
 from netslim.training.penalties.strength import check_schedule
 from netslim.training.precision import Precision
@@ -185,7 +186,21 @@ def open_teacher(config: TrainConfig, dataset: AnyDataset, device: torch.device)
         )
     model = open_network(checkpoint, config.teacher, config.arch, config.arch_args).to(device).eval()
     _check_teacher(model, config.teacher, dataset, device)
-    return Teacher(model, weight=config.teacher_weight, temperature=config.temperature)
+    return Teacher(
+        _as_it_learnt(model, checkpoint, dataset).to(device),
+        weight=config.teacher_weight,
+        temperature=config.temperature,
+    )
+
+
+def _as_it_learnt(model: nn.Module, checkpoint: Checkpoint, dataset: AnyDataset) -> nn.Module:
+    """The teacher for images that are normalised for the network, which may have learnt from others."""
+    said = normalization_of(checkpoint.dataset)
+    mean, std = tuple(said.get("mean", ())), tuple(said.get("std", ()))
+    if not isinstance(dataset, ImageDataset) or not len(mean) == len(std) == dataset.in_channels:
+        return model
+    given = dataset.mean, dataset.std
+    return model if given == (mean, std) else Renormalized(model, given, (mean, std)).eval()
 
 
 def _unrecordable(device: torch.device, world: World) -> str:

@@ -1,5 +1,6 @@
 """`netslim transfer`: weights of a pretrained ResNet into a prunable network."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -65,7 +66,7 @@ def run(config: TransferConfig) -> dict[str, Any]:
     report = start_head(model, config.head, report, dataset)
     checkpoint = _checkpoint(config, settings, model, report)
     checkpoint.provenance["calibration_images"] = sum(len(images) for images in batches or ())
-    checkpoint.dataset = dataset_facts(dataset, config) if dataset else None
+    checkpoint.dataset = dataset_facts(dataset, config) if dataset else _normalized(settings)
     write_checkpoint(config.output, checkpoint)
     title = _title(config, settings, model)
     if config.report is not None:
@@ -92,7 +93,17 @@ def _images(config: TransferConfig, settings: TransferSettings) -> ImageDataset 
     dataset = settings.opened or open_dataset(settings.dataset, config)
     has, asked = (dataset.num_classes, dataset.in_channels), (settings.num_classes, settings.in_channels)
     check_shape(dataset.name, has, asked)
-    return dataset
+    if settings.normalization is None:
+        return dataset
+    mean, std = settings.normalization
+    return dataclasses.replace(dataset, mean=mean, std=std)
+
+
+def _normalized(settings: TransferSettings) -> dict[str, Any] | None:
+    """What is known of the images without a data set: how the source's were normalised."""
+    if settings.normalization is None:
+        return None
+    return dict(zip(("mean", "std"), map(list, settings.normalization), strict=True))
 
 
 def _checkpoint(

@@ -15,7 +15,7 @@ from netslim.core.protocols import PrunableModel
 from netslim.data import ImageDataset, at_hand, fixed_shape
 from netslim.models import ARCHITECTURES
 from netslim.models.library_names import check_classifier, check_resnet, without_tag
-from netslim.models.registry import LIBRARIES, library_networks
+from netslim.models.registry import LIBRARIES, Normalization, library_networks
 from netslim.report.figures.mapping import picture_format
 from netslim.stages.shared.architectures import fresh_model, is_library
 from netslim.stages.shared.datasets import data_directory, open_dataset
@@ -46,6 +46,7 @@ class TransferSettings:
         batches: how many batches of training images BatchNorm statistics come from; 0 for none.
         images: whether training images of the data set are there.
         unchanged: whether the target is the source's own network from its first layer on.
+        normalization: of the images that the source learnt, where the target is its own network for such images.
         opened: the data set, where its shape was not known without a look at it.
     """
 
@@ -57,6 +58,7 @@ class TransferSettings:
     batches: int
     images: bool
     unchanged: bool
+    normalization: Normalization | None
     opened: ImageDataset | None = None
 
     @property
@@ -94,7 +96,9 @@ def resolve(config: TransferConfig) -> TransferSettings:
     images = dataset is not None and at_hand(dataset, data_directory(config.data_dir))
     opened = _opened(config, dataset, images)
     classes, channels = _shape(config, dataset, opened)
-    unchanged = strategy == "exact" and config.stem in (None, "imagenet") and channels in (None, 3)
+    same_images = strategy == "exact" and channels in (None, 3)
+    learnt = config.pretrained and same_images
+    unchanged = same_images and config.stem in (None, "imagenet")
     default = DEFAULT_BATCHES if images and not unchanged else 0
     settings = TransferSettings(
         arch=arch,
@@ -105,6 +109,7 @@ def resolve(config: TransferConfig) -> TransferSettings:
         batches=config.recalibrate if config.recalibrate is not None else default,
         images=images,
         unchanged=unchanged,
+        normalization=LIBRARIES.get(config.source).normalization(config.model_name) if learnt and known else None,
         opened=opened,
     )
     _check_options(config, settings)
