@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netslim.training.distillation import Teacher
+from netslim.training.distillation import Renormalized, Teacher
 from netslim.training.optimizer import build_sgd
 from netslim.training.penalties import no_penalty
 from netslim.training.precision import Precision
@@ -28,6 +28,17 @@ def make_step(
         teacher=teacher,
         accumulate=accumulate,
     )
+
+
+def test_images_that_are_normalised_in_another_way() -> None:
+    pixels, model = torch.rand(4, 2, 3, 3), nn.Sequential(nn.Flatten(), nn.Linear(18, 5))
+    learnt, given = ((0.5, 0.4), (0.2, 0.3)), ((0.1, 0.2), (0.5, 1.0))
+    of = {
+        pair: (pixels - torch.tensor(pair[0])[:, None, None]) / torch.tensor(pair[1])[:, None, None]
+        for pair in (learnt, given)
+    }
+    assert torch.allclose(Renormalized(model, given, learnt)(of[given]), model(of[learnt]), atol=1e-6)
+    assert not torch.allclose(model(of[given]), model(of[learnt]), atol=0.1)
 
 
 def test_the_loss_of_two_classes_by_hand() -> None:

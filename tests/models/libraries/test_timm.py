@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from netslim.core.errors import UsageError
-from netslim.models.libraries.timm import WITHOUT_BATCHNORM, build, fetch, resnets
+from netslim.models.libraries.timm import WITHOUT_BATCHNORM, build, fetch, normalization, resnets
 
 
 def test_no_resnet_of_another_normalisation() -> None:
@@ -23,3 +23,9 @@ def test_blur_layers_have_one_filter_for_any_width() -> None:
 def test_weights_that_there_are_not() -> None:
     with pytest.raises(UsageError, match=r"^timm has no weights called 'resnet18\.none' \(known: .*resnet18\.a1_in1k"):
         fetch("resnet18.none")
+
+
+def test_the_images_that_weights_were_trained_on() -> None:
+    usual = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert normalization("resnet50") == normalization("resnet50.a1_in1k") == normalization("resnet50.mine") == usual
+    assert normalization("tf_efficientnet_lite0") == ((0.5,) * 3, (0.5,) * 3)

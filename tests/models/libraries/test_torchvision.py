@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from netslim.core.errors import CheckpointError
-from netslim.models.libraries.torchvision import build, default_url, fetch, names, resnets
+from netslim.models.libraries.torchvision import build, default_url, fetch, names, normalization, resnets
 
 
 def test_every_resnet_has_batchnorm() -> None:
@@ -30,3 +30,9 @@ def test_a_cached_file_that_is_not_what_its_name_says(tmp_path: Path, monkeypatc
         CheckpointError, match=r"does not have the SHA-256 that its name says: delete it and try again$"
     ):
         fetch("resnet18")
+
+
+def test_the_images_that_weights_were_trained_on() -> None:
+    """GoogLeNet's are TensorFlow's: torchvision's own network turns ImageNet's usual numbers into these inside."""
+    assert normalization("resnet18") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert normalization("googlenet") == normalization("inception_v3") == ((0.5,) * 3, (0.5,) * 3)

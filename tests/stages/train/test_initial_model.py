@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import netslim
+from netslim.core.checkpoint import read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, UsageError
 from netslim.core.runs.seeding import seed_torch
 from netslim.models import ChannelSelection, create_model
@@ -40,6 +41,27 @@ def test_refine_of_a_network_that_is_not_pruned(run_train: Train, trained: Path,
         run_train(save=tmp_path / "run", refine=trained / BEST)
     assert str(error.value) == f"`refine='{trained / BEST}'`: the network in it is not pruned; type `resume` for it"
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        ({"name": "folder", "mean": [0.5], "std": [0.25]}, True),
+        ({"mean": [0.5], "std": [0.25]}, True),  # a library's weights, for images of nothing that is known
+        ({"name": "other", "mean": [0.5], "std": [0.25]}, False),
+        ({"name": "folder"}, False),
+    ],
+)
+def test_images_stay_normalised_as_the_network_learnt_them(
+    run_train: Train, trained: Path, tmp_path: Path, said: dict[str, Any], stays: bool
+) -> None:
+    checkpoint = read_checkpoint(trained / BEST)
+    own, checkpoint.dataset = checkpoint.dataset, said
+    write_checkpoint(tmp_path / "start.pth.tar", checkpoint)
+    run_train(save=tmp_path / "run", resume=tmp_path / "start.pth.tar", epochs=1)
+    written = read_checkpoint(tmp_path / "run" / BEST).dataset
+    assert own
+    assert written == (own | {"mean": [0.5], "std": [0.25]} if stays else own)
 
 
 # New weights of an old shape

@@ -1,5 +1,6 @@
 """Penalty and teacher of a phase, from its settings."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,11 @@ import torch
 import netslim
 from netslim.core.checkpoint import read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError, UsageError
+from netslim.data import ImageDataset, Split
+from netslim.data.dataset import Augmentation
 from netslim.models import create_model
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.step_setup import check_step
+from netslim.stages.train.step_setup import check_step, open_teacher
 
 Train = Callable[..., dict[str, Any]]
 
@@ -157,6 +160,28 @@ def test_a_teacher_of_another_data_set_is_refused_though_it_has_as_many_classes(
         f"`teacher='{tmp_path / 'pets.pth.tar'}'`: its network was trained on the classes of pets, not those of "
         f"folder; give one that was trained on folder"
     )
+
+
+def test_a_teacher_sees_images_as_it_learnt_them(run_train: Train, trained: Path, tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(trained / BEST)
+    assert checkpoint.dataset
+    config = TrainConfig.build({"teacher": trained / BEST, "dataset": "folder"})
+    dataset = ImageDataset(
+        name="folder",
+        train=Split(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)),
+        test=Split(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)),
+        class_names=tuple(checkpoint.dataset["class_names"]),
+        mean=tuple(checkpoint.dataset["mean"]),
+        std=tuple(checkpoint.dataset["std"]),
+        augmentation=Augmentation(pad=0, flip=False),
+    )
+    images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    said = []
+    for mean, std in ((dataset.mean, dataset.std), ((0.0,), (1.0,))):
+        teacher = open_teacher(config, dataclasses.replace(dataset, mean=mean, std=std), torch.device("cpu"))
+        assert teacher is not None
+        said.append(teacher.logits((images - mean[0]) / std[0]))
+    assert torch.allclose(*said, rtol=1e-4, atol=1e-5)
 
 
 def test_adam_takes_any_strength_and_sgd_any_under_which_a_scale_can_come_to_rest() -> None:

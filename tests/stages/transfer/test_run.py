@@ -32,11 +32,14 @@ def test_the_same_network_computes_the_same(
     assert moved.arch.arguments == {"num_classes": 1000, "in_channels": 3, "stem": "imagenet"}
     assert (result["strategy"], result["coverage"]) == ("exact", 1.0)
     checkpoint = read_checkpoint(tmp_path / OUT)
-    assert checkpoint.dataset is None
+    assert checkpoint.dataset == {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
     assert checkpoint.extra == {"source": "timm", "source_model": name}
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"timm {name} -> prunable timm/test_resnet, stem imagenet, for 1,000 classes"
-    assert "BatchNorm statistics as in the source, whose network this is" in lines
+    assert lines[-3:-1] == [
+        "BatchNorm statistics as in the source, whose network this is",
+        "images normalised as in the source: mean 0.5, 0.5, 0.5, std 0.5, 0.5, 0.5",
+    ]
     assert lines[-1] == f"wrote {tmp_path / OUT}"
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from netslim.core.checkpoint import read_checkpoint
 from netslim.data import load_dataset
 from netslim.network import load
+from netslim.stages.shared.datasets import normalization_of
 from transfer.tiny_transfers import OUT, guide, images, run
 
 timm = pytest.importorskip("timm")
@@ -88,6 +89,26 @@ def test_the_sources_own_network_keeps_its_statistics_unless_asked(
     assert changed == set(STATISTICS)
 
 
+def test_the_sources_own_network_sees_images_as_it_learnt_them(weights: Path, colour: Path, tmp_path: Path) -> None:
+    said = timm.get_pretrained_cfg("test_resnet")
+    learnt = {"mean": [*said.mean], "std": [*said.std]}
+    given = {"dataset": "folder", "data_dir": colour, "num_classes": 2, "in_channels": 3}
+    for known, expected in (
+        ({**given, "weights": weights}, {"name": "folder", **learnt}),
+        ({**given, "weights": weights, "stem": "cifar", "head": "means"}, {"name": "folder", **learnt}),
+        ({"weights": weights}, learnt),  # images of what, is not known
+    ):
+        run(tmp_path, **known)
+        assert normalization_of(read_checkpoint(tmp_path / OUT).dataset) == expected
+    own = load_dataset("folder", colour)
+    run(tmp_path, **given, pretrained=False)
+    assert normalization_of(read_checkpoint(tmp_path / OUT).dataset) == {
+        "name": "folder",
+        "mean": [*own.mean],
+        "std": [*own.std],
+    }
+
+
 # The classifier
 
 
@@ -96,8 +117,10 @@ def folder_settings(folder: Path, weights: Path) -> dict[str, Any]:
     return {**shape, "weights": weights, "stem": "cifar"}
 
 
-def test_a_replaced_head_can_start_from_zero(weights: Path, folder: Path, tmp_path: Path) -> None:
-    result = run(tmp_path, **folder_settings(folder, weights), head="zero")
+@pytest.mark.parametrize("asked", [{"head": "zero"}, {}])
+def test_a_replaced_head_starts_from_zero(weights: Path, folder: Path, tmp_path: Path, asked: dict[str, str]) -> None:
+    """In a library's network by itself: timm draws the few classes of some so large that they are sure, and wrong."""
+    result = run(tmp_path, **folder_settings(folder, weights), **asked)
     assert not load(tmp_path / OUT)(images(2, 1)).any()
     assert [key["reason"].endswith("; set to zero") for key in result["keys"]][-2:] == [True, True]
 

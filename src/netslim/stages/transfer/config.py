@@ -47,8 +47,11 @@ class TransferConfig(DataConfig):
     select_by: str | None = Setting(
         None, "strategy select: choose channels by spacing or by importance", group="Mapping"
     )
-    head: str = Setting(
-        "random", "what a replaced classifier starts from: random, zero, or means of the classes", group="Mapping"
+    head: str | None = Setting(
+        None,
+        "what a replaced classifier starts from: random, zero, or means of the classes; default: zero in a library's "
+        "network, else random",
+        group="Mapping",
     )
     recalibrate: int | None = Setting(
         None,

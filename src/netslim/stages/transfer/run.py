@@ -63,7 +63,7 @@ def run(config: TransferConfig) -> dict[str, Any]:
         if settings.strategy == "select":
             report = shorten(model, target.to(device), report)
         report = recalibrate(model, batches, report, dataset.name)
-    report = start_head(model, config.head, report, dataset)
+    report = start_head(model, settings.head, report, dataset)
     checkpoint = _checkpoint(config, settings, model, report)
     checkpoint.provenance["calibration_images"] = sum(len(images) for images in batches or ())
     checkpoint.dataset = dataset_facts(dataset, config) if dataset else _normalized(settings)
@@ -73,7 +73,7 @@ def run(config: TransferConfig) -> dict[str, Any]:
         write_json(config.report, {**report.to_dict(), "provenance": checkpoint.provenance})
     if config.plot is not None:
         draw_mapping(*block_links(report.statuses, learnable_sizes(model), source.state_dict), config.plot, title)
-    _print(title, report, _calibration_line(config, settings, batches), config.verbose)
+    _print(title, report, [_calibration_line(config, settings, batches), *_image_lines(settings)], config.verbose)
     say(f"wrote {config.output}")
     cost = {"params": count_params(model)}
     return {"file": str(config.output), **cost, **report.to_dict(), "seconds": time.perf_counter() - start}
@@ -146,12 +146,19 @@ def _calibration_line(config: TransferConfig, settings: TransferSettings, batche
     return f"{missing_images(config, settings)} to estimate BatchNorm statistics"
 
 
-def _print(title: str, report: TransferReport, calibration: str, verbose: bool) -> None:
+def _image_lines(settings: TransferSettings) -> list[str]:
+    if settings.normalization is None:
+        return []
+    mean, std = (", ".join(f"{value:.3g}" for value in values) for values in settings.normalization)
+    return [f"images normalised as in the source: mean {mean}, std {std}"]
+
+
+def _print(title: str, report: TransferReport, images: Sequence[str], verbose: bool) -> None:
     say(title)
     print_table(["layers", "operation", "keys"], report.counts())
     if verbose:
         entries = report.statuses
         rows = [(entry.key, entry.role, entry.source_key or "", entry.operation, entry.reason) for entry in entries]
         print_table(["key", "role", "from", "operation", "reason"], rows)
-    for line in (*report.summary_lines(), calibration):
+    for line in (*report.summary_lines(), *images):
         say(line)

@@ -43,6 +43,7 @@ class TransferSettings:
         dataset: what the target is for, or None: the source's classes and channels stay.
         num_classes, in_channels: as far as a setting or the data set says them.
         strategy: name of the strategy.
+        head: what the classifier starts from where it has other classes than the source's.
         batches: how many batches of training images BatchNorm statistics come from; 0 for none.
         images: whether training images of the data set are there.
         unchanged: whether the target is the source's own network from its first layer on.
@@ -55,6 +56,7 @@ class TransferSettings:
     num_classes: int | None
     in_channels: int | None
     strategy: str
+    head: str
     batches: int
     images: bool
     unchanged: bool
@@ -106,6 +108,7 @@ def resolve(config: TransferConfig) -> TransferSettings:
         num_classes=classes,
         in_channels=channels,
         strategy=strategy,
+        head=config.head or ("zero" if strategy == "exact" else "random"),
         batches=config.recalibrate if config.recalibrate is not None else default,
         images=images,
         unchanged=unchanged,
