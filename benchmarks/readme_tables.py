@@ -51,6 +51,13 @@ def with_tables(text: str) -> str:
     return MARKED.sub(lambda match: match[1] + TABLES[match["name"]]() + "\n" + match[3], text)
 
 
+PHASES = {
+    "transfer": "transfer (no training yet)",
+    "sparsity": "training with the penalty",
+    "prune": "prune (no training since)",
+}
+
+
 def demo() -> str:
     """Mean and standard deviation over the seeds, per phase."""
     rows = read("demo")
@@ -59,7 +66,7 @@ def demo() -> str:
     for phase in dict.fromkeys(row["phase"] for row in rows):
         of = [row for row in rows if row["phase"] == phase]
         lines.append(
-            (phase, spread([100 * float(r["top1"]) for r in of]), spread([float(r["params"]) for r in of], 0),
+            (PHASES.get(phase, phase), spread([100 * float(r["top1"]) for r in of]), spread([float(r["params"]) for r in of], 0),
              spread([float(r["macs"]) / 1e6 for r in of]), spread([float(r["seconds"]) for r in of], 1))
         )  # fmt: skip
     head = (f"phase ({len(seeds)} seeds)", "test top-1 (%)", "parameters", "MACs (M)", "seconds")
