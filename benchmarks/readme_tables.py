@@ -25,7 +25,7 @@ DOCUMENTS = (
     "README.md",
     *(
         f"docs/{name}.md"
-        for name in ("slim", "workflow", "transfer", "any_network", "your_own", "pruning", "ablations")
+        for name in ("slim", "workflow", "transfer", "any_network", "your_own", "pruning", "accuracy", "ablations")
     ),
     *(f"docs/{name}.md" for name in ("training", "speed", "reliability", "export", "latency")),
 )
@@ -66,7 +66,8 @@ def demo() -> str:
     for phase in dict.fromkeys(row["phase"] for row in rows):
         of = [row for row in rows if row["phase"] == phase]
         lines.append(
-            (PHASES.get(phase, phase), spread([100 * float(r["top1"]) for r in of]), spread([float(r["params"]) for r in of], 0),
+            (PHASES.get(phase, phase), spread([100 * float(r["top1"]) for r in of]),
+             spread([float(r["params"]) for r in of], 0),
              spread([float(r["macs"]) / 1e6 for r in of]), spread([float(r["seconds"]) for r in of], 1))
         )  # fmt: skip
     head = (f"phase ({len(seeds)} seeds)", "test top-1 (%)", "parameters", "MACs (M)", "seconds")
