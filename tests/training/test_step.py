@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.training.optimizer import build_sgd
+from netslim.training.penalties import PENALTIES
 from netslim.training.penalties.l1 import L1Penalty
 from netslim.training.precision import Precision
 from netslim.training.step import TrainStep
@@ -193,3 +194,23 @@ def test_scales_without_a_gradient_are_left_out() -> None:
     L1Penalty(model, 0.5).before_step_()
     assert model[0].weight.grad is None
     assert torch.equal(model[1].weight.grad, torch.full((2,), 0.5))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_each_scale_shrinks_by_the_step_size_of_its_own_group(
+    make_tiny: Callable[[], nn.Module], batch: tuple[Tensor, Tensor], order: tuple[int, int]
+) -> None:
+    """Whichever group is first: 0.1 (1 - 0.5) / (1 - 0.9) for the scale, and another size for the other parameters."""
+    model, unpenalised = make_tiny().train(), make_tiny().train()
+    for network, strength in ((model, S), (unpenalised, 0.0)):
+        others = [parameter for name, parameter in network.named_parameters() if name != "bn.weight"]
+        groups = [
+            {"params": [network.bn.weight], "lr": 0.1, "momentum": 0.9, "dampening": 0.5},
+            {"params": others, "lr": 0.01, "momentum": 0.0, "dampening": 0.0},
+        ]
+        optimizer = torch.optim.SGD([groups[number] for number in order])
+        penalty = PENALTIES.get("proximal").build(network, strength)
+        TrainStep(network, optimizer, precision=Precision(), penalty=penalty)(*batch)
+    stepped = unpenalised.bn.weight.detach()
+    expected = stepped.sign() * (stepped.abs() - S * 0.1 * (1 - 0.5) / (1 - 0.9)).clamp(min=0)
+    torch.testing.assert_close(model.bn.weight.detach(), expected)

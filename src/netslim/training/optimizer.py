@@ -48,16 +48,6 @@ def parameter_groups(model: nn.Module, scale_decay: bool) -> list[dict[str, Any]
     return [{"params": list(model.parameters())}] if scale_decay else _without_scale_decay(model)
 
 
-def step_size(optimizer: torch.optim.Optimizer) -> float | Tensor:
-    """How far a gradient that stays 1 moves a parameter per step of SGD: lr / (1 - momentum).
-
-    A tensor where the learning rate is one, so that nothing waits for its value.
-    """
-    group = optimizer.param_groups[0]
-    size: float | Tensor = group["lr"] / (1 - group["momentum"])
-    return size
-
-
 def has_step_sizes(optimizer: torch.optim.Optimizer) -> bool:
     """Whether `step_sizes` knows an optimizer: torch's SGD, Adam and AdamW."""
     return isinstance(optimizer, torch.optim.SGD | torch.optim.Adam)
@@ -74,14 +64,16 @@ def step_sizes(optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -
         parameters: those that it doesn't have get 0.
 
     Returns:
-        One size if it is the same for all, else a tensor for each, which broadcasts to its parameter's shape.
+        One size if it is the same for all (a tensor where the learning rate is one, so that nothing waits for its
+        value), else a tensor for each, which broadcasts to its parameter's shape.
     """
     groups = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
     own = [groups.get(id(parameter)) for parameter in parameters]
     if isinstance(optimizer, torch.optim.Adam):
         return [_adam_size(group, optimizer.state, one) for group, one in zip(own, parameters, strict=True)]
-    by_group = {id(group): _sgd_size(group) for group in optimizer.param_groups}
-    sizes = [by_group[id(group)] if group else 0.0 for group in own]
+    used = {id(group): group for group in own}
+    by_group = {number: _sgd_size(group) if group else 0.0 for number, group in used.items()}
+    sizes = [by_group[id(group)] for group in own]
     if len({id(size) if isinstance(size, Tensor) else size for size in sizes}) == 1:
         return sizes[0]
     return [torch.as_tensor(size, dtype=p.dtype, device=p.device) for size, p in zip(sizes, parameters, strict=True)]

@@ -13,7 +13,7 @@ from netslim.core.processes.distributed import ALONE, World
 from netslim.training.cuda_graphs import Graphs, Pair, Work, unchanged
 from netslim.training.device_scalars import Dials
 from netslim.training.distillation import Teacher
-from netslim.training.optimizer import step_size, step_sizes
+from netslim.training.optimizer import step_sizes
 from netslim.training.penalties import Penalty
 from netslim.training.precision import Precision
 from netslim.training.processes.ddp import Replica
@@ -145,12 +145,7 @@ class TrainStep:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.penalty.shrinks and self.scaler.get_scale() >= before:  # else a gradient overflowed: no step was taken
-            self.penalty.after_step_(self._step_sizes())
-
-    def _step_sizes(self) -> float | Tensor | list[Tensor]:
-        if isinstance(self.optimizer, torch.optim.SGD):
-            return step_size(self.optimizer)
-        return step_sizes(self.optimizer, self.penalty.scales)
+            self.penalty.after_step_(step_sizes(self.optimizer, self.penalty.scales))
 
     def _backward(self, images: Batch, labels: Any, total: int, *, last: bool) -> StepResult:
         with self.replica.part(last=last):

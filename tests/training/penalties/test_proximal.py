@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netslim.training.optimizer import build_sgd, step_size
+from netslim.training.optimizer import build_sgd, step_sizes
 from netslim.training.penalties.strength import Progress
 from penalties.penalised import make_step, penalty, scales, soft
 
@@ -36,7 +36,7 @@ def test_proximal_steps_of_momentum_sgd_are_the_ones_written_out(nesterov: bool,
         assert norm.weight.grad is not None
         norm.weight.grad.copy_(norm.weight.detach() - 0.3)
         optimizer.step()
-        found.after_step_(step_size(optimizer))
+        found.after_step_(step_sizes(optimizer, found.scales))
         gradient = gamma - 0.3
         buffer = 0.9 * buffer + gradient
         gamma = soft(gamma - 0.1 * (gradient + 0.9 * buffer if nesterov else buffer), 0.1 / (1 - 0.9) * strength)
@@ -53,7 +53,7 @@ def test_proximal_steps_end_in_the_minimum_of_loss_and_penalty(strength: float, 
         assert norm.weight.grad is not None
         norm.weight.grad.copy_(norm.weight.detach() - 0.3)
         optimizer.step()
-        found.after_step_(step_size(optimizer))
+        found.after_step_(step_sizes(optimizer, found.scales))
     assert float(norm.weight.detach()) == pytest.approx(minimum, abs=1e-4)
     assert (float(norm.weight.detach()) == 0) == (strength > 0.3 or minimum == 0)
 

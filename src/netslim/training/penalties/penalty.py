@@ -86,7 +86,7 @@ class Penalty:
         """Changes the scales after the optimizer's step; not called if that was skipped.
 
         Args:
-            step_size: see `netslim.training.optimizer.step_size`; or one for each scale, where they differ.
+            step_size: see `netslim.training.optimizer.step_sizes`; one for each scale, where they differ.
         """
 
     def value(self) -> float:
