@@ -129,6 +129,20 @@ class Saving(Callback):
         trainer.save_checkpoint(self.file, weights_only=self.weights_only)
 
 
+class Seeing(Callback):
+    """Remembers where the penalty believes that the training stands, and ends it after so many batches."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.progress = most, list[tuple[float, int]]()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        found = trainer.callbacks[0]._penalty._penalty.progress
+        self.progress.append((found.done, found.epochs))
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        trainer.should_stop = len(self.progress) == self.most
+
+
 def cut_off(kind: type[Classifier], file: Path, **given: Any) -> Classifier:
     """Two epochs of four, and the file that they leave."""
     module = kind()

@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,25 @@ def test_the_wrong_time_to_prune(pl: Any, tmp_path: Path) -> None:
     assert {"prune_at 0 is before any training with the penalty", "prune_at 3 is never reached: max_epochs is 1"} <= {
         str(warning.message) for warning in found
     }
+
+
+ENDS = {
+    "steps": ({"max_epochs": -1, "max_steps": 7}, [(step / 7 * 3, 3) for step in range(7)]),
+    "steps-accumulated": (
+        {"max_epochs": -1, "max_steps": 4, "accumulate_grad_batches": 2},
+        [(step / 4 * 3, 3) for step in (0, 0, 1, 2, 2, 3)],
+    ),
+    "steps-before-epochs": ({"max_epochs": 9, "max_steps": 4}, [(step / 4 * 2, 2) for step in range(4)]),
+    "epochs-before-steps": ({"max_epochs": 2, "max_steps": 99}, [(batch / 3, 2) for batch in range(6)]),
+    "none": ({"max_epochs": -1, "limit_train_batches": 1}, [(0.0, sys.maxsize), (1.0, sys.maxsize)]),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), ENDS.values(), ids=ENDS)
+def test_the_penalty_knows_where_the_training_stands_whatever_ends_it(
+    pl: Any, given: dict[str, Any], expected: list[tuple[float, int]], tmp_path: Path
+) -> None:
+    slimming, seen = pl.NetworkSlimming("model", strength=0.01, schedule="linear"), pl.Seeing(len(expected))
+    pl.fit(pl.Classifier(), [slimming, seen], tmp_path, **given)
+    assert [epochs for _, epochs in seen.progress] == [epochs for _, epochs in expected]
+    assert [done for done, _ in seen.progress] == pytest.approx([done for done, _ in expected])

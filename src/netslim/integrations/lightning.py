@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -47,7 +49,8 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
     Args:
         network: name of the module's part that is slimmed (`model`, `detector.backbone`).
         name, strength, **options: of the penalty; see `netslim.penalty`. Warm-up and schedule are over the epochs until
-            the last pruning.
+            the last pruning, or else until the end of the training (`max_epochs` or `max_steps`; without one, a
+            schedule does not fall).
         prune_at: by the number of an epoch (from 0), the share that is asked for at its start: of the original
             network's channels that are gone after it, or of its parameters or MACs that are left, as for
             `netslim.iterative`.
@@ -135,9 +138,8 @@ class NetworkSlimming(Callback):  # type: ignore[misc]
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Tells the penalty where the training stands."""
         if self._penalty is not None:
-            epochs = max(self.prune_at, default=trainer.max_epochs or 1)
-            done = trainer.current_epoch + batch_idx / max(1, float(trainer.num_training_batches))
-            self._penalty.advance(done=done, epochs=max(epochs, 1))
+            done, epochs = _progress(trainer, batch_idx, max(self.prune_at, default=0))
+            self._penalty.advance(done=done, epochs=epochs)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reports on the scales."""
@@ -205,6 +207,17 @@ def rebuild_(module: LightningModule, checkpoint: Mapping[str, Any]) -> None:
         network, plan = _network(module, name), plan_from_dict(data)
         if plan_of(unwrapped(network)) != plan:
             _set(module, name, rebuild(unwrapped(network), plan))
+
+
+def _progress(trainer: Trainer, batch: int, until: int) -> tuple[float, int]:
+    """The epochs that are done before a batch, and all: those until a pruning, or those that the trainer allows."""
+    batches = max(1.0, float(trainer.num_training_batches))
+    done = trainer.current_epoch + batch / batches
+    epochs = until or (trainer.max_epochs if trainer.max_epochs > 0 else sys.maxsize)
+    by_steps = max(1, math.ceil(trainer.max_steps * trainer.accumulate_grad_batches / batches))
+    if until or trainer.max_steps < 0 or by_steps > epochs:
+        return done, epochs
+    return trainer.global_step / trainer.max_steps * by_steps, by_steps  # whatever a step is, they end at the same time
 
 
 def _save(module: LightningModule, saved: Callable[[dict[str, Any]], None], checkpoint: Any) -> None:
