@@ -129,7 +129,7 @@ def test_groups_keep_their_settings_and_parameters_of_others_their_state() -> No
 
 def test_a_branch_that_goes_takes_its_parameters_along() -> None:
     model = netslim.create_model("resnet", depth=20, num_classes=4).double()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    optimizer = torch.optim.SGD(model.named_parameters(), lr=0.01, momentum=0.9)
     train_(model, optimizer, 1)
     for group in model.channel_groups():
         if group.branch == "layer2.1":
@@ -138,6 +138,9 @@ def test_a_branch_that_goes_takes_its_parameters_along() -> None:
     small = netslim.apply(model, netslim.plan(model, IMAGES[:2], percent=0.15, min_channels=0))
     found = netslim.carry(optimizer, model, small)
     assert len(found.param_groups[0]["params"]) == len([*small.parameters()]) < len([*model.parameters()])
+    netslim.carry_(optimizer, model, small)
+    names = [name for name, _ in small.named_parameters()]
+    assert [each.param_groups[0]["param_names"] for each in (found, optimizer)] == [names, names]
     train_(small, found, 1)
 
 

@@ -115,6 +115,8 @@ def carry_(optimizer: Optimizer, model: nn.Module, small: nn.Module) -> None:
     groups, state = _cut(optimizer, model, small)
     for group, new in zip(optimizer.param_groups, groups, strict=True):
         group["params"][:] = new["params"]
+        if "param_names" in new:
+            group["param_names"] = new["param_names"]
     optimizer.state.clear()
     optimizer.state.update(state)
 
