@@ -62,6 +62,12 @@ def test_a_later_sweep_lies_inside_of_an_earlier_one() -> None:
         (None, ["prun.percent=0.3"], "`sweep='prun.percent=0.3'`: unknown step 'prun'; did you mean prune"),
         (None, ["prune.precent=0.3"], "`sweep='prune.precent=0.3'`: step 'prune': unknown setting 'precent'; did"),
         (None, ["prune.percent=0.3", "prune.percent=0.4"], "`sweep='prune.percent=0.4'`: prune.percent is swept twice"),
+        (None, ["prune.round-to=4", "prune.round_to=8"], "`sweep='prune.round_to=8'`: prune.round_to is swept twice"),
+        (
+            None,
+            ["prune.percent=0.3,0.5", "prune.target-macs=0.4"],
+            "`sweep='prune.target-macs=0.4'`: prune has one budget, and prune.percent is swept, too; leave one",
+        ),
     ],
 )
 def test_what_can_not_be_swept(seeds: str | None, sweep: list[str], message: str) -> None:

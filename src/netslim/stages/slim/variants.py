@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.errors import ArgumentError, UsageError
-from netslim.stages.slim.recipe import Recipe
+from netslim.stages.slim.recipe import BUDGETS, Recipe
 from netslim.stages.slim.settings import Planned, folder_names, planned
 
 LARGEST = 200  # variants
@@ -78,8 +78,8 @@ def axes_of(recipe: Recipe, seeds: str | None, sweep: list[str]) -> list[Axis]:
                 recipe.with_settings({key: value})
         except UsageError as error:
             raise ArgumentError("sweep", text, str(error)) from error
-        if any(axis.key == key for axis in axes):
-            raise ArgumentError("sweep", text, f"{key} is swept twice; type all of its values in one `sweep`")
+        for axis in axes:
+            _check_together(text, key, axis.key)
         axes.append(Axis(key=key, values=values, first=names.index(key.partition(".")[0])))
     return sorted(axes, key=lambda axis: axis.first)
 
@@ -121,7 +121,16 @@ def _swept(text: str) -> tuple[str, tuple[Any, ...]]:
         raise ArgumentError(
             "sweep", text, "STEP.SETTING with different values, such as `sweep=['prune.percent=0.3,0.5,0.7']`"
         )
-    return key.strip(), values
+    step, _, setting = key.strip().partition(".")
+    return f"{step}.{setting.replace('-', '_')}", values
+
+
+def _check_together(text: str, key: str, other: str) -> None:
+    if other == key:
+        raise ArgumentError("sweep", text, f"{key} is swept twice; type all of its values in one `sweep`")
+    (step, _, setting), (others, _, another) = key.partition("."), other.partition(".")
+    if step == others and {setting, another} <= set(BUDGETS):
+        raise ArgumentError("sweep", text, f"{step} has one budget, and {other} is swept, too; leave one of them out")
 
 
 def _value(text: str) -> Any:
