@@ -75,6 +75,12 @@ def test_what_can_not_be_swept(seeds: str | None, sweep: list[str], message: str
         axes_of(RECIPE, seeds, sweep)
 
 
+def test_each_value_has_a_folder_of_its_own() -> None:
+    axes = axes_of(RECIPE, None, ["prune.only=layer1*,layer1?,layer1_-2,layer2"])
+    folders = [str(variant.folder) for variant in variants_of(RECIPE, axes, Path("r"))]
+    assert folders == [f"r/prune-only-{name}" for name in ("layer1_", "layer1_-2", "layer1_-2-2", "layer2")]
+
+
 def test_too_many() -> None:
     axes = axes_of(RECIPE, ",".join(map(str, range(300))), [])
     with pytest.raises(UsageError, match="more than 200 variants"):

@@ -33,7 +33,15 @@ class Axis:
     first: int
 
     def label(self, value: Any) -> str:
-        """Name of the folder of a value: `prune-percent-0.3`."""
+        """Name of the folder of a value: `prune-percent-0.3`; with a number where an earlier value has the same."""
+        found: dict[str, Any] = {}
+        for each in self.values:
+            plain = self._plain(each)
+            names = itertools.chain([plain], (f"{plain}-{number}" for number in itertools.count(2)))
+            found[next(name for name in names if name not in found)] = each
+        return next(name for name, each in found.items() if each == value)
+
+    def _plain(self, value: Any) -> str:
         text = f"{self.key}-{value}".replace(".", "-", 1 if "." in self.key else 0)
         return "".join(letter if letter.isalnum() or letter in "-_.+" else "_" for letter in text)
 
