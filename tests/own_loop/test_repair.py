@@ -20,12 +20,27 @@ with torch.random.fork_rng():  # the same weights whatever other files drew befo
 EXAMPLE = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-def test_where_nothing_was_removed_nothing_is_repaired() -> None:
-    small = apply(MODEL, plan(MODEL, EXAMPLE, percent=0.0))
+def computed() -> nn.Module:
+    """A network with more parameters than the same network has with plain weights."""
+    conv = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 8, 3))
+    return nn.Sequential(conv, nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 2, 3)).eval()
+
+
+NOTHING_REMOVED = {"plain": MODEL, "computed": computed(), "pruned": apply(MODEL, plan(MODEL, EXAMPLE, percent=0.5))}
+
+
+@pytest.mark.parametrize("model", NOTHING_REMOVED.values(), ids=NOTHING_REMOVED)
+def test_where_nothing_was_removed_nothing_is_repaired(model: nn.Module) -> None:
+    small = apply(model, plan(model, EXAMPLE, percent=0.0))
     before = {key: value.clone() for key, value in small.state_dict().items()}
-    done = repair_(small, MODEL, [EXAMPLE])
+    done = repair_(small, model, [EXAMPLE])
     assert (done.title, done.lines(), done.to_dict()) == ("rebuilt", [], {"recalibrated_on": 0})
     assert all(torch.equal(value, before[key]) for key, value in small.state_dict().items())
+
+
+def test_a_network_that_was_not_pruned_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^this network was not pruned"):
+        repair_(MODEL, MODEL, [EXAMPLE])
 
 
 def test_what_is_said() -> None:

@@ -15,7 +15,7 @@ from torch import nn
 from netslim.core.errors import DataError, UsageError, first_of, one_of
 from netslim.core.networks.example import Inputs
 from netslim.core.networks.wrappers import unwrapped
-from netslim.cost import count_params
+from netslim.core.protocols import plan_of
 from netslim.pruning import Absorption, absorb_
 from netslim.reconstruction import Progress, Reconstruction, reconstruct_
 from netslim.training.bn_statistics import batches_in, recalibrate_
@@ -125,7 +125,7 @@ def repair_(
     ('absorbed and recalibrated', 12, 1)
     """
     bare = unwrapped(small)
-    if count_params(bare) == count_params(unwrapped(model)):
+    if _lost_nothing(bare, unwrapped(model)):
         return Repair()
     inputs = inputs_in(bare, batches_in(batches))
     first = next(inputs, None)
@@ -142,6 +142,12 @@ def repair_(
     if first:
         recalibrate_(bare, counted)
     return Repair(absorption=absorption, images=counted.images)
+
+
+def _lost_nothing(small: nn.Module, model: nn.Module) -> bool:
+    """Whether a pruning removed no channel; parameters may be fewer all the same, where weights were computed."""
+    plan, before = plan_of(small), plan_of(model)
+    return plan is not None and plan.kept == (before.kept if before else plan.total)
 
 
 class _Counted:
