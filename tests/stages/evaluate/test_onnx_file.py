@@ -80,6 +80,7 @@ def test_a_network_for_one_batch_size_is_given_full_batches(classes: Path, tmp_p
         ({"dataset": "folder", "device": "cuda"}, "`device='cuda'`: ONNX files are run on the processor: leave it out"),
         ({"dataset": "folder", "mean": "1,2"}, "`mean='1,2'`: type 3 numbers with commas between"),
         ({"dataset": "folder", "std": "0"}, "`std='0'`: type 3 numbers with commas between"),
+        ({"dataset": "folder", "std": "inf"}, "`std='inf'`: type 3 numbers with commas between"),
         ({"dataset": "folder", "image_size": 16}, "takes images of 3x8x8; those of folder are 3x16x16"),
         ({"dataset": "digits"}, "takes images of 3x8x8; those of digits are 1x8x8"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import suppress
 from typing import Any
 
 from torch import Tensor
@@ -15,6 +14,7 @@ from netslim.models.onnx_import import load_onnx
 from netslim.report.console import say
 from netslim.stages.evaluate.config import EvaluateConfig
 from netslim.stages.shared.datasets import open_any
+from netslim.stages.shared.lists import pixel_numbers, with_spaces
 from netslim.stages.shared.onnx_network import OnnxNetwork
 
 OF_ONNX = ("mean", "std")
@@ -55,28 +55,11 @@ def _as_taken(dataset: AnyDataset, config: EvaluateConfig, facts: dict[str, Any]
     channels = dataset.in_channels
     taken = dataclasses.replace(
         dataset,
-        mean=numbers_of("mean", config.mean, 0.0, channels),
-        std=numbers_of("std", config.std, 1.0, channels),
+        mean=pixel_numbers("mean", config.mean, 0.0, channels),
+        std=pixel_numbers("std", config.std, 1.0, channels),
     )
-    say(f"images     pixels of 0 to 1, less {_listed(taken.mean)}, divided by {_listed(taken.std)}")
+    say(f"images     pixels of 0 to 1, less {with_spaces(taken.mean)}, divided by {with_spaces(taken.std)}")
     return taken
-
-
-def numbers_of(name: str, text: str | None, usual: float, channels: int) -> tuple[float, ...]:
-    """A number per channel. Raises ArgumentError for text that is none."""
-    found = (usual,) * channels
-    if text is not None:
-        with suppress(ValueError):
-            given = tuple(float(word) for word in text.split(","))
-            found = given * channels if len(given) == 1 else given
-            if len(found) == channels and (name == "mean" or 0 not in found):
-                return found
-        raise ArgumentError(name, text, f"type {channels} numbers with commas between, of pixels scaled to 0..1")
-    return found
-
-
-def _listed(numbers: tuple[float, ...]) -> str:
-    return " ".join(f"{number:g}" for number in numbers)
 
 
 def _check_images(network: OnnxNetwork, dataset: AnyDataset, config: EvaluateConfig) -> None:

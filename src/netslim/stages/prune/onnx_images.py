@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netslim.core.errors import ArgumentError, DataError
+from netslim.core.errors import DataError
 from netslim.data.folder import class_files, has_folder, image_files
 from netslim.data.reading.decode import decode_into
 from netslim.data.reading.image_file import ColourError, Form
 from netslim.models.onnx_import.source import Port
+from netslim.stages.shared.lists import pixel_numbers, with_spaces
 
 BATCH = 32
 _COLOURS = (1, 3)
@@ -100,7 +100,7 @@ class Reader:
         channels, height, width = (end, first, middle) if last else (first, middle, end)
         if channels not in _COLOURS:
             raise DataError(f"input '{port.name}' has {channels} channels; images have 1 or 3: leave `data_dir` out")
-        numbers = [_numbers(*given, channels) for given in (("mean", mean, 0.0), ("std", std, 1.0))]
+        numbers = [pixel_numbers(*given, channels) for given in (("mean", mean, 0.0), ("std", std, 1.0))]
         return cls(height, width, channels, last, *numbers)
 
     def batches(self, files: Sequence[Path]) -> Iterator[Tensor]:
@@ -131,19 +131,4 @@ class Reader:
     def __str__(self) -> str:
         said = f"{self.height}x{self.width}, {'grey' if self.channels == 1 else 'RGB'}, pixels of 0 to 1"
         plain = set(self.mean) == {0.0} and set(self.std) == {1.0}
-        return said if plain else f"{said} less {_list(self.mean)}, divided by {_list(self.std)}"
-
-
-def _list(numbers: Sequence[float]) -> str:
-    return " ".join(f"{number:g}" for number in numbers)
-
-
-def _numbers(name: str, text: str | None, usual: float, channels: int) -> tuple[float, ...]:
-    if text is None:
-        return (usual,) * channels
-    with suppress(ValueError):
-        found = tuple(float(word) for word in text.split(","))
-        found = found * channels if len(found) == 1 else found
-        if len(found) == channels and np.isfinite(found).all() and (name == "mean" or 0 not in found):
-            return found
-    raise ArgumentError(name, text, f"type {channels} numbers with commas between, of pixels scaled to 0..1")
+        return said if plain else f"{said} less {with_spaces(self.mean)}, divided by {with_spaces(self.std)}"
