@@ -86,8 +86,13 @@ def test_the_file_of_the_network_is_only_read(trained: Path, folder: Path, tmp_p
 
 
 def test_targets_are_what_remains(trained: Path, folder: Path, tmp_path: Path) -> None:
-    rows = run(trained / BEST, tmp_path / "run", data_dir=folder, target_macs="0.8,0.6", recalibrate=0)["rows"]
+    rows = run(trained / BEST, tmp_path / "run", data_dir=folder, target_macs="0.8, 0.6", recalibrate=0)["rows"]
     assert [row["macs"] / rows[0]["macs"] for row in rows[1:]] == pytest.approx([0.8, 0.6], rel=0.01)
+
+
+def test_several_criteria(trained: Path, folder: Path, tmp_path: Path) -> None:
+    rows = run(trained / BEST, tmp_path / "run", data_dir=folder, criterion="bn_scale, l1_norm", percents="0.5")["rows"]
+    assert [row["criterion"] for row in rows[1:]] == ["bn_scale", "l1_norm"]
 
 
 def test_a_budget_that_cannot_be_met_is_said_and_left_out(

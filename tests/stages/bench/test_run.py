@@ -80,6 +80,11 @@ def test_bench_refuses(files: tuple[Path, Path], tmp_path: Path, given: dict[str
     assert str(caught.value) == message
 
 
+def test_lists_may_have_spaces() -> None:
+    config = BenchConfig(files=["a.onnx"], engines="eager, onnxruntime", batch_sizes="1, 8", threads="1, 2")
+    assert bench.check(config) == (["eager", "onnxruntime"], [1, 8], [1, 2])
+
+
 def test_where_the_table_is_the_picture_is(
     files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

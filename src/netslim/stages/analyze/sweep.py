@@ -22,6 +22,7 @@ from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SweepConfig
 from netslim.stages.analyze.timing import latencies
 from netslim.stages.analyze.trial import Row, Series, Trial, check_split, drawn, numbers, open_trial, series
+from netslim.stages.shared.lists import listed
 from netslim.training.tasks.task import Task
 
 CSV, PNG = "sweep.csv", "sweep.png"
@@ -60,10 +61,10 @@ def run(config: SweepConfig) -> dict[str, Any]:
 def _budgets(config: SweepConfig) -> Iterator[Candidate]:
     if config.percents is not None and config.target_macs is not None:
         raise UsageError("`percents` and `target_macs` can't go together: type one of them")
-    for criterion in config.criterion.split(","):
+    for criterion in listed(config.criterion):
         CRITERIA.get(criterion)
         if config.target_macs is not None:
-            for text in config.target_macs.split(","):
+            for text in listed(config.target_macs):
                 requested(None, {"macs": text})
                 yield Candidate(criterion=criterion, text=text, limit={"target_macs": text})
             continue

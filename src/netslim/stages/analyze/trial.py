@@ -29,6 +29,7 @@ from netslim.stages.shared.datasets import check_fits, open_any, required_datase
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_of
 from netslim.stages.shared.held_out import held_out
+from netslim.stages.shared.lists import listed
 from netslim.stages.shared.networks import sound_network
 from netslim.stages.shared.tasks import check_criterion, check_task, task_of, try_out
 from netslim.training.signals import Interrupt
@@ -117,7 +118,7 @@ def check_split(split: str) -> None:
 def numbers(name: str, text: str) -> list[float]:
     """`0.1,0.5` as numbers. Raises UsageError if it is something else, or has a number twice."""
     with suppress(ValueError):
-        found = [float(part) for part in text.split(",")]
+        found = [float(part) for part in listed(text)]
         if len(set(found)) == len(found):
             return found
     raise ArgumentError(
@@ -146,7 +147,7 @@ def open_trial(config: TrialConfig, check_stop: Callable[[], None], limit: int |
     check_fits(model, dataset, str(config.model))
     task = task_of(config, dataset, checkpoint, config.model, device=device)
     try_out(task, model, dataset, device)
-    for criterion in config.criterion.split(","):
+    for criterion in listed(config.criterion):
         check_criterion(criterion, task)
     images: AnySplit
     if config.split == "test":

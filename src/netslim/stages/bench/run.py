@@ -26,6 +26,7 @@ from netslim.report.figures.speed import draw_speed
 from netslim.report.tables import print_table
 from netslim.stages.bench.config import BenchConfig
 from netslim.stages.shared.example_input import example_input
+from netslim.stages.shared.lists import listed
 from netslim.stages.shared.networks import loader
 
 TABLE, PICTURE = "bench.csv", "bench.png"
@@ -64,7 +65,7 @@ def run(config: BenchConfig) -> dict[str, Any]:
 
 def check(config: BenchConfig) -> tuple[list[str], list[int], list[int]]:
     """Engines, batch sizes and numbers of threads. Raises UsageError for those that can't be measured here."""
-    engines = config.engines.split(",")
+    engines = listed(config.engines)
     check_engines(engines)
     batches = _numbers("batch_sizes", config.batch_sizes)
     threads = _numbers("threads", config.threads, MOST_THREADS) if config.threads else [torch.get_num_threads()]
@@ -187,7 +188,7 @@ def _shape(config: BenchConfig, files: Sequence[Opened]) -> tuple[int, ...]:
 
 
 def _numbers(name: str, text: str, most: int = 1_000_000) -> list[int]:
-    numbers = [int(part) if part.strip().isdecimal() and len(part) < _DIGITS else 0 for part in text.split(",")]
+    numbers = [int(part) if part.isdecimal() and len(part) < _DIGITS else 0 for part in listed(text)]
     if min(numbers) < 1 or max(numbers) > most:
         raise ArgumentError(name, text, f"type numbers from 1 to {most}, with commas between")
     return numbers

@@ -26,6 +26,7 @@ from netslim.report.progress import LayersProgress
 from netslim.report.tables import percent, print_table
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.shared.calibration_data import calibration_batches, some_training_images
+from netslim.stages.shared.lists import listed
 from netslim.stages.shared.tasks import check_criterion
 from netslim.training.tasks.task import Task
 
@@ -265,4 +266,4 @@ def _percent(config: PruneConfig) -> float | None:
 
 
 def _patterns(text: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+    return tuple(word for word in listed(text or "") if word)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.errors import ArgumentError, UsageError
+from netslim.stages.shared.lists import listed
 from netslim.stages.slim.recipe import BUDGETS, Recipe
 from netslim.stages.slim.settings import Planned, folder_names, planned
 
@@ -113,7 +114,7 @@ def variants_of(recipe: Recipe, axes: list[Axis], root: Path) -> list[Variant]:
 
 def _seeds(text: str) -> tuple[int, ...]:
     try:
-        found = tuple(int(part) for part in text.split(","))
+        found = tuple(int(part) for part in listed(text))
     except ValueError:
         found = ()
     if not found or len(set(found)) < len(found):
@@ -123,14 +124,14 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def _swept(text: str) -> tuple[str, tuple[Any, ...]]:
-    key, equals, listed = text.partition("=")
-    values = tuple(_value(part.strip()) for part in listed.split(",") if part.strip())
-    if not equals or "." not in key or not values or len(set(values)) < len(values):
+    key, equals, values = text.partition("=")
+    found = tuple(_value(part) for part in listed(values) if part)
+    if not equals or "." not in key or not found or len(set(found)) < len(found):
         raise ArgumentError(
             "sweep", text, "STEP.SETTING with different values, such as `sweep=['prune.percent=0.3,0.5,0.7']`"
         )
     step, _, setting = key.strip().partition(".")
-    return f"{step}.{setting.replace('-', '_')}", values
+    return f"{step}.{setting.replace('-', '_')}", found
 
 
 def _check_together(text: str, key: str, other: str) -> None:
