@@ -1,11 +1,15 @@
 """`netslim list`."""
 
+import re
 import subprocess
 import sys
 
 import pytest
+import torch
 
 from netslim.core.errors import UsageError
+from netslim.models import create_model
+from netslim.pruning import plan
 from netslim.pruning.criteria import CRITERIA
 from netslim.stages.listing.config import ALL, ListConfig
 from netslim.stages.listing.run import WITHOUT_NORMS, run
@@ -45,6 +49,13 @@ def test_models_by_a_pattern_or_a_part_of_the_name(capsys: pytest.CaptureFixture
     names("models", "[dr]e*[!/]net")
     assert WITHOUT_NORMS not in capsys.readouterr().out
     assert len(every) > 1000
+
+
+def test_what_is_said_of_networks_without_batchnorm_is_so() -> None:
+    model = create_model("timm/convnext_atto", num_classes=2)
+    (criterion,) = re.findall(r"`criterion='(\w+)'`", WITHOUT_NORMS)
+    found = plan(model, torch.zeros(2, 3, 32, 32), percent=0.3, criterion=criterion)
+    assert found.after.macs < found.before.macs
 
 
 def test_nothing_found_is_said(capsys: pytest.CaptureFixture[str]) -> None:

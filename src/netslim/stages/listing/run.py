@@ -10,7 +10,7 @@ from netslim.stages.shared import plugins
 from netslim.training.schedule import SCHEDULES
 
 COUNTED = 20  # more names than these are counted
-WITHOUT_NORMS = "; a library's networks without BatchNorm (most transformers, ConvNeXt ...) are refused by name"
+WITHOUT_NORMS = "; those without BatchNorm (most transformers, ConvNeXt ...) are pruned by `criterion='l2_norm'`, say"
 
 
 def run(config: ListConfig) -> dict[str, Any]:
