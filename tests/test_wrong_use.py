@@ -230,7 +230,7 @@ WRONG: dict[str, tuple[Callable[[], Any], type[NetslimError], str]] = {
     "an option as text": (
         lambda: penalty(name="polarization", polarity="1"),
         UsageError,
-        "^polarity '1': t: .*; give one like 1.2, >= 0$",
+        "^polarity '1': its t; .*; give one like 1.2, >= 0$",
     ),
     "an option below 0": (lambda: penalty(name="polarization", polarity=-1), UsageError, "^polarity -1: "),
     "a report on meta": (

@@ -85,7 +85,7 @@ def export(
 
     Raises:
         UsageError: unknown target or form, a missing package, a path of another kind, numbers that a
-            target has not, a network that does not run on the example, or one with weights of 16 bits (`safetensors`
+            target lacks, a network that does not run on the example, or one with weights of 16 bits (`safetensors`
             alone takes it).
         DataError: the calibration images are all the same.
         ParityError: the exported network computes something else.

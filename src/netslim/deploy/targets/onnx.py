@@ -129,7 +129,7 @@ def onnx_bytes(network: nn.Module, example: Example) -> bytes:
 
 
 def _check_numbers(network: nn.Module) -> None:
-    """Raises UsageError for convolutions with numbers of 64 bits, which ONNX Runtime has not."""
+    """Raises UsageError for convolutions with numbers of 64 bits, which ONNX Runtime does not have."""
     if any(tensor.dtype == torch.float64 and tensor.dim() > 2 for tensor in network.parameters()):
         raise UsageError(
             "this network's numbers have 64 bits, and ONNX Runtime's convolutions take 32: give `model.float()`, and "

@@ -35,7 +35,7 @@ class Taken:
 def taken(build: Builder, node: Any, known: Mapping[str, Value], ports: Sequence[Port]) -> Taken | None:
     """What stands in the place of an `If`; None where the condition depends on the data.
 
-    Raises CheckpointError where it has not the branch.
+    Raises CheckpointError where it does not have the branch.
     """
     from onnx import helper
 

@@ -63,12 +63,15 @@ class ExportConfig(JudgedConfig):
         ge=1,
     )
     accuracy_drop: float = Setting(
-        0.5, "points of accuracy that int8 may lose, on others of these", group="Int8", added=True, ge=0
+        0.5,
+        "largest loss of accuracy allowed for int8, in points, on held-out images that did not calibrate it",
+        group="Int8",
+        added=True,
+        ge=0,
     )
-
     qat: int = Setting(
         0,
-        "epochs of fine-tuning with rounded numbers, where int8 alone loses more than that",
+        "epochs of quantization-aware training if int8 alone loses more than --accuracy-drop",
         group="Int8",
         added=True,
         ge=0,

@@ -23,4 +23,4 @@ class ListConfig(StageConfig):
     """The names that settings take."""
 
     kind: str | None = Setting(None, f"what to list: {either(ALL)}; default: these words")
-    pattern: str | None = Setting(None, "names that match alone: '*50*'; a part of a name is enough")
+    pattern: str | None = Setting(None, "only names that match: '*50*'; a part of a name is enough")

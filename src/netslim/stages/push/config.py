@@ -14,5 +14,5 @@ class PushConfig(NetworkConfig):
     )
     to: str = Setting(..., "repository at the hub: user/name")
     license: str | None = Setting(None, "licence of the weights, as the hub spells it: mit, apache-2.0 ...")
-    private: bool = Setting(False, "where the repository is made: for nobody else")
+    private: bool = Setting(False, "if the repository is made, make it private")
     yes: bool = Setting(False, "send it; without this word the card and the files are shown, and nothing is sent")

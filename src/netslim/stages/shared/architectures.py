@@ -18,7 +18,7 @@ def fresh_model(arch: str, depth: int | None, stem: str | None, **shape: int) ->
     Without a depth it is the family's own default (164 for `resnet`, 19 for `vgg`, 40 for `densenet`).
 
     Raises:
-        UsageError: an unknown architecture or stem, an impossible depth, or a setting that the architecture has not.
+        UsageError: an unknown architecture or stem, an impossible depth, or a setting that the architecture lacks.
     """
     arguments: dict[str, Any] = {}
     if not is_library(arch):

@@ -47,7 +47,7 @@ def example_of(dataset: AnyDataset, batch: int = 1) -> Batch:
     """Random images of a data set's shape, or several inputs like those of its first sample."""
     if isinstance(dataset, UserDataset) and dataset.inputs is not None:
         return random_batch(dataset.inputs, batch)
-    channels = dataset.in_channels or 1  # which only several inputs have not
+    channels = dataset.in_channels or 1  # which only several inputs lack
     return torch.randn(batch, channels, *dataset.image_size, generator=torch.Generator().manual_seed(0))
 
 

@@ -22,7 +22,7 @@ def new_network(
     """A new network, registered or of the user's own; `shape` is `num_classes` and `in_channels`, if they are known.
 
     Raises:
-        UsageError: an unknown architecture, or a setting that it has not.
+        UsageError: an unknown architecture, or a setting that it lacks.
         UserCodeError: the user's code raises something.
     """
     known = {name: number for name, number in shape.items() if number is not None}

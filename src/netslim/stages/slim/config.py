@@ -31,7 +31,7 @@ class PlannedConfig(TaskConfig):
     checkpoint: Path | None = Setting(
         None, "file of a trained network to slim, which is trained on at a lower rate", group="Network", reads=True
     )
-    depth: int | None = Setting(None, "depth of a network that has it not in its name", group="Network")
+    depth: int | None = Setting(None, "depth, for networks whose name does not say it", group="Network")
     stem: str | None = Setting(
         None,
         "first layers of a library's network, imagenet or cifar; default: cifar for images of up to 64 pixels",

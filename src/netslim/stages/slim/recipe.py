@@ -202,7 +202,7 @@ def _step(number: int, data: Mapping[str, Any], before: Sequence[Step]) -> Step:
 
 
 def _check_setting(step: str, kind: StepKind, setting: str) -> None:
-    """Raises UsageError for a setting that the verb has not, or that the recipe itself sees to."""
+    """Raises UsageError for a setting that the verb does not have, or that the recipe itself sees to."""
     fields = kind.settings().model_fields
     if setting == "from":
         raise UsageError(f"step '{step}': what it starts from stands in the recipe; write it there")

@@ -69,7 +69,7 @@ class Slurm:
         except ImportError as error:
             raise UsageError("jobs are sent by submitit: type pip install 'netslim[slurm]'") from error
         if SlurmExecutor.affinity() < 0:
-            raise UsageError("no Slurm here: `slurm` sends jobs by sbatch and srun, which this machine has not")
+            raise UsageError("no Slurm here: `slurm` sends jobs by sbatch and srun, which this machine does not have")
 
     def submit(self, work: Work, name: str) -> Job[Any]:
         """Sends a job. Raises UsageError with sbatch's words if it is refused."""

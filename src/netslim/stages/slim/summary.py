@@ -180,7 +180,7 @@ def _columns(facts: Sequence[str]) -> set[str]:
 
 
 def _spread(name: str, values: Sequence[float]) -> str:
-    """Mean and standard deviation, which a single value has not."""
+    """Mean and standard deviation, which a single value does not have."""
     mean, spread = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
     if name.endswith(("top1", "metric")):
         scale, digits = (100.0, 2) if name.endswith("top1") else (1.0, 4)

@@ -92,7 +92,9 @@ class TrainConfig(TaskConfig):
     weight_decay: float = Setting(1e-4, "weight decay", group="Optimisation", ge=0, aliases=["--wd"])
     label_smoothing: float = Setting(0.0, "label smoothing", group="Optimisation", ge=0, lt=1)
     clip_grad_norm: float | None = Setting(None, "largest norm of all gradients together", group="Optimisation", gt=0)
-    accumulate: int = Setting(1, "work a batch off in this many parts", group="Optimisation", ge=1)
+    accumulate: int = Setting(
+        1, "split each batch into this many parts (gradient accumulation)", group="Optimisation", ge=1
+    )
     sync_bn: bool = Setting(
         False, "with torchrun: BatchNorm statistics over all processes, not of each its own", group="Optimisation"
     )

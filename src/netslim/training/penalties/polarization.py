@@ -40,6 +40,6 @@ PENALTIES.register("polarization")(
     PenaltySpec(
         penalty=PolarizationPenalty,
         summary="some to zero, the others away from it",
-        options=(Option(name="polarity", default=1.2, help="t: how much it shrinks beside what it separates", ge=0),),
+        options=(Option(name="polarity", default=1.2, help="its t; the larger, the more it is like l1", ge=0),),
     )
 )

@@ -58,8 +58,8 @@ def test_it_computes_what_onnx_runtime_computes(model, tmp_path):
 @pytest.mark.parametrize(
     ("model", "why"),
     [
-        (layer("LSTM", clip=1.0), "has clip, which torch's LSTM has not"),
-        (layer("GRU", activations=["Relu", "Tanh"]), "has activations Relu, Tanh, which torch's GRU has not"),
+        (layer("LSTM", clip=1.0), "has clip, which torch's LSTM does not have"),
+        (layer("GRU", activations=["Relu", "Tanh"]), "has activations Relu, Tanh, which torch's GRU does not have"),
         (layer("RNN", lengths=[7, 3]), "has sequences of several lengths"),
     ],
 )

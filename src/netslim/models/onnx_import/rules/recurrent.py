@@ -65,7 +65,7 @@ def _activations(node: Operator, kind: _Kind) -> tuple[str, ...]:
     each = found[: len(kind.activations)]
     known = (kind.activations, ("Relu",)) if node.kind == "RNN" else (kind.activations,)
     if each not in known or found != each * (len(found) // len(each)):
-        raise node.refusal(f"has activations {', '.join(found)}, which torch's {node.kind} has not")
+        raise node.refusal(f"has activations {', '.join(found)}, which torch's {node.kind} does not have")
     return each
 
 
@@ -74,7 +74,7 @@ def _check(node: Operator, moments: int) -> None:
     attributes = node.attributes
     odd = [name for name in ("layout", "input_forget", "clip") if attributes.get(name, 0)]
     if odd or node.input(7) is not None:
-        raise node.refusal(f"has {', '.join(odd) or 'peepholes'}, which torch's {node.kind} has not")
+        raise node.refusal(f"has {', '.join(odd) or 'peepholes'}, which torch's {node.kind} does not have")
     lengths = node.input(4)
     whole = isinstance(lengths, Constant) and bool((lengths.tensor == moments).all())
     if lengths is not None and not whole:

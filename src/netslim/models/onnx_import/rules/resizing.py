@@ -65,7 +65,7 @@ def _resized(build: Builder, node: Operator, given: Value, asked: _Asked, settin
 
 
 def _settings(node: Operator) -> Settings:
-    """Raises CheckpointError for what ONNX has not."""
+    """Raises CheckpointError for what ONNX does not have."""
     old = node.kind == "Upsample" or node.opset < 11
     rule = str(node.attributes.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel"))
     mode = str(node.attributes.get("mode", "nearest"))
