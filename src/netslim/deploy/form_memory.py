@@ -8,7 +8,6 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import Tensor, fx, nn
 
 from netslim.core.errors import NetslimError, NetslimWarning, first_line
 from netslim.core.files import atomic_write, make_folder, read_text
-from netslim.core.runs.environment import hardware
+from netslim.core.runs.environment import hardware, version_of
 from netslim.cost import Latency
 from netslim.deploy.form_search import Choice, Search, choose, live_bytes_unpruned
 from netslim.deploy.inference import LAYOUTS, SELECTIONS, Form, two_of
@@ -71,7 +70,7 @@ def _conditions(
         "netslim_form": FORMAT,
         "network": _hash(network),
         "engine": target.engines[0],
-        "versions": {name: _version(name) for name in ("netslim", "torch", *target.packages)},
+        "versions": {name: version_of(name) for name in ("netslim", "torch", *target.packages)},
         "processor": hardware()["cpu"],
         "threads": torch.get_num_threads(),
         "images": list(images.shape),
@@ -86,13 +85,6 @@ def _hash(network: fx.GraphModule) -> str:
         found.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         found.update(value.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _is_unsteady(choice: Choice) -> bool:

@@ -12,7 +12,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.networks.decisions import Decisions
-from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.example import Inputs, TensorSpec, random_like
 from netslim.core.networks.layer_calls import gives_its_bias, reads_its_input
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.replay import replaying
@@ -125,7 +125,8 @@ def absorb_(small: nn.Module, model: nn.Module, example: Any) -> Absorption:
     sites = _sites(small, resolved.keeps)
     _check_weights(small, model, resolved.keeps, sites)
     reference = silenced(model, resolved.parts, shift=True)
-    inputs = _random(Inputs.of(example), of_any_batch=plan.inputs is None)
+    given = Inputs.of(example)
+    inputs = random_like(given, batch=2 if given.is_single and plan.inputs is None else None)
     with running(small, inputs.map(TensorSpec.of)), evaluation_mode(reference), evaluation_mode(small), torch.no_grad():
         with _watching(reference, sites, _Site.record):
             decided = recorded_outputs(reference, inputs) if resolved.decides else None
@@ -157,18 +158,6 @@ def _check_weights(small: nn.Module, model: nn.Module, keeps: Mapping[Place, Ten
         when = "constants are absorbed once, right after apply(model, plan), before any training"
         said = f"{name} is not what apply() leaves of it: {when}, and `model` is the network that was given to it"
         warnings.warn(said, NetslimWarning, stacklevel=3)
-
-
-def _random(inputs: Inputs, *, of_any_batch: bool) -> Inputs:
-    """Random values like them; two of the batch where one tensor is all, and the network runs on any number."""
-    generator = torch.Generator().manual_seed(0)
-
-    def drawn(tensor: Tensor) -> Tensor:
-        spec = TensorSpec.of(tensor)
-        shape = torch.Size([2, *spec.shape[1:]]) if inputs.is_single and of_any_batch else spec.shape
-        return replace(spec, shape=shape).random(generator).to(tensor)
-
-    return inputs.map(drawn)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from netslim.core.errors import UsageError, first_line, first_of
 from netslim.core.networks.copies import copied
 from netslim.core.networks.decisions import Decisions
-from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.example import Inputs, random_like
 from netslim.core.networks.replay import Supposition
 from netslim.core.networks.scale_norms import ScaleNorm
 from netslim.core.networks.wrappers import unwrapped, with_computed_weights
@@ -228,12 +228,6 @@ def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _inputs(model: nn.Module, plan: PrunePlan, dtype: torch.dtype, batch: int) -> Inputs:
     """Random ones, as many in the batch as given where the plan leaves that open."""
-    generator = torch.Generator().manual_seed(0)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-
-    def drawn(spec: TensorSpec) -> Tensor:
-        shape = spec.shape if plan.inputs is not None else torch.Size([batch, *spec.shape[1:]])
-        own = replace(spec, shape=shape, dtype=dtype if spec.dtype.is_floating_point else spec.dtype)
-        return own.random(generator).to(device)
-
-    return inputs_of(plan).map(drawn)
+    drawn = random_like(inputs_of(plan), batch=batch if plan.inputs is None else None, dtype=dtype)
+    return drawn.map(lambda tensor: tensor.to(device))

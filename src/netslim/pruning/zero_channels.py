@@ -21,7 +21,7 @@ from torch.utils.hooks import RemovableHandle
 
 from netslim.core.errors import NetslimWarning, UsageError, first_line, first_of
 from netslim.core.networks.copies import copied
-from netslim.core.networks.example import Inputs, TensorSpec
+from netslim.core.networks.example import Inputs, random_like
 from netslim.core.networks.layer_calls import reads_its_input
 from netslim.core.networks.wrappers import plain, with_computed_weights
 from netslim.core.protocols import ChannelGroup, PrunePlan, keep_plan_, plan_of
@@ -119,16 +119,8 @@ def _doubled(model: M) -> M:
 
 
 def _random(inputs: Inputs) -> Inputs:
-    """Random values like them, in double precision; two of the batch where one tensor is all."""
-    generator = torch.Generator().manual_seed(0)
-
-    def drawn(tensor: Tensor) -> Tensor:
-        spec = TensorSpec.of(tensor)
-        shape = torch.Size([2, *spec.shape[1:]]) if inputs.is_single else spec.shape
-        values = replace(spec, shape=shape).random(generator)
-        return values.double() if values.is_floating_point() else values
-
-    return inputs.map(drawn)
+    """Random values like them, in double precision, on the CPU; two of the batch where one tensor is all."""
+    return random_like(inputs, batch=2 if inputs.is_single else None, dtype=torch.double).map(Tensor.cpu)
 
 
 def _removing(whole: PrunePlan, idle: Mapping[str, list[int]]) -> PrunePlan:

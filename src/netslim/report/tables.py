@@ -8,10 +8,10 @@ from rich.table import Table
 from netslim.report.console import console
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Prints rows under columns; numbers are right-aligned."""
     rows = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) or str(row[index])[:1].isdigit() for row in rows)
         table.add_column(column, justify="right" if rows and numeric else "left", overflow="fold")

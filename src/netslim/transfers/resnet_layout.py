@@ -177,11 +177,11 @@ def _conv(key: str, weight: Tensor, norm: Norm | None) -> Conv:
     return Conv(key=key, weight=weight, norm=norm)
 
 
-def _composed(first: Tensor, second: Tensor, stride: int = 2) -> Tensor:
-    """One kernel for `first`, of this stride, and `second` after it: (out of second, in of first, k, k)."""
+def _composed(first: Tensor, second: Tensor) -> Tensor:
+    """One kernel for `first`, of stride 2, and `second` after it: (out of second, in of first, k, k)."""
     out, between, size, _ = second.shape
-    spread = second.new_zeros(out, between, stride * (size - 1) + 1, stride * (size - 1) + 1)
-    spread[..., ::stride, ::stride] = second
+    spread = second.new_zeros(out, between, 2 * size - 1, 2 * size - 1)
+    spread[..., ::2, ::2] = second
     mirrored = first.flip(2, 3).transpose(0, 1)
     return F.conv2d(spread, mirrored, padding=first.shape[-1] - 1)
 

@@ -13,6 +13,11 @@ from netslim.core.protocols import PrunableModel
 Status = Literal["mapped", "skipped", "unmapped"]
 
 
+def layer_of(key: str) -> str:
+    """The layer that a key of a state dict is of: `layer1.0.conv1.weight` -> `layer1.0.conv1`."""
+    return key.rpartition(".")[0]
+
+
 @dataclass(frozen=True, kw_only=True)
 class KeyStatus:
     """What becomes of one key of the target's state dict.

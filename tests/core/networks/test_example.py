@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.example import Inputs, TensorSpec, inputs_from_dict, inputs_to_dict, tensors_of
+from netslim.core.networks.example import Inputs, TensorSpec, inputs_from_dict, inputs_to_dict, random_like, tensors_of
 
 
 class Both(nn.Module):
@@ -135,3 +135,14 @@ def test_what_a_network_writes_to_its_inputs_is_not_seen() -> None:
     assert torch.equal(first, torch.ones(2, 3))
     assert torch.equal(inputs.call(InPlace(), copied=False), torch.full((2, 3), 8.0))
     assert torch.equal(first, torch.full((2, 3), 2.0))
+
+
+def test_random_values_like_an_example() -> None:
+    given = Inputs.of((torch.zeros(1, 3, dtype=torch.float16), torch.tensor([4])))
+    images, numbers = random_like(given, batch=50, dtype=torch.float64).tensors
+    assert (images.shape, images.dtype, numbers.shape, numbers.dtype) == ((50, 3), torch.float64, (50,), torch.int64)
+    assert set(numbers.tolist()) == {0, 1, 2, 3, 4}
+    specs = given.map(TensorSpec.of)
+    for one, other in zip(random_like(given).tensors, random_like(specs).tensors, strict=True):
+        assert torch.equal(one, other)
+        assert one.dtype == other.dtype

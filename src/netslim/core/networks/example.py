@@ -144,6 +144,26 @@ class TensorSpec:
         return dataclasses.replace(self, values=tuple(map(float, tensor.flatten().tolist())))
 
 
+def random_like(inputs: Inputs, *, batch: int | None = None, dtype: torch.dtype | None = None) -> Inputs:
+    """Random values like an example's, the same each time; on its devices, or for `TensorSpec`s on the CPU.
+
+    Args:
+        inputs: the example.
+        batch: so many are in the batch; None: as many as there.
+        dtype: of floating-point numbers; None: as there.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(like: Tensor | TensorSpec) -> Tensor:
+        spec = TensorSpec.of(like) if isinstance(like, Tensor) else like
+        shape = spec.shape if batch is None else torch.Size([batch, *spec.shape[1:]])
+        own = dtype if dtype and spec.dtype.is_floating_point else spec.dtype
+        found = dataclasses.replace(spec, shape=shape, dtype=own).random(generator)
+        return found.to(like.device) if isinstance(like, Tensor) else found
+
+    return inputs.map(drawn)
+
+
 def inputs_to_dict(inputs: Inputs) -> dict[str, Any]:
     """What a network is run on as plain data: shapes and types, no values of tensors."""
     return {"args": [_plain(arg) for arg in inputs.args], "kwargs": {k: _plain(v) for k, v in inputs.kwargs.items()}}

@@ -11,11 +11,12 @@ from pathlib import Path
 def versions() -> dict[str, str]:
     """Versions of Python, netslim and the libraries that computed something."""
     packages = ("netslim", "torch", "torchvision", "timm", "numpy")
-    return {"python": platform.python_version()} | {package: _version(package) for package in packages}
+    return {"python": platform.python_version()} | {package: version_of(package) for package in packages}
 
 
 @functools.cache  # it looks through all that is installed, and every checkpoint says it
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """The version of a package that is installed, or `unknown`."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -85,9 +85,9 @@ def operator(*kinds: str) -> Callable[[Rule], Rule]:
     return file
 
 
-def activation(node: Operator, place: int = 0) -> Activation:
-    """An input that the network computes. Raises CheckpointError for another."""
-    found = node.value(place)
+def activation(node: Operator) -> Activation:
+    """The first input, which the network computes. Raises CheckpointError for another."""
+    found = node.value(0)
     if not isinstance(found, Activation):
-        raise node.refusal(f"has an input {place} that the network does not compute")
+        raise node.refusal("has an input 0 that the network does not compute")
     return found

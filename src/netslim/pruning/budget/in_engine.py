@@ -16,7 +16,7 @@ from netslim.pruning.apply import rebuild
 from netslim.pruning.budget.allocation import Allocation, Kept
 from netslim.pruning.budget.latency import unpruned
 from netslim.pruning.budget.ranking import Ranking
-from netslim.pruning.budget.request import Request
+from netslim.pruning.budget.request import Request, in_ms
 from netslim.pruning.budget.solve import Limits, Outcome
 from netslim.pruning.budget.timing import Call, TimingEngine
 
@@ -45,7 +45,7 @@ class Measured:
 
     def misses(self, request: Request) -> float:
         """By how much it is slower (or, below zero, faster) than the target, as a share of that."""
-        return self.seconds / target_of(request, self.dense) - 1
+        return self.seconds / request.target(self.dense) - 1
 
 
 class Shares:
@@ -73,11 +73,6 @@ class Shares:
         place = max((number for number, (_, own) in enumerate(self._found) if own <= share), default=0)
         (low, first), (high, last) = self._found[place], self._found[min(place + 1, len(self._found) - 1)]
         return low if last <= first else low + (high - low) * (share - first) / (last - first)
-
-
-def target_of(request: Request, dense: float) -> float:
-    """The time asked for, in seconds."""
-    return request.value * dense if request.relative else request.value
 
 
 @dataclass(frozen=True)
@@ -194,8 +189,8 @@ def within_engine(engine: TimingEngine, problem: Problem) -> PrunePlan:
     fast = probe.measure(least, 0.0)
     dense = fast.dense
     now = dense if plan_of(problem.model) is None else probe.measure(whole, 0.0).seconds
-    if target_of(request, dense) >= now:
-        raise UsageError(f"{request}: the network takes {_ms(now)} already; ask for less than that")
+    if request.target(dense) >= now:
+        raise UsageError(f"{request}: the network takes {in_ms(now)} already; ask for less than that")
     if least.seconds >= whole.seconds or fast.misses(request) > TOLERANCE:
         raise _unreachable(problem, engine, fast.seconds, dense)
     shares = Shares([(least.seconds, fast.seconds / dense), (whole.seconds, now / dense)])
@@ -207,7 +202,7 @@ def _probed(request: Request, allocation: Allocation, probe: Prober, shares: Sha
     tried = [fast]
     for _ in range(_PROBES):
         dense = min(own.dense for own in tried)
-        kept = allocation.within(shares.sum_for(target_of(request, dense) / dense))
+        kept = allocation.within(shares.sum_for(request.target(dense) / dense))
         if any(kept.counts == own.kept.counts for own in tried):
             break
         tried.append(probe.measure(kept, shares.at(kept.seconds)))
@@ -225,9 +220,9 @@ def _by_table(request: Request, allocation: Allocation, engine: TimingEngine, pr
             f"time (`target_latency='3ms'`)"
         )
     whole, least = allocation.whole, allocation.least
-    target = target_of(request, whole.seconds)
+    target = request.target(whole.seconds)
     if target >= whole.seconds:
-        raise UsageError(f"{request}: the network takes {_ms(whole.seconds)} already; ask for less than that")
+        raise UsageError(f"{request}: the network takes {in_ms(whole.seconds)} already; ask for less than that")
     if least.seconds > target:
         raise _unreachable(problem, engine, least.seconds, whole.seconds)
     kept = allocation.within(target)
@@ -236,7 +231,7 @@ def _by_table(request: Request, allocation: Allocation, engine: TimingEngine, pr
 
 
 def _with_budget(request: Request, engine: TimingEngine, found: Measured) -> PrunePlan:
-    target = target_of(request, found.dense)
+    target = request.target(found.dense)
     predicted = found.predicted or found.seconds
     plan = replace(found.plan, budget=_budget(request, engine, target, found.seconds, found.dense, predicted))
     return replace(plan, notes=(*plan.notes, *_notes(request, found)))
@@ -267,10 +262,10 @@ def _notes(request: Request, found: Measured) -> Sequence[str]:
             f"apart: the slower one counts; plan again on an idle machine"
         )
     if abs(found.misses(request)) > TOLERANCE:
-        target = target_of(request, found.dense)
+        target = request.target(found.dense)
         notes.append(
-            f"{_ms(target)} can't be met within {TOLERANCE:.0%}: the nearest that was found takes {_ms(found.seconds)} "
-            f"({found.seconds / found.dense:.1%} of before)"
+            f"{in_ms(target)} can't be met within {TOLERANCE:.0%}: the nearest that was found takes "
+            f"{in_ms(found.seconds)} ({found.seconds / found.dense:.1%} of before)"
         )
     return notes
 
@@ -279,11 +274,7 @@ def _unreachable(problem: Problem, engine: TimingEngine, least: float, dense: fl
     where = f"{engine.name}{' in int8' * engine.int8} at batch {engine.batch_size}"
     more = " and ".join(problem.settings())
     return UsageError(
-        f"{problem.request}: the fastest that can be reached takes {_ms(least)} ({least / dense:.0%} of the unpruned "
+        f"{problem.request}: the fastest that can be reached takes {in_ms(least)} ({least / dense:.0%} of the unpruned "
         f"network's time) in {where} on {engine.threads} thread{'s' * (engine.threads > 1)}; "
-        f"type {setting('target_latency', _ms(least * (1 + TOLERANCE)))}{', or allow ' * bool(more)}{more}"
+        f"type {setting('target_latency', in_ms(least * (1 + TOLERANCE)))}{', or allow ' * bool(more)}{more}"
     )
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g}ms"

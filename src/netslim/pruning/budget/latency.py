@@ -16,7 +16,7 @@ from netslim.core.protocols import Budget, PrunePlan, plan_of
 from netslim.cost import measure_latency
 from netslim.models import build
 from netslim.pruning.apply import rebuild
-from netslim.pruning.budget.request import Request
+from netslim.pruning.budget.request import Request, in_ms
 from netslim.pruning.budget.search import Search, State
 
 TOLERANCE = 0.03  # what is faster than the target by less than this is near enough: timings scatter as much
@@ -98,22 +98,22 @@ def within(
 
     fast = probe(search.length)
     slow = probe(0) if stopwatch.pruned_before else replace(fast, state=search.after(0), seconds=fast.dense)
-    if slow.seconds <= _target(request, slow):
+    if slow.seconds <= request.target(slow.dense):
         raise UsageError(f"{request}: the network takes {_shown(slow)} already; ask for less than that")
-    if fast.seconds > _target(request, fast):
+    if fast.seconds > request.target(fast.dense):
         raise UsageError(
             f"{request}: the fastest that can be reached takes {_shown(fast)} on this machine at batch {batch}; "
-            f"type {setting('target_latency', _milliseconds(fast.seconds * (1 + TOLERANCE)))}"
+            f"type {setting('target_latency', in_ms(fast.seconds * (1 + TOLERANCE)))}"
         )
     for _ in range(_ROUNDS):
-        share = (_target(request, fast) - fast.seconds) / max(slow.seconds - fast.seconds, 1e-9)
+        share = (request.target(fast.dense) - fast.seconds) / max(slow.seconds - fast.seconds, 1e-9)
         wanted = fast.state.cost + min(max(share, 0.1), 0.9) * (slow.state.cost - fast.state.cost)
         count = search.fewest(wanted)
-        if fast.seconds >= _target(request, fast) * (1 - TOLERANCE) or search.after(count).cost <= fast.state.cost:
+        if fast.seconds >= request.target(fast.dense) * (1 - TOLERANCE) or search.after(count).cost <= fast.state.cost:
             break
         tried = probe(count)
-        slow, fast = (slow, tried) if tried.seconds <= _target(request, tried) else (tried, fast)
-    target = _target(request, fast)
+        slow, fast = (slow, tried) if tried.seconds <= request.target(tried.dense) else (tried, fast)
+    target = request.target(fast.dense)
     budget = Budget(
         kind=request.kind, asked=request.asked, target=target, reached=fast.seconds, dense=fast.dense, batch=batch
     )
@@ -133,13 +133,5 @@ def batch_of(inputs: Inputs, count: int) -> Inputs:
     return inputs.map(zeros)
 
 
-def _target(request: Request, probe: Probe) -> float:
-    return request.value * probe.dense if request.relative else request.value
-
-
 def _shown(probe: Probe) -> str:
-    return f"{_milliseconds(probe.seconds)} ({probe.seconds / probe.dense:.0%} of the unpruned network's time)"
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g}ms"
+    return f"{in_ms(probe.seconds)} ({probe.seconds / probe.dense:.0%} of the unpruned network's time)"

@@ -33,6 +33,10 @@ class Request:
         """The setting that asks for it."""
         return setting_of(self.kind)
 
+    def target(self, dense: float) -> float:
+        """What should remain of the unpruned network's cost, as a cost."""
+        return self.value * dense if self.relative else self.value
+
     def __str__(self) -> str:
         return asked_for(self.kind, self.asked)
 
@@ -46,6 +50,11 @@ def asked_for(kind: str, asked: str) -> str:
     """A budget as a message writes it: `percent=0.4`, `target_macs='120M'`."""
     number = kind == "percent" or asked.replace(".", "", 1).isdecimal()
     return f"`{setting_of(kind)}={asked if number else repr(asked)}`"
+
+
+def in_ms(seconds: float) -> str:
+    """A time as `target_latency` takes it: 0.0031 -> `3.1ms`."""
+    return f"{seconds * 1e3:.3g}ms"
 
 
 def requested(percent: float | None, targets: Mapping[str, float | str | None]) -> Request:

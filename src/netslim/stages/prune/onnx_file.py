@@ -33,7 +33,7 @@ from netslim.report.tables import percent
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.onnx_images import Files, Reader, files_in
 from netslim.stages.prune.planning import decide, proven, recorded, say_plan
-from netslim.stages.prune.repairing import BATCHES, IMAGES
+from netslim.stages.prune.repairing import BATCHES, IMAGES, check_one_repair
 from netslim.stages.prune.rounds import BETWEEN
 from netslim.stages.prune.warning_signs import warn_of
 
@@ -74,8 +74,7 @@ def _check(config: PruneConfig) -> None:
         for name in ("reconstruct", "recalibrate", "mean", "std"):
             if getattr(config, name):
                 raise UsageError(f"`{name}={getattr(config, name)}` is of images: type `data_dir='FOLDER'`")
-    if config.reconstruct and config.recalibrate:
-        raise UsageError(f"`recalibrate={config.recalibrate}` and `reconstruct={config.reconstruct}`: one of the two")
+    check_one_repair(config)
 
 
 def _prune(config: PruneConfig, directory: RunDirectory) -> dict[str, Any]:

@@ -30,6 +30,11 @@ def check_repair(config: PruneConfig, dataset: AnyDataset | None) -> None:
     for name in ("recalibrate", "reconstruct"):
         if dataset is None and getattr(config, name):
             raise UsageError(f"`{name}={getattr(config, name)}` needs training images; type `dataset=NAME`")
+    check_one_repair(config)
+
+
+def check_one_repair(config: PruneConfig) -> None:
+    """Raises UsageError for two repairs that exclude each other."""
     if config.reconstruct and config.recalibrate:
         raise UsageError(f"`recalibrate={config.recalibrate}` and `reconstruct={config.reconstruct}`: one of the two")
 

@@ -15,7 +15,7 @@ from netslim.core.errors import UsageError, first_of, setting
 from netslim.core.protocols import PrunableModel
 from netslim.transfers.kernels import fit_inputs, resample
 from netslim.transfers.strategies import STRATEGIES
-from netslim.transfers.strategy import KeyStatus, Proposal
+from netslim.transfers.strategy import KeyStatus, Proposal, layer_of
 from netslim.transfers.weight_files import mismatches
 
 LISTED = 10
@@ -34,7 +34,7 @@ def same_network(source: Mapping[str, Tensor], target: PrunableModel) -> Proposa
     heads = {head, *_other_heads(source, state, target.arch.arguments.get("num_classes"))}
     _check_same(source, state, f"{stem}.weight", target.arch.name, heads)
     roles = _roles(state, stem, heads)
-    whole_head = all(key in source and source[key].shape == state[key].shape for key in state if _layer(key) in heads)
+    whole_head = all(key in source and source[key].shape == state[key].shape for key in state if layer_of(key) in heads)
     statuses: list[KeyStatus] = []
     tensors: dict[str, Tensor] = {}
     for (key, tensor), role in zip(state.items(), roles, strict=True):
@@ -57,7 +57,7 @@ def _other_heads(source: Mapping[str, Tensor], state: Mapping[str, Tensor], clas
     """Layers that have as many outputs as there are classes, and another number in the source (auxiliary heads)."""
     pairs = {key: (source[key].shape, tensor.shape) for key, tensor in state.items() if key in source and tensor.dim()}
     differ = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-    return {_layer(key) for key, (there, here) in differ.items() if here[0] == classes and there[1:] == here[1:]}
+    return {layer_of(key) for key, (there, here) in differ.items() if here[0] == classes and there[1:] == here[1:]}
 
 
 def _check_same(
@@ -65,7 +65,7 @@ def _check_same(
 ) -> None:
     """Raises UsageError unless the networks agree in everything but heads, stem kernel and input channels."""
     given, expected = (
-        {key: tuple(t.shape) for key, t in tensors.items() if _layer(key) not in heads} for tensors in (source, state)
+        {key: tuple(t.shape) for key, t in tensors.items() if layer_of(key) not in heads} for tensors in (source, state)
     )
     if stem in given and len(given[stem]) == 4 and given[stem][0] == expected[stem][0]:
         given[stem] = expected[stem]
@@ -116,9 +116,9 @@ def _roles(state: Mapping[str, Tensor], stem: str, heads: Collection[str]) -> It
 
     Of a network without such blocks the stem is the first convolution.
     """
-    in_stem = any(_BLOCK.fullmatch(_layer(key)) for key in state)
+    in_stem = any(_BLOCK.fullmatch(layer_of(key)) for key in state)
     for key in state:
-        layer = _layer(key)
+        layer = layer_of(key)
         if match := _BLOCK.fullmatch(layer):
             in_stem = False
             yield f"{match[1]} {match[2]}"
@@ -126,7 +126,3 @@ def _roles(state: Mapping[str, Tensor], stem: str, heads: Collection[str]) -> It
             yield "head"
         else:
             yield "stem" if in_stem or layer == stem else layer
-
-
-def _layer(key: str) -> str:
-    return key.rpartition(".")[0]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from netslim.core.protocols import PrunableModel
 from netslim.transfers.strategies import STRATEGIES
-from netslim.transfers.strategy import KeyStatus, Proposal
+from netslim.transfers.strategy import KeyStatus, Proposal, layer_of
 
 # A counter, not a weight: files written before PyTorch 0.4.1 lack it.
 _COUNTER = "num_batches_tracked"
@@ -28,14 +28,10 @@ def by_name_and_shape(source: Mapping[str, Tensor], target: PrunableModel) -> Pr
     """
     state = target.state_dict()
     statuses: list[KeyStatus] = []
-    for _, keys in groupby(state, key=_layer):
+    for _, keys in groupby(state, key=layer_of):
         statuses += _layer_statuses({key: state[key] for key in keys}, source)
     mapped = {entry.key: source[entry.key] for entry in statuses if entry.status == "mapped"}
     return Proposal(statuses=tuple(statuses), tensors=mapped)
-
-
-def _layer(key: str) -> str:
-    return key.rpartition(".")[0]
 
 
 def _layer_statuses(layer: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> Iterable[KeyStatus]:
