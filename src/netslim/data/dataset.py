@@ -1,7 +1,6 @@
 """What a data set is, and how one is found by its name."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from netslim.core.errors import UsageError
 from netslim.core.plugins.registry import Registry
+from netslim.core.variables import takes_unverified_data
 from netslim.data.host_memory import fits_on
 from netslim.data.resize import resize
 
@@ -163,7 +163,7 @@ def load_dataset(
     if image_size is not None and image_size < 1:
         raise UsageError(f"images of {image_size} pixels per side are not possible: type `image_size=1` or more")
     load = DATASETS.get(name).load
-    unverified = unverified_data or os.environ.get("NETSLIM_UNVERIFIED_DATA") == "1"
+    unverified = unverified_data or takes_unverified_data()
     dataset = load(Source(data_dir=Path(data_dir).expanduser(), image_size=image_size, unverified=unverified))
     return dataset if image_size is None else _at_size(dataset, image_size)
 

@@ -1,6 +1,5 @@
 """Where images come from: the settings that most verbs share."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pydantic
 
 from netslim.core.apart import Use
 from netslim.core.config import Setting, StageConfig
+from netslim.core.variables import DATA, data_folder, takes_unverified_data
 from netslim.stages.shared import plugins
 from netslim.stages.shared.own_code import own_files
 
@@ -38,13 +38,13 @@ class ImagesConfig(StageConfig):
     @classmethod
     def _from_environment(cls, values: Any) -> Any:
         """The variable is the flag: run.json, the page and the next command say so, too."""
-        return {"unverified_data": True} | values if os.environ.get("NETSLIM_UNVERIFIED_DATA") == "1" else values
+        return {"unverified_data": True} | values if takes_unverified_data() else values
 
     def keeps(self) -> list[Use]:
         """With the files that the images are in."""
         dataset = getattr(self, "dataset", None)
         names = [name for kind, files in _FILES.items() if dataset in (None, kind) for name in files]
-        folder = self.data_dir or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
+        folder = self.data_dir or data_folder() or DATA
         images = [Use(setting="data_dir", path=folder, names=tuple(names))] if names else []
         return [*super().keeps(), *images, *own_files(self)]
 

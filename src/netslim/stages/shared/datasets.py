@@ -1,7 +1,6 @@
 """The data set that a stage opens: which one, from where, and whether a network is for it."""
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import CheckpointError, UsageError, setting
 from netslim.core.networks.example import inputs_to_dict
 from netslim.core.plugins.references import is_reference, load_reference
+from netslim.core.variables import DATA, data_folder
 from netslim.data import AnyDataset, ImageDataset, UserDataset, load_dataset, open_user_data
 from netslim.stages.shared.config import SEED, ImagesConfig, JudgedConfig
 from netslim.stages.shared.networks import arguments_of, name_of
@@ -32,7 +32,7 @@ def required_dataset(given: str | None, checkpoint: Checkpoint, path: Path) -> s
 
 def data_directory(given: Path | None) -> Path:
     """The folder of the data sets: what was given, else where they are kept."""
-    return given or Path(os.environ.get("NETSLIM_DATA_DIR") or "data")
+    return given or data_folder() or DATA
 
 
 def open_any(name: str, config: JudgedConfig, facts: dict[str, Any] | None = None) -> AnyDataset:
@@ -45,8 +45,11 @@ def open_any(name: str, config: JudgedConfig, facts: dict[str, Any] | None = Non
         return open_dataset(name, config, facts)
     if name != getattr(config, "dataset", None):
         raise UsageError(f"the file names the data set {name}: type {setting('dataset', name)} to run it")
-    folder = data_directory(config.data_dir) if config.data_dir or os.environ.get("NETSLIM_DATA_DIR") else None
-    offered = {"data_dir": folder, "image_size": config.image_size, "seed": getattr(config, "seed", SEED)}
+    offered = {
+        "data_dir": config.data_dir or data_folder(),
+        "image_size": config.image_size,
+        "seed": getattr(config, "seed", SEED),
+    }
     return open_user_data(load_reference("dataset", name), offered, config.workers)
 
 
