@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from netslim.core.errors import CheckpointError
-from netslim.deploy.formats.onnx_hash import check_seal, facts_in, seal
+from netslim.deploy.formats.onnx_hash import check_seal, facts_in, metadata_of, seal, with_facts
 
 MODEL = onnx.ModelProto(producer_name="netslim", doc_string="a model").SerializeToString()
 
@@ -40,3 +40,13 @@ def test_a_file_without_a_seal_passes() -> None:
 @pytest.mark.parametrize("text", ["{", "[1]", "null"])
 def test_facts_that_another_program_broke(text: str) -> None:
     assert facts_in({"netslim": text}) == facts_in({}) == {}
+
+
+def test_metadata_without_the_hash() -> None:
+    model = onnx.ModelProto.FromString(MODEL)
+    model.metadata_props.add(key="author", value="me")
+    once = onnx.ModelProto.FromString(with_facts(model, {"dataset": {"name": "digits"}}))
+    twice = onnx.ModelProto.FromString(with_facts(once, {"plan": 1}))
+    assert len(twice.metadata_props) == 3
+    assert metadata_of(twice).keys() == {"author", "netslim"}
+    assert facts_in(metadata_of(twice)) == {"dataset": {"name": "digits"}, "plan": 1}

@@ -40,11 +40,16 @@ def facts_in(metadata: Mapping[str, str]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def metadata_of(model: Any) -> dict[str, str]:
+    """The metadata of an ONNX model, without its hash."""
+    return {entry.key: entry.value for entry in model.metadata_props if entry.key != KEY.decode()}
+
+
 def with_facts(model: Any, facts: Mapping[str, Any]) -> bytes:
     """A changed model as a file: what it says of itself has these facts, too, and its hash is its own."""
     from onnx import helper
 
-    said = {entry.key: entry.value for entry in model.metadata_props if entry.key != KEY.decode()}
+    said = metadata_of(model)
     said["netslim"] = json.dumps({**facts_in(said), **facts})
     del model.metadata_props[:]
     helper.set_model_props(model, said)

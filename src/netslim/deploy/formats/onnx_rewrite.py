@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from netslim.core.errors import NetslimError
-from netslim.deploy.formats.onnx_hash import KEY
+from netslim.deploy.formats.onnx_hash import metadata_of
 from netslim.models.onnx_import.branches import names_taken
 from netslim.models.onnx_import.source import OnnxSource
 from netslim.models.onnx_import.tensors import with_content
@@ -68,8 +68,7 @@ class _Rewriter:
         self._replace(nodes)
         self._add_biases(nodes)
         self._clean()
-        kept = {entry.key: entry.value for entry in self._proto.metadata_props if entry.key != KEY.decode()}
-        helper.set_model_props(self._proto, {**kept, **facts})
+        helper.set_model_props(self._proto, {**metadata_of(self._proto), **facts})
         return self._proto
 
     def _shapes(self) -> dict[str, Shape]:

@@ -16,7 +16,7 @@ from netslim.core.processes.allocator import keep_freed_memory
 from netslim.deploy import TARGETS, Exported, export
 from netslim.deploy.artifact import check_numbers, check_path
 from netslim.deploy.form_search import Search
-from netslim.deploy.formats.onnx_hash import check_seal, facts_in
+from netslim.deploy.formats.onnx_hash import check_seal, facts_in, metadata_of
 from netslim.deploy.inference import SELECTIONS
 from netslim.models.onnx_import import is_onnx, load_onnx, source_of
 from netslim.network import read
@@ -115,8 +115,7 @@ def _of_onnx(config: ExportConfig) -> tuple[Checkpoint, nn.Module, Batch]:
     port = source.inputs[0] if source else None
     if source is None or port is None or len(source.inputs) > 1 or not port.free[:1] == (True,):
         raise UsageError(f"{config.model} is for one batch size, or takes several inputs: it can't be exported again")
-    said = next((entry.value for entry in source.proto.metadata_props if entry.key == "netslim"), "{}")
-    checkpoint = Checkpoint(state_dict={}, dataset=facts_in({"netslim": said}).get("dataset"))
+    checkpoint = Checkpoint(state_dict={}, dataset=facts_in(metadata_of(source.proto)).get("dataset"))
     return checkpoint, network, torch.randn(max(2, config.batch_size), *port.shape[1:])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import nn
 from netslim.core.errors import NetslimError
 from netslim.core.files import file_hash
 from netslim.cost import count_params, measure
+from netslim.deploy.formats.onnx_hash import facts_in, metadata_of
 from netslim.models.onnx_import import OnnxSource, load_onnx, source_of
 from netslim.report.console import say
 from netslim.report.tables import print_table
@@ -44,9 +44,10 @@ def run_onnx(config: InfoConfig) -> dict[str, Any]:
         "macs": cost.macs,
     }
     print_table(["what", "value"], [(name, f"{v:,}" if isinstance(v, int) else v) for name, v in facts.items()])
-    if _plan(source):
+    plan = facts_in(metadata_of(source.proto)).get("plan")
+    if plan:
         say("pruned by netslim: its plan is in the metadata")
-    return {**facts, "plan": _plan(source)}
+    return {**facts, "plan": plan}
 
 
 def _sides(source: OnnxSource, at: int) -> str:
@@ -54,13 +55,3 @@ def _sides(source: OnnxSource, at: int) -> str:
     port = source.inputs[at]
     sides = [f"?({side})" if free else str(side) for side, free in zip(port.shape, port.free, strict=True)]
     return "x".join(sides)
-
-
-def _plan(source: OnnxSource) -> Any:
-    """The plan that an ONNX file of netslim's has, or None."""
-    written = next((entry.value for entry in source.proto.metadata_props if entry.key == "netslim"), None)
-    try:
-        found = json.loads(written) if written else None
-    except ValueError:
-        return None
-    return found.get("plan") if isinstance(found, dict) else None
