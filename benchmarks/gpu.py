@@ -29,7 +29,7 @@ from torch import Tensor, nn
 import netslim
 from gpu_bench import SIDE, Bench, random_batch, synthetic
 from netslim.cost import measure_latency
-from netslim.data.dataset import DATASETS, DataSet
+from netslim.data.dataset import DATASETS, DatasetSpec
 from netslim.models import create_model
 from netslim.training.cuda_graphs import WARM_UP, CudaRecorder, Graphs
 from netslim.training.precision import EXACT, Precision
@@ -285,7 +285,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true")
     bench = Bench(parser.parse_args())
     made = functools.cache(lambda: synthetic(bench.sizes.images))
-    DATASETS.register("synthetic")(DataSet(load=lambda _: made(), is_available=lambda _: True))
+    DATASETS.register("synthetic")(DatasetSpec(load=lambda _: made(), is_available=lambda _: True))
     PARTS[bench.part](bench)
 
 

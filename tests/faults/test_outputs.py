@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from netslim.cli.app import main
-from netslim.core.apart import Use, check_apart
 from netslim.core.errors import UsageError
 from netslim.core.files import atomic_write, recover, temporary_name
+from netslim.core.overwrites import Use, check_apart
 
 Netslim = Callable[..., Any]
 

@@ -171,7 +171,7 @@ def test_a_failure_is_said_in_a_line_and_leaves_no_trace(make_tiny: Callable[[],
     assert recorded.lines == ["graphs are off: CUDA error: not supported"]
     assert recorder.played == 0
     assert same(recorded, Run(make_tiny(), kind="polarization").go())
-    assert recorded.step.penalty.dial is None
+    assert recorded.step.penalty.device_factor is None
 
 
 def test_a_network_that_looks_at_values_is_run_as_it_is(make_tiny: Callable[[], nn.Module]) -> None:

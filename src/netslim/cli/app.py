@@ -107,9 +107,9 @@ def _act(verb: str) -> Act:
 
 
 def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_file: Path | None) -> None:
-    from netslim.core.apart import Use, check_apart
     from netslim.core.files import check_writable, recover, write_json
     from netslim.core.launch import check_launch, is_first, launched
+    from netslim.core.overwrites import Use, check_apart
     from netslim.report.console import spelling
     from netslim.report.page.commands import commands_spelled
 

@@ -8,10 +8,10 @@ from typing import Any, Self, TypeVar, get_args
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
-from netslim.core.apart import Use
 from netslim.core.errors import ArgumentError, UsageError, unknown_name
+from netslim.core.numbers import meant
+from netslim.core.overwrites import Use
 from netslim.core.plugins.declarations import Option
-from netslim.core.real import meant
 
 
 def Setting(  # noqa: N802

@@ -11,7 +11,7 @@ import torch
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
-from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
+from netslim.data.dataset import DATASETS, Augmentation, DatasetSpec, ImageDataset, Source, Split
 from netslim.data.reading.bounded_read import read_file, unpacked
 from netslim.data.reading.restricted_pickle import load_plain
 from netslim.data.reading.verified import verify_contents, verify_file
@@ -211,5 +211,5 @@ def _batch(content: Mapping[str, Any], file: str, labels_key: str, classes: int)
     return torch.from_numpy(np.array(pixels)), torch.tensor(labels, dtype=torch.int64)
 
 
-DATASETS.register("cifar10")(DataSet(load=load_cifar10, is_available=has_cifar10, shape=(10, 3)))
-DATASETS.register("cifar100")(DataSet(load=load_cifar100, is_available=has_cifar100, shape=(100, 3)))
+DATASETS.register("cifar10")(DatasetSpec(load=load_cifar10, is_available=has_cifar10, shape=(10, 3)))
+DATASETS.register("cifar100")(DatasetSpec(load=load_cifar100, is_available=has_cifar100, shape=(100, 3)))

@@ -105,7 +105,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataSet:
+class DatasetSpec:
     """What the file of a data set registers.
 
     Attributes:
@@ -119,7 +119,7 @@ class DataSet:
     shape: tuple[int, int] | None = None
 
 
-DATASETS: Registry[DataSet] = Registry("data set", "netslim.data")
+DATASETS: Registry[DatasetSpec] = Registry("data set", "netslim.data")
 
 
 def dataset_names() -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
+from netslim.data.dataset import DATASETS, Augmentation, DatasetSpec, ImageDataset, Source, Split
 from netslim.data.resize import resize
 from netslim.data.splits import split_validation
 from netslim.data.statistics import channel_statistics
@@ -57,4 +57,4 @@ def has_digits(_: Path) -> bool:
     return True
 
 
-DATASETS.register("digits")(DataSet(load=load_digits, is_available=has_digits, shape=(10, 1)))
+DATASETS.register("digits")(DatasetSpec(load=load_digits, is_available=has_digits, shape=(10, 1)))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from netslim.core.download import download
 from netslim.core.errors import DataError
-from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
+from netslim.data.dataset import DATASETS, Augmentation, DatasetSpec, ImageDataset, Source, Split
 from netslim.data.reading.bounded_read import read_file
 from netslim.data.reading.verified import verify_content
 
@@ -104,4 +104,4 @@ def read_idx(path: Path, content: bytes, dimensions: int) -> Tensor:
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header).reshape(sizes).copy())
 
 
-DATASETS.register("fashion-mnist")(DataSet(load=load_fashion_mnist, is_available=has_fashion_mnist, shape=(10, 1)))
+DATASETS.register("fashion-mnist")(DatasetSpec(load=load_fashion_mnist, is_available=has_fashion_mnist, shape=(10, 1)))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from netslim.core.errors import DataError, NetslimWarning, first_of
-from netslim.data.dataset import DATASETS, Augmentation, DataSet, ImageDataset, Source, Split
+from netslim.data.dataset import DATASETS, Augmentation, DatasetSpec, ImageDataset, Source, Split
 from netslim.data.host_memory import fits
 from netslim.data.reading.decode import common_form, decode_images, first_form
 from netslim.data.statistics import channel_statistics
@@ -179,4 +179,4 @@ def _check_same_classes(root: Path, train: ClassFiles, test: ClassFiles) -> None
             )
 
 
-DATASETS.register("folder")(DataSet(load=load_folder, is_available=has_folder))
+DATASETS.register("folder")(DatasetSpec(load=load_folder, is_available=has_folder))

@@ -13,8 +13,8 @@ from torch import nn
 
 from netslim.core.errors import NetslimWarning, UsageError, either, unknown_name
 from netslim.core.networks.wrappers import unwrapped
+from netslim.core.numbers import is_number
 from netslim.core.protocols import PrunePlan, plan_of
-from netslim.core.real import is_number
 from netslim.pruning import apply, plan
 
 BUDGETS = ("percent", "target_params", "target_macs")

@@ -2,7 +2,7 @@
 
 A small network's step is thousands of short kernels, and Python takes longer to launch them than the device to run
 them. A recording has their arguments in it: it reads and writes the same memory each time, so a batch is copied to
-where it reads, and a number that changes from step to step is a tensor (see `dials`).
+where it reads, and a number that changes from step to step is a tensor (see `device_scalars`).
 """
 
 import gc

@@ -8,10 +8,10 @@ import torch
 from netslim.training.penalties import Penalty
 
 
-class Dials:
+class DeviceScalars:
     """Learning rate and strength of the penalty as tensors of one value each on the device.
 
-    What the host knows stays where it is, in the optimizer's groups and in the penalty. Turning the dials launches two
+    What the host knows stays where it is, in the optimizer's groups and in the penalty. Updating them launches two
     kernels and waits for nothing.
 
     Args:
@@ -27,22 +27,22 @@ class Dials:
         self._rate = torch.zeros((), dtype=torch.float32 if device.type == "cuda" else torch.float64, device=device)
         self._factor = torch.zeros((), dtype=torch.float64, device=device)
 
-    def turn(self) -> None:
+    def update(self) -> None:
         """Puts the numbers of the next step in."""
         self._rate.fill_(self._optimizer.param_groups[0]["lr"])
         self._factor.fill_(self._penalty.factor)
 
     @contextmanager
     def read(self) -> Iterator[None]:
-        """Inside, optimizer and penalty read the dials instead of their own numbers."""
+        """Inside, optimizer and penalty read these instead of their own numbers."""
         groups = self._optimizer.param_groups
         rates = [group["lr"] for group in groups]
         try:
-            self._penalty.dial = self._factor
+            self._penalty.device_factor = self._factor
             for group in groups:
                 group["lr"] = self._rate
             yield
         finally:
-            self._penalty.dial = None
+            self._penalty.device_factor = None
             for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from netslim.core.networks.trees import Batch, called, rows
 from netslim.core.processes.distributed import ALONE, World
 from netslim.training.cuda_graphs import Graphs, Pair, Work, unchanged
-from netslim.training.device_scalars import Dials
+from netslim.training.device_scalars import DeviceScalars
 from netslim.training.distillation import Teacher
 from netslim.training.optimizer import step_sizes
 from netslim.training.penalties import Penalty
@@ -76,7 +76,7 @@ class TrainStep:
             self.precision.arrange_(self.teacher.model)
         device = next(self.model.parameters()).device
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision.dtype == torch.float16)
-        self._dials = Dials(self.optimizer, self.penalty, device)
+        self._scalars = DeviceScalars(self.optimizer, self.penalty, device)
 
     def rehearse(self, images: Batch, labels: Any) -> None:
         """Takes a step on a batch as in training, unrecorded, and takes it back: what fails, fails here.
@@ -123,8 +123,8 @@ class TrainStep:
             form=("step", total, self.penalty.form),
             act=act,
             state=self.state,
-            recording=self._dials.read,
-            prepare=self._dials.turn,
+            recording=self._scalars.read,
+            prepare=self._scalars.update,
         )
 
     def _take(self, images: Batch, labels: Any, total: int) -> StepResult:

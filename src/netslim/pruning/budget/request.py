@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netslim.core.errors import ArgumentError, UsageError, one_of
-from netslim.core.real import is_number, meant
+from netslim.core.numbers import is_number, meant
 
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from netslim.core.apart import Use
 from netslim.core.config import Setting
 from netslim.core.errors import either, setting
+from netslim.core.overwrites import Use
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import JudgedConfig
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from netslim.core.apart import Use
 from netslim.core.config import Setting
+from netslim.core.overwrites import Use
 from netslim.stages.slim.config import PlannedConfig, starts_of
 
 ACTIONS = ("new", "check", "show")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pydantic
 
-from netslim.core.apart import Use
 from netslim.core.config import Setting, StageConfig
+from netslim.core.overwrites import Use
 from netslim.core.variables import DATA, data_folder, takes_unverified_data
 from netslim.stages.shared import plugins
 from netslim.stages.shared.own_code import own_files

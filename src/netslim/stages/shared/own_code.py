@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from netslim.core.apart import Use
 from netslim.core.config import StageConfig
+from netslim.core.overwrites import Use
 from netslim.core.plugins.references import file_of
 
 REFERENCES = ("arch", "dataset", "loss", "metric", "optimizer")

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from pydantic import PrivateAttr
 
-from netslim.core.apart import Use
 from netslim.core.config import Setting, StageConfig
 from netslim.core.errors import UsageError
+from netslim.core.overwrites import Use
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import SEED, TaskConfig
 from netslim.stages.slim.recipe import is_file, is_of_steps, read_recipe

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from netslim.core.errors import NetslimWarning, UsageError, first_of, unknown_name
 from netslim.core.networks.scale_norms import ScaleNorm, computed_scales, scale_norms
 from netslim.core.networks.wrappers import check_shapes_known, unwrapped
+from netslim.core.numbers import is_number
 from netslim.core.plugins.declarations import Option
-from netslim.core.real import is_number
 from netslim.training.optimizer import has_step_sizes
 from netslim.training.penalties.penalty import PENALTIES, Penalty, PenaltyOptions
 from netslim.training.penalties.scale_penalty import ScalePenalty

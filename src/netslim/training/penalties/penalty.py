@@ -47,7 +47,7 @@ class Penalty:
     Attributes:
         shrinks: whether `after_step_` does something.
         factor: what the strength is multiplied with at this point of the training, `progress`.
-        dial: a tensor of one value that is read instead of `factor`, while a step is recorded to be replayed.
+        device_factor: a tensor of one value that is read instead of `factor`, while a step is recorded to be replayed.
         gone: scales that were cut off in this training when they were zero; they are counted as zeros.
     """
 
@@ -57,7 +57,7 @@ class Penalty:
         self.strength = strength
         self.options = options or PenaltyOptions()
         self.factor = 1.0
-        self.dial: Tensor | None = None
+        self.device_factor: Tensor | None = None
         self.gone = 0
         self.progress = Progress(done=0.0, epochs=1)
         norms = _untied(scale_norms(model))
@@ -114,7 +114,7 @@ class Penalty:
 
     def _scaled(self, number: float | Tensor) -> Tensor:
         """`number` times the strength of now: one value, with the scales' dtype and device."""
-        scaled = number * self.strength * (self.factor if self.dial is None else self.dial)
+        scaled = number * self.strength * (self.factor if self.device_factor is None else self.device_factor)
         like = self._scales[0]
         return scaled.to(like.dtype) if isinstance(scaled, Tensor) else like.new_full((), scaled)
 

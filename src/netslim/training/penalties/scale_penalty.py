@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.networks.scale_norms import ScaleNorm
 from netslim.core.networks.torch_internals import calls_hooks, grad_scale_in, overflow_in
-from netslim.core.real import is_number
+from netslim.core.numbers import is_number
 from netslim.training.optimizer import step_sizes
 from netslim.training.penalties.penalty import Penalty
 from netslim.training.penalties.report import ScaleReport, report_on
@@ -275,11 +275,11 @@ class ScalePenalty:
     def _add_(self, grad_scale: Tensor | None) -> None:
         """`before_step_` on gradients that are still multiplied with the scale of the loss, or are not (None)."""
         if grad_scale is not None:
-            self._penalty.dial = self._penalty.factor * grad_scale
+            self._penalty.device_factor = self._penalty.factor * grad_scale
         try:
             self._penalty.before_step_()
         finally:
-            self._penalty.dial = None
+            self._penalty.device_factor = None
 
     def _after(self, *_: object) -> None:
         self.after_step_()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from netslim.core.apart import Use, check_apart
 from netslim.core.errors import UsageError
+from netslim.core.overwrites import Use, check_apart
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from netslim.core.real import is_number
+from netslim.core.numbers import is_number
 
 
 @pytest.mark.parametrize("value", [1, 0.5, True, Fraction(1, 3), np.float32(2.0), np.int64(3)])
