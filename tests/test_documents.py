@@ -49,7 +49,7 @@ def commands_in(document: str) -> list[list[str]]:
 def accepts(arguments: list[str]) -> StageConfig:
     """The configuration that `netslim ARGUMENTS` runs with; raises if the command line would refuse it."""
     verb, *rest = arguments
-    config_class = VERBS[verb].settings()
+    config_class = VERBS[verb].stage.settings()
     values: dict[str, Any] = {}
     while rest:
         word = rest.pop(0)

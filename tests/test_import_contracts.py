@@ -87,7 +87,7 @@ def test_heavy_libraries_are_imported_where_they_are_needed(library: str) -> Non
 @pytest.fixture(scope="module")
 def words_of_the_command_line() -> re.Pattern[str]:
     """`--FLAG` of any verb's settings, and `netslim VERB`."""
-    settings = {name.replace("_", "-") for verb in VERBS.values() for name in verb.settings().model_fields}
+    settings = {name.replace("_", "-") for verb in VERBS.values() for name in verb.stage.settings().model_fields}
     return re.compile(rf"(?<![\w-])--(no-)?({'|'.join(settings)})\b|\bnetslim ({'|'.join(VERBS)})\b")
 
 

@@ -40,7 +40,7 @@ def test_help_lists_every_verb(netslim: Netslim) -> None:
 def test_help_of_a_verb_has_every_setting_with_its_default(netslim: Netslim, verb: str) -> None:
     code, out, _ = netslim(verb, "-h")
     assert code == 0
-    for field in VERBS[verb].settings().model_fields:
+    for field in VERBS[verb].stage.settings().model_fields:
         assert (field.upper() if field in VERBS[verb].positional else f"--{field.replace('_', '-')}") in out
     assert all(flag in out for flag in ("--config", "--set", "--json", "--debug"))
 

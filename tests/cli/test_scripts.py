@@ -221,7 +221,7 @@ def test_every_command_of_the_guide_is_a_valid_new_command(block: str) -> None:
 
     _, script, *arguments = shlex.split(block)
     verb, *rest = translate(script, arguments)
-    settings, positional = VERBS[verb].settings(), VERBS[verb].positional
+    settings, positional = VERBS[verb].stage.settings(), VERBS[verb].positional
     seen: list[StageConfig] = []
     single = typer.Typer(pretty_exceptions_enable=False)
     single.command()(command(settings, lambda build, *_: seen.append(build()), positional))

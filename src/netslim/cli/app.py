@@ -53,7 +53,7 @@ class Verbs(typer.core.TyperGroup):
         verb = VERBS[cmd_name]
         single = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
         single.command(cmd_name, cls=Sections, help=verb.help)(
-            command(verb.settings(), _act(cmd_name), verb.positional)
+            command(verb.stage.settings(), _act(cmd_name), verb.positional)
         )
         return typer.main.get_command(single)
 
@@ -100,7 +100,7 @@ def _options(
 def _act(verb: str) -> Act:
     def act(build: Callable[[], "StageConfig"], json_file: Path | None, debug: bool, config_file: Path | None) -> None:
         with_errors(
-            lambda: _run_stage(verb, build(), json_file, config_file), debug, VERBS[verb].settings().model_fields
+            lambda: _run_stage(verb, build(), json_file, config_file), debug, VERBS[verb].stage.settings().model_fields
         )
 
     return act
@@ -125,12 +125,11 @@ def _run_stage(verb: str, config: "StageConfig", json_file: Path | None, config_
     json_file = json_file if is_first() else None
     if json_file:
         check_writable(json_file)
-    run = VERBS[verb].stage()
     with _printed_beside(json_file):
         with spelling(spelled), commands_spelled(command), _notices(), signals.working():
             for note in config.notes():
                 warnings.warn(note, NetslimWarning, stacklevel=1)
-            result = run(config)
+            result = VERBS[verb].stage.run(config)
             if json_file:
                 write_json(json_file, result)
         if is_first():

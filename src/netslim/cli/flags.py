@@ -92,11 +92,11 @@ def _positional() -> set[str]:
     return {
         name
         for name in everywhere
-        if all(name in verb.positional for verb in VERBS.values() if name in verb.settings().model_fields)
+        if all(name in verb.positional for verb in VERBS.values() if name in verb.stage.settings().model_fields)
     }
 
 
 @functools.cache
 def _settings() -> "dict[str, FieldInfo]":
     """The settings of all verbs: a message of one may name those of another."""
-    return {name: info for verb in VERBS.values() for name, info in verb.settings().model_fields.items()}
+    return {name: info for verb in VERBS.values() for name, info in verb.stage.settings().model_fields.items()}

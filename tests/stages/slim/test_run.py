@@ -21,7 +21,7 @@ from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.planning import SHAPES
 from netslim.stages.slim.run import run
 from netslim.stages.slim.run_folder import SlimFolder
-from netslim.stages.slim.step_kinds import StepKind
+from netslim.stages.stage import Stage
 
 RECIPE = """
 dataset = "folder"
@@ -84,13 +84,13 @@ def hashes_of(result: dict[str, Any]) -> list[str]:
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The folders of the steps that did something."""
     found: list[str] = []
-    usual = StepKind.run
+    usual = Stage.run
 
-    def run_step(kind: StepKind, config: Any) -> dict[str, Any]:
+    def run_step(kind: Stage, config: Any) -> dict[str, Any]:
         found.append(config.save.name)
         return usual(kind, config)
 
-    monkeypatch.setattr(StepKind, "run", run_step)
+    monkeypatch.setattr(Stage, "run", run_step)
     monkeypatch.setattr(pace_module, "SECONDS", 0.0)
     return found
 
@@ -182,15 +182,15 @@ def test_a_new_step_in_the_middle_leaves_the_others_as_they_are(slim: Slim, ran:
 def test_a_cut_changes_no_bit(
     slim: Slim, once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    usual = StepKind.run
+    usual = Stage.run
 
-    def cut(kind: StepKind, config: Any) -> dict[str, Any]:
+    def cut(kind: Stage, config: Any) -> dict[str, Any]:
         if config.save.name == step:
             raise Stopped(2)
         return usual(kind, config)
 
     with monkeypatch.context() as patch:
-        patch.setattr(StepKind, "run", cut)
+        patch.setattr(Stage, "run", cut)
         with pytest.raises(Stopped):
             slim()
     assert json.loads((tmp_path / "run" / step / "step.json").read_text())["status"] == "running"

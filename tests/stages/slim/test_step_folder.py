@@ -11,7 +11,7 @@ from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.stages.slim.recipe import recipe_of
 from netslim.stages.slim.settings import Planned, planned
 from netslim.stages.slim.step_folder import identity_of, is_done, read_record, run_step
-from netslim.stages.slim.step_kinds import StepKind
+from netslim.stages.stage import Stage
 
 Make = Callable[..., Planned]
 
@@ -21,12 +21,12 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The percent of every step that did something: it writes that into its file."""
     found: list[float] = []
 
-    def write(_: StepKind, config: Any) -> dict[str, Any]:
+    def write(_: Stage, config: Any) -> dict[str, Any]:
         found.append(config.percent)
         (config.save / "pruned.pth.tar").write_text(str(config.percent))
         return {"macs": 5, "file": config.save / "pruned.pth.tar"}
 
-    monkeypatch.setattr(StepKind, "run", write)
+    monkeypatch.setattr(Stage, "run", write)
     return found
 
 

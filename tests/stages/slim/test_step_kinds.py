@@ -10,7 +10,7 @@ from netslim.stages.slim.step_kinds import KINDS
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_names_settings_that_its_verb_has(name: str) -> None:
     kind = KINDS[name]
-    fields = kind.settings().model_fields
+    fields = kind.stage.settings().model_fields
     assert all(setting in fields for setting in (kind.start, kind.output) if setting)
 
 

@@ -166,7 +166,7 @@ def _literal(value: Any) -> str:
 
 def is_of_steps(key: str) -> bool:
     """Whether a verb that can be a step has this setting."""
-    return any(key in kind.settings().model_fields for kind in KINDS.values())
+    return any(key in kind.stage.settings().model_fields for kind in KINDS.values())
 
 
 def _check_version(version: object) -> None:
@@ -203,7 +203,7 @@ def _step(number: int, data: Mapping[str, Any], before: Sequence[Step]) -> Step:
 
 def _check_setting(step: str, kind: StepKind, setting: str) -> None:
     """Raises UsageError for a setting that the verb does not have, or that the recipe itself sees to."""
-    fields = kind.settings().model_fields
+    fields = kind.stage.settings().model_fields
     if setting == "from":
         raise UsageError(f"step '{step}': what it starts from stands in the recipe; write it there")
     if setting not in fields:

@@ -74,11 +74,11 @@ def folder_names(recipe: Recipe) -> dict[str, str]:
 
 
 def _planned(recipe: Recipe, step: Step, folder: Path, files: Mapping[str, Path]) -> Planned:
-    fields = step.kind.settings().model_fields
+    fields = step.kind.stage.settings().model_fields
     shared = {name: value for name, value in recipe.shared.items() if name in SHARED and name in fields}
     values = {**shared, **{name: _file(recipe, step, name, value, files) for name, value in step.settings.items()}}
     values |= _start(recipe, step, files)
-    config = step.kind.settings().build({**values, **step.kind.writes_to(folder, values)})
+    config = step.kind.stage.settings().build({**values, **step.kind.writes_to(folder, values)})
     inputs = {use.setting: use.path for use in config.reads()}
     if step.kind.several:
         inputs = {f"files {number}": use.path for number, use in enumerate(config.reads())}
@@ -97,7 +97,7 @@ def _start(recipe: Recipe, step: Step, files: Mapping[str, Path]) -> dict[str, A
 
 def _file(recipe: Recipe, step: Step, name: str, value: Any, files: Mapping[str, Path]) -> Any:
     """A setting's value; of one that names a file it may be the name of an earlier step."""
-    extra: Any = step.kind.settings().model_fields[name].json_schema_extra
+    extra: Any = step.kind.stage.settings().model_fields[name].json_schema_extra
     if not extra["reads"] or not isinstance(value, str):
         return value
     if wrong := wrong_start(value, recipe.steps[: recipe.steps.index(step)]):

@@ -89,7 +89,7 @@ def _run_step(planned: Planned) -> dict[str, Any]:
     with write_errors(folder):
         make_folder(folder)
     write_json(folder / RECORD, {**facts, "status": "running"})
-    result = json.loads(json.dumps(planned.step.kind.run(planned.config), default=str))
+    result = json.loads(json.dumps(planned.step.kind.stage.run(planned.config), default=str))
     sha256 = file_hash(planned.network) if planned.network else None
     write_json(folder / RECORD, {**facts, "status": "finished", "sha256": sha256, "result": result})
     return dict(result)
