@@ -15,11 +15,11 @@ from netslim.core.archive import read_archive, write_archive
 from netslim.core.errors import CheckpointError
 from netslim.core.files import check_readable
 from netslim.core.protocols import ArchSpec
+from netslim.core.runs.file_names import CHECKPOINT, RECORD
 from netslim.core.schemas import Architecture, OwnPart, RunRecord, TaskFacts, TopLevel, as_model, read_json
 
 FORMAT = 1
 _WRAPPERS = ("_orig_mod.", "module.", "_orig_mod.")  # of torch.compile and DataParallel, one in the other or not
-STATE = "checkpoint.pth.tar"  # in the folder of a training: what it goes on from
 
 
 @dataclass(kw_only=True)
@@ -126,7 +126,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def _way_out(path: Path) -> str:
     """What to do about a file that can't be read, where it is the state of an unfinished run in its own folder."""
     try:
-        running = path.name == STATE and as_model(RunRecord, read_json(path.with_name("run.json"))).status == "running"
+        running = path.name == CHECKPOINT and as_model(RunRecord, read_json(path.with_name(RECORD))).status == "running"
     except (OSError, ValueError):
         return ""
     return (

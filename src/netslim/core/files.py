@@ -12,10 +12,10 @@ from typing import Any
 
 from netslim.core.disk import DISK
 from netslim.core.errors import CheckpointError, NetslimError
+from netslim.core.runs.file_names import NETWORKS
 from netslim.core.streams import is_written_through, write_through
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(tmp|old)-(?P<process>\d+)")
-_NETWORKS = ("small.pth.tar", "model_best.pth.tar", "pruned.pth.tar", "checkpoint.pth.tar")  # in folders of runs
 _FULL, _MIDWAY = (errno.ENOSPC, errno.EDQUOT), (errno.EFBIG, errno.EIO)  # what comes after other files were written
 
 
@@ -131,7 +131,7 @@ def _instead(path: Path) -> str:
         return ""
     if not path.is_dir():
         return " (it is no regular file)"
-    found = [path / name for name in _NETWORKS if (path / name).is_file()]
+    found = [path / name for name in NETWORKS if (path / name).is_file()]
     return f" (it is a folder; type {found[0]})" if found else " (it is a folder)"
 
 

@@ -26,6 +26,7 @@ from netslim.core.files import (
     write_json,
 )
 from netslim.core.runs.environment import commit, versions
+from netslim.core.runs.file_names import METRICS, RECORD
 from netslim.core.runs.noticed import noticed
 from netslim.core.schemas import LARGEST_JSON, MetricsRow, RunRecord, as_model, parse_json, read_json
 
@@ -64,13 +65,13 @@ class RunDirectory:
         self._inside = ExitStack()
         self._warnings: list[str] = []
         with write_errors(path):
-            if not (path / "run.json").exists():
+            if not (path / RECORD).exists():
                 for name, parent in parents.items():  # before a folder is made for a run that can't start
                     code = name.removeprefix("code of ")
                     check_readable(parent, "checkpoint file" if code == name else f"file of code, given as `{code}`")
             make_folder(path)
             self._lock = self._acquire()
-            for name in ("run.json", "metrics.jsonl", *writes):
+            for name in (RECORD, METRICS, *writes):
                 remove_leftovers(path / name)
         try:
             self._record = self._open(stage, config, parents)
@@ -86,7 +87,7 @@ class RunDirectory:
         self._inside.close()
         if self.status is RunStatus.NEW:  # it ended before it began: leave no folder behind
             with suppress(OSError):
-                for name in ("run.json", ".lock"):
+                for name in (RECORD, ".lock"):
                     (self.path / name).unlink(missing_ok=True)
                 self.path.rmdir()
         self._lock.release()
@@ -104,7 +105,7 @@ class RunDirectory:
     @property
     def result(self) -> dict[str, Any]:
         """What `finish` recorded; empty before."""
-        return _Result(self._record.get("result") or {}, path=self.path / "run.json")
+        return _Result(self._record.get("result") or {}, path=self.path / RECORD)
 
     def provenance(self, config: StageConfig) -> dict[str, Any]:
         """Where a file written by this run comes from, for its checkpoint."""
@@ -161,7 +162,7 @@ class RunDirectory:
 
     @property
     def _metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS
 
     def _acquire(self) -> FileLock:
         lock = FileLock(self.path / ".lock", timeout=0)
@@ -198,7 +199,7 @@ class RunDirectory:
         return record
 
     def _read(self) -> dict[str, Any] | None:
-        path = self.path / "run.json"
+        path = self.path / RECORD
         if not path.exists():
             return None
         try:
@@ -221,7 +222,7 @@ class RunDirectory:
         self._write()
 
     def _write(self) -> None:
-        write_json(self.path / "run.json", self._record)
+        write_json(self.path / RECORD, self._record)
 
 
 class _Result(dict[str, Any]):

@@ -9,10 +9,10 @@ from typing import Any
 
 from netslim.core.errors import NetslimError
 from netslim.core.runlog import read_metrics
+from netslim.core.runs.file_names import METRICS, PLAN, RECORD
 from netslim.core.schemas import Count, FileModel, Finite, M, Parent, RunRecord, as_model, read_json
 from netslim.report.page.plan_file import PlanFile
 
-RECORD, METRICS, PLAN = "run.json", "metrics.jsonl", "plan.json"
 _TITLES = {"prune": "Pruning", "sweep": "Sweep over budgets", "sensitivity": "Sensitivity of the layers"}
 CHAINED = ("resume", "refine", "model")  # settings that name the file which a run goes on from
 

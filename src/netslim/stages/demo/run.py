@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.protocols import PrunePlan
+from netslim.core.runs.file_names import PLAN, TRANSFERRED
 from netslim.pruning.plan_data import read_plan
 from netslim.report.console import say
 from netslim.report.figures.phases import draw_phases
@@ -12,7 +13,6 @@ from netslim.stages.demo.config import DemoConfig
 from netslim.stages.evaluate.config import EvaluateConfig
 from netslim.stages.evaluate.run import run as evaluate
 from netslim.stages.prune.config import PruneConfig
-from netslim.stages.prune.run import PLAN
 from netslim.stages.prune.run import run as prune
 from netslim.stages.report.run import make_page
 from netslim.stages.train.config import TrainConfig
@@ -43,7 +43,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     the training images does.
     """
     save, seed = config.save, config.seed
-    start = save / "transferred.pth.tar"
+    start = save / TRANSFERRED
     moved = transfer(
         TransferConfig(
             source="timm",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from netslim.core.config import RUN_FILES, Setting
 from netslim.core.errors import either
+from netslim.core.runs.file_names import PLAN, PRUNED
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import TaskConfig
 from netslim.training.schedule import SCHEDULES
@@ -138,5 +139,5 @@ class PruneConfig(TaskConfig):
         "folder for pruned.pth.tar (pruned.onnx), plan.json and prune.txt",
         group="Run",
         free=True,
-        writes=("pruned.pth.tar", "pruned.onnx", "plan.json", "prune.txt", "round*", *RUN_FILES),
+        writes=(PRUNED, "pruned.onnx", PLAN, "prune.txt", "round*", *RUN_FILES),
     )

@@ -18,6 +18,7 @@ from netslim.core.errors import ArgumentError, NetslimError, UsageError, first_l
 from netslim.core.files import atomic_write, write_json
 from netslim.core.protocols import PrunePlan
 from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.core.runs.file_names import PLAN
 from netslim.deploy import TARGETS
 from netslim.deploy.formats.onnx_hash import check_seal, seal
 from netslim.deploy.formats.onnx_rewrite import rewritten
@@ -37,7 +38,7 @@ from netslim.stages.prune.repairing import BATCHES, IMAGES, check_one_repair
 from netslim.stages.prune.rounds import BETWEEN
 from netslim.stages.prune.warning_signs import warn_of
 
-PRUNED, PLAN = "pruned.onnx", "plan.json"
+PRUNED = "pruned.onnx"
 OF_ONNX = ("input_shape", "mean", "std")
 CRITERION = "l2_norm"  # by default: exporters fold BatchNorm into convolutions, whose norms are then what is left
 TOLERANCE = 1e-3  # of the largest output: what the network that was read may differ from ONNX Runtime

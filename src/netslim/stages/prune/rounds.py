@@ -18,6 +18,7 @@ from netslim.core.errors import InterruptedRunError, UsageError, setting
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import Cost, PrunePlan
 from netslim.core.runlog import RunDirectory
+from netslim.core.runs.file_names import CHECKPOINT, PLAN
 from netslim.cost import measure
 from netslim.network import read
 from netslim.own_loop.rounds import final_channels, of_all_rounds, percent_to_leave
@@ -126,7 +127,7 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
         folder = config.save / f"round{number}"
         say(f"round {number} of {config.steps}: {folder}")
         found = prune(_before_training(_pruning(config, model, folder / "pruned", course.budget(number, plans))))
-        plans.append(read_plan(folder / "pruned" / "plan.json"))
+        plans.append(read_plan(folder / "pruned" / PLAN))
         try:
             model = _train(_training(config, name, checkpoint, Path(found["file"]), folder / "trained"))
         except InterruptedRunError:
@@ -180,7 +181,6 @@ def _before_training(config: PruneConfig) -> PruneConfig:
 
 def _train(config: TrainConfig) -> Path:
     """Trains. Returns the file with the last state. What a pruning alone has no use for is imported here."""
-    from netslim.stages.train.files import CHECKPOINT
     from netslim.stages.train.run import run
 
     run(config)

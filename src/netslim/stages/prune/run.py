@@ -12,6 +12,7 @@ from netslim.core.files import atomic_write, write_json
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import PrunableModel, PrunePlan, plan_of
 from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.core.runs.file_names import PLAN, PRUNED
 from netslim.data import AnyDataset, evaluation_batches
 from netslim.models.onnx_import import is_onnx
 from netslim.network import describe, read
@@ -34,7 +35,7 @@ from netslim.stages.shared.own_code import own_code
 from netslim.stages.shared.tasks import check_task, task_facts, task_of, try_out
 from netslim.training.tasks.task import Task
 
-PRUNED, PLAN, TEXT = "pruned.pth.tar", "plan.json", "prune.txt"
+TEXT = "prune.txt"
 
 
 def run(config: PruneConfig) -> dict[str, Any]:

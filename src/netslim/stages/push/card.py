@@ -11,6 +11,7 @@ from torch import nn
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.protocols import plan_of
+from netslim.core.runs.file_names import RECORD
 from netslim.core.schemas import read_json
 from netslim.cost import measure
 from netslim.models.own import arch_of
@@ -45,7 +46,7 @@ class Judged:
 
 def judged_in(path: Path) -> Judged | None:
     """What `run.json` beside a checkpoint says of it; None without one, or of another file, or of another metric."""
-    record = path.with_name("run.json")
+    record = path.with_name(RECORD)
     found = (read_json(record).get("result") or {}) if record.exists() else {}
     value = found.get("test_top1", found.get("top1"))  # of a training, of a pruning
     if Path(found.get("file", "")).name != path.name or value is None:

@@ -7,6 +7,7 @@ from typing import Any
 from netslim.core.errors import CheckpointError
 from netslim.core.files import file_hash
 from netslim.core.hub import HubAddress, check_repository, send_folder
+from netslim.core.runs.file_names import BEST, PRUNED
 from netslim.core.safetensors_folder import is_folder
 from netslim.deploy import export
 from netslim.network import read
@@ -18,7 +19,7 @@ from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader, sound_network
 from netslim.stages.slim.run_folder import NETWORK
 
-RESULTS = ("model_best.pth.tar", "pruned.pth.tar")  # of a run's folder, the first that there is
+RESULTS = (BEST, PRUNED)  # of a run's folder, the first that there is
 
 
 def run(config: PushConfig) -> dict[str, Any]:

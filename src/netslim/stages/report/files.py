@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from netslim.core.runs.file_names import BEST, PRUNED
 from netslim.report.page.run_folder import Run
 from netslim.report.page.story import Story
 
-OF_STAGE = {"train": "model_best.pth.tar", "prune": "pruned.pth.tar"}
+OF_STAGE = {"train": BEST, "prune": PRUNED}
 
 
 def small_file(told: Story) -> Path | None:

@@ -9,10 +9,12 @@ from pydantic import Field
 
 from netslim.core.errors import NetslimError, UsageError
 from netslim.core.files import atomic_write, make_folder, write_errors, write_json
+from netslim.core.runs.file_names import RECORD as OF_RUN
+from netslim.core.runs.file_names import SMALL
 from netslim.core.schemas import FileModel, as_model, read_json
 from netslim.stages.slim.recipe import FILE
 
-RECORD, RECIPE, NETWORK, TABLE = "slim.json", FILE, "small.pth.tar", "slim.csv"
+RECORD, RECIPE, NETWORK, TABLE = "slim.json", FILE, SMALL, "slim.csv"
 
 
 class SlimRecord(FileModel):
@@ -96,7 +98,7 @@ class SlimFolder:
     def _read(self) -> SlimRecord:
         path = self.path / RECORD
         if not path.exists():
-            if (self.path / "run.json").exists():
+            if (self.path / OF_RUN).exists():
                 raise UsageError(f"{self.path} is the folder of another run; give another `save`")
             if (self.path / NETWORK).exists() and not (self.path / RECIPE).exists():
                 raise UsageError(f"{self.path} holds a {NETWORK} that no recipe left there; give another `save`")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from netslim.core.config import StageConfig
+from netslim.core.runs.file_names import BEST, PRUNED, TRANSFERRED
 from netslim.stages.shared import plugins
 from netslim.stages.stage import STAGES, Stage
 
@@ -59,19 +60,19 @@ KINDS = {
         stage=STAGES["transfer"],
         start="",
         output="output",
-        network="transferred.pth.tar",
+        network=TRANSFERRED,
         checks=("settings.check",),
     ),
     "train": StepKind(
         stage=STAGES["train"],
         start="resume",
         needed=False,
-        network="model_best.pth.tar",
+        network=BEST,
         checks=("run.check",),
     ),
     "prune": StepKind(
         stage=STAGES["prune"],
-        network="pruned.pth.tar",
+        network=PRUNED,
         checks=("planning.check_budget", "rounds.check_rounds"),
     ),
     "evaluate": StepKind(stage=STAGES["evaluate"], output=""),

@@ -6,9 +6,9 @@ from typing import Any
 from netslim.core.errors import CheckpointError, DataError
 from netslim.core.networks.example import Inputs
 from netslim.core.networks.trees import InputBatch
+from netslim.core.runs.file_names import BEST
 from netslim.data import AnyDataset, AnySplit, UserDataset, evaluation_batches
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.files import BEST
 
 
 def check_number(loss: float, split: AnySplit, dataset: AnyDataset, config: TrainConfig, *, at_end: bool) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from netslim.core.config import RUN_FILES, Setting, with_options
 from netslim.core.errors import either
+from netslim.core.runs.file_names import BEST, CHECKPOINT
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import SEED, VAL_SHARE, TaskConfig
 from netslim.training.schedule import SCHEDULES
@@ -131,5 +132,5 @@ class TrainConfig(TaskConfig):
         "folder of this run",
         group="Run",
         free=True,
-        writes=("checkpoint.pth.tar", "model_best.pth.tar", *RUN_FILES),
+        writes=(CHECKPOINT, BEST, *RUN_FILES),
     )

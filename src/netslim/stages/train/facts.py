@@ -10,9 +10,9 @@ from torch import Tensor
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import CheckpointError, NetslimError
+from netslim.core.runs.file_names import BEST
 from netslim.core.schemas import Count, FileModel, Finite, as_model
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.files import BEST
 from netslim.training.loop import Batches, TrainState
 from netslim.training.precision import DTYPES, Precision
 from netslim.training.tasks.task import Task

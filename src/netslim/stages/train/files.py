@@ -7,13 +7,13 @@ from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoin
 from netslim.core.errors import CheckpointError
 from netslim.core.processes.distributed import World
 from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.core.runs.file_names import BEST, CHECKPOINT
 from netslim.report.page.beside import write_beside
 from netslim.report.trackers import TrackedRun, Tracking
 from netslim.stages.shared.own_code import own_code
 from netslim.stages.train.config import TrainConfig
 
 PARENTS = ("resume", "refine", "teacher")  # settings that name a file which a run starts from
-CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"
 T = TypeVar("T")
 
 

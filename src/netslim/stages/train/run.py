@@ -15,6 +15,7 @@ from netslim.core.plugins.references import is_reference
 from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.processes.distributed import ALONE, World, join
 from netslim.core.runlog import RunStatus
+from netslim.core.runs.file_names import BEST, CHECKPOINT
 from netslim.cost import measure
 from netslim.data import AnySplit, evaluation_batches, train_batches
 from netslim.network import describe
@@ -30,7 +31,7 @@ from netslim.stages.train.broken_images import check_number
 from netslim.stages.train.checks import check
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.facts import ANEW, check_state, precision_of, recorded, state_of, training_facts
-from netslim.stages.train.files import BEST, CHECKPOINT, TrainFiles
+from netslim.stages.train.files import TrainFiles
 from netslim.stages.train.initial_model import learnt_normalization, start_model, take_up_momentum_
 from netslim.stages.train.messages import BY_OBJECTIVE, arguments, judged, processes, summary, warn_of_guessing
 from netslim.stages.train.optimizer_setup import is_own
