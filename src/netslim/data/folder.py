@@ -10,7 +10,7 @@ from torch import Tensor
 from netslim.core.errors import DataError, NetslimWarning, first_of
 from netslim.data.dataset import DATASETS, Augmentation, DatasetSpec, ImageDataset, Source, Split
 from netslim.data.host_memory import fits
-from netslim.data.reading.decode import common_form, decode_images, first_form
+from netslim.data.reading.decode import common_format, decode_images, first_format
 from netslim.data.statistics import channel_statistics
 from netslim.data.streamed import StreamedSplit, streamed
 
@@ -60,10 +60,10 @@ def has_folder(data_dir: Path) -> bool:
 
 
 def _images(files: list[Path], labels: Tensor, size: int | None) -> Split:
-    form = first_form(files[0], size)
-    if fits(2 * len(files) * len(form.mode) * form.height * form.width):
+    image_format = first_format(files[0], size)
+    if fits(2 * len(files) * len(image_format.mode) * image_format.height * image_format.width):
         return Split(decode_images(files, size), labels)
-    return streamed(tuple(files), labels, common_form(files, size))
+    return streamed(tuple(files), labels, common_format(files, size))
 
 
 def _sample(split: Split) -> Tensor:

@@ -15,7 +15,7 @@ from netslim.core.errors import UsageError
 from netslim.core.runs.seeding import derive_seed
 from netslim.data.dataset import Augmentation, ImageDataset, Split
 
-Batch = tuple[Tensor, Tensor]
+LabelledBatch = tuple[Tensor, Tensor]
 Share = Callable[[Tensor], Tensor]
 
 
@@ -111,7 +111,7 @@ class TrainBatches(BatchCounts):
         self._seed = seed
         self._share = share or _all
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[LabelledBatch]:
         """The batches of one epoch from batch number `start` on: float32 (B, C, H, W) and int64 (B,)."""
         if start < 0:
             raise ValueError(f"start must not be negative, got {start}")
@@ -132,7 +132,7 @@ def evaluation_batches(
     batch_size: int,
     device: torch.device | str,
     share: Share | None = None,
-) -> Iterator[Batch]:
+) -> Iterator[LabelledBatch]:
     """The images in order and as they are: normalised float32 (B, C, H, W) and int64 (B,).
 
     With `share` only those rows of every batch that it picks; see `TrainBatches`.

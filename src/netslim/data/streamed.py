@@ -11,7 +11,7 @@ from torch import Tensor
 
 from netslim.data.dataset import Split
 from netslim.data.reading.decode import THREADS, decode_into
-from netslim.data.reading.image_file import Form
+from netslim.data.reading.image_file import ImageFormat
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,20 +20,20 @@ class StreamedSplit(Split):
 
     Attributes:
         files: of the images, in their order.
-        form: what every image is brought to.
+        image_format: what every image is brought to.
     """
 
     files: tuple[Path, ...]
-    form: Form
+    image_format: ImageFormat
 
     def part(self, chosen: Tensor | slice) -> "StreamedSplit":
         """See `Split.part`."""
         files = tuple(self.files[index] for index in torch.arange(len(self))[chosen].tolist())
-        return streamed(files, self.labels[chosen], self.form)
+        return streamed(files, self.labels[chosen], self.image_format)
 
     def on(self, device: torch.device | str) -> "StreamedSplit":
         """The same; what is read from the files then comes to the device."""
-        return StreamedSplit(self.images, self.labels.to(device), self.files, self.form)
+        return StreamedSplit(self.images, self.labels.to(device), self.files, self.image_format)
 
     def rows(self, wanted: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """See `Split.rows`: as many batches as there are threads are decoded in advance.
@@ -58,11 +58,11 @@ class StreamedSplit(Split):
 
     def _read(self, indices: list[int]) -> Tensor:
         images = torch.empty(len(indices), *self.images.shape[1:], dtype=torch.uint8)
-        decode_into(images.numpy(), [self.files[index] for index in indices], self.form)
+        decode_into(images.numpy(), [self.files[index] for index in indices], self.image_format)
         return images
 
 
-def streamed(files: tuple[Path, ...], labels: Tensor, form: Form) -> StreamedSplit:
+def streamed(files: tuple[Path, ...], labels: Tensor, image_format: ImageFormat) -> StreamedSplit:
     """A split of these files with these labels."""
-    shape = (len(files), len(form.mode), form.height, form.width)
-    return StreamedSplit(torch.empty(shape, dtype=torch.uint8, device="meta"), labels, files, form)
+    shape = (len(files), len(image_format.mode), image_format.height, image_format.width)
+    return StreamedSplit(torch.empty(shape, dtype=torch.uint8, device="meta"), labels, files, image_format)

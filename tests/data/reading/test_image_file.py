@@ -9,12 +9,12 @@ from image_files import photograph, save
 from PIL import Image
 
 from netslim.core.errors import DataError
-from netslim.data.reading.decode import common_form, decode_images
-from netslim.data.reading.image_file import MOST_PIXELS, Form, decode, read_header
+from netslim.data.reading.decode import common_format, decode_images
+from netslim.data.reading.image_file import MOST_PIXELS, ImageFormat, decode, read_header
 
 
-def form_of(width: int, height: int, *, resized: bool = False) -> Form:
-    return Form(mode="RGB", width=width, height=height, resized=resized, first=Path("first"))
+def form_of(width: int, height: int, *, resized: bool = False) -> ImageFormat:
+    return ImageFormat(mode="RGB", width=width, height=height, resized=resized, first=Path("first"))
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
@@ -32,7 +32,7 @@ def test_photographs_are_turned_as_a_viewer_shows_them(tmp_path: Path, suffix: s
 
 def test_the_size_is_that_of_the_turned_image(tmp_path: Path) -> None:
     upright, turned = photograph(tmp_path / "a.jpg", 1), photograph(tmp_path / "b.png", 6)
-    for check in (decode_images, common_form):
+    for check in (decode_images, common_format):
         with pytest.raises(DataError, match=rf"\({upright} is 24x16, {turned} is 16x24\): type"):
             check([upright, turned], None)  # type: ignore[operator]
 
@@ -51,7 +51,7 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path, side: int) ->
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for size in (None, 8):
-            for check in (decode_images, common_form):
+            for check in (decode_images, common_format):
                 with pytest.raises(DataError) as caught:
                     check([file], size)  # type: ignore[operator]
                 assert str(caught.value) == expected
@@ -82,5 +82,5 @@ def test_formats_that_start_a_program_are_not_recognised(tmp_path: Path) -> None
 def test_sixteen_bits_are_scaled_and_not_cut(tmp_path: Path) -> None:
     ramp = np.arange(64, dtype=np.uint16).reshape(8, 8) * 257 * 4
     file = save(Image.fromarray(ramp), tmp_path / "a.png")
-    form = Form(mode="L", width=8, height=8, resized=False, first=file)
-    assert decode(file, form).flatten().tolist() == [4 * value for value in range(64)]
+    image_format = ImageFormat(mode="L", width=8, height=8, resized=False, first=file)
+    assert decode(file, image_format).flatten().tolist() == [4 * value for value in range(64)]

@@ -27,7 +27,7 @@ from netslim.data.own.several_inputs import has_several, input_batch
 from netslim.data.own.user_data import LoadedSplit, UserDataset, pair
 from netslim.data.resident import BatchCounts, Share
 
-Batch = tuple[Any, Any]
+LabelledBatch = tuple[Any, Any]
 _END = object()
 
 
@@ -52,7 +52,7 @@ class LoadedBatches(BatchCounts):
         self._device = device
         self._share = share
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[LabelledBatch]:
         """The batches of one epoch from batch number `start` on, on the device."""
         generator = torch.Generator().manual_seed(derive_seed(self._seed, epoch, "draws"))
         order = torch.randperm(len(self._split), generator=generator)
@@ -67,7 +67,7 @@ def loaded_in_order(
     batch_size: int,
     device: torch.device | str,
     share: Share | None = None,
-) -> Iterator[Batch]:
+) -> Iterator[LabelledBatch]:
     """The samples in order, on the device; what they draw at random is the same every time."""
     wanted = torch.split(torch.arange(len(split)), batch_size)
     return _loaded(split, dataset, wanted, share, ("in order",), device)
@@ -125,7 +125,7 @@ def _loaded(
     share: Share | None,
     key: tuple[int | str, ...],
     device: torch.device | str,
-) -> Iterator[Batch]:
+) -> Iterator[LabelledBatch]:
     rows = [mine for chosen in wanted if (mine := (share(chosen) if share else chosen).tolist())]
     forked = dataset.workers > 0 and "fork" in multiprocessing.get_all_start_methods()
     samples = _Keyed(split, key, dataset)

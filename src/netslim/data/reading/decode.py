@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netslim.data.reading.image_file import GREY, ColourError, Form, Pixels, another_size, decode, read_header
+from netslim.data.reading.image_file import GREY, ColourError, ImageFormat, Pixels, another_size, decode, read_header
 
 T = TypeVar("T")
 
@@ -39,52 +39,52 @@ def decode_images(files: Sequence[Path], size: int | None) -> Tensor:
     Raises:
         DataError: for a file that cannot be decoded, or images of several sizes without `size`.
     """
-    form = first_form(files[0], size)
+    image_format = first_format(files[0], size)
     with suppress(ColourError):
-        return _decode_all(files, form)
-    return _decode_all(files, replace(form, mode="RGB"))
+        return _decode_all(files, image_format)
+    return _decode_all(files, replace(image_format, mode="RGB"))
 
 
-def first_form(file: Path, size: int | None) -> Form:
+def first_format(file: Path, size: int | None) -> ImageFormat:
     """What all images are brought to if they are like the first one. Raises DataError if its header is damaged."""
     with _without_warnings():
         mode, width, height = read_header(file, sized=size is None)
     if size is not None:
         width = height = size
     mode = "L" if mode in GREY else "RGB"
-    return Form(mode=mode, height=height, width=width, resized=size is not None, first=file)
+    return ImageFormat(mode=mode, height=height, width=width, resized=size is not None, first=file)
 
 
-def common_form(files: Sequence[Path], size: int | None) -> Form:
+def common_format(files: Sequence[Path], size: int | None) -> ImageFormat:
     """What all images are brought to, from their headers alone.
 
     Raises:
         DataError: for a damaged header, or images of several sizes without `size`.
     """
-    form, modes = first_form(files[0], size), set()
+    image_format, modes = first_format(files[0], size), set()
 
     def look(file: Path) -> None:
-        mode, width, height = read_header(file, sized=not form.resized)
-        if not form.resized and (width, height) != (form.width, form.height):
-            raise another_size(file, (width, height), form)
+        mode, width, height = read_header(file, sized=not image_format.resized)
+        if not image_format.resized and (width, height) != (image_format.width, image_format.height):
+            raise another_size(file, (width, height), image_format)
         modes.add(mode in GREY)
 
     _in_threads(look, files)
-    return replace(form, mode="L" if all(modes) else "RGB")
+    return replace(image_format, mode="L" if all(modes) else "RGB")
 
 
-def decode_into(images: Pixels, files: Sequence[Path], form: Form) -> None:
+def decode_into(images: Pixels, files: Sequence[Path], image_format: ImageFormat) -> None:
     """Decodes files into `images`, uint8 (N, C, H, W). Raises DataError for one that cannot be decoded."""
     for image, file in zip(images, files, strict=True):
-        pixels = decode(file, form)
+        pixels = decode(file, image_format)
         image[:] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _decode_all(files: Sequence[Path], form: Form) -> Tensor:
-    images = np.empty((len(files), len(form.mode), form.height, form.width), np.uint8)
+def _decode_all(files: Sequence[Path], image_format: ImageFormat) -> Tensor:
+    images = np.empty((len(files), len(image_format.mode), image_format.height, image_format.width), np.uint8)
 
     def fill(start: int) -> None:
-        decode_into(images[start : start + _CHUNK], files[start : start + _CHUNK], form)
+        decode_into(images[start : start + _CHUNK], files[start : start + _CHUNK], image_format)
 
     _in_threads(fill, range(0, len(files), _CHUNK))
     return torch.from_numpy(images)

@@ -29,7 +29,7 @@ class ColourError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class ImageFormat:
     """What every image is brought to.
 
     Attributes:
@@ -64,27 +64,27 @@ def read_header(file: Path, *, sized: bool) -> tuple[str, int, int]:
         return image.mode, width, height
 
 
-def decode(file: Path, form: Form) -> Pixels:
+def decode(file: Path, image_format: ImageFormat) -> Pixels:
     """One image, turned as its EXIF orientation says, uint8, shape (H, W) or (H, W, 3).
 
     Raises:
         DataError: it can't be decoded, has another size, or has more than `MOST_PIXELS` pixels.
-        ColourError: it is a colour image and the form is grey.
+        ColourError: it is a colour image and the format is grey.
     """
     with _opened(file) as image:
-        if form.mode == "L" and image.mode not in GREY:
+        if image_format.mode == "L" and image.mode not in GREY:
             raise ColourError
         _turn_upright_(image)
-        if not form.resized and image.size != (form.width, form.height):
-            raise another_size(file, image.size, form)
-        return np.asarray(_square(_as_mode(image, form.mode), form))
+        if not image_format.resized and image.size != (image_format.width, image_format.height):
+            raise another_size(file, image.size, image_format)
+        return np.asarray(_square(_as_mode(image, image_format.mode), image_format))
 
 
-def another_size(file: Path, size: tuple[int, int], form: Form) -> DataError:
+def another_size(file: Path, size: tuple[int, int], image_format: ImageFormat) -> DataError:
     """The error for an image of another (width, height) than the first one's."""
     return DataError(
-        f"the images differ in size ({form.first} is {form.width}x{form.height}, {file} is {size[0]}x{size[1]}): "
-        "type `image_size=N` to bring all of them to NxN pixels"
+        f"the images differ in size ({image_format.first} is {image_format.width}x{image_format.height}, {file} is "
+        f"{size[0]}x{size[1]}): type `image_size=N` to bring all of them to NxN pixels"
     )
 
 
@@ -142,16 +142,16 @@ def _as_mode(image: Image, mode: str) -> Image:
     return image.convert(mode)
 
 
-def _square(image: Image, form: Form) -> Image:
-    """The middle square of the image at the form's size; PIL scales just the part in `box`."""
+def _square(image: Image, image_format: ImageFormat) -> Image:
+    """The middle square of the image at the size of the format; PIL scales just the part in `box`."""
     from PIL import Image
 
-    if image.size == (form.width, form.height):
+    if image.size == (image_format.width, image_format.height):
         return image
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)
-    return image.resize((form.width, form.height), Image.Resampling.BILINEAR, box=box)
+    return image.resize((image_format.width, image_format.height), Image.Resampling.BILINEAR, box=box)
 
 
 def _too_large(file: Path) -> DataError:

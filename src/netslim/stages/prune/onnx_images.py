@@ -14,7 +14,7 @@ from torch import Tensor
 from netslim.core.errors import DataError
 from netslim.data.folder import class_files, has_folder, image_files
 from netslim.data.reading.decode import decode_into
-from netslim.data.reading.image_file import ColourError, Form
+from netslim.data.reading.image_file import ColourError, ImageFormat
 from netslim.models.onnx_import.source import Port
 from netslim.stages.shared.lists import pixel_numbers, with_spaces
 
@@ -109,7 +109,7 @@ class Reader:
             yield self._batch(files[start : start + BATCH])
 
     def _batch(self, files: Sequence[Path]) -> Tensor:
-        form = Form(
+        image_format = ImageFormat(
             mode="L" if self.channels == 1 else "RGB",
             height=self.height,
             width=self.width,
@@ -118,7 +118,7 @@ class Reader:
         )
         pixels = np.empty((len(files), self.channels, self.height, self.width), np.uint8)
         try:
-            decode_into(pixels, files, form)
+            decode_into(pixels, files, image_format)
         except ColourError:
             raise DataError(
                 f"there are colour images among those of {files[0].parent}, and the network takes grey ones"
