@@ -30,6 +30,7 @@ def test_sets_that_are_final_refuse_all_that_is_new() -> None:
     final = FixedSets(sets)
     names = final.named(torch.arange(2))
     final.unite(names, names.clone())
+    final.choose(names[0], names[1])  # asks for nothing
     final.freeze(torch.tensor([-1]), "stays")
     with pytest.raises(ContradictionError):
         final.unite(names[0], names[1])

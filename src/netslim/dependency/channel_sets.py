@@ -57,6 +57,10 @@ class ChannelSets:
             high, low = torch.maximum(ours, theirs)[apart], torch.minimum(ours, theirs)[apart]
             self._parents.scatter_reduce_(0, high, low, "amin")  # the rest of a set's new partners: the next round
 
+    def choose(self, first: Tensor, second: Tensor) -> None:
+        """Unites them by choice: what is computed does not ask for it, but pieces of one size stay such by it."""
+        self.unite(first, second)
+
     def freeze(self, labels: Tensor, reason: str) -> None:
         """Marks sets as channels that stay; the first reason given is kept."""
         for root in set(self.roots(labels).flatten().tolist()):

@@ -54,6 +54,9 @@ class FixedSets(ChannelSets):
         if first is not second and not torch.equal(first, second) and not everywhere(first == second):
             raise ContradictionError
 
+    def choose(self, first: Tensor, second: Tensor) -> None:
+        """Nothing: the original's choice counts, whatever sizes pieces happen to have once they are cut."""
+
     def is_final(self, labels: Tensor) -> bool:
         """Whether they are among those that stay."""
         return everywhere(labels < 0)

@@ -3,7 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
+import netslim
 from dependency.cuts import cuts, each, left, norm
 from netslim.core.errors import UsageError
 from pruning import structures
@@ -20,6 +22,34 @@ def test_a_concatenation_gives_every_part_its_place() -> None:
             **{**norm("bn", each(3, 2)), "conv.weight@1": each(3, 2)},
         },
     }
+
+
+class Parted(nn.Module):
+    """Two maps of unlike widths are joined, and taken apart again at these."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.left, self.right = way, structures.conv_bn(3, 16), structures.conv_bn(3, 12)
+        self.outs = nn.ModuleList([nn.Conv2d(16, 4, 1), nn.Conv2d(12, 4, 1)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = self.left(x), self.right(x)
+        joined, widths = torch.cat(parts, 1), [part.shape[1] for part in parts]
+        if self.way == "split":
+            parts = joined.split(widths, 1)
+        else:
+            parts = joined[:, : widths[0]], joined[:, widths[0] :]
+        return sum(out(part.relu()) for out, part in zip(self.outs, parts, strict=True))
+
+
+@pytest.mark.parametrize("way", ["split", "slice"])
+def test_parts_that_happen_to_be_as_wide_as_each_other_once_they_are_cut_are_no_pieces(way: str) -> None:
+    model = lively(Parted(way))
+    for name in ("left.1.weight", "right.1.weight"):
+        model.get_parameter(name).data[:8] = 2
+    small = netslim.apply(model, netslim.plan(model, torch.randn(2, 3, 8, 8), percent=0.42))
+    assert [small.get_parameter(f"{name}.0.weight").shape[0] for name in ("left", "right")] == [8, 8]
+    assert netslim.verify(model, small, torch.randn(2, 3, 8, 8)).holds
 
 
 def test_a_channel_shuffle_keeps_halves_together() -> None:

@@ -124,7 +124,7 @@ def tie_rows(state: ChannelState, labels: Tensor, size: int) -> None:
 
 def _tie(state: ChannelState, labels: Tensor, size: int) -> None:
     rows = labels.view(-1, size)
-    state.sets.unite(rows, rows[:1])
+    state.sets.choose(rows, rows[:1])
 
 
 def indexed(state: ChannelState, call: Call) -> Results:
