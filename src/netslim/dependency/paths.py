@@ -19,7 +19,7 @@ from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.replay import FOUND, Supposition, recording
 from netslim.core.networks.torch_internals import tree_leaves
-from netslim.core.runs.seeding import seed_devices_in_use
+from netslim.core.runs.seeding import drawing_alike
 from netslim.dependency.trace import Question, Run, Trace
 
 _MOST = 24  # paths of one mode
@@ -56,8 +56,7 @@ def decisions_on(model: nn.Module, inputs: Inputs, *, training: bool, supposed: 
     network = copied(model).train(training)
     placed = inputs.map(lambda tensor: tensor.to(device, copy=True))
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad(), recording(placed.tensors, supposed) as decisions:
-        seed_devices_in_use(0)
+    with drawing_alike(devices), torch.no_grad(), recording(placed.tensors, supposed) as decisions:
         placed.call(network)
     decisions.device = device
     return decisions

@@ -27,7 +27,7 @@ from netslim.core.networks.example import Inputs, tensors_of
 from netslim.core.networks.modes import attributes_kept
 from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in, tree_map
 from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
-from netslim.core.runs.seeding import seed_devices_in_use
+from netslim.core.runs.seeding import drawing_alike
 from netslim.cost import MacCounter
 from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
@@ -93,9 +93,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 self._answers = iter([(i, own) for i, own in enumerate(decisions.taken) if own.steers])
                 self._readings = stack.enter_context(Readings(decisions.device))
                 stack.enter_context(attributes_kept(self.model))
-            for mode in (torch.random.fork_rng(devices=[]), torch.no_grad(), functions or nullcontext(), self):
+            for mode in (drawing_alike(), torch.no_grad(), functions or nullcontext(), self):  # so constants are alike
                 stack.enter_context(mode)
-            seed_devices_in_use(0)  # constants that are drawn are the same in every run
             result = hollow.call(self.model, copied=False)
         self.state.trace.whole |= functions is not None and functions.met
         self.state.freeze_unfilled()

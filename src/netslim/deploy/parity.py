@@ -12,6 +12,7 @@ from netslim.core.errors import NetslimError
 from netslim.core.networks.arithmetic import full_float32, is_rounding
 from netslim.core.networks.example import tensors_of
 from netslim.core.networks.modes import evaluation_mode
+from netslim.core.runs.seeding import drawing_alike
 from netslim.deploy.signature import Example, ExportInputs, named_tensors
 
 BATCHES = (1, 2, 7)
@@ -69,8 +70,7 @@ def are_alike(model: nn.Module, other: nn.Module, example: Tensor) -> bool:
     """Whether two networks, each in its own mode, give the same but for rounding, by the same random numbers."""
     found = []
     for network in (model, other):
-        with torch.no_grad(), full_float32(), torch.random.fork_rng([example.device] if example.is_cuda else []):
-            torch.manual_seed(0)
+        with torch.no_grad(), full_float32(), drawing_alike([example.device] if example.is_cuda else []):
             found.append(tensors_of(network(example.clone())).values())  # it may write into its input
     return len(found[0]) == len(found[1]) and all(is_rounding(*pair) for pair in zip(*found, strict=True))
 

@@ -19,7 +19,7 @@ from netslim.core.networks.replay import Supposition, recording, replaying
 from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import plain
 from netslim.core.protocols import PrunePlan, plan_of
-from netslim.core.runs.seeding import seed_devices_in_use
+from netslim.core.runs.seeding import drawing_alike
 from netslim.cost import count_params
 from netslim.pruning.resolve_plan import Part, resolve
 
@@ -140,9 +140,8 @@ def outputs_of(network: nn.Module, inputs: Inputs, *, watched: bool = False) -> 
     no_gradients = torch.no_grad() if watched else torch.inference_mode()  # in which operations pass undivided
     modes = evaluation_mode(network), attributes_kept(network), caches_kept(network), full_float32(), no_gradients
     with ExitStack() as stack:
-        for mode in (*modes, torch.random.fork_rng(devices)):
+        for mode in (*modes, drawing_alike(devices)):
             stack.enter_context(mode)
-        seed_devices_in_use(0)
         return tensors_of(inputs.call(network))
 
 

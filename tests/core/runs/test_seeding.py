@@ -1,9 +1,12 @@
+import random
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netslim.core.runs.seeding import derive_seed, seed_devices_in_use, seed_torch
+from netslim.core.runs.seeding import derive_seed, drawing_alike, seed_devices_in_use, seed_torch
 
 PARTS = st.lists(st.integers() | st.text("abc", max_size=3), min_size=1, max_size=4)
 
@@ -43,3 +46,23 @@ def test_devices_in_use_draw_as_after_torchs_own_function() -> None:
         expected = torch.rand(4)
         seed_devices_in_use(7)
         assert torch.equal(torch.rand(4), expected)
+
+
+def test_what_is_drawn_is_alike_and_leaves_no_trace_whichever_generator_it_is_of() -> None:
+    def draws() -> list[float]:
+        return [float(torch.rand(())), float(np.random.rand()), random.random()]  # noqa: S311
+
+    def alike() -> list[float]:
+        with drawing_alike():
+            return draws()
+
+    with torch.random.fork_rng():
+        first = alike()
+        states = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+        assert alike() == first
+        assert torch.equal(states[0], torch.get_rng_state())
+        assert states[1:] == (np.random.get_state()[1].tolist(), random.getstate())
+        with pytest.raises(ZeroDivisionError), drawing_alike():
+            _ = draws()[0] / 0
+        assert states[1:] == (np.random.get_state()[1].tolist(), random.getstate())
+        assert alike() == first != draws()

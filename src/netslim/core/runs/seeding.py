@@ -1,7 +1,11 @@
 """Randomness keyed on what it is for, so that it does not depend on what ran before."""
 
 import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -20,6 +24,24 @@ def seed_devices_in_use(seed: int) -> None:
     """As `torch.manual_seed`, without devices that may be used later."""
     used = torch.cuda.is_initialized() or torch.xpu.is_initialized()  # type: ignore[no-untyped-call]
     _seed(seed, others=used or torch.mps.is_available())
+
+
+@contextmanager
+def drawing_alike(devices: Sequence[torch.device] = ()) -> Iterator[None]:
+    """What a network draws inside is always the same, of whatever generator: torch's, NumPy's or Python's own.
+
+    After it they are as before: torch's of the CPU and of these devices.
+    """
+    before, old = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng(devices):
+            seed_devices_in_use(0)
+            np.random.seed(0)
+            random.seed(0)
+            yield
+    finally:
+        np.random.set_state(before)
+        random.setstate(old)
 
 
 def _seed(seed: int, *, others: bool) -> None:
