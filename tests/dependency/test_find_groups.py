@@ -1,9 +1,11 @@
 """Channel groups of networks that declare none: each structure's in closed form, what stays and why."""
 
+import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,7 @@ from netslim.core.networks.example import Inputs
 from netslim.dependency.channel_sets import ChannelSets
 from netslim.dependency.find_groups import _alike, find_groups
 from netslim.dependency.trace import Place, Trace
-from netslim.pruning import apply, masked, plan
+from netslim.pruning import apply, masked, plan, verify
 from pruning import structures
 from pruning.kinds import lively
 from pruning.structures import SHAPE
@@ -266,6 +268,81 @@ def test_pieces_whose_sizes_follow_from_the_width_stay_such_parts_of_it(seed: in
     nn.init.uniform_(model.bn.weight)
     small = apply(model, plan(model, torch.zeros(2, 3, 8, 8), percent=0.4))
     assert small.conv.out_channels == 8  # every channel goes with three others
+
+
+class Widths(nn.Module):
+    """What a convolution gives is taken apart by the width of what it reads."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.stem, self.norm = way, nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16)
+        self.qkv, self.out = nn.Conv2d(16, 48, 1, bias=False), nn.Conv2d(16, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.stem(x)).relu()
+        (b, c, h, w), y = x.shape, self.qkv(x)
+        if self.way == "heads":
+            q, k, v = y.reshape(b, 3, 2, c // 2, h * w).unbind(1)
+            found = (v @ (q.transpose(2, 3) @ k).softmax(-1).transpose(2, 3)).reshape(b, c, h, w)
+        elif self.way == "split":
+            q, k, v = y.split(c, 1)
+            found = q * k.sigmoid() + v
+        else:
+            found = y[:, :c] * y[:, c : 2 * c].sigmoid() + y[:, 2 * c :]
+        given: Tensor = self.out(found)
+        return given
+
+
+@pytest.mark.parametrize(("way", "rows"), [("heads", 6), ("split", 3), ("slice", 3)])
+def test_channels_that_are_taken_apart_by_the_width_of_others_go_with_them(way: str, rows: int) -> None:
+    torch.manual_seed(0)
+    model, images = lively(Widths(way)), torch.randn(2, 3, 8, 8)
+    (group,) = find_groups(model, Inputs.of(images)).groups
+    assert (
+        next(part for part in group.slices if part.tensor == "qkv.weight" and part.dim == 0).positions.shape[1] == rows
+    )
+    small = apply(model, plan(model, images, percent=0.4))
+    assert verify(model, small, torch.randn(3, 3, 7, 9)).holds
+    again = apply(small, plan(small, images, percent=0.4))
+    assert verify(model, again, images).holds
+    assert again.stem.out_channels < small.stem.out_channels < 16
+
+
+def test_a_number_made_from_the_width_of_others_keeps_these_alone() -> None:
+    class Scaled(Widths):
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.norm(self.stem(x)).relu()
+            q, k, v = (self.qkv(x) * x.shape[1] ** -0.5).chunk(3, 1)
+            found: Tensor = self.out(q * k + v)
+            return found
+
+    (group,) = find_groups(Scaled("scaled"), Inputs.of(torch.zeros(2, 3, 8, 8))).groups
+    assert group.name == "qkv"
+
+
+class Drawing(nn.Module):
+    """Blocks that are left out at random in training, and summands of random weight."""
+
+    def __init__(self, draw: Callable[[], float]) -> None:
+        super().__init__()
+        self.draw, self.stem, self.out = draw, structures.conv_bn(3, 8), nn.Conv2d(8, 2, 1)
+        self.blocks = nn.ModuleList([structures.conv_bn(8, 8) for _ in range(6)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            if not self.training or self.draw() < 0.5:
+                x = x + block(x) * (self.draw() if self.training else 0.5)
+        found: Tensor = self.out(x)
+        return found
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand], ids=["python", "numpy"])
+def test_what_is_drawn_in_training_is_the_same_in_every_run(draw: Callable[[], float]) -> None:
+    model, images = lively(Drawing(draw)), torch.randn(2, 3, 8, 8)
+    small = apply(model, plan(model, images, percent=0.4))
+    assert verify(model, small, images).holds
+    assert small.stem[0].out_channels < 8
 
 
 class Domains(nn.Module):

@@ -12,6 +12,8 @@ from netslim.core.protocols import ChannelGroup
 from netslim.dependency.derivation import Derivation
 from netslim.dependency.trace import Event, Trace
 
+_SIZED = {"view", "reshape", "split", "split_with_sizes", "slice"}  # what takes the sizes of pieces
+
 
 def freeze_cause(found: Derivation, fault: Event, model: nn.Module, keeps: Sequence[Sequence[int]]) -> None:
     """What makes a cut network do something else stays: mostly the channels that the operation touches.
@@ -35,6 +37,8 @@ def freeze_cause(found: Derivation, fault: Event, model: nn.Module, keeps: Seque
     else:
         blamed = len(others) == len(groups)
     culprits = _culprits(found, model, keeps, others) if blamed else []
+    if culprits and _tie_widths(trace, fault, [groups[number] for number, _ in culprits]):
+        return
     for number, event in culprits:
         part = groups[number].slices[0]
         trace.sets.freeze(trace.dims[part.tensor, part.dim][part.positions], f"has a fixed size at {event}")
@@ -68,6 +72,24 @@ def _tie_pieces(trace: Trace, fault: Event) -> bool:
             before = trace.sets.roots(rows)
             trace.sets.unite(rows, rows[:1])
             tied |= not torch.equal(before, trace.sets.roots(rows))
+    return tied
+
+
+def _tie_widths(trace: Trace, fault: Event, culprits: Sequence[ChannelGroup]) -> bool:
+    """Ties channels that are taken apart by the width of others to these; whether there was something to tie.
+
+    As in `y.view(b, c, -1)` where c is x's width: channels of the same number in both stay, of rows that are several
+    times as many one in each. Code that takes other sizes is at fault again then.
+    """
+    tied = False
+    for group in culprits if fault.name in _SIZED else ():
+        part = group.slices[0]
+        width = trace.dims[part.tensor, part.dim][part.positions[:, 0]]
+        for own in fault.inputs:
+            if own.axis is not None and len(own.labels) % len(width) == 0:
+                rows = own.labels.view(-1, len(width))
+                tied |= bool((trace.sets.roots(rows) != trace.sets.roots(width)).any())
+                trace.sets.unite(rows, width)
     return tied
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle
 
 import torch
 from torch import Tensor, nn
@@ -276,11 +277,17 @@ def _left_alone(model: nn.Module, trace: Trace) -> tuple[LeftAlone, ...]:
 
 
 def _trial(groups: Sequence[ChannelGroup], generator: torch.Generator) -> list[list[int]]:
-    """Of every group about half of its channels, at random: one that stays, or all but one, would not tell enough."""
-    keeps = []
+    """Of every group about half of its channels, at random: one that stays, or all but one, would not tell enough.
+
+    Groups of as many channels keep different numbers while there are some, so that code which takes the width of one
+    for that of another is found out.
+    """
+    keeps, numbers = [], dict[int, Iterator[int]]()
     for group in groups:
         channels = len(group.slices[0].positions)
-        least = max(1, channels // 4)
-        count = int(torch.randint(least, max(least + 1, channels - channels // 4), (1,), generator=generator))
-        keeps.append(sorted(torch.randperm(channels, generator=generator)[:count].tolist()))
+        if channels not in numbers:
+            least = max(1, channels // 4)
+            most = max(least + 1, channels - channels // 4)
+            numbers[channels] = cycle((least + torch.randperm(most - least, generator=generator)).tolist())
+        keeps.append(sorted(torch.randperm(channels, generator=generator)[: next(numbers[channels])].tolist()))
     return keeps
