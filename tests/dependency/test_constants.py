@@ -1,11 +1,12 @@
 """Numbers made from the width: what changes with it is left alone or refused, however the number was made."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
 from pruning.kinds import Net, Part, gap, lively, pruned, silence_gone_
@@ -94,3 +95,49 @@ def test_numbers_of_the_batch_and_of_space_do_no_harm() -> None:
     small = pruned(model)
     assert silence_gone_(model, small) == 16 - small.conv.out_channels > 0
     assert gap(model, small, torch.randn(2, 3, 12, 12)) < 1e-5
+
+
+DRAWN = {
+    "mask of the channels": lambda y: y * y.new_empty(len(y), y.shape[1], 1, 1).bernoulli_(0.8) / 0.8,
+    "on the processor": lambda y: y * (torch.rand(y.shape[:2]) < 0.8)[:, :, None, None],
+    "noise": lambda y: y + 0.1 * torch.randn(y.shape),
+    "torch's own": lambda y: F.dropout2d(y, 0.2, training=True),
+    "torch's own in place": lambda y: F.alpha_dropout(y, 0.2, training=True),
+    "then decided by": lambda y: F.dropout2d(y * torch.rand(y.shape[:2])[:, :, None, None]) * float(torch.rand(())),
+}
+
+
+class Noisy(Net):
+    """Something is drawn in training alone, and perhaps an output is for it alone."""
+
+    def __init__(self, draw: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.draw = draw
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn(self.conv(x)))
+        if self.training:
+            y = self.draw(y)
+        found: Tensor = self.fc(y.mean((2, 3)))
+        return found
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_is_drawn_in_training_for_every_channel_does_no_harm(name: str) -> None:
+    model = lively(Noisy(DRAWN[name]))
+    small = pruned(model)
+    silence_gone_(model, small)
+    assert gap(model, small, torch.randn(2, 3, 12, 12)) < 1e-5
+    small.train()(torch.randn(2, 3, 12, 12)).square().sum().backward()
+    assert small.conv.weight.grad is not None
+    assert small.conv.weight.grad.isfinite().all()
+
+
+def test_what_is_drawn_for_so_many_channels_as_are_written_down_keeps_them() -> None:
+    with pytest.raises(UsageError, match=r"conv has a fixed size at test_constants\.py:\d+ \(add\)"):
+        pruned(lively(Noisy(lambda y: y + torch.randn(1, 16, 1, 1))))
+
+
+def test_what_is_drawn_in_evaluation_keeps_what_it_meets() -> None:
+    with pytest.raises(UsageError, match="conv meets a tensor that is no parameter in mul"):
+        pruned(lively(Net(maps=lambda s, y: y * torch.rand(1, y.shape[1], 1, 1))))

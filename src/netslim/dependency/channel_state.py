@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels, everywhere, tied
+from netslim.dependency.tensor_set import TensorSet
 from netslim.dependency.trace import Call, Place, Results, Trace, Weight
 
 _Source = tuple[Weight, torch.Size]
@@ -24,30 +25,6 @@ class _Filled:
     axis: int
     labels: Tensor
     there: Tensor
-
-
-class TensorSet:
-    """Tensors by identity. It keeps them, so that no later one takes the id of one that is gone.
-
-    >>> tensors, tensor = TensorSet(), torch.zeros(2)
-    >>> tensors.add(tensor)
-    >>> tensor in tensors, torch.zeros(2) in tensors
-    (True, False)
-    """
-
-    def __init__(self) -> None:
-        self._tensors: dict[int, Tensor] = {}
-
-    def __contains__(self, tensor: Tensor) -> bool:
-        return id(tensor) in self._tensors
-
-    def add(self, tensor: Tensor) -> None:
-        """Takes a tensor in."""
-        self._tensors[id(tensor)] = tensor
-
-    def discard(self, tensor: Tensor) -> None:
-        """Lets a tensor go, if it is there."""
-        self._tensors.pop(id(tensor), None)
 
 
 class ChannelState:
@@ -81,6 +58,7 @@ class ChannelState:
         self._filled: dict[int, _Filled] = {}  # new tensors, by id
         self._derived: dict[int, dict[_Source, None]] = {}  # constants by id, and the weights they are from
         self._fixed = TensorSet()  # tensors computed from parameters and buffers alone
+        self._drawn = TensorSet()  # constants drawn at random in training
         self._repeated = TensorSet()  # tensors of unknown values that are alike along their first dimension
         self._tensors: dict[int, Tensor] = {}  # kept, so that their ids stay theirs
         self._states: dict[int, TensorChannels | Weight | None] = {}
@@ -257,6 +235,16 @@ class ChannelState:
         for carried in states:
             if isinstance(carried, TensorChannels):
                 self.sets.freeze(carried.labels, f"is drawn at random in evaluation by {call}")
+
+    def note_drawn(self, tensors: Iterable[Tensor], out: Iterable[Tensor], *, draws: bool) -> None:
+        """Notes which constants are drawn at random in training alone, or made from such, as masks and noise are."""
+        if self.training and (draws or any(map(self.is_drawn, tensors))):
+            for tensor in out:
+                self._drawn.add(tensor)
+
+    def is_drawn(self, tensor: Tensor) -> bool:
+        """Whether a constant is drawn in training alone: for another width there are others, which mean the same."""
+        return tensor in self._drawn
 
     def acts_beside(self, matrix: Tensor, carried: TensorChannels, call: Call) -> bool:
         """Whether a matrix is a constant, or a parameter or buffer that is no layer's; such a one stays as it is.

@@ -27,7 +27,7 @@ from netslim.core.networks.example import Inputs, tensors_of
 from netslim.core.networks.modes import attributes_kept
 from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in, tree_map
 from netslim.core.networks.whole_functions import WholeCall, WholeFunctions
-from netslim.core.runs.seeding import drawing_alike
+from netslim.core.runs.seeding import drawing_alike, seed_devices_in_use
 from netslim.cost import MacCounter
 from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
@@ -72,6 +72,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self._readings: Readings | None = None
         self._read_at = ""
         self._functions: WholeFunctions | None = None
+        self._seeds = itertools.count()
         self.questions: list[Question] = []
         self.steered = False  # whether what the network computes decided anything
 
@@ -80,7 +81,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
 
         Raises UsageError where it can't be followed.
         """
-        sets, hollow = self.state.sets, inputs.map(_hollow)
+        sets, hollow = self.state.sets, inputs.map(lambda spec: torch.empty(spec.shape, device=META, dtype=spec.dtype))
         for tensor in hollow.tensors:
             label = sets.fresh(1, "reads the network's input")
             self.state.set(tensor, TensorChannels(None, label, torch.tensor([False])))
@@ -184,7 +185,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         written = constants[0] if constants and constants[0] is call.args[0] else None
         if written is not None and call.name in ("copy", "index_put") and is_blank(self.state, written):
             del constants[0]
-        numbers = self._constants.numbers_of(call, constants)
+        numbers = self._constants.numbers_of(call, [*itertools.filterfalse(self.state.is_drawn, constants)])
         inputs = self.state.inputs_of(tensors)
         fixed = all(map(self.state.is_fixed, tensors))
         states = self._ruled(call)
@@ -212,6 +213,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
     def _constant(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[Tensor]) -> Any:
         """What no activation and no parameter has a part in is computed as it is, or noted where it has no values."""
         hollow = any(tensor.is_meta for tensor in tensors)
+        if draws := torch.Tag.nondeterministic_seeded in func.tags:
+            seed_devices_in_use(next(self._seeds))  # however many numbers were drawn before
         result = self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)
         if self._counter is not None:
             self._counter.see(func, args, result)
@@ -219,6 +222,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         if func._schema.is_mutable and isinstance(args[0], Tensor):
             self.state.changed(args[0])
         self.state.derive(tensors, tensors_in(result))
+        self.state.note_drawn(tensors, tensors_in(result), draws=draws)
         for tensor in tensors_in(result):
             if tensor.is_meta:
                 self._constants.note(tensor, name, args, kwargs)
@@ -291,7 +295,3 @@ def _file_of_network(path: str) -> str | None:
     if path.startswith((_TORCH, *_OURS)):
         return None
     return _GENERATED if path.startswith(_GENERATED) else Path(path).name
-
-
-def _hollow(spec: Any) -> Tensor:
-    return torch.empty(spec.shape, device=META, dtype=spec.dtype)

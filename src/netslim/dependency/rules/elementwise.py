@@ -39,7 +39,7 @@ def elementwise(state: ChannelState, call: Call) -> Results:
     for other in labels[1:]:
         state.sets.unite(labels[0], other)
     silent = silence(call, tensors, [own for _, own in met])
-    if target is not None and anywhere(met[0][1] & ~silent):
+    if target is not None and not state.training and anywhere(met[0][1] & ~silent):
         state.sets.freeze(labels[0], f"is changed in place by {call}")
     place = None if axis is None else axis + call.out[0].dim()
     return [TensorChannels(place, labels[0], silent & (number == 0)) for number in range(len(call.out))]
@@ -84,8 +84,12 @@ def _axes(state: ChannelState, tensors: Sequence[Tensor]) -> set[int]:
 
 
 def _is_foreign(state: ChannelState, tensor: Tensor, axis: int | None) -> bool:
-    """Whether a tensor has a number of its own for each channel and could not be cut."""
-    return axis is not None and state.state(tensor) is None and tensor.dim() >= -axis and tensor.shape[axis] > 1
+    """Whether a tensor has a number of its own for each channel and could not be cut.
+
+    What is drawn in training is no such: drawn for as many channels as there are it fits, and else is found out.
+    """
+    wide = axis is not None and tensor.dim() >= -axis and tensor.shape[axis] > 1
+    return wide and state.state(tensor) is None and not state.is_drawn(tensor)
 
 
 def _meet(state: ChannelState, call: Call, tensor: Tensor, axis: int | None, size: int) -> tuple[Tensor | None, Tensor]:
