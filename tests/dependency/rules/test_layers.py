@@ -1,6 +1,7 @@
 """Convolutions, also in groups, and recurrent layers: what they read and give goes together as it has to."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from netslim.core.networks.example import Inputs
 from netslim.core.networks.scale_norms import scale_norms
 from netslim.cost import measure
 from netslim.dependency.find_groups import find_groups
-from netslim.pruning import apply, plan, verify
+from netslim.pruning import absorb_, apply, masked, plan, verify
 from pruning import structures
 from pruning.kinds import IMAGES, Net, check_exact, lively, pruned
 from pruning.structures import SHAPE
@@ -204,6 +205,54 @@ def test_instance_norm(options: dict[str, bool]) -> None:
 
     small = check_exact(Instance())
     assert small.norm.num_features == small.second.out_channels == small.out.in_channels
+
+
+class Unscaled(nn.Module):
+    """A BatchNorm without scales of its own, which have been moved to where a map or nothing says them."""
+
+    def __init__(self, mapped: bool) -> None:
+        super().__init__()
+        self.conv, self.norm, self.out = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, affine=False), nn.Conv2d(8, 4, 1)
+        self.maps = nn.Conv2d(3, 16, 3) if mapped else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.conv(x))
+        if self.maps is not None:
+            scale, shift = self.maps(x).chunk(2, 1)
+            y = y * (1 + scale) + shift
+        found: Tensor = self.out(F.relu(y))
+        return found
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_channels_behind_a_batchnorm_without_scales_are_silent_once_its_means_are_zero(mapped: bool) -> None:
+    model = lively(Unscaled(mapped))
+    decided = plan(model, IMAGES, percent=0.4, criterion="l2_norm")
+    small = apply(model, decided)
+    gone = sorted({*range(8)} - {*decided.groups[0].keep})
+    assert small.out.in_channels == small.norm.num_features == 8 - len(gone) < 8
+    silent = masked(model, decided)
+    assert not silent.norm.running_mean[gone].any()
+    torch.testing.assert_close(silent(IMAGES), small.eval()(IMAGES))
+    assert torch.equal(masked(model, decided, shift=True).norm.running_mean, model.norm.running_mean)
+    absorbed = absorb_(small, model, IMAGES)
+    assert not absorbed.left
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize("shift", [torch.exp, lambda bias: bias + 1])
+def test_shifts_that_are_computed_and_never_zero_keep_their_channels(
+    shift: Callable[[Tensor], Tensor], statistics: bool
+) -> None:
+    class Shifted(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            known = (self.bn.running_mean, self.bn.running_var) if statistics else (None, None)
+            y = F.batch_norm(self.conv(x), *known, self.bn.weight, shift(self.bn.bias), training=not statistics)
+            found: Tensor = self.out(F.relu(y))
+            return found
+
+    with pytest.raises(UsageError, match="conv is not zero where it is read"):
+        pruned(lively(Shifted()), criterion="l2_norm")
 
 
 @pytest.mark.parametrize("learnt", [True, False])

@@ -198,6 +198,8 @@ def _go_together(state: ChannelState, labels: Tensor) -> bool:
 
 
 def _normalised(state: ChannelState, call: Call, inputs: TensorChannels) -> TensorChannels:
+    weight, mean = call.given["weight"], call.given.get("running_mean")
+    silencing = {"weight", "bias"} if weight is not None else {"bias", "running_mean"}
     for key in ("weight", "bias", "running_mean", "running_var"):
         own = call.given.get(key)
         if own is None:
@@ -205,18 +207,25 @@ def _normalised(state: ChannelState, call: Call, inputs: TensorChannels) -> Tens
         name = state.name_of(own)
         if name is not None:
             state.follow(name, 0, inputs.labels)
-            if key in ("weight", "bias"):
+            if key in silencing:
                 state.trace.silenced.add((name, 0))
         elif (carried := state.channels(own)) is not None:
             state.sets.unite(carried.labels, inputs.labels)
         else:
             state.sets.freeze(inputs.labels, f"meets a tensor that is no parameter in {call}")
-    name = state.name_of(call.given["weight"])
+    name = state.name_of(weight)
     if name is not None and name not in state.trace.scales:
         state.trace.scales.append(name)
-    own = call.given.get("running_mean") is None and name is None  # statistics of zeros: they stay zeros
-    silent = inputs.silent if own else torch.full_like(inputs.silent, name is not None)
+    centred = mean is None or (weight is None and state.name_of(mean) is not None)  # zeros stay zeros
+    silent = (inputs.silent & centred) | (_can_vanish(state, weight) if weight is not None else False)
+    silent = silent & (_can_vanish(state, call.given["bias"]) if call.given["bias"] is not None else True)
     return TensorChannels(1, inputs.labels, silent)
+
+
+def _can_vanish(state: ChannelState, own: Tensor) -> Tensor:
+    """Where numbers, one of each channel, are zero once it is silent: of a parameter, and perhaps where computed."""
+    carried = None if state.name_of(own) is not None else state.channels(own)
+    return torch.tensor([state.name_of(own) is not None]) if carried is None else carried.silent
 
 
 def recurrent(state: ChannelState, call: Call) -> Results:
