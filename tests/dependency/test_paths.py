@@ -293,6 +293,44 @@ def test_losses_are_followed_where_there_are_targets_and_a_note_says_where_not()
         plan(lively(Losing()), (IMAGES,), percent=0.5)
 
 
+class Judged(nn.Module):
+    """What it gives in training is a loss, for which there have to be targets."""
+
+    def __init__(self, says: str) -> None:
+        super().__init__()
+        self.stem, self.body, self.out = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1)
+        self.says = says
+
+    def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+        features = self.body(self.stem(x)).relu()
+        if self.training:
+            if targets is None:
+                raise ValueError(self.says)
+            return (self.out(features) - targets).square().mean()
+        found: Tensor = self.out(features)
+        return found
+
+
+@pytest.mark.parametrize(("says", "reason"), [("", "ValueError"), ("no targets", "ValueError: no targets")])
+def test_what_needs_targets_in_training_alone_is_followed_in_evaluation(says: str, reason: str) -> None:
+    with pytest.warns(NetslimWarning, match=f"only what Judged does in evaluation was followed, .*\\({reason}\\)"):
+        decided = plan(lively(Judged(says)), IMAGES, percent=0.4)
+    model = lively(Judged(says))
+    small = netslim.apply(model, decided)
+    assert netslim.verify(model, small, IMAGES).holds
+    assert small.train()(IMAGES, torch.zeros(2, 4, *(side - 2 for side in IMAGES.shape[2:]))).isfinite()
+
+
+def test_what_trains_but_not_on_shapes_is_refused() -> None:
+    class Counted(Judged):
+        def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+            found = super().forward(x, x.new_zeros(()) if targets is None else targets)
+            return found * len(x.numpy()) if self.training else found
+
+    with pytest.raises(UsageError, match="Counted does not run on an input"):
+        plan(lively(Counted("")), IMAGES, percent=0.4)
+
+
 def test_a_network_without_values_is_refused_as_before() -> None:
     with torch.device("meta"):
         model = Branches()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from netslim.core.errors import first_of
+from netslim.core.errors import NetslimError, first_of
 from netslim.core.networks.example import Inputs, TensorSpec
 from netslim.core.networks.modes import collection_paused
 from netslim.core.networks.running import DoesNotRunError, check_batched, running
@@ -26,7 +26,7 @@ from netslim.dependency.meta import skeleton, specs_for
 from netslim.dependency.meta_ops import MetaOps
 from netslim.dependency.paths import (
     check_all_took_part,
-    decisions_on,
+    evaluation_alone,
     follow_paths,
     follow_siblings,
     keep_unread,
@@ -74,8 +74,7 @@ def _two(spec: TensorSpec) -> TensorSpec:
 def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs, ties: Mapping[str, Tie]) -> Derivation:
     meta_ops, trace = MetaOps(), Trace(sets=ChannelSets(), ties=ties)
     try:
-        runs, uses = _traced(model, inputs, trace, meta_ops)
-        notes: tuple[str, ...] = ()
+        runs, uses, notes = _traced(model, inputs, given, trace, meta_ops)
     except DependsOnValuesError:
         if any(parameter.is_meta for parameter in model.parameters()):
             raise
@@ -99,18 +98,30 @@ def _find_groups(model: nn.Module, given: Inputs, inputs: Inputs, ties: Mapping[
     return Derivation((), _left_alone(model, trace), trace, runs, uses, meta_ops, notes)
 
 
-def _traced(model: nn.Module, inputs: Inputs, trace: Trace, meta_ops: MetaOps) -> tuple[tuple[Run, ...], MacCount]:
+def _traced(
+    model: nn.Module, inputs: Inputs, given: Inputs, trace: Trace, meta_ops: MetaOps
+) -> tuple[tuple[Run, ...], MacCount, tuple[str, ...]]:
     """Runs the network as in evaluation, and as in training if its code asks or parts of it have not taken part."""
     hollow = skeleton(model).eval()
     counter = MacCounter(hollow)
+    runs: tuple[Run, ...] = (Run(False, inputs),)
+    notes: tuple[str, ...] = ()
     with running(model, inputs):
         Tracer(hollow, trace, meta_ops, counter).run(inputs)
-        runs: tuple[Run, ...] = (Run(False, inputs),)
         if asks_for_mode(model) or any(name not in trace.used for name, _ in hollow.named_parameters()):
-            Tracer(hollow.train(), trace, meta_ops).run(inputs)
-            runs = (*runs, Run(True, inputs))
+            known = len(trace.events)
+            try:
+                Tracer(hollow.train(), trace, meta_ops).run(inputs)
+                runs = (*runs, Run(True, inputs))
+            except NetslimError:
+                raise
+            except Exception:  # a network may raise anything
+                notes = evaluation_alone(model, with_values(given, inputs))
+                if not notes:
+                    raise
+                del trace.events[known:]
     follow_siblings(model, trace)
-    return runs, counter.count
+    return runs, counter.count, notes
 
 
 def _traced_by_values(
@@ -135,15 +146,8 @@ def _traced_by_values(
         runs = [*follow_paths(model, values, Run(False, inputs), follow, lacks)]
     follow_siblings(model, trace)
     if asks_for_mode(model) or lacks():
-        try:
-            decisions_on(model, values, training=True)
-        except Exception as refusal:  # a network may raise anything
-            reason = f"{type(refusal).__name__}: {str(refusal).strip().splitlines()[0]}"
-            notes = (
-                f"only what {type(model).__name__} does in evaluation was followed, since it does not train on such an "
-                f"example ({reason})",
-            )
-        else:
+        notes = evaluation_alone(model, values)
+        if not notes:
             runs += follow_paths(model, values, Run(True, inputs), follow)
     check_all_took_part(model, trace)
     keep_unread(model, trace)

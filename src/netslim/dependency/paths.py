@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from netslim.core.errors import UsageError
+from netslim.core.errors import UsageError, first_line
 from netslim.core.networks.copies import copied
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, TensorSpec
@@ -60,6 +60,21 @@ def decisions_on(model: nn.Module, inputs: Inputs, *, training: bool, supposed: 
         placed.call(network)
     decisions.device = device
     return decisions
+
+
+def evaluation_alone(model: nn.Module, inputs: Inputs) -> tuple[str, ...]:
+    """What the user should know of a network that does not train on such inputs, as without targets; else nothing."""
+    if any(parameter.is_meta for parameter in model.parameters()):
+        return ()
+    try:
+        decisions_on(model, inputs, training=True)
+    except Exception as refusal:  # a network may raise anything
+        reason = ": ".join(dict.fromkeys((type(refusal).__name__, first_line(refusal))))
+        return (
+            f"only what {type(model).__name__} does in evaluation was followed, since it does not train on such an "
+            f"example ({reason})",
+        )
+    return ()
 
 
 def follow_paths(
