@@ -133,6 +133,19 @@ def test_what_is_drawn_in_training_for_every_channel_does_no_harm(name: str) -> 
     assert small.conv.weight.grad.isfinite().all()
 
 
+def test_what_is_drawn_is_the_same_on_every_path() -> None:
+    class Deciding(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn, self.out = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.Conv2d(16, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.out(self.bn(self.conv(x)) * torch.rand(()))
+            return found if (found > 0).all() else 2 * found
+
+    assert pruned(lively(Deciding())).conv.out_channels < 16
+
+
 def test_what_is_drawn_for_so_many_channels_as_are_written_down_keeps_them() -> None:
     with pytest.raises(UsageError, match=r"conv has a fixed size at test_constants\.py:\d+ \(add\)"):
         pruned(lively(Noisy(lambda y: y + torch.randn(1, 16, 1, 1))))

@@ -88,6 +88,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self.state.training = self.model.training
         self._entered = inspect.currentframe()
         self._read_at, functions = "", self.functions()
+        self._seeds = itertools.count()  # anew: a prover repeats several runs
         self._functions = functions
         with ExitStack() as stack:
             if decisions is not None:
