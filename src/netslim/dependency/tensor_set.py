@@ -6,6 +6,7 @@ from torch import Tensor
 class TensorSet:
     """Tensors by identity. It keeps them, so that no later one takes the id of one that is gone.
 
+    >>> import torch
     >>> tensors, tensor = TensorSet(), torch.zeros(2)
     >>> tensors.add(tensor)
     >>> tensor in tensors, torch.zeros(2) in tensors
