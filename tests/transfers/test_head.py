@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import DataError, UsageError
 from netslim.models import create_model
-from netslim.transfers.head import class_means_, classifier, zero_
+from netslim.transfers.head import class_means_, classifiers, zero_
 
 timm = pytest.importorskip("timm")
 
@@ -39,22 +39,30 @@ def points(*coordinates: tuple[float, float]) -> Tensor:
         (lambda: timm.create_model("test_resnet"), "fc"),
         (lambda: timm.create_model("resnetv2_18"), "head.fc"),
         (lambda: timm.create_model("legacy_seresnet18"), "last_linear"),
+        (torchvision.models.squeezenet1_1, "classifier.1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_the_classifier_of_every_kind_of_network(build: Callable[[], nn.Module], name: str) -> None:
     model = build()
-    found, head = classifier(model)
-    assert found == name
-    assert head is model.get_submodule(name)
+    assert classifiers(model) == {name: model.get_submodule(name)}
     zero_(model)
     assert not model.eval()(torch.randn(1, 3, 32, 32)).any()
 
 
 def test_a_network_without_a_classifier() -> None:
     with pytest.raises(UsageError) as error:
-        classifier(nn.Sequential(nn.Conv2d(1, 1, 1)))
-    assert str(error.value) == "Sequential ends in no linear layer, so it has no classifier to start"
+        classifiers(nn.Sequential(nn.BatchNorm2d(1)))
+    assert str(error.value) == "Sequential ends in no linear layer or convolution, so it has no classifier to start"
+
+
+def test_a_network_that_was_distilled_has_two() -> None:
+    model = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=3, img_size=32)
+    assert list(classifiers(model)) == ["head", "head_dist"]
+    zero_(model)
+    assert not model.eval()(torch.randn(1, 3, 32, 32)).any()
+    with pytest.raises(UsageError, match=r" has 2 classifiers, class means are for one: start at zero$"):
+        class_means_(model, [])
 
 
 def test_class_means_in_closed_form() -> None:

@@ -67,3 +67,10 @@ def test_a_role_is_part_of_the_plain_data() -> None:
     one = KeyStatus(key="conv1.weight", status="mapped", operation="folded", reason="because", role="stem")
     report = TransferReport(strategy="select", source=None, statuses=(one,), covered=1, learnable=1)
     assert report.to_dict()["keys"][0]["role"] == "stem"
+
+
+def test_a_parameter_of_the_network_itself_is_a_layer_by_its_own_name() -> None:
+    """As a vision transformer's `class_token`, which lies in no layer."""
+    statuses = (entry("class_token", "mapped"), entry("blocks.0.fc.weight", "mapped"))
+    report = TransferReport(strategy="exact", source=None, statuses=statuses, covered=1, learnable=1)
+    assert [layers for layers, _, _ in report.counts()] == ["class_token", "fc"]

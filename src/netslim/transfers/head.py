@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import torch
@@ -14,24 +14,33 @@ from netslim.core.networks.modes import evaluation_mode
 Classifier = nn.Linear | nn.Conv2d
 
 
-def classifier(model: nn.Module) -> tuple[str, Classifier]:
-    """Name and module of the last layer: what timm's network calls its classifier, else the last linear layer.
+def classifiers(model: nn.Module) -> dict[str, Classifier]:
+    """The last layers by name: what timm's network calls its classifier (two after a distillation), or else the last
+    linear layer, or else the last convolution, as in SqueezeNet.
 
     Raises:
         UsageError: there is none.
     """
-    own = cast(Any, model).get_classifier() if hasattr(model, "get_classifier") else None
-    found = [(name, m) for name, m in model.named_modules() if (m is own if own else isinstance(m, nn.Linear))]
-    if not found or not isinstance(found[-1][1], Classifier):
-        raise UsageError(f"{type(model).__name__} ends in no linear layer, so it has no classifier to start")
-    return found[-1][0], found[-1][1]
+    said = cast(Any, model).get_classifier() if hasattr(model, "get_classifier") else None
+    layers = dict(model.named_modules())
+    if said is not None:
+        parts = said if isinstance(said, Sequence) and not isinstance(said, nn.Module) else (said,)
+        found = {name: layer for name, layer in layers.items() if any(layer is part for part in parts)}
+    else:
+        linear = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
+        last = linear or [name for name, layer in layers.items() if isinstance(layer, nn.Conv2d)]
+        found = {name: layers[name] for name in last[-1:]}
+    if not found or not all(isinstance(layer, Classifier) for layer in found.values()):
+        name = type(model).__name__
+        raise UsageError(f"{name} ends in no linear layer or convolution, so it has no classifier to start")
+    return cast(dict[str, Classifier], found)
 
 
 def zero_(model: nn.Module) -> None:
     """Sets the classifier to zero: at first all classes are equally likely, and the features get no gradient."""
-    _, head = classifier(model)
-    for parameter in head.parameters():
-        nn.init.zeros_(parameter)
+    for head in classifiers(model).values():
+        for parameter in head.parameters():
+            nn.init.zeros_(parameter)
 
 
 def class_means_(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
@@ -47,10 +56,13 @@ def class_means_(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> 
         batches: (normalised images (N, C, H, W), labels (N,)) on the model's device.
 
     Raises:
-        UsageError: the network has no classifier.
+        UsageError: the network has no classifier, or several.
         DataError: a class without images.
     """
-    _, head = classifier(model)
+    heads = list(classifiers(model).values())
+    if len(heads) > 1:
+        raise UsageError(f"{type(model).__name__} has {len(heads)} classifiers, class means are for one: start at zero")
+    head = heads[0]
     means, covariance = _class_statistics(model, head, batches)
     centre = means.mean(0)
     directions = means - centre

@@ -93,7 +93,8 @@ def _layers(entry: KeyStatus) -> str:
     """What a key's layer is called together with those like it: `layer1.0 conv2` is one of all `conv2`."""
     block, _, name = entry.role.partition(" ")
     if not entry.role:
-        return [part for part in entry.key.split(".")[:-1] if not part.isdecimal()][-1]
+        layers = [part for part in entry.key.split(".")[:-1] if not part.isdecimal()]
+        return layers[-1] if layers else entry.key
     if block in ("stem", "head") or not entry.key.startswith(f"{block}."):
         return entry.role
     return name or "others"

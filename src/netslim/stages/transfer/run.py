@@ -63,7 +63,7 @@ def run(config: TransferConfig) -> dict[str, Any]:
         if settings.strategy == "select":
             report = shorten(model, target.to(device), report)
         report = recalibrate(model, batches, report, dataset.name)
-    report = start_head(model, settings.head, report, dataset)
+    report = start_head(model, config.head, report, dataset)
     checkpoint = _checkpoint(config, settings, model, report)
     checkpoint.provenance["calibration_images"] = sum(len(images) for images in batches or ())
     checkpoint.dataset = dataset_facts(dataset, config) if dataset else _normalized(settings)

@@ -21,7 +21,7 @@ from netslim.stages.shared.architectures import fresh_model, is_library
 from netslim.stages.shared.datasets import data_directory, open_dataset
 from netslim.stages.transfer.config import DEFAULT_STRATEGY, TransferConfig
 from netslim.transfers import STRATEGIES, Strategy
-from netslim.transfers.head import classifier
+from netslim.transfers.head import classifiers
 from netslim.transfers.strategies.select import SelectOptions, select
 
 DEFAULT_DATASET = "cifar10"  # of arch resnet: the guide's
@@ -43,7 +43,6 @@ class TransferSettings:
         dataset: what the target is for, or None: the source's classes and channels stay.
         num_classes, in_channels: as far as a setting or the data set says them.
         strategy: name of the strategy.
-        head: what the classifier starts from where it has other classes than the source's.
         batches: how many batches of training images BatchNorm statistics come from; 0 for none.
         images: whether training images of the data set are there.
         unchanged: whether the target is the source's own network from its first layer on.
@@ -56,7 +55,6 @@ class TransferSettings:
     num_classes: int | None
     in_channels: int | None
     strategy: str
-    head: str
     batches: int
     images: bool
     unchanged: bool
@@ -108,7 +106,6 @@ def resolve(config: TransferConfig) -> TransferSettings:
         num_classes=classes,
         in_channels=channels,
         strategy=strategy,
-        head=config.head or ("zero" if strategy == "exact" else "random"),
         batches=config.recalibrate if config.recalibrate is not None else default,
         images=images,
         unchanged=unchanged,
@@ -143,7 +140,7 @@ def classifier_key(config: TransferConfig, settings: TransferSettings) -> str:
     # A wrong depth must not be found after a download. On "meta" nothing is allocated, but torch takes seconds to get
     # ready for it: only where the network is large.
     with torch.device("meta") if is_library(settings.arch) else nullcontext():
-        return f"{classifier(build_target(config, settings))[0]}.weight"
+        return f"{next(iter(classifiers(build_target(config, settings))))}.weight"
 
 
 def _check_values(config: TransferConfig) -> None:

@@ -12,7 +12,7 @@ from netslim.data import ImageDataset, evaluation_batches
 from netslim.stages.shared.calibration_data import BATCH_SIZE
 from netslim.training.bn_statistics import recalibrate_
 from netslim.transfers import TransferReport, shorten_
-from netslim.transfers.head import class_means_, classifier, zero_
+from netslim.transfers.head import class_means_, classifiers, zero_
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -33,24 +33,28 @@ def recalibrate(model: PrunableModel, batches: Sequence[Tensor], report: Transfe
 
 
 def start_head(
-    model: PrunableModel, start: str, report: TransferReport, dataset: ImageDataset | None
+    model: PrunableModel, start: str | None, report: TransferReport, dataset: ImageDataset | None
 ) -> TransferReport:
     """Starts the classifier of `model`, in place, unless it came from the source, and says so in the report.
 
     Args:
         model: the transferred network.
-        start: "random" (it stays as it is), "zero" or "means".
+        start: "random" (it stays as it is), "zero", "means", or None: zero where a library's network ends in a linear
+            layer (behind a convolution may be a ReLU, which lets nothing learn at zero).
         report: of the transfer.
         dataset: what "means" are taken from.
     """
-    name, head = classifier(model)
-    keys = [f"{name}.{key}" for key in head.state_dict()]
+    heads = classifiers(model)
+    keys = [f"{name}.{key}" for name, head in heads.items() for key in head.state_dict()]
+    if start is None:
+        linear = all(isinstance(head, nn.Linear) for head in heads.values())
+        start = "zero" if report.strategy == "exact" and linear else "random"
     if start == "random" or any(entry.key in keys and entry.status == "mapped" for entry in report.statuses):
         return report
     if start == "zero" or dataset is None:
         zero_(model)
         return _noted(report, keys, "; set to zero")
-    device = head.weight.device
+    device = next(model.parameters()).device
     class_means_(model, evaluation_batches(dataset.train, dataset, batch_size=BATCH_SIZE, device=device))
     return _noted(report, keys, f"; set to the class means of {len(dataset.train):,} images of {dataset.name}")
 
