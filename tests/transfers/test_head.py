@@ -56,11 +56,18 @@ def test_a_network_without_a_classifier() -> None:
     assert str(error.value) == "Sequential ends in no linear layer or convolution, so it has no classifier to start"
 
 
-def test_a_network_that_was_distilled_has_two() -> None:
-    model = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=3, img_size=32)
-    assert list(classifiers(model)) == ["head", "head_dist"]
+@pytest.mark.parametrize(
+    ("name", "size", "found"),
+    [
+        ("deit_tiny_distilled_patch16_224", 32, ["head", "head_dist"]),
+        ("levit_128s", 224, ["head.linear", "head_dist.linear"]),
+    ],
+)
+def test_a_network_that_was_distilled_has_two(name: str, size: int, found: list[str]) -> None:
+    model = timm.create_model(name, num_classes=3, img_size=size)
+    assert list(classifiers(model)) == found
     zero_(model)
-    assert not model.eval()(torch.randn(1, 3, 32, 32)).any()
+    assert not model.eval()(torch.randn(1, 3, size, size)).any()
     with pytest.raises(UsageError, match=r" has 2 classifiers, class means are for one: start at zero$"):
         class_means_(model, [])
 

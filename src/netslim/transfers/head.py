@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
@@ -15,25 +15,32 @@ Classifier = nn.Linear | nn.Conv2d
 
 
 def classifiers(model: nn.Module) -> dict[str, Classifier]:
-    """The last layers by name: what timm's network calls its classifier (two after a distillation), or else the last
-    linear layer, or else the last convolution, as in SqueezeNet.
+    """The last layers by name: of what timm's network calls its classifier, or else of the whole network.
+
+    That is the last linear layer, or else the last convolution, as in SqueezeNet; and those beside it that give as many
+    outputs, if timm's classifier has several (after a distillation).
 
     Raises:
         UsageError: there is none.
     """
-    said = cast(Any, model).get_classifier() if hasattr(model, "get_classifier") else None
-    layers = dict(model.named_modules())
-    if said is not None:
-        parts = said if isinstance(said, Sequence) and not isinstance(said, nn.Module) else (said,)
-        found = {name: layer for name, layer in layers.items() if any(layer is part for part in parts)}
-    else:
-        linear = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
-        last = linear or [name for name, layer in layers.items() if isinstance(layer, nn.Conv2d)]
-        found = {name: layers[name] for name in last[-1:]}
-    if not found or not all(isinstance(layer, Classifier) for layer in found.values()):
+    said: Any = cast(Any, model).get_classifier() if hasattr(model, "get_classifier") else None
+    names = {layer: name for name, layer in model.named_modules()}
+    found: list[Classifier] = []
+    if said is None:
+        found = _last(model)[-1:]
+    for part in said if isinstance(said, tuple | list) else (said,):
+        last = _last(part) if isinstance(part, nn.Module) else []
+        found += [layer for layer in last if len(layer.weight) == len(last[-1].weight)]
+    if not found:
         name = type(model).__name__
         raise UsageError(f"{name} ends in no linear layer or convolution, so it has no classifier to start")
-    return cast(dict[str, Classifier], found)
+    return {names[layer]: layer for layer in found}
+
+
+def _last(part: nn.Module) -> list[Classifier]:
+    """Its linear layers, or its convolutions where it has none."""
+    linear: list[Classifier] = [layer for layer in part.modules() if isinstance(layer, nn.Linear)]
+    return linear or [layer for layer in part.modules() if isinstance(layer, nn.Conv2d)]
 
 
 def zero_(model: nn.Module) -> None:
