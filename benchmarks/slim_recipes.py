@@ -125,9 +125,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "trained, then pruned at once by sensitivity, AdamW": LATEST | {"start": "trained", "before": 0, "prune": SENSED},
     "trained, then pruned at once by sensitivity, SGD": GENTLE | {"start": "trained", "before": 0, "prune": SENSED},
     "trained, then pruned at once by group_l2_norm, AdamW": KNOWN | {"prune": {"criterion": "group_l2_norm"}},
-    "the same, trained, coupled streams, widths in multiples of 8": KNOWN
+    "trained, then pruned at once by group_l2_norm, coupled streams, widths in multiples of 8, AdamW": KNOWN
     | {"prune": {"criterion": "group_l2_norm", **COUPLED}},
-    "the same, trained, by sensitivity": KNOWN | {"prune": {**SENSED, **COUPLED}},
+    "trained, then pruned at once by sensitivity, coupled streams, widths in multiples of 8, AdamW": KNOWN
+    | {"prune": {**SENSED, **COUPLED}},
 }
 
 
