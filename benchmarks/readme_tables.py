@@ -524,6 +524,21 @@ def slim_recipes() -> str:
     return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
 
 
+def slim_pretrained() -> str:
+    """Recipes for a library's network with ImageNet's weights."""
+    rows = read("slim_pretrained")
+    lines = []
+    for name in dict.fromkeys(row["recipe"] for row in rows):
+        own = [row for row in rows if row["recipe"] == name]
+        dense = spread([100 * float(row["dense_top1"]) for row in own], 1)
+        lines.append(
+            (name, f"{own[0]['epochs_before']} + {own[0]['epochs_after']}", len(own), dense, *_recipe_cells(own))
+        )
+    head = ("recipe", "epochs", "seeds", "dense: test", "pruned: test", "fine-tuned: held-out", "fine-tuned: test")
+    about = f"{rows[0]['images']} images of {rows[0]['dataset']}, half of the MACs; top-1 (%)."
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows[0])}"
+
+
 def _recipe_cells(rows: list[dict[str, str]]) -> Iterator[str]:
     for kind in ("pruned_top1", "small_val", "small_top1"):
         yield spread([100 * float(row[kind]) for row in rows], 1) if rows else ""
@@ -887,6 +902,7 @@ TABLES = {
     "depth164": depth164,
     "widths": widths,
     "slim-recipes": slim_recipes,
+    "slim-pretrained": slim_pretrained,
     "slim-against-guide": slim_against_guide,
     "pruning-tuned": pruning_tuned,
     "penalties": penalties,
