@@ -1,7 +1,7 @@
 """Which channels go: a ranking of scores, as in Liu et al. 2017, section 3, cut where a budget is met."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from netslim.pruning.budget.group_limits import limits_of
 from netslim.pruning.budget.in_engine import Problem, check_engine, within_engine
 from netslim.pruning.budget.latency import Stopwatch, batch_of, within
 from netslim.pruning.budget.ranking import Ranking, ranked
-from netslim.pruning.budget.request import Request, check_counts, requested
+from netslim.pruning.budget.request import check_counts, requested
 from netslim.pruning.budget.sensitivity import Progress, check_allocation, per_cost, sensitivities
 from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, outcome_of, search_of
 from netslim.pruning.budget.timing import TimingEngine
@@ -154,13 +154,17 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
         scores = sensitivities(model, scores, partial(draft, ranking, limits), batches, progress)
         ranking = ranked(per_cost(scores, costs, request.kind), per_layer)
     draft = partial(draft, ranking, limits)
+    summed = by_loss or CRITERIA.get(criterion).needs_batches
+    more = partial(settings_for_more, model, found, inputs, min_channels)
+    problem = Problem(request, model, inputs, groups.scored, scores, ranking, limits, draft, summed, more)
     if engine is not None:
-        summed = by_loss or CRITERIA.get(criterion).needs_batches
-        more = partial(settings_for_more, model, found, inputs, min_channels)
-        problem = Problem(request, model, inputs, groups.scored, scores, ranking, limits, draft, summed, more)
         decided = within_engine(engine, problem)
+    elif request.kind == "percent":
+        decided = draft(by_percent(request, ranking, limits, per_layer))
+    elif request.kind == "latency":
+        decided = _within_latency(problem, costs, latency_batch)
     else:
-        decided = _decided(request, ranking, limits, per_layer, costs, before, draft, model, inputs, latency_batch)
+        decided = _at_cost(problem, costs, getattr(before, request.kind))
     elsewhere = note_of_sizes(model, found.derivation) if found.derivation else None  # last: caches may be cleared
     decided = replace(decided, notes=(*decided.notes, elsewhere)) if elsewhere else decided
     for note in decided.notes:
@@ -168,28 +172,22 @@ def plan(  # noqa: PLR0913 - a keyword for every setting
     return decided
 
 
-def _decided(  # noqa: PLR0913 - all that was worked out
-    request: Request,
-    ranking: Ranking,
-    limits: Limits,
-    per_layer: bool,
-    costs: CostModel,
-    before: Cost,
-    draft: Callable[[Outcome], PrunePlan],
-    model: nn.Module,
-    inputs: Inputs,
-    latency_batch: int,
-) -> PrunePlan:
-    """The plan that meets the budget."""
-    if request.kind == "percent":
-        return draft(by_percent(request, ranking, limits, per_layer))
-    if request.kind == "latency":
-        search = search_of(ranking, limits, lambda removed: costs.at(removed).macs)
-        unmet = Budget(kind="latency", asked=request.asked, target=0, reached=0, dense=0)
-        stopwatch = Stopwatch(model, batch_of(inputs, latency_batch))
-        return within(request, search, lambda s: draft(outcome_of(s, ranking, limits, unmet)), stopwatch, latency_batch)
-    kind, dense = request.kind, getattr(before, request.kind)
-    return draft(by_cost(request, ranking, limits, lambda removed: getattr(costs.at(removed), kind), dense))
+def _within_latency(problem: Problem, costs: CostModel, batch: int) -> PrunePlan:
+    """The plan that meets a budget of time in PyTorch."""
+    request, ranking, limits = problem.request, problem.ranking, problem.limits
+    search = search_of(ranking, limits, lambda removed: costs.at(removed).macs)
+    unmet = Budget(kind="latency", asked=request.asked, target=0, reached=0, dense=0)
+    stopwatch = Stopwatch(problem.model, batch_of(problem.inputs, batch))
+    return within(request, search, lambda s: problem.draft(outcome_of(s, ranking, limits, unmet)), stopwatch, batch)
+
+
+def _at_cost(problem: Problem, costs: CostModel, dense: int) -> PrunePlan:
+    """The plan that meets a budget of parameters or MACs, of which the unpruned network has so many."""
+    request = problem.request
+    outcome = by_cost(
+        request, problem.ranking, problem.limits, lambda removed: getattr(costs.at(removed), request.kind), dense
+    )
+    return problem.draft(outcome)
 
 
 def _cost_model(model: nn.Module, found: Grouping, groups: Candidates, inputs: Inputs) -> CostModel:

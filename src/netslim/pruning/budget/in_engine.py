@@ -80,7 +80,7 @@ class Problem:
     """What is known of a network before its plan.
 
     Attributes:
-        request: the budget of time.
+        request: the budget.
         model: the network as it is.
         inputs: what it takes.
         groups: its groups.
