@@ -55,6 +55,25 @@ def test_layers_stay_in_float() -> None:
     assert {"stem.weight", "same.weight", "right.weight", "head.weight"} <= only.keys()
 
 
+@pytest.mark.parametrize("around", [True, False])
+@pytest.mark.parametrize("in_float", [["stem"], ["same"], ["left", "right"], ["head"], ["stem", "same", "right"]])
+def test_layers_in_float_stay_so_in_onnx_runtime(in_float: list[str], around: bool) -> None:
+    """It quantises what stands between quantised numbers by itself, unless the file makes that impossible."""
+    found = quantizer()
+    assert found.layers_in_int8(found.model(in_float, around=around)) == len(found.layers) - len(in_float)
+
+
+@pytest.mark.parametrize("inner", [nn.Conv2d(8, 8, 3, groups=4), nn.ConvTranspose2d(8, 6, 2, bias=False)])
+def test_layers_of_every_kind_stay_in_float(inner: nn.Module) -> None:
+    last = nn.Conv2d(8 if isinstance(inner, nn.Conv2d) else 6, 3, 1)
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), inner, nn.ReLU(), last)
+    found = OnnxQuantizer(content(model.eval()), [IMAGES], UNSIGNED)
+    made = found.model([found.layers[1]])
+    assert found.layers_in_int8(made) == 2
+    right = found.function(found.float_content)(IMAGES)
+    assert (found.function(made)(IMAGES) - right).norm() < 0.05 * right.norm()
+
+
 def test_a_concatenation_only_copies() -> None:
     """Its inputs have the scale of its output: the larger one's."""
     model = onnx.load_from_string(quantizer().model())
