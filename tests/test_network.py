@@ -328,3 +328,13 @@ def test_a_file_that_cannot_be_written_or_read_is_a_netslim_error(tmp_path: Path
 def test_a_name_that_no_file_can_have() -> None:
     with pytest.raises(CheckpointError, match=r"^cannot read x+: File name too long$"):
         netslim.load("x" * 300)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"mean": [0.5]}, {"mean": [0.5], "std": [0.0]}, {"mean": [0.5, 0.5], "std": [0.5]}, {"mean": [], "std": []}],
+)
+def test_numbers_that_normalise_nothing(tmp_path: Path, given: dict[str, list[float]]) -> None:
+    with pytest.raises(UsageError, match=r"give both, numbers per channel of pixels from 0 to 1, std above 0$"):
+        netslim.save(tmp_path / "net.pth.tar", nn.Conv2d(1, 2, 3), **given)
+    assert not list(tmp_path.iterdir())

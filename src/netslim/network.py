@@ -1,5 +1,6 @@
 """Networks in files: `load` needs nothing but the file, `save` nothing but the network."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -92,11 +93,19 @@ def read(path: Path) -> Checkpoint:
     return read_folder(path) if folder else read_checkpoint(path)
 
 
-def save(path: str | Path, model: nn.Module) -> None:
+def save(
+    path: str | Path, model: nn.Module, *, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
+) -> None:
     """Writes a network to a file that `load` opens.
 
+    Args:
+        path: of the file.
+        model: its weights, architecture and plan are written.
+        mean, std: how the images are normalised that it learnt from, one number per channel, of pixels scaled to 0..1:
+            what goes on from the file, as `netslim evaluate` or `train --resume`, gives it such images.
+
     Raises:
-        UsageError: it is no network, or one of an architecture which is not registered.
+        UsageError: it is no network, or one of an architecture which is not registered; numbers that normalise nothing.
         NetslimError: the file can't be written.
 
     >>> import tempfile, torch, netslim
@@ -108,7 +117,18 @@ def save(path: str | Path, model: nn.Module) -> None:
     """
     if not isinstance(path, str | Path):
         raise UsageError(f"a path of type {type(path).__name__}: the order is save(path, model)")
-    write_checkpoint(Path(path), describe(unwrapped(model)))
+    described = describe(unwrapped(model))
+    if mean is not None or std is not None:
+        described.dataset = _normalized(mean, std)
+    write_checkpoint(Path(path), described)
+
+
+def _normalized(mean: Sequence[float] | None, std: Sequence[float] | None) -> dict[str, Any]:
+    given = {"mean": [*map(float, mean or ())], "std": [*map(float, std or ())]}
+    finite = all(map(math.isfinite, (*given["mean"], *given["std"])))
+    if not given["mean"] or len(given["mean"]) != len(given["std"]) or not finite or min(given["std"]) <= 0:
+        raise UsageError(f"mean={mean}, std={std}: give both, numbers per channel of pixels from 0 to 1, std above 0")
+    return given
 
 
 def describe(model: nn.Module) -> Checkpoint:

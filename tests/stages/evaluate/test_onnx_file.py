@@ -10,7 +10,7 @@ import pytest
 from onnx_files import classifier, images
 from PIL import Image
 
-from netslim.core.errors import CheckpointError, NetslimError, UsageError
+from netslim.core.errors import CheckpointError, NetslimError
 from netslim.stages.evaluate import run as evaluate
 from netslim.stages.evaluate.config import EvaluateConfig
 from netslim.stages.export import run as export
@@ -59,7 +59,8 @@ def test_a_network_of_others(classes: Path, tmp_path: Path, capsys: pytest.Captu
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "images     pixels of 0 to 1, less 0.5 0.5 0.5, divided by 0.2 0.2 0.2"
     evaluated(model, dataset="folder", data_dir=classes)
-    assert capsys.readouterr().out.startswith("images     pixels of 0 to 1, less 0 0 0, divided by 1 1 1\n")
+    line = "images     pixels of 0 to 1, less 0 0 0, divided by 1 1 1 (net.onnx does not say: "
+    assert capsys.readouterr().out.startswith(line)
 
 
 def test_a_network_for_one_batch_size_is_given_full_batches(classes: Path, tmp_path: Path) -> None:
@@ -91,11 +92,9 @@ def test_what_is_refused(classes: Path, tmp_path: Path, given: dict[str, Any], m
     assert message in str(caught.value)
 
 
-def test_files_that_are_no_network(tmp_path: Path, trained: Path) -> None:
+def test_files_that_are_no_network(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such"):
         evaluated(tmp_path / "none.onnx", dataset="digits")
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(CheckpointError, match="ONNX Runtime can't read the model"):
         evaluated(tmp_path / "broken.onnx", dataset="digits")
-    with pytest.raises(UsageError, match="`mean='0'`: only ONNX files need it"):
-        evaluated(trained / "model_best.pth.tar", mean="0")

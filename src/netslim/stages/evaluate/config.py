@@ -16,9 +16,9 @@ class EvaluateConfig(TaskConfig):
     test_batch_size: int = Setting(256, "images per batch", ge=1, le=1_000_000)
     mean: str | None = Setting(
         None,
-        "of an ONNX file's images, whose pixels are scaled to 0..1: one number per channel, with commas; default: 0",
-        group="ONNX",
+        "what is taken off pixels scaled to 0..1, one number per channel, with commas; default: as the file says, else "
+        "0 for an ONNX file and the mean of the training images for a checkpoint",
     )
     std: str | None = Setting(
-        None, "likewise, what pixels are divided by after that (1/255: 0.00392157); default: 1", group="ONNX"
+        None, "likewise, what they are divided by after that (1/255: 0.00392157); else 1, or their deviation"
     )

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 from torch import Tensor
 
 from netslim.core.errors import ArgumentError, CheckpointError, NetslimError, UsageError
 from netslim.cost import measure
 from netslim.data import AnyDataset, ImageDataset
 from netslim.models.onnx_import import load_onnx
-from netslim.report.console import say
 from netslim.stages.evaluate.config import EvaluateConfig
+from netslim.stages.evaluate.normalization import as_taken
 from netslim.stages.shared.datasets import open_any
-from netslim.stages.shared.lists import pixel_numbers, with_spaces
 from netslim.stages.shared.onnx_network import OnnxNetwork
-
-OF_ONNX = ("mean", "std")
 
 
 def open_onnx(config: EvaluateConfig) -> tuple[OnnxNetwork, AnyDataset, str]:
@@ -39,27 +33,9 @@ def open_onnx(config: EvaluateConfig) -> tuple[OnnxNetwork, AnyDataset, str]:
     _, height, width = network.shape
     if config.image_size is None and height == width and height is not None and facts.get("name") != name:
         config = config.model_copy(update={"image_size": height})
-    dataset = _as_taken(open_any(name, config, facts), config, facts)
+    dataset = as_taken(open_any(name, config, facts), config, facts, usual=(0.0, 1.0))
     _check_images(network, dataset, config)
     return network, dataset, name
-
-
-def _as_taken(dataset: AnyDataset, config: EvaluateConfig, facts: dict[str, Any]) -> AnyDataset:
-    """The data set with its images as the network takes them: as the file says, or the user; else pixels of 0 to 1."""
-    known = "mean" in facts and facts.get("name", dataset.name) == dataset.name
-    if not isinstance(dataset, ImageDataset):
-        config.refuse(OF_ONNX, "the data set is your own, and gives its samples as the network takes them")
-        return dataset
-    if known and (config.mean, config.std) == (None, None):
-        return dataset
-    channels = dataset.in_channels
-    taken = dataclasses.replace(
-        dataset,
-        mean=pixel_numbers("mean", config.mean, 0.0, channels),
-        std=pixel_numbers("std", config.std, 1.0, channels),
-    )
-    say(f"images     pixels of 0 to 1, less {with_spaces(taken.mean)}, divided by {with_spaces(taken.std)}")
-    return taken
 
 
 def _check_images(network: OnnxNetwork, dataset: AnyDataset, config: EvaluateConfig) -> None:

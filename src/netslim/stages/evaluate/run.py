@@ -15,7 +15,8 @@ from netslim.models.onnx_import import is_onnx
 from netslim.network import read
 from netslim.report.console import say
 from netslim.stages.evaluate.config import EvaluateConfig
-from netslim.stages.evaluate.onnx_file import OF_ONNX, cost_of, open_onnx
+from netslim.stages.evaluate.normalization import as_taken
+from netslim.stages.evaluate.onnx_file import cost_of, open_onnx
 from netslim.stages.shared.datasets import check_fits, open_any, required_dataset
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.example_input import example_of
@@ -71,12 +72,11 @@ class _Opened:
 
 
 def _of_checkpoint(config: EvaluateConfig) -> _Opened:
-    config.refuse(OF_ONNX, "only ONNX files need it")
     device = pick_device(config.device)
     checkpoint = read(config.model)
     model = open_network(checkpoint, config.model, config.arch, config.arch_args).to(device)
     name = required_dataset(config.dataset, checkpoint, config.model)
-    dataset = open_any(name, config, checkpoint.dataset)
+    dataset = as_taken(open_any(name, config, checkpoint.dataset), config, checkpoint.dataset)
     check_fits(model, dataset, str(config.model))
     task = task_of(config, dataset, checkpoint, config.model, device=device)
     try_out(task, model, dataset, device)
