@@ -19,6 +19,7 @@ def test_info_of_a_trained_network(trained: Path, capsys: pytest.CaptureFixture[
     assert facts["architecture"] == "resnet(depth=11, num_classes=2, in_channels=1)"
     assert (facts["params"], facts["input"], facts["dataset"]) == (124_402, "1x8x8", "folder")
     assert (facts["selected_on"], facts["stage"], facts["plan"]) == ("val", "train", None)
+    assert facts["best_prec1_on"] == "val"
     out = capsys.readouterr().out
     assert "124,402" in out
     assert "pruned" not in out
@@ -29,6 +30,7 @@ def test_info_of_a_pruned_network(pruned: Path, capsys: pytest.CaptureFixture[st
     plan = load(pruned / "pruned.pth.tar").plan
     assert plan is not None
     assert facts["plan"] == plan.to_dict()
+    assert (facts["selected_on"], facts["best_prec1_on"]) == ("val", "test")
     out = capsys.readouterr().out
     assert f"pruned: {plan.kept} of 688 channels kept" in out
     assert "layer1.0.bn1" in out

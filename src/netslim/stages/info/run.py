@@ -61,5 +61,6 @@ def _best(checkpoint: Checkpoint) -> dict[str, Any]:
     """What the network was chosen by."""
     task = checkpoint.task
     if task is None:
-        return {"best_prec1": checkpoint.best_prec1}
+        judged_on = checkpoint.training.get("judged_on") or checkpoint.training.get("selected_on")
+        return {"best_prec1": checkpoint.best_prec1, **({"best_prec1_on": judged_on} if judged_on else {})}
     return {"loss": task.loss, "metric": task.metric, "best_metric": task.best}

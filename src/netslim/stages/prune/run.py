@@ -183,9 +183,8 @@ def _write(
     checkpoint.optimizer = parent.optimizer
     checkpoint.best_prec1 = result.get("top1", 0.0)
     checkpoint.task = parent.task
-    checkpoint.training = {"selected_on": "test"}
-    if "optimizer" in parent.training:
-        checkpoint.training["optimizer"] = parent.training["optimizer"]
+    kept = {name: parent.training[name] for name in ("selected_on", "optimizer") if name in parent.training}
+    checkpoint.training = {**kept, "judged_on": "test"}
     checkpoint.provenance = directory.provenance(config)
     write_json(config.save / PLAN, checkpoint.plan)
     accuracy = f"\nTest accuracy: \n{result['top1_masked']}" if "top1_masked" in result else ""
