@@ -32,8 +32,8 @@ class Checkpoint:
         plan: the channels that stay, as plain data (see `PrunePlan.to_dict`).
         cfg: the original's flat list of widths (VGG's has an `M` for each pooling).
         epoch: number of finished epochs.
-        best_prec1: best top-1 accuracy so far as a fraction, on the split named in `training["judged_on"]` (right after a
-            pruning), else the one in `training["selected_on"]`.
+        best_prec1: best top-1 accuracy so far as a fraction, on the split named in `training["judged_on"]` after a
+            pruning, else in `training["selected_on"]`.
         optimizer: the optimizer's state in torch's format, numbered as the original's optimizer numbers its parameters.
         dataset: name, class names, normalisation and image shape.
         task: loss and metric, where they are not cross-entropy and top-1.

@@ -183,8 +183,10 @@ def _write(
     checkpoint.optimizer = parent.optimizer
     checkpoint.best_prec1 = result.get("top1", 0.0)
     checkpoint.task = parent.task
-    kept = {name: parent.training[name] for name in ("selected_on", "optimizer") if name in parent.training}
-    checkpoint.training = {**kept, "judged_on": "test"}
+    checkpoint.training = {
+        name: value for name, value in parent.training.items() if name in ("selected_on", "optimizer")
+    }
+    checkpoint.training["judged_on"] = "test"
     checkpoint.provenance = directory.provenance(config)
     write_json(config.save / PLAN, checkpoint.plan)
     accuracy = f"\nTest accuracy: \n{result['top1_masked']}" if "top1_masked" in result else ""
