@@ -151,6 +151,57 @@ def test_channels_that_are_chosen_by_values_stay() -> None:
     assert widths(small)[1] == 6
 
 
+FILLS: dict[str, Callable[[Tensor, Tensor], None]] = {
+    "rows of a constant": lambda places, mask: places.__setitem__(mask, 63),
+    "by a tensor": lambda places, mask: places.__setitem__(mask, torch.tensor(63)),
+    "the last dimension": lambda places, mask: places.__setitem__((slice(None), mask[0]), 63),
+    "the first dimension": lambda places, mask: places.__setitem__(mask[:, 0], 63),
+}
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_a_number_for_all_that_a_mask_chooses_decides_nothing(name: str) -> None:
+    """As where neighbours of points that are too far away get a number by which they are sorted out."""
+
+    def nearest(self: Body, x: Tensor) -> Tensor:
+        y = self.second(self.first(x)).flatten(2)
+        places = torch.arange(64).to(x.device).repeat(len(x), 1)
+        FILLS[name](places, x.flatten(2).sum(1) > 0)
+        found: Tensor = self.last(y.gather(2, places[:, None].expand(y.shape))[..., None])
+        return found if found.isfinite().all() else found * 0
+
+    small, _ = pruned(Body(nearest))
+    assert sum(widths(small)) < 14
+
+
+def test_channels_that_a_mask_chooses_get_no_number_but_zero() -> None:
+    def chosen(self: Body, x: Tensor) -> Tensor:
+        y = self.second(self.first(x))
+        y[x.sum((2, 3)).repeat(1, 2) > 0] = 1.0
+        found: Tensor = self.last(y)
+        return found if found.isfinite().all() else found * 0
+
+    small, _ = pruned(Body(chosen), percent=0.3)
+    assert widths(small)[1] == 6
+
+
+STEPS: dict[str, Callable[[Tensor], Tensor]] = {
+    "the largest": lambda y: y.flatten(2).max(2)[0][..., None, None],
+    "a threshold": lambda y: y * (y > 0.01),
+    "rounded down": lambda y: y + (8 * y).floor() / 8,
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_what_is_decided_in_each_channel_lets_channels_go(name: str) -> None:
+    def looked(self: Body, x: Tensor) -> Tensor:
+        found: Tensor = self.last(STEPS[name](self.second(self.first(x))))
+        return found if found.isfinite().all() else found * 0
+
+    small, _ = pruned(Body(looked))
+    assert sum(widths(small)) < 14
+
+
 def test_costs_are_those_of_the_example() -> None:
     def twice(self: Body, x: Tensor) -> Tensor:
         y = self.second(self.first(x))

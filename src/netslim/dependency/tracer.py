@@ -7,22 +7,27 @@ freezes what it touches. Labels that end up together can only go together.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import itertools
 import math
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.decisions import Decision, Decisions, Readings, decided, is_steering, masks_of, numbered
+from netslim.core.networks.decisions import (
+    Decision,
+    Decisions,
+    Readings,
+    decided,
+    filling,
+    is_steering,
+    masks_of,
+    numbered,
+)
 from netslim.core.networks.example import Inputs, tensors_of
 from netslim.core.networks.modes import attributes_kept
 from netslim.core.networks.torch_internals import PlainDispatchMode, frames_until, module_in, tree_map
@@ -31,6 +36,7 @@ from netslim.core.runs.seeding import drawing_alike, seed_devices_in_use
 from netslim.cost import MacCounter
 from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
+from netslim.dependency.code_lines import file_of_network, line_of
 from netslim.dependency.constants import Constants
 from netslim.dependency.meta_ops import META, MetaOps, on_meta, tensors_in
 from netslim.dependency.rules.fallback import unknown
@@ -38,10 +44,6 @@ from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS
 from netslim.dependency.rules.table import rule_of
 from netslim.dependency.rules.writing import is_blank
 from netslim.dependency.trace import Call, Event, Question, Results, Trace, Weight, given_to, name_of
-
-_TORCH = str(Path(torch.__file__).parent) + os.sep  # not torchvision
-_OURS = (str(Path(__file__).parent), str(Path(__file__).parent.parent / "core"))
-_GENERATED = "<eval_with_key>"  # code that torch.fx wrote; every copy of a network has another number behind it
 
 
 class DependsOnValuesError(UsageError):
@@ -123,6 +125,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
 
     def _seen(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = name_of(func)
+        if (mask := filling(name, args)) is not None:
+            return self._filled(func, args, mask)
         args = numbered(name, args)
         tensors = tensors_in((args, kwargs))
         if not func.is_view:
@@ -152,6 +156,13 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 self._asked(call, answer[0], result, masks)
         return result
 
+    def _filled(self, func: Any, args: tuple[Any, ...], mask: Tensor) -> Any:
+        """One number is given to all that a mask chooses."""
+        for _ in range(mask.dim() + len(args[1]) - 1, args[0].dim()):
+            mask = self._seen(torch.ops.aten.unsqueeze.default, (mask, -1), {})
+        fill = torch.ops.aten.masked_fill_ if func._schema.is_mutable else torch.ops.aten.masked_fill
+        return self._seen(fill.Tensor, (args[0], mask, args[2]), {})
+
     def _answer(self, name: str) -> tuple[int, Decision] | None:
         """What was decided here in the run with values."""
         if self._answers is None:
@@ -175,7 +186,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
                 self.state.sets.freeze(carried.labels, f"chooses what {call} takes")
         if isinstance(result, bool):
             self.questions.append(
-                Question(next(filter(None, map(_line_of, frames_until(self._entered))), call.where), number, result)
+                Question(next(filter(None, map(line_of, frames_until(self._entered))), call.where), number, result)
             )
         elif not call.out:
             self._read_at = self._read_at or call.where
@@ -269,7 +280,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         """The line of the network's own code that is at work, or the module if all code is torch's; and that module."""
         module = ""
         for frame in frames_until(self._entered):
-            file = _file_of_network(frame.f_code.co_filename)
+            file = file_of_network(frame.f_code.co_filename)
             if file is not None:
                 return f"{file}:{frame.f_lineno}", module
             module = module or module_in(frame, self._modules) or ""
@@ -282,17 +293,3 @@ def _is_room(func: Any, args: tuple[Any, ...]) -> bool:
         return False
     size = next((arg for arg in args if isinstance(arg, list | tuple)), ())
     return math.prod(size) != 1
-
-
-def _line_of(frame: FrameType) -> str | None:
-    """The line of code that a frame runs, in any library but torch."""
-    file = frame.f_code.co_filename
-    return None if file.startswith((_TORCH, *_OURS)) else f"{file}:{frame.f_lineno}"
-
-
-@functools.cache
-def _file_of_network(path: str) -> str | None:
-    """The name of a file of code, None if it is torch's or what follows it."""
-    if path.startswith((_TORCH, *_OURS)):
-        return None
-    return _GENERATED if path.startswith(_GENERATED) else Path(path).name

@@ -20,7 +20,8 @@ _STEERING = {
     *("_local_scalar_dense", "equal", "is_nonzero", "masked_select", "nonzero", "bincount", "nms"),
     *("unique_dim", "_unique", "_unique2", "unique_consecutive", "unique_dim_consecutive"),
 }
-MASKED = {"index", "index_put", "_index_put_impl"}
+_PUTTING = {"index_put", "_index_put_impl"}
+MASKED = {"index", *_PUTTING}
 ORDERS = {"sort", "topk", "max", "min", "median", "nanmedian", "kthvalue", "mode"}  # values, and where they are
 
 
@@ -74,7 +75,19 @@ def is_steering(name: str, args: Sequence[Any]) -> bool:
 
 def masks_of(name: str, args: Sequence[Any]) -> list[Tensor]:
     """The masks among the indices of an operation that picks by them."""
-    return [index for index in args[1] if is_mask(index)] if name in MASKED else []
+    picks = name in MASKED and filling(name, args) is None
+    return [index for index in args[1] if is_mask(index)] if picks else []
+
+
+def filling(name: str, args: Sequence[Any]) -> Tensor | None:
+    """The mask with which `x[mask] = number` is `masked_fill`: it chooses by values, and no shape follows from it.
+
+    Torch itself says one or the other, depending on where the tensors are.
+    """
+    if name not in _PUTTING or args[2].dim() or any(args[3:]):
+        return None
+    chosen = [index for index in args[1] if index is not None]
+    return chosen[0] if len(chosen) == 1 and chosen[0].dtype == torch.bool else None
 
 
 def numbered(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
