@@ -77,6 +77,17 @@ def test_rounding_is_told_from_a_wrong_channel() -> None:
     assert not verify(model, small, IMAGES).holds
 
 
+def test_rounding_is_told_from_a_wrong_channel_where_code_says_single_precision() -> None:
+    model = resnet(20)
+    small = apply(model, PLAN)
+    for network in (model, small):
+        network.layer2[0].conv2.register_forward_hook(coarse)
+        network.layer1.register_forward_hook(lambda module, given, output: output.float() * torch.ones(1))
+    assert verify(model, small, IMAGES).holds
+    small.fc.weight.data += 1e-3
+    assert not verify(model, small, IMAGES).holds
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_deep_network_on_cuda_is_proven_exact() -> None:
     model, images = resnet(164).cuda(), IMAGES.cuda()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError, first_line, first_of
+from netslim.core.networks.arithmetic import double_throughout
 from netslim.core.networks.copies import copied
 from netslim.core.networks.decisions import Decisions
 from netslim.core.networks.example import Inputs, random_like
@@ -140,7 +141,8 @@ class _Trial:
     def apart(self) -> tuple[OutputAgreement, ...] | None:
         """How far the outputs are apart, at a batch of one or two; None if the network runs at neither."""
         batches = (1, 2) if self.plan.inputs is None else (1,)  # groups were derived on two, where one shape says all
-        return next((found for batch in batches if (found := self._at(batch)) is not None), None)
+        with double_throughout() if self.dtype == torch.float64 else nullcontext():
+            return next((found for batch in batches if (found := self._at(batch)) is not None), None)
 
     def amplifies(self, tolerance: float) -> bool:
         """Whether the masked network turns what its layers round, some last digits, into as much as the tolerance.

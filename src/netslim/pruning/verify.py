@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
-from netslim.core.networks.arithmetic import full_float32
+from netslim.core.networks.arithmetic import double_throughout, full_float32
 from netslim.core.networks.caches import caches_kept
 from netslim.core.networks.copies import copied
 from netslim.core.networks.decisions import Decisions
@@ -113,7 +113,7 @@ def verify(model: nn.Module, small: nn.Module, images: Any) -> Agreement:
         found = outputs_of(small, inputs)
     outputs = _apart(reference, small, inputs, found, decides=decides)
     if not Agreement(outputs=outputs).agrees:
-        with suppress(Exception):  # a network may raise anything in a precision that it was not made for
+        with suppress(Exception), double_throughout():  # a network may raise anything in a precision not its own
             doubled = copied(reference).double(), copied(small).double(), inputs.map(_doubled)
             outputs = _apart(*doubled, outputs_of(*doubled[1:]), decides=decides)
     depends = _depends_on_input(small, inputs, found) or not _depends_on_input(model, inputs)

@@ -3,11 +3,12 @@
 import math
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 import torch
 
-from netslim.core.networks.arithmetic import is_rounding
+from netslim.core.networks.arithmetic import double_throughout, is_rounding
 
 SETTINGS = {
     "defaults": "",
@@ -73,3 +74,23 @@ def test_rounding_is_a_share_of_the_largest_number_and_none_of_whole_ones(
     first: list[float], second: list[float], alike: bool
 ) -> None:
     assert is_rounding(torch.tensor(first), torch.tensor(second)) is alike
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_all_is_double_inside_and_as_before_after(inference: bool) -> None:
+    x, whole = torch.ones(2, dtype=torch.float64), torch.tensor([1])
+    with torch.inference_mode(inference), suppress(KeyError), double_throughout():
+        made = (
+            *(x.float(), x.to(torch.float32), x.type(torch.FloatTensor), x.half().float(), whole.float()),
+            *(
+                torch.zeros(2, dtype=torch.float32),
+                torch.rand(2),
+                torch.tensor(0.5),
+                whole / 2,
+                x.sum(dtype=torch.float),
+            ),
+        )
+        assert {tensor.dtype for tensor in made} == {torch.float64}
+        assert x.half().dtype == torch.float16
+        raise KeyError
+    assert torch.rand(2).dtype == x.float().dtype == torch.float32

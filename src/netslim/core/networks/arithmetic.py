@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from netslim.core.networks.torch_internals import PlainDispatchMode, tree_map
+
 _ROUNDING = 1e-3  # share of the largest number, for networks of any depth and type
 
 
@@ -33,6 +35,27 @@ def full_float32() -> Iterator[None]:
             torch.set_float32_matmul_precision(precision)
         for part, precision in zip(parts, before, strict=True):
             part.fp32_precision = precision
+
+
+@contextmanager
+def double_throughout() -> Iterator[None]:
+    """What is made inside of single precision is made of double: a network's code may say `x.float()`."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with _Doubled():  # type: ignore[no-untyped-call]
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+class _Doubled(PlainDispatchMode):  # type: ignore[no-untyped-call]
+    """Inside, operations that are asked for float32 give float64."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+        """Called by torch for every operation."""
+        args, kwargs = tree_map(lambda leaf: torch.float64 if leaf is torch.float32 else leaf, (args, kwargs or {}))
+        return func(*args, **kwargs)
 
 
 def _older_settings() -> tuple[bool, str] | None:
