@@ -97,6 +97,51 @@ def test_numbers_of_the_batch_and_of_space_do_no_harm() -> None:
     assert gap(model, small, torch.randn(2, 3, 12, 12)) < 1e-5
 
 
+EVEN: dict[str, Part] = {
+    "ones": lambda s, y: y * torch.ones(1, y.shape[1], 1, 1),
+    "ones on a device": lambda s, y: y * torch.ones(1, y.shape[1], 1, 1, device=y.device),
+    "new_ones": lambda s, y: y * y.new_ones(y.shape[1])[:, None, None],
+    "full": lambda s, y: y * torch.full((y.shape[1], 1, 1), 0.5),
+    "new_full": lambda s, y: y * (1 - y.new_full((y.shape[1], 1, 1), 0.5)).expand_as(y).clone(),
+    "filled": lambda s, y: y * torch.empty(y.shape[1]).fill_(2.0)[:, None, None],
+    "the larger of it and zeros": lambda s, y: torch.maximum(y - y.abs() / 2, torch.zeros(y.shape)),
+    "zero elsewhere": lambda s, y: torch.where(y > 0.1, y, torch.tensor(0.0)),
+    "zeros elsewhere": lambda s, y: torch.where(y > 0.1, y, torch.zeros(y.shape, device=y.device)),
+}
+
+
+@pytest.mark.parametrize("name", EVEN)
+def test_what_is_made_the_same_for_as_many_channels_as_there_are_does_no_harm(name: str) -> None:
+    model = lively(Net(maps=EVEN[name]))
+    small = pruned(model)
+    assert silence_gone_(model, small) == 16 - small.conv.out_channels > 0
+    assert gap(model, small, torch.randn(2, 3, 12, 12)) < 1e-5
+
+
+def _written(s: Net, y: Tensor, value: object) -> Tensor:
+    factors = y.new_ones(1, y.shape[1], 1, 1)
+    factors[:, 1::2] = value
+    return y * factors
+
+
+UNEVEN: dict[str, Part] = {
+    "of a width that is written down": lambda s, y: y * torch.ones(1, 16, 1, 1),
+    "and of its width": lambda s, y: y * (torch.ones(1, y.shape[1], 1, 1) + 1 / y.shape[1]),
+    "and of its width on a device": lambda s, y: y * (y.new_ones(1, y.shape[1], 1, 1) / y.shape[1]),
+    "added by its width": lambda s, y: y * y.new_ones(y.shape[1], 1, 1).add(y.new_ones(1), alpha=1 / y.shape[1]),
+    "one for every channel": lambda s, y: y * torch.linspace(1, 2, y.shape[1])[:, None, None],
+    "written to": lambda s, y: _written(s, y, 2.0),
+    "channels written to": lambda s, y: _written(s, y, y.mean((0, 2, 3))[1::2, None, None]),
+    "counted": lambda s, y: y * y.new_ones(1, y.shape[1], 1, 1).cumsum(1),
+}
+
+
+@pytest.mark.parametrize("name", UNEVEN)
+def test_what_is_another_number_for_some_channels_or_widths_keeps_them(name: str) -> None:
+    with pytest.raises(UsageError, match=r"conv (has a fixed size|meets a tensor that is no parameter|is written)"):
+        pruned(lively(Net(maps=UNEVEN[name])))
+
+
 DRAWN = {
     "mask of the channels": lambda y: y * y.new_empty(len(y), y.shape[1], 1, 1).bernoulli_(0.8) / 0.8,
     "on the processor": lambda y: y * (torch.rand(y.shape[:2]) < 0.8)[:, :, None, None],

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from netslim.dependency.channel_sets import ChannelSets, TensorChannels, everywhere, tied
+from netslim.dependency.even_constants import EvenConstants
 from netslim.dependency.tensor_set import TensorSet
 from netslim.dependency.trace import Call, Place, Results, Trace, Weight
 
@@ -49,6 +50,7 @@ class ChannelState:
         layers = [module for module in model.modules() if isinstance(module, nn.Linear | _ConvNd)]
         self._layers = {id(layer.weight) for layer in layers}
         self._of_layers = {name for name, own in named if id(own) in self._layers}
+        self.even = EvenConstants()
         self.zeros = TensorSet()  # new tensors that nothing was written to
         self.scales_alone = False  # whether only scales silence: a layer's weight gives something in any case
         self.counts = False  # whether this is the run in which products are counted
@@ -76,10 +78,12 @@ class ChannelState:
         for marked in (self.zeros, self.unwritten):
             if old in marked:
                 marked.add(new)
+        self.even.renamed(old, new)
 
     def changed(self, tensor: Tensor) -> None:
         """A constant was written to a constant, or to a part of it: it is not all zeros any more."""
         self.zeros.discard(tensor if tensor._base is None else tensor._base)
+        self.even.changed(tensor)
 
     def fill(self, whole: Tensor, axis: int, here: slice, labels: Tensor) -> Tensor | None:
         """Notes the labels of a part of a new tensor along an axis; gives all of them once all are known."""

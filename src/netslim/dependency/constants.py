@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from netslim.dependency.even_constants import EvenConstants
 from netslim.dependency.trace import Call
 
 # Arguments that may follow the widths: where they do, the labels of what the operation gives say whether that is right.
@@ -37,7 +38,8 @@ _CONVOLUTIONS = ("convolution", "_convolution")
 class Constants:
     """What is known of tensors that no parameter and no input has a part in, by what they were made from."""
 
-    def __init__(self) -> None:
+    def __init__(self, even: EvenConstants) -> None:
+        self._even = even
         self._made: dict[int, tuple[Tensor, str]] = {}  # with the tensor, so that its id stays its own
         self._read: dict[int, tuple[Tensor, int, str]] = {}  # likewise of tensors with values, and their versions
 
@@ -61,7 +63,7 @@ class Constants:
         if call.name in _CONVOLUTIONS and not constants[0].is_meta:
             filters = constants[0].detach()  # of one channel, if they are the same for all
             return (*found, _content(filters.reshape(call.given["groups"], -1, *filters.shape[1:])))
-        return (*found, *(self._described(tensor) for tensor in constants))
+        return (*found, *(self._even.number(tensor) or self._described(tensor) for tensor in constants))
 
     def _content(self, tensor: Tensor) -> str:
         known = self._read.get(id(tensor))

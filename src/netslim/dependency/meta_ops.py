@@ -137,6 +137,11 @@ def tensors_in(tree: Any) -> list[Tensor]:
     return found
 
 
+def written_by(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors that an operation writes to, if it writes to any: its first argument, and `out`."""
+    return tensors_in((args[:1], kwargs.get("out"))) if func._schema.is_mutable else []
+
+
 def _gather(branches: Iterable[Any], found: list[Tensor]) -> None:
     for branch in branches:
         if type(branch) in _PLAIN:

@@ -38,7 +38,8 @@ from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.code_lines import file_of_network, line_of
 from netslim.dependency.constants import Constants
-from netslim.dependency.meta_ops import META, MetaOps, on_meta, tensors_in
+from netslim.dependency.even_constants import NEW
+from netslim.dependency.meta_ops import META, MetaOps, on_meta, tensors_in, written_by
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS
 from netslim.dependency.rules.table import rule_of
@@ -68,7 +69,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self._counter = counter
         self.state.counts = counter is not None
         self._modules = {id(module): name for name, module in model.named_modules()}
-        self._constants = Constants()
+        self._constants = Constants(self.state.even)
         self._entered: Any = None
         self._answers: Iterator[tuple[int, Decision]] | None = None
         self._readings: Readings | None = None
@@ -125,9 +126,9 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
 
     def _seen(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = name_of(func)
+        args = numbered(name, args)
         if (mask := filling(name, args)) is not None:
             return self._filled(func, args, mask)
-        args = numbered(name, args)
         tensors = tensors_in((args, kwargs))
         if not func.is_view:
             self.state.read_all(tensors[1:] if name == "copy" else tensors)
@@ -141,8 +142,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         if answer is not None:
             args, kwargs, known = tree_map(on_meta, (args, kwargs, answer[1].answer))
             result, args = decided(func, args, kwargs, known)
-        elif not traced:
-            return self._constant(func, args, kwargs, tensors)
+        elif not traced or name in NEW:
+            return self._constant(func, args, kwargs, [] if name in NEW else tensors)
         else:
             result = self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)  # of buffers: with values
         if self._counter is not None:
@@ -154,6 +155,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self._follow(call, tensors)
             if answer is not None:
                 self._asked(call, answer[0], result, masks)
+        for tensor in written_by(func, args, kwargs):
+            self.state.even.changed(tensor)
         return result
 
     def _filled(self, func: Any, args: tuple[Any, ...], mask: Tensor) -> Any:
@@ -231,13 +234,15 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         if self._counter is not None:
             self._counter.see(func, args, result)
         name = func.overloadpacket.__name__
-        if func._schema.is_mutable and isinstance(args[0], Tensor):
-            self.state.changed(args[0])
+        for tensor in written_by(func, args, kwargs):
+            self.state.changed(tensor)
         self.state.derive(tensors, tensors_in(result))
         self.state.note_drawn(tensors, tensors_in(result), draws=draws)
         for tensor in tensors_in(result):
             if tensor.is_meta:
-                self._constants.note(tensor, name, args, kwargs)
+                self._constants.note(tensor, name, args[1:] if name in NEW else args, kwargs)
+                if not (draws or func._schema.is_mutable):
+                    self.state.even.note(func, name, args, kwargs, tensor)
             if name in ZEROS or (name == "scalar_tensor" and args[0] == 0):
                 self.state.note_new(tensor, zero=True)
             elif name in EMPTY:

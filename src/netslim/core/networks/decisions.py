@@ -92,7 +92,7 @@ def filling(name: str, args: Sequence[Any]) -> Tensor | None:
 
 def numbered(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """What an operation is given, with places by their numbers for masks of known values, which decide nothing."""
-    if not any(not mask.is_meta for mask in masks_of(name, args)):
+    if name not in MASKED or not any(is_mask(index) and not index.is_meta for index in args[1]):
         return args
     found: list[Any] = []
     for index in args[1]:

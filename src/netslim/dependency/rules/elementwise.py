@@ -86,10 +86,12 @@ def _axes(state: ChannelState, tensors: Sequence[Tensor]) -> set[int]:
 def _is_foreign(state: ChannelState, tensor: Tensor, axis: int | None) -> bool:
     """Whether a tensor has a number of its own for each channel and could not be cut.
 
-    What is drawn in training is no such: drawn for as many channels as there are it fits, and else is found out.
+    What is drawn in training is no such, nor what is the same for all: made for as many channels as there are it fits,
+    and else is found out.
     """
-    wide = axis is not None and tensor.dim() >= -axis and tensor.shape[axis] > 1
-    return wide and state.state(tensor) is None and not state.is_drawn(tensor)
+    if axis is None or tensor.dim() < -axis or tensor.shape[axis] == 1 or state.state(tensor) is not None:
+        return False
+    return not (state.is_drawn(tensor) or state.even.is_even(tensor, axis))
 
 
 def _meet(state: ChannelState, call: Call, tensor: Tensor, axis: int | None, size: int) -> tuple[Tensor | None, Tensor]:
@@ -105,4 +107,9 @@ def _meet(state: ChannelState, call: Call, tensor: Tensor, axis: int | None, siz
         return own.labels.expand(size), own.silent.expand(size)
     if isinstance(own, TensorChannels):
         state.sets.freeze(own.labels, f"acts on all channels in {call}")
-    return None, loud
+    return None, ~loud if own is None and _is_zero(state, tensor) else loud
+
+
+def _is_zero(state: ChannelState, tensor: Tensor) -> bool:
+    """Whether a constant is known to be zero all over."""
+    return tensor in state.zeros if tensor.is_meta else not tensor.any()

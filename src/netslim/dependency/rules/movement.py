@@ -24,7 +24,6 @@ _INDEXED = {"select", "unbind", "index_select", "unfold", "index", "narrow_copy"
 _LIKE = {"empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "bernoulli"}
 ZEROS = {"zeros", "new_zeros"}
 EMPTY = {"empty", "new_empty", "empty_strided", "new_empty_strided"}
-_NEW = {"new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided"}
 
 
 def same(state: ChannelState, call: Call) -> Results:
@@ -190,13 +189,6 @@ def like(state: ChannelState, call: Call) -> Results:
     return [TensorChannels(carried.axis, carried.labels, zero)]
 
 
-def new(state: ChannelState, call: Call) -> Results:
-    """New tensors of a size of their own are constants, until something is written to them."""
-    for tensor in call.out if call.name in (*ZEROS, *EMPTY) else ():
-        state.note_new(tensor, zero=call.name in ZEROS)
-    return [None for _ in call.out]
-
-
 def windows(state: ChannelState, call: Call) -> Results:
     """Neighbourhoods as rows (im2col): each channel becomes as many as the kernel has places."""
     carried, kernel = state.channels_along(call.args[0], 1), math.prod(call.given["kernel_size"])
@@ -240,7 +232,6 @@ MOVEMENT: dict[str, Rule] = {
     **dict.fromkeys(_MOVED, moved),
     **dict.fromkeys(_INDEXED, indexed),
     **dict.fromkeys(_LIKE, like),
-    **dict.fromkeys(_NEW, new),
     **dict.fromkeys(("split", "split_with_sizes", "chunk"), split),
     **dict.fromkeys(("cat", "stack"), joined),
     "as_strided": strided,
