@@ -8,6 +8,7 @@ from page_runs import page, seen, write_run
 from netslim.report.page.chain import runs_in
 from netslim.report.page.findings import Findings
 from netslim.report.page.sections import (
+    PUSHED,
     Compared,
     accuracy_drawing,
     compared,
@@ -72,7 +73,7 @@ def test_a_drawing_says_in_words_what_each_phase_came_to(chain: list[Path]) -> N
     [
         (
             [{"epoch": 0, "near_zero_scales": 0.25}],
-            "No histograms were recorded; training: 25.0 % under 0.01 at its end.",
+            "No histograms were recorded; training with the penalty: 25.0 % under 0.01 at its end.",
         ),
         ([{"epoch": 0}], "No histograms were recorded."),
         (
@@ -84,9 +85,21 @@ def test_a_drawing_says_in_words_what_each_phase_came_to(chain: list[Path]) -> N
 def test_scales_that_were_not_recorded_or_did_not_part(
     tmp_path: Path, rows: list[dict[str, object]], sentence: str
 ) -> None:
-    found = scales_section(told(write_run(tmp_path / "run", rows=rows)))
-    assert found.sentence == sentence
+    config = {"sparsity_regularization": True}
+    found = scales_section(told(write_run(tmp_path / "run", rows=rows, config=config)))
+    assert found
+    assert found.sentence == f"{PUSHED} {sentence}"
     assert (found.drawn is not None) == ("scale_histogram" in rows[0])
+
+
+def test_scales_that_no_penalty_pushed_are_not_said_to_be_pushed(tmp_path: Path) -> None:
+    found = scales_section(told(write_run(tmp_path / "run", rows=[{"epoch": 0, "scale_histogram": [1, 2]}])))
+    assert found
+    assert found.sentence == "No penalty was on: what nothing pushes towards zero says little of which channels can go."
+    text = page(tmp_path / "run").text
+    assert found.sentence in text
+    assert "penalty pushes" not in text
+    assert "BatchNorm scales" not in page(write_run(tmp_path / "none", rows=[{"epoch": 0}])).text
 
 
 def test_without_any_value_nothing_is_drawn(tmp_path: Path) -> None:

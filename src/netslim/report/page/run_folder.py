@@ -123,13 +123,18 @@ class Run:
         return next((self.record.parents[name] for name in CHAINED if name in self.record.parents), None)
 
     @property
+    def penalised(self) -> bool:
+        """Whether a penalty on the scales was on."""
+        return bool(self.config.get("sparsity_regularization"))
+
+    @property
     def title(self) -> str:
         """What was done, in a few words for people."""
         if self.record.stage != "train":
             return _TITLES.get(self.record.stage, self.record.stage)
         if self.config.get("refine"):
             return "Fine-tuning of the small network"
-        if self.config.get("sparsity_regularization"):
+        if self.penalised:
             return "Training with the penalty"
         return "Training" if self.origin is None else "Fine-tuning"
 

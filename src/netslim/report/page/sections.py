@@ -108,14 +108,19 @@ def _said(phase: Phase) -> str:
 
 @dataclass(frozen=True)
 class Scales:
-    """The drawing of the scales, and a sentence that says when they parted."""
+    """The drawing of the scales, and what is to be said of them: whether a penalty was on, and when they parted."""
 
     drawn: Drawn | None
     sentence: str
 
 
-def scales_section(told: Story) -> Scales:
-    """How the BatchNorm scales went; without a drawing where no run recorded histograms."""
+PUSHED = "The penalty pushes scales towards zero; a channel can go once its scale is small."
+NOT_PUSHED = "No penalty was on: what nothing pushes towards zero says little of which channels can go."
+
+
+def scales_section(told: Story) -> Scales | None:
+    """How the BatchNorm scales went; without a drawing where no run recorded histograms, None if no penalty was on."""
+    penalised = any(run.penalised for run in told.chain)
     spreads, parted, start, sentence = [], None, 0, ""
     for number, run in enumerate(told.chain, 1):
         rows = [row for row in run.rows if row.scale_histogram]
@@ -133,13 +138,14 @@ def scales_section(told: Story) -> Scales:
             )
         start += len(rows)
     if not spreads:
-        return Scales(None, _near_zero(told.chain))
-    sentence = sentence or "They have not parted in two in any epoch: the cut goes through a crowd."
+        return Scales(None, f"{PUSHED} {_near_zero(told.chain)}") if penalised else None
+    if penalised:
+        sentence = sentence or "They have not parted in two in any epoch: the cut goes through a crowd."
     wide, narrow = (
-        draw_scales(spreads, width=width, height=height, parted=parted, title=f"BatchNorm scales. {sentence}")
+        draw_scales(spreads, width=width, height=height, parted=parted, title=f"BatchNorm scales. {sentence}".strip())
         for width, height in (WIDE, NARROW)
     )
-    return Scales(Drawn(wide, narrow), sentence)
+    return Scales(Drawn(wide, narrow), f"{PUSHED if penalised else NOT_PUSHED} {sentence}".strip())
 
 
 def _near_zero(chain: Sequence[Run]) -> str:
