@@ -15,7 +15,7 @@ from netslim.stages.report.transferred import transferred
 
 NOTED: dict[str, Any] = {
     "stage": "transfer",
-    "config": {"source": "torchvision", "model_name": "resnet50"},
+    "config": {"source": "torchvision", "model_name": "resnet50", "depth": 20, "pretrained": False},
     "strategy": "select",
     "coverage": 0.5,
     "layers": [["conv1", "resampled", 1], ["conv2", "sliced", 9]],
@@ -39,12 +39,23 @@ def test_what_was_copied_and_selected_stands_on_the_page(tmp_path: Path) -> None
     found = transferred(run)
     layers = (("conv1", "resampled", 1), ("conv2", "sliced", 9))
     assert found == Transferred(
-        source="torchvision resnet50", strategy="select", coverage=0.5, layers=layers, images=2560
+        source="torchvision resnet50",
+        strategy="select",
+        coverage=0.5,
+        layers=layers,
+        images=2560,
+        command="netslim transfer --set=depth=20 --set=pretrained=False",
     )
     text = " ".join(page_text([run], Findings(transferred=found)).split())
     assert "torchvision resnet50, by select: 50.0 % of the learnable parameters came from it" in text
     assert "statistics were measured on 2,560 training images" in text
     assert "sliced: a part of the channels was selected" in text
+
+
+def test_settings_of_another_version_have_no_command(tmp_path: Path) -> None:
+    found = transferred(run_from(tmp_path, {**NOTED, "config": {"source": "torchvision", "of_old": 1}}))
+    assert found
+    assert not found.command
 
 
 @pytest.mark.parametrize("noted", [{**NOTED, "stage": "train"}, {**NOTED, "layers": [["conv1"]]}, {}])

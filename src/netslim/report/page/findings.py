@@ -87,6 +87,7 @@ class Transferred:
         coverage: share of the learnable parameters that came from it, 0 to 1.
         layers: (layers, what was done, number of tensors), in the order of the network.
         images: that BatchNorm statistics were measured on.
+        command: that does it again; empty where it is not known.
     """
 
     source: str
@@ -94,6 +95,7 @@ class Transferred:
     coverage: float
     layers: tuple[tuple[str, str, int], ...]
     images: int
+    command: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

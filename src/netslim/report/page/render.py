@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from netslim.report.console import spelled
-from netslim.report.page.commands import command_of
+from netslim.report.page.again import again, begins_with
 from netslim.report.page.findings import Findings
 from netslim.report.page.plan_file import reasons_of
 from netslim.report.page.run_folder import Run
@@ -51,7 +51,8 @@ def page_text(runs: Sequence[Run], findings: Findings | None = None, whole: Whol
         scales=scales_section(told),
         phases=phase_rows(told),
         trials=[trial_page(run) for run in told.every if run.record.stage in TRIALS],
-        commands=[(run, command_of(run)) for run in told.every],
+        commands=again(told),
+        begins_with=begins_with(told),
         confused=confusions(told.findings),
         matrix=told.findings.images and len(told.findings.images.class_names) <= MOST_CLASSES,
     )

@@ -20,10 +20,11 @@ class Table(FileModel):
 
 
 class Outcome(FileModel):
-    """What all of it came to: means over the seeds, and each variant."""
+    """What all of it came to: means over the seeds, and each variant; the commands that do the steps of each."""
 
     means: Table | None = None
     each: Table | None = None
+    commands: list[list[str]] = []  # noqa: RUF012  (pydantic copies it)
 
 
 class WholeFile(FileModel):
@@ -64,6 +65,14 @@ class Whole:
     def shown(self) -> str:
         """The variant that stands for all on a page about several; else empty."""
         return self.file.folders[0] if not self.variant and len(self.file.folders) > 1 else ""
+
+    @property
+    def commands(self) -> list[str]:
+        """What does the steps of the variant on the page one by one; none before all of it is finished."""
+        found = self.file.result.commands if self.file.result else []
+        variant = self.variant or self.shown
+        at = self.file.folders.index(variant) if variant in self.file.folders else 0
+        return found[at] if at < len(found) else []
 
 
 def whole_of(folder: Path) -> Whole | None:

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from netslim.core.checkpoint import read_checkpoint
-from netslim.core.errors import CheckpointError
+from netslim.core.errors import CheckpointError, UsageError
 from netslim.core.schemas import Count, FileModel, Finite, as_model
+from netslim.report.page.commands import spelled_command
 from netslim.report.page.findings import Transferred
 from netslim.report.page.run_folder import Run
 from netslim.stages.report.files import origin_file
+from netslim.stages.stage import STAGES
 
 Layer = Annotated[list[Any], Field(min_length=3, max_length=3)]
 
@@ -44,4 +46,14 @@ def transferred(first: Run) -> Transferred | None:
         coverage=facts.coverage,
         layers=tuple((str(layers), str(done), int(count)) for layers, done, count in facts.layers),
         images=facts.calibration_images,
+        command=_command(facts.config),
     )
+
+
+def _command(config: dict[str, Any]) -> str:
+    """What does the transfer again; empty where its settings are none of this version's."""
+    try:
+        settings = STAGES["transfer"].settings().build(config).changed()
+    except UsageError:
+        return ""
+    return spelled_command("transfer", settings)
