@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 
 from netslim.core.errors import NetslimError, UsageError
+from netslim.core.processes.signals import Stopped
 
 Train = Callable[..., dict[str, Any]]
 
@@ -113,3 +114,20 @@ def test_resume_from_the_own_folder_asks_for_the_run_that_is_there(
     first = run_train(save=save, epochs=1)
     assert run_train(save=save, epochs=1, resume=save / name) == first
     assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_signal_outside_of_the_epochs_leaves_a_page_too(
+    run_train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise Stopped(2)
+
+    page = tmp_path / "run" / "report.html"
+    monkeypatch.setattr("netslim.stages.train.run.Phase._finish", stopped)
+    with pytest.raises(Stopped):
+        run_train(save=tmp_path / "run", epochs=1)
+    assert "Half-finished; it goes on with" in page.read_text()
+    monkeypatch.setattr("netslim.stages.train.run.start_model", stopped)
+    with pytest.raises(Stopped):
+        run_train(save=tmp_path / "new", epochs=1)
+    assert not (tmp_path / "new").exists()

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from netslim.core.errors import CheckpointError
 from netslim.core.processes.distributed import World
+from netslim.core.processes.signals import Stopped
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.core.runs.file_names import BEST, CHECKPOINT
 from netslim.report.page.beside import write_beside
@@ -50,6 +51,8 @@ class TrainFiles:
         if self._tracking:
             self._tracking.close()
         if self._world.first:
+            if isinstance(error[1], Stopped) and self._directory.status is RunStatus.RUNNING:  # between two batches
+                write_beside(self._config.save)
             self._directory.__exit__(*error)
 
     def previous(self) -> Checkpoint | None:
