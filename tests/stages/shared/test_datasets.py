@@ -13,6 +13,7 @@ from netslim.stages.shared.datasets import (
     dataset_name,
     open_dataset,
     required_dataset,
+    shown_normalization,
 )
 
 
@@ -46,6 +47,11 @@ def test_images_are_normalised_and_enlarged_as_the_network_learnt_them() -> None
     assert (again.image_size, again.mean, again.std) == ((20, 20), (0.25,), (0.5,))
     other = open_dataset("digits", DataConfig(), {**facts, "name": "folder", "resized": False})
     assert (other.image_size, other.mean == (0.25,)) == ((16, 16), False)
+
+
+def test_a_normalisation_is_shown_as_far_as_it_is_known() -> None:
+    assert shown_normalization({"mean": [0.4914, 0.5], "std": (0.25, 1 / 3)}) == "mean 0.491, 0.5, std 0.25, 0.333"
+    assert shown_normalization({"name": "digits"}) == shown_normalization(None) == ""
 
 
 def test_a_network_for_other_images() -> None:

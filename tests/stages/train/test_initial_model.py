@@ -53,7 +53,12 @@ def test_refine_of_a_network_that_is_not_pruned(run_train: Train, trained: Path,
     ],
 )
 def test_images_stay_normalised_as_the_network_learnt_them(
-    run_train: Train, trained: Path, tmp_path: Path, said: dict[str, Any], stays: bool
+    run_train: Train,
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    said: dict[str, Any],
+    stays: bool,
 ) -> None:
     checkpoint = read_checkpoint(trained / BEST)
     own, checkpoint.dataset = checkpoint.dataset, said
@@ -62,6 +67,8 @@ def test_images_stay_normalised_as_the_network_learnt_them(
     written = read_checkpoint(tmp_path / "run" / BEST).dataset
     assert own
     assert written == (own | {"mean": [0.5], "std": [0.25]} if stays else own)
+    line = "gives its weights alone; the images are others: data set folder (there other), normalised by mean"
+    assert (line in capsys.readouterr().out) == (said.get("name") == "other")
 
 
 # New weights of an old shape

@@ -1,12 +1,16 @@
 import warnings
+from pathlib import Path
 
 import pytest
 
+from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import NetslimWarning
 from netslim.core.processes.distributed import ALONE, World
+from netslim.data import load_dataset
 from netslim.models import create_model
+from netslim.stages.shared.datasets import dataset_facts, shown_normalization
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.messages import arguments, processes, summary, warn_of_guessing
+from netslim.stages.train.messages import arguments, other_images, processes, summary, warn_of_guessing
 from netslim.training.tasks.task import CLASSIFICATION
 
 SPARSE = TrainConfig(sparsity_regularization=True, s=1.0)
@@ -34,6 +38,20 @@ def test_the_first_line() -> None:
     assert processes(TrainConfig(), ALONE) == ""
     assert processes(TrainConfig(), World(0, 2)) == "; 2 processes, BatchNorm over each"
     assert processes(TrainConfig(sync_bn=True), World(0, 2)) == "; 2 processes, BatchNorm over all"
+
+
+def test_images_that_differ_from_the_files() -> None:
+    digits, config = load_dataset("digits", Path(), image_size=32), TrainConfig(image_size=32)
+    there = Checkpoint(state_dict={}, dataset=dataset_facts(digits, config))
+    assert there.dataset
+    assert other_images(there, digits, config) == ""
+    assert other_images(Checkpoint(state_dict={}), digits, config) == ""
+    there.dataset |= {"image_size": [16, 16], "mean": [0.5]}
+    now = shown_normalization(dataset_facts(digits, config))
+    differ = f"image size 32x32 (there 16x16), normalised by {now} (there mean 0.5, {now.partition(', ')[2]})"
+    assert other_images(there, digits, config) == differ
+    there.dataset = {"name": "cifar10"}
+    assert other_images(there, digits, config) == "data set digits (there cifar10)"
 
 
 def test_a_penalty_under_which_nothing_was_learnt_is_said() -> None:

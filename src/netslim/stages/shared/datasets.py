@@ -1,6 +1,7 @@
 """The data set that a stage opens: which one, from where, and whether a network is for it."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,13 @@ def open_dataset(name: str, config: ImagesConfig, facts: dict[str, Any] | None =
 def normalization_of(facts: dict[str, Any] | None) -> dict[str, Any]:
     """What facts from a checkpoint say of how images are normalised, and of which data set that is said."""
     return {name: value for name, value in (facts or {}).items() if name in ("name", "mean", "std")}
+
+
+def shown_normalization(facts: Mapping[str, Any] | None) -> str:
+    """What facts from a checkpoint say of how images are normalised, for people; empty if they don't."""
+    known = {name: (facts or {}).get(name) for name in ("mean", "std")}
+    texts = [f"{name} {', '.join(f'{value:.3g}' for value in values)}" for name, values in known.items() if values]
+    return ", ".join(texts)
 
 
 def known_facts(checkpoint: Checkpoint, dataset: AnyDataset | None, config: ImagesConfig) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from netslim.stages.shared.architectures import is_library
 from netslim.stages.shared.datasets import normalization_of
 from netslim.stages.shared.networks import arguments_of, load_network, name_of, new_network
 from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.messages import other_images
 from netslim.training.optimizer import momentum_of, set_momentum_
 from netslim.training.optimizers.state import is_sgds, restored_
 
@@ -48,7 +49,16 @@ def start_model(config: TrainConfig, dataset: AnyDataset) -> nn.Module:
         shape = {"num_classes": dataset.num_classes, "in_channels": dataset.in_channels}
         return new_network(config.arch, config.arch_args, config.depth, config.stem, **shape)
     _check(model, config, dataset)
+    _say_what_changes(config, dataset)
     return model
+
+
+def _say_what_changes(config: TrainConfig, dataset: AnyDataset) -> None:
+    """The file's weights are taken, and nothing else: one line where its network learnt from other images."""
+    path = config.refine or config.resume
+    changes = "" if path is None or config.reinitialize else other_images(read(path), dataset, config)
+    if changes:
+        say(f"{path} gives its weights alone; the images are others: {changes}")
 
 
 def learnt_normalization(config: TrainConfig) -> dict[str, Any] | None:

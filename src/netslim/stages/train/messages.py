@@ -5,16 +5,31 @@ from typing import Any
 
 from torch import nn
 
+from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import NetslimWarning, setting
 from netslim.core.processes.distributed import World
 from netslim.core.protocols import plan_of
+from netslim.data import AnyDataset
 from netslim.report.tables import percent, size
+from netslim.stages.shared.datasets import dataset_facts, dataset_name, shown_normalization
 from netslim.stages.shared.networks import arguments_of
 from netslim.stages.train.config import TrainConfig
 from netslim.training.tasks.task import Task
 
 BY_OBJECTIVE = "loss + penalty"
 SCALE = 0.5  # of a BatchNorm at its start
+
+
+def other_images(there: Checkpoint, dataset: AnyDataset, config: TrainConfig) -> str:
+    """How the images differ from those that a start file's network learnt from, as far as the file says; or nothing."""
+    facts, now = there.dataset or {}, dataset_facts(dataset, config)
+    pairs = {
+        "data set": (dataset_name(there), dataset.name),
+        "image size": tuple("x".join(map(str, known.get("image_size") or ())) for known in (facts, now)),
+        "normalised by": (shown_normalization(facts), shown_normalization(now)),
+    }
+    changes = [f"{what} {new} (there {old})" for what, (old, new) in pairs.items() if old and new and old != new]
+    return ", ".join(changes)
 
 
 def processes(config: TrainConfig, world: World) -> str:

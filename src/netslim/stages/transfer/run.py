@@ -19,7 +19,7 @@ from netslim.report.console import say
 from netslim.report.figures.mapping import draw_mapping
 from netslim.report.tables import print_table
 from netslim.stages.shared.calibration_data import calibration_images
-from netslim.stages.shared.datasets import dataset_facts, open_dataset
+from netslim.stages.shared.datasets import dataset_facts, open_dataset, shown_normalization
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.transfer.block_links import block_links
 from netslim.stages.transfer.config import TransferConfig
@@ -147,10 +147,8 @@ def _calibration_line(config: TransferConfig, settings: TransferSettings, batche
 
 
 def _image_lines(settings: TransferSettings) -> list[str]:
-    if settings.normalization is None:
-        return []
-    mean, std = (", ".join(f"{value:.3g}" for value in values) for values in settings.normalization)
-    return [f"images normalised as in the source: mean {mean}, std {std}"]
+    known = shown_normalization(_normalized(settings))
+    return [f"images normalised as in the source: {known}"] if known else []
 
 
 def _print(title: str, report: TransferReport, images: Sequence[str], verbose: bool) -> None:
