@@ -8,6 +8,7 @@ import pytest
 from onnx_files import classifier
 
 from netslim.core.errors import CheckpointError, UsageError
+from netslim.deploy.formats.onnx_hash import with_facts
 from netslim.stages.bench import run as bench
 from netslim.stages.bench.config import BenchConfig
 from netslim.stages.export import run as export
@@ -110,3 +111,12 @@ def test_export_of_what_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "notes.pth.tar").write_text("notes")
     with pytest.raises(CheckpointError, match="is damaged or no torch checkpoint"):
         exported(tmp_path / "notes.pth.tar")
+
+
+def test_it_says_how_images_are_normalised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, line = classifier(tmp_path / "net.onnx"), "it takes images of 0 to 1, normalised by "
+    export.run(ExportConfig(model=path, target="pt2", seconds=0.01))
+    assert line not in capsys.readouterr().out
+    path.write_bytes(with_facts(onnx.load(path), {"dataset": {"mean": [0.5] * 3, "std": [0.25] * 3}}))
+    export.run(ExportConfig(model=path, target="pt2", seconds=0.01))
+    assert f"{line}mean 0.5, 0.5, 0.5, std 0.25, 0.25, 0.25\n" in capsys.readouterr().out

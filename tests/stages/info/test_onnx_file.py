@@ -1,9 +1,11 @@
 """`netslim info` of an ONNX file."""
 
+import onnx
 import pytest
 from onnx_files import classifier
 
 from netslim.core.errors import UsageError
+from netslim.deploy.formats.onnx_hash import with_facts
 from netslim.stages.info.config import InfoConfig
 from netslim.stages.info.run import run
 from netslim.stages.prune.config import PruneConfig
@@ -28,3 +30,11 @@ def test_the_plan_of_a_pruned_file(tmp_path):
 def test_code_for_an_onnx_file_is_refused(tmp_path):
     with pytest.raises(UsageError, match="says by itself what it is"):
         run(InfoConfig(model=classifier(tmp_path / "net.onnx"), arch="nets.py:net"))
+
+
+def test_how_images_are_normalised(tmp_path):
+    path = classifier(tmp_path / "net.onnx")
+    said = {"dataset": {"mean": [0.5] * 3, "std": [0.25] * 3, "class_names": ["a", "b", "c"]}}
+    path.write_bytes(with_facts(onnx.load(path), said))
+    facts = run(InfoConfig(model=path))
+    assert (facts["mean"], facts["std"], facts["class names"]) == ([0.5] * 3, [0.25] * 3, 3)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from netslim.core.checkpoint import read_checkpoint
 from netslim.core.errors import CheckpointError
 from netslim.models import create_model
 from netslim.network import load
@@ -20,6 +21,9 @@ def test_info_of_a_trained_network(trained: Path, capsys: pytest.CaptureFixture[
     assert (facts["params"], facts["input"], facts["dataset"]) == (124_402, "1x8x8", "folder")
     assert (facts["selected_on"], facts["stage"], facts["plan"]) == ("val", "train", None)
     assert facts["best_prec1_on"] == "val"
+    said = read_checkpoint(trained / BEST).dataset
+    assert said
+    assert (facts["mean"], facts["std"], facts["class names"]) == (said["mean"], said["std"], 2)
     out = capsys.readouterr().out
     assert "124,402" in out
     assert "pruned" not in out

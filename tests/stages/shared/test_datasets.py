@@ -50,8 +50,8 @@ def test_images_are_normalised_and_enlarged_as_the_network_learnt_them() -> None
 
 
 def test_a_normalisation_is_shown_as_far_as_it_is_known() -> None:
-    assert shown_normalization({"mean": [0.4914, 0.5], "std": (0.25, 1 / 3)}) == "mean 0.491, 0.5, std 0.25, 0.333"
-    assert shown_normalization({"name": "digits"}) == shown_normalization(None) == ""
+    assert shown_normalization({"mean": [0.4914, 0.5], "std": [0.25, 1 / 3]}) == "mean 0.491, 0.5, std 0.25, 0.333"
+    assert shown_normalization({"name": "digits"}) == shown_normalization(None) == shown_normalization([1]) == ""
 
 
 def test_a_network_for_other_images() -> None:

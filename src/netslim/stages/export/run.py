@@ -27,6 +27,7 @@ from netslim.stages.export.facts import export_facts
 from netslim.stages.export.int8 import asked, int8_facts, print_int8
 from netslim.stages.export.output import output_of
 from netslim.stages.export.qat import written_with_qat
+from netslim.stages.shared.datasets import shown_normalization
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader, sound_network
 
@@ -62,6 +63,8 @@ def run(config: ExportConfig) -> dict[str, Any]:
         else:
             found = write(model, path=output, numbers=int8.quantization if int8 else "half" if config.half else None)
     _print(found, config.batch_size)
+    if normalization := shown_normalization(checkpoint.dataset):
+        say(f"it takes images of 0 to 1, normalised by {normalization}")
     if int8 and found.int8:
         print_int8(found.int8, int8, config.batch_size, output)
     return {

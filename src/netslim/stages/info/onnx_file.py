@@ -13,8 +13,8 @@ from netslim.cost import count_params, measure
 from netslim.deploy.formats.onnx_hash import facts_in, metadata_of
 from netslim.models.onnx_import import OnnxSource, load_onnx, source_of
 from netslim.report.console import say
-from netslim.report.tables import print_table
 from netslim.stages.info.config import InfoConfig
+from netslim.stages.info.table import of_images, print_facts
 
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear, nn.modules.batchnorm._BatchNorm)
 
@@ -26,6 +26,7 @@ def run_onnx(config: InfoConfig) -> dict[str, Any]:
     source = source_of(network)
     if source is None:
         raise NetslimError(f"{config.model} was read without its source")
+    said = facts_in(metadata_of(source.proto))
     cost = measure(network, source.example(1))
     layers = Counter(type(module).__name__ for module in network.modules() if isinstance(module, _LAYERS))
     facts = {
@@ -42,9 +43,10 @@ def run_onnx(config: InfoConfig) -> dict[str, Any]:
         "layers": ", ".join(f"{count} {kind}" for kind, count in layers.most_common()) or "none",
         "params": count_params(network),
         "macs": cost.macs,
+        **of_images(said.get("dataset")),
     }
-    print_table(["what", "value"], [(name, f"{v:,}" if isinstance(v, int) else v) for name, v in facts.items()])
-    plan = facts_in(metadata_of(source.proto)).get("plan")
+    print_facts(facts)
+    plan = said.get("plan")
     if plan:
         say("pruned by netslim: its plan is in the metadata")
     return {**facts, "plan": plan}

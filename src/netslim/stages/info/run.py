@@ -13,6 +13,7 @@ from netslim.report.console import say
 from netslim.report.tables import percent, print_table
 from netslim.stages.info.config import InfoConfig
 from netslim.stages.info.onnx_file import run_onnx
+from netslim.stages.info.table import of_images, print_facts
 from netslim.stages.shared.datasets import dataset_name
 from netslim.stages.shared.example_input import example_input, sides
 from netslim.stages.shared.networks import arguments_of, name_of, open_network
@@ -40,9 +41,10 @@ def run(config: InfoConfig) -> dict[str, Any]:
         **_best(checkpoint),
         "selected_on": checkpoint.training.get("selected_on", "unknown (not recorded in the file)"),
         "dataset": dataset_name(checkpoint) or "unknown",
+        **of_images(checkpoint.dataset),
         "stage": checkpoint.provenance.get("stage", "none recorded: a file of other scripts"),
     }
-    print_table(["what", "value"], [(name, f"{v:,}" if isinstance(v, int) else v) for name, v in facts.items()])
+    print_facts(facts)
     if plan:
         kept = plan.kept / plan.total
         say(f"pruned: {plan.kept:,} of {plan.total:,} channels kept ({percent(kept, 1)})")

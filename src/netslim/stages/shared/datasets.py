@@ -1,7 +1,6 @@
 """The data set that a stage opens: which one, from where, and whether a network is for it."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import CheckpointError, UsageError, setting
 from netslim.core.networks.example import inputs_to_dict
 from netslim.core.plugins.references import is_reference, load_reference
+from netslim.core.schemas import DatasetFacts, as_model
 from netslim.core.variables import DATA, data_folder
 from netslim.data import AnyDataset, ImageDataset, UserDataset, load_dataset, open_user_data
 from netslim.stages.shared.config import SEED, ImagesConfig, JudgedConfig
@@ -75,9 +75,18 @@ def normalization_of(facts: dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (facts or {}).items() if name in ("name", "mean", "std")}
 
 
-def shown_normalization(facts: Mapping[str, Any] | None) -> str:
-    """What facts from a checkpoint say of how images are normalised, for people; empty if they don't."""
-    known = {name: (facts or {}).get(name) for name in ("mean", "std")}
+def said_of_images(said: Any) -> DatasetFacts:
+    """What a file says of its images; nothing where that makes no sense, as in a file of others."""
+    try:
+        return as_model(DatasetFacts, said or {})
+    except ValueError:
+        return DatasetFacts()
+
+
+def shown_normalization(said: Any) -> str:
+    """How a file says that images are normalised, for people; empty if it does not."""
+    facts = said_of_images(said)
+    known = {"mean": facts.mean, "std": facts.std}
     texts = [f"{name} {', '.join(f'{value:.3g}' for value in values)}" for name, values in known.items() if values]
     return ", ".join(texts)
 
