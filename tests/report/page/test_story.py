@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_runs import epochs, seen, sweep, write_run
+from page_runs import epochs, page, seen, sweep, write_run
 
 from netslim.report.page.chain import runs_in
 from netslim.report.page.findings import Findings
@@ -68,3 +68,15 @@ def test_how_sure_an_accuracy_is_depends_on_how_many_images_there_are(
     found = told(write_run(tmp_path / "run", result=result), findings=findings)
     assert found.test_images == count
     assert found.interval == (wilson_interval(0.9, count) if sure and count else None)
+
+
+def test_a_network_from_a_file_is_not_called_what_one_is_by_default(tmp_path: Path) -> None:
+    parent = {"resume": {"path": "net.pth.tar", "sha256": "00ff"}}
+    arch = {"name": "vgg", "arguments": {"depth": 16, "num_classes": 10}}
+    config = {"arch": "resnet", "depth": None, "dataset": "digits"}
+    done = write_run(tmp_path / "done", parents=parent, config=config, result={"arch": arch})
+    assert told(done).network == "vgg, depth 16"
+    assert "arch vgg depth 16 dataset digits" in page(done).text
+    cut = write_run(tmp_path / "cut", parents=parent, config=config, result=None, status="running")
+    assert told(cut).network == "a network"
+    assert "arch that of net.pth.tar depth None dataset digits" in page(cut).text

@@ -2,6 +2,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import NetslimWarning
@@ -10,7 +11,7 @@ from netslim.data import load_dataset
 from netslim.models import create_model
 from netslim.stages.shared.datasets import dataset_facts, shown_normalization
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.messages import arguments, other_images, processes, summary, warn_of_guessing
+from netslim.stages.train.messages import arguments, built, other_images, processes, summary, warn_of_guessing
 from netslim.training.tasks.task import CLASSIFICATION
 
 SPARSE = TrainConfig(sparsity_regularization=True, s=1.0)
@@ -65,3 +66,10 @@ def test_a_penalty_under_which_nothing_was_learnt_is_said() -> None:
         warn_of_guessing(SPARSE, CLASSIFICATION, 0.63, 2, STEPS)
         warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, None, STEPS)
         warn_of_guessing(TrainConfig(), CLASSIFICATION, 0.12, 10, STEPS)
+
+
+def test_the_record_says_what_the_network_is() -> None:
+    model = create_model("vgg", depth=11, num_classes=2, in_channels=1)
+    found = built(model, torch.zeros(1, 1, 32, 32))
+    assert found["arch"] == {"name": "vgg", "arguments": dict(model.arch.arguments)}
+    assert found["params"] == sum(parameter.numel() for parameter in model.parameters())

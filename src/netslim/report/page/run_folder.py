@@ -10,7 +10,7 @@ from typing import Any
 from netslim.core.errors import NetslimError
 from netslim.core.runlog import read_metrics
 from netslim.core.runs.file_names import METRICS, PLAN, RECORD
-from netslim.core.schemas import Count, FileModel, Finite, M, Parent, RunRecord, as_model, read_json
+from netslim.core.schemas import Architecture, Count, FileModel, Finite, M, Parent, RunRecord, as_model, read_json
 from netslim.report.page.plan_file import PlanFile
 
 _TITLES = {"prune": "Pruning", "sweep": "Sweep over budgets", "sensitivity": "Sensitivity of the layers"}
@@ -48,6 +48,7 @@ class Numbers(FileModel):
     params_before: Count | None = None
     macs_before: Count | None = None
     max_difference: Finite | None = None
+    arch: Architecture | None = None
     seconds: Finite | None = None
     epochs: Count | None = None
     rows: list[dict[str, Any]] | None = None
@@ -116,6 +117,15 @@ class Run:
     def config(self) -> Mapping[str, Any]:
         """All its settings."""
         return self.record.config
+
+    @property
+    def shown_config(self) -> Mapping[str, Any]:
+        """The same for people: of a network that came from a file, what it is, and not what one would be by default."""
+        if self.origin is None or "arch" not in self.config or self.record.stage != "train":
+            return self.config
+        arch = self.numbers.arch or Architecture(name=f"that of {self.origin.path}")
+        found = {name: value for name, value in arch.arguments.items() if name in ("depth", "stem")}
+        return {**self.config, **found, "arch": arch.name}
 
     @property
     def origin(self) -> Parent | None:

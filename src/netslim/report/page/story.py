@@ -159,9 +159,11 @@ class Story:
     @property
     def network(self) -> str:
         """The architecture, in a few words."""
-        arch = self.plan.arch if self.plan else None
-        name = arch.name if arch else str(self.last.config.get("arch") or "a network")
-        depth = (arch.arguments if arch else self.last.config).get("depth")
+        recorded = next((run.numbers.arch for run in reversed(self.chain) if run.numbers.arch), None)
+        arch = (self.plan.arch if self.plan else None) or recorded
+        given = {} if self.last.origin else self.last.config  # else they are of no use, and stand there by default
+        name = arch.name if arch else str(given.get("arch") or "a network")
+        depth = (arch.arguments if arch else given).get("depth")
         return f"{name}, depth {depth}" if depth else name
 
     @property

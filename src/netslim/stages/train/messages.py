@@ -7,9 +7,12 @@ from torch import nn
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import NetslimWarning, setting
+from netslim.core.networks.trees import Batch
 from netslim.core.processes.distributed import World
 from netslim.core.protocols import plan_of
+from netslim.cost import measure
 from netslim.data import AnyDataset
+from netslim.models.own import arch_of
 from netslim.report.tables import percent, size
 from netslim.stages.shared.datasets import dataset_facts, dataset_name, shown_normalization
 from netslim.stages.shared.networks import arguments_of
@@ -57,6 +60,12 @@ def judged(task: Task, best: float, epoch: int, test: float) -> dict[str, Any]:
         "test_metric": test,
         "shown": {"label": task.label, "best": task.shown(best), "test": task.shown(test)},
     }
+
+
+def built(model: nn.Module, example: Batch) -> dict[str, Any]:
+    """What `run.json` says of the network: of one from a file, the settings do not say it."""
+    cost, arch = measure(model, example), arch_of(model)
+    return {"params": cost.params, "macs": cost.macs, **({"arch": arch.to_dict()} if arch else {})}
 
 
 def summary(result: dict[str, Any]) -> str:

@@ -16,7 +16,6 @@ from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.processes.distributed import ALONE, World, join
 from netslim.core.runlog import RunStatus
 from netslim.core.runs.file_names import BEST, CHECKPOINT
-from netslim.cost import measure
 from netslim.data import AnySplit, evaluation_batches, train_batches
 from netslim.network import describe
 from netslim.report.console import say
@@ -33,7 +32,7 @@ from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.facts import ANEW, check_state, precision_of, recorded, state_of, training_facts
 from netslim.stages.train.files import TrainFiles
 from netslim.stages.train.initial_model import learnt_normalization, start_model, take_up_momentum_
-from netslim.stages.train.messages import BY_OBJECTIVE, arguments, judged, processes, summary, warn_of_guessing
+from netslim.stages.train.messages import BY_OBJECTIVE, arguments, built, judged, processes, summary, warn_of_guessing
 from netslim.stages.train.optimizer_setup import is_own
 from netslim.stages.train.rehearsal import rehearse_phase
 from netslim.stages.train.shrinking import Shrinking, check_alone
@@ -199,7 +198,6 @@ class Phase:
     def _finish(self) -> dict[str, Any]:
         self.model = self._opened(self.files.best(), BEST).to(self.device)
         test = self.state.best if self.config.select_on == "test" else self._evaluate(self.splits.test).value
-        cost = measure(self.model, example_of(self.dataset).to(self.device))
         result = {
             "file": str(self.config.save / BEST),
             "selected_on": self.config.select_on,
@@ -207,8 +205,7 @@ class Phase:
             **judged(self.task, self.state.best, self.state.best_epoch, test),
             "test_images": len(self.splits.test),
             "epochs": self.state.epoch,
-            "params": cost.params,
-            "macs": cost.macs,
+            **built(self.model, example_of(self.dataset).to(self.device)),
             "precision": str(self.precision),
             "seconds": self.files.seconds(),
         }
