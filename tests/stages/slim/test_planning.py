@@ -1,5 +1,6 @@
 """The recipe that is made where none is given."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,14 @@ def test_what_can_not_be_planned(given: dict[str, Any], message: str) -> None:
 def test_a_recipe_leaves_no_choice_of_the_plan(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     file.write_text('[[step]]\nverb = "train"\nepochs = 2\n')
-    for given in ({"target_macs": 0.5}, {"time": "10m"}, {"depth": 20}):
-        with pytest.raises(UsageError, match=r"says that itself; type --set STEP\.SETTING=VALUE, or edit the file$"):
+    epochs = f"a time is for a plan, and {file} has epochs of its own: leave it out, or type --set STEP.epochs=NUMBER"
+    for given, message in (
+        ({"time": "10m"}, epochs),
+        ({"checkpoint": "a.pth.tar"}, f"{file} says in its steps what they start from: leave it out, or"),
+        ({"target_macs": 0.5}, f"of a recipe, steps have it: type --set STEP.target_macs=0.5, or edit {file}"),
+        ({"depth": 20}, f"of a recipe, steps have it: type --set STEP.depth=20, or edit {file}"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(f"`: {message}")):
             asked_recipe(SlimConfig(**given), file)
     recipe = asked_recipe(SlimConfig.build({"dataset": "digits", "train.epochs": 3, "seed": 5}), file)
     assert recipe.shared == {"dataset": "digits", "seed": 5}

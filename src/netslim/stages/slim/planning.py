@@ -119,12 +119,18 @@ def asked_recipe(config: PlannedConfig, path: Path | None) -> Recipe:
     if path is None:
         recipe = planned_recipe(config)
     else:
-        names = (
-            name for name in (*BUDGETS, "checkpoint", "depth", "stem", "time") if name in type(config).model_fields
-        )
-        config.refuse(names, f"{path} says that itself; type --set STEP.SETTING=VALUE, or edit the file")
+        _check_has_recipe(config, path)
         recipe = read_recipe(path).with_shared(given(config, SHARED))
     return changed(recipe, config)
+
+
+def _check_has_recipe(config: PlannedConfig, path: Path) -> None:
+    """Raises UsageError for what only a plan takes, with what to type beside a recipe instead."""
+    epochs = f"a time is for a plan, and {path} has epochs of its own: leave it out, or type --set STEP.epochs=NUMBER"
+    config.refuse(given(config, ("time",)), epochs)
+    config.refuse(("checkpoint",), f"{path} says in its steps what they start from: leave it out, or edit the file")
+    for name, value in given(config, (*BUDGETS, "depth", "stem")).items():
+        config.refuse((name,), f"of a recipe, steps have it: type --set STEP.{name}={value}, or edit {path}")
 
 
 def changed(recipe: Recipe, config: PlannedConfig) -> Recipe:
