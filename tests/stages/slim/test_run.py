@@ -335,6 +335,12 @@ def test_one_seed_and_several_contradict_each_other() -> None:
         run(SlimConfig(dataset="digits", depth=11, seed=3, seeds="1,2", dry_run=True))
 
 
+def test_a_step_has_one_budget_swept_or_set() -> None:
+    config = SlimConfig.build({"dataset": "digits", "prune.percent": 0.3, "sweep": ["prune.target_macs=0.5,0.7"]})
+    with pytest.raises(UsageError, match=r"prune has one budget, and prune\.percent is set already; leave one of them"):
+        run(config)
+
+
 def test_weights_that_can_not_be_had_are_said_before_anything_is_timed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,18 +61,35 @@ def test_a_later_sweep_lies_inside_of_an_earlier_one() -> None:
         (None, ["prune.percent=0.3,0.3"], "`sweep='prune.percent=0.3,0.3'`: STEP.SETTING with different values"),
         (None, ["prun.percent=0.3"], "`sweep='prun.percent=0.3'`: unknown step 'prun'; did you mean prune"),
         (None, ["prune.precent=0.3"], "`sweep='prune.precent=0.3'`: step 'prune': unknown setting 'precent'; did"),
-        (None, ["prune.percent=0.3", "prune.percent=0.4"], "`sweep='prune.percent=0.4'`: prune.percent is swept twice"),
-        (None, ["prune.round-to=4", "prune.round_to=8"], "`sweep='prune.round_to=8'`: prune.round_to is swept twice"),
+        (
+            None,
+            ["prune.percent=0.3", "prune.percent=0.4"],
+            "`sweep='prune.percent=0.4'`: prune.percent is swept already",
+        ),
+        (None, ["prune.round-to=4", "prune.round_to=8"], "`sweep='prune.round_to=8'`: prune.round_to is swept already"),
         (
             None,
             ["prune.percent=0.3,0.5", "prune.target-macs=0.4"],
-            "`sweep='prune.target-macs=0.4'`: prune has one budget, and prune.percent is swept, too; leave one",
+            "`sweep='prune.target-macs=0.4'`: prune has one budget, and prune.percent is swept already; leave one",
         ),
     ],
 )
 def test_what_can_not_be_swept(seeds: str | None, sweep: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=f"^{re.escape(message)}"):
         axes_of(RECIPE, seeds, sweep)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("prune.percent", "prune.percent is set already; type all of its values in one `sweep` alone"),
+        ("prune.target-macs", "prune has one budget, and prune.target_macs is set already; leave one of them out"),
+    ],
+)
+def test_what_is_set_is_not_swept(said: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"`: {message}")):
+        axes_of(RECIPE, None, ["prune.percent=0.3,0.5"], [said])
+    assert len(axes_of(RECIPE, None, ["prune.percent=0.3,0.5"], ["prune.round_to", "tune.percent"])) == 1
 
 
 def test_each_value_has_a_folder_of_its_own() -> None:

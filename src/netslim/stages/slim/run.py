@@ -47,7 +47,7 @@ def run(config: SlimConfig) -> dict[str, Any]:
         seconds_of(config.time)
     if config.seeds is not None:
         config.refuse(("seed",), "`seeds` says all of them: leave one of the two out")
-    axes = axes_of(recipe, config.seeds, config.sweep)
+    axes = axes_of(recipe, config.seeds, config.sweep, config.steps)
     variants = variants_of(recipe, axes, config.save)
     check_all(variants)
     slurm = Slurm(config.save / FOLDER, config.slurm) if config.slurm else None

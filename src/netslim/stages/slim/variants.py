@@ -6,7 +6,7 @@ step on; so folders of these are inside of each other in this order, and earlier
 
 import itertools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +71,17 @@ class Variant:
         return ", ".join(f"{key} {value}" for key, value in self.values.items())
 
 
-def axes_of(recipe: Recipe, seeds: str | None, sweep: list[str]) -> list[Axis]:
+def axes_of(recipe: Recipe, seeds: str | None, sweep: list[str], said: Iterable[str] = ()) -> list[Axis]:
     """What differs between the variants, in the order of the steps that it changes.
 
+    Args:
+        recipe: of all variants.
+        seeds: numbers with commas between.
+        sweep: STEP.SETTING=VALUES, each.
+        said: settings of steps (STEP.SETTING) that were given one value.
+
     Raises:
-        ArgumentError: seeds that are no numbers, or a sweep that is none.
+        ArgumentError: seeds that are no numbers, a sweep that is none, or one of what has a value or another budget.
         UsageError: an unknown step or setting.
     """
     axes = [Axis(key="seed", values=_seeds(seeds), first=0)] if seeds is not None else []
@@ -88,7 +94,9 @@ def axes_of(recipe: Recipe, seeds: str | None, sweep: list[str]) -> list[Axis]:
         except UsageError as error:
             raise ArgumentError("sweep", text, str(error)) from error
         for axis in axes:
-            _check_together(text, key, axis.key)
+            _check_together(text, key, axis.key, "swept")
+        for other in said:
+            _check_together(text, key, _key(other), "set")
         axes.append(Axis(key=key, values=values, first=names.index(key.partition(".")[0])))
     return sorted(axes, key=lambda axis: axis.first)
 
@@ -130,16 +138,23 @@ def _swept(text: str) -> tuple[str, tuple[Any, ...]]:
         raise ArgumentError(
             "sweep", text, "STEP.SETTING with different values, such as `sweep=['prune.percent=0.3,0.5,0.7']`"
         )
-    step, _, setting = key.strip().partition(".")
-    return f"{step}.{setting.replace('-', '_')}", found
+    return _key(key), found
 
 
-def _check_together(text: str, key: str, other: str) -> None:
+def _key(text: str) -> str:
+    """STEP.SETTING as settings are called in Python."""
+    step, _, setting = text.strip().partition(".")
+    return f"{step}.{setting.replace('-', '_')}"
+
+
+def _check_together(text: str, key: str, other: str, how: str) -> None:
     if other == key:
-        raise ArgumentError("sweep", text, f"{key} is swept twice; type all of its values in one `sweep`")
+        raise ArgumentError("sweep", text, f"{key} is {how} already; type all of its values in one `sweep` alone")
     (step, _, setting), (others, _, another) = key.partition("."), other.partition(".")
     if step == others and {setting, another} <= set(BUDGETS):
-        raise ArgumentError("sweep", text, f"{step} has one budget, and {other} is swept, too; leave one of them out")
+        raise ArgumentError(
+            "sweep", text, f"{step} has one budget, and {other} is {how} already; leave one of them out"
+        )
 
 
 def _value(text: str) -> Any:
