@@ -20,7 +20,7 @@ class Config(StageConfig):
 
 @pytest.mark.parametrize(
     ("assignments", "flags", "lr"),
-    [([], {}, 0.2), (["lr=0.3"], {}, 0.3), (["lr=0.3"], {"lr": 0.4}, 0.4), (["lr=0.3", "lr=0.5"], {}, 0.5)],
+    [([], {}, 0.2), (["lr=0.3"], {}, 0.3), (["lr=0.3"], {"lr": 0.4}, 0.4)],
 )
 def test_the_later_wins(tmp_path: Path, assignments: list[str], flags: dict[str, Any], lr: float) -> None:
     file = tmp_path / "run.toml"
@@ -54,6 +54,17 @@ def test_values_of_set(text: str, value: Any) -> None:
     merged = merge(None, [f"some-name = {text}" if text else "some-name="], {})
     assert merged == {"some_name": value}
     assert type(merged["some_name"]) is type(value)
+
+
+def test_names_of_steps_keep_their_hyphens() -> None:
+    assert merge(None, ["my-step.target-macs=0.5"], {}) == {"my-step.target_macs": 0.5}
+
+
+@pytest.mark.parametrize("spelled", ["small.target-macs", "small.target_macs"])
+def test_a_setting_is_set_once(spelled: str) -> None:
+    message = f"^--set {spelled}=0.4: small.target_macs is set already; leave one of the two out$"
+    with pytest.raises(UsageError, match=message.replace(".", r"\.")):
+        merge(None, ["small.target-macs=0.3", f"{spelled}=0.4"], {})
 
 
 def test_a_folder_named_by_its_date() -> None:

@@ -13,18 +13,22 @@ LARGEST_FILE = 2**20  # bytes of a configuration
 
 
 def merge(config_file: Path | None, assignments: Sequence[str], flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Config file, then `key=value` assignments, then flags: the later wins.
+    """Config file, then `key=value` assignments, then flags: the later wins, but of assignments among themselves.
 
     Raises:
-        UsageError: the file can't be read or is not TOML, or an assignment has no `=`.
+        UsageError: the file can't be read or is not TOML, an assignment has no `=`, or two are of one setting.
     """
     values = _read_toml(config_file) if config_file else {}
+    assigned: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
             raise UsageError(f"--set takes key=value, got '{assignment}'; type for example --set lr=0.05")
-        values[_name(key)] = _value(text.strip())
-    return values | dict(flags)
+        name = _name(key)
+        if name in assigned:
+            raise UsageError(f"--set {assignment}: {name} is set already; leave one of the two out")
+        assigned[name] = _value(text.strip())
+    return values | assigned | dict(flags)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -40,7 +44,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _name(key: str) -> str:
-    return key.strip().replace("-", "_")
+    """As settings are called in Python; the names of steps in a recipe (`my-step.percent`) stay as they are."""
+    step, dot, setting = key.strip().rpartition(".")
+    return f"{step}{dot}{setting.replace('-', '_')}"
 
 
 def _value(text: str) -> Any:

@@ -66,6 +66,10 @@ def test_a_budget_takes_the_place_of_another() -> None:
     recipe = recipe_of(tomllib.loads(TEXT)).with_settings({"prune.target_latency": "3ms", "tune.lr": 0.5})
     assert recipe.step("prune").settings == {"target_latency": "3ms"}
     assert recipe.step("tune").settings["lr"] == 0.5
+    with pytest.raises(
+        UsageError, match=r"^step 'prune' has one budget, and percent and target_macs are set: type one$"
+    ):
+        recipe.with_settings({"prune.percent": 0.3, "prune.target_macs": 0.5})
 
 
 @pytest.mark.parametrize(

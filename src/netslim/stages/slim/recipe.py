@@ -91,15 +91,20 @@ class Recipe:
         """The recipe with some settings of steps (`prune.percent` -> 0.4); a budget takes the place of another one.
 
         Raises:
-            UsageError: no such step or setting.
+            UsageError: no such step or setting, or two budgets for one step.
         """
         changed = {step.name: dict(step.settings) for step in self.steps}
+        budgets: dict[str, str] = {}  # by step
         for key, value in values.items():
             name, _, setting = key.partition(".")
             step, setting = self.step(name), setting.replace("-", "_")
             _check_setting(step.name, step.kind, setting)
-            for other in BUDGETS if setting in BUDGETS else ():
-                changed[name].pop(other, None)
+            if setting in BUDGETS:
+                if budgets.setdefault(name, setting) != setting:
+                    raise UsageError(
+                        f"step '{name}' has one budget, and {budgets[name]} and {setting} are set: type one"
+                    )
+                changed[name] = {other: own for other, own in changed[name].items() if other not in BUDGETS}
             changed[name][setting] = value
         steps = tuple(dataclasses.replace(step, settings=changed[step.name]) for step in self.steps)
         return dataclasses.replace(self, steps=steps)
