@@ -53,9 +53,14 @@ def test_a_later_sweep_lies_inside_of_an_earlier_one() -> None:
 @pytest.mark.parametrize(
     ("seeds", "sweep", "message"),
     [
-        ("1,a", [], "`seeds='1,a'`: different whole numbers with commas between; type `seeds='1,2,3'`"),
-        ("1,1", [], "`seeds='1,1'`: different whole numbers"),
-        ("", [], "`seeds=''`: different whole numbers with commas between; type `seeds='1,2,3'`, or leave it out"),
+        ("1,a", [], "`seeds='1,a'`: different whole numbers from 0 on, with commas between; type `seeds='1,2,3'`"),
+        ("1,1", [], "`seeds='1,1'`: different whole numbers from 0 on"),
+        ("1,-2", [], "`seeds='1,-2'`: different whole numbers from 0 on, with commas between; type `seeds='1,2,3'`"),
+        (
+            "",
+            [],
+            "`seeds=''`: different whole numbers from 0 on, with commas between; type `seeds='1,2,3'`, or leave it out",
+        ),
         (None, ["percent=0.3"], "`sweep='percent=0.3'`: STEP.SETTING with different values, such as"),
         (None, ["prune.percent"], "`sweep='prune.percent'`: STEP.SETTING with different values"),
         (None, ["prune.percent=0.3,0.3"], "`sweep='prune.percent=0.3,0.3'`: STEP.SETTING with different values"),

@@ -125,8 +125,8 @@ def _seeds(text: str) -> tuple[int, ...]:
         found = tuple(int(part) for part in listed(text))
     except ValueError:
         found = ()
-    if not found or len(set(found)) < len(found):
-        allowed = "different whole numbers with commas between; type `seeds='1,2,3'`"
+    if not found or len(set(found)) < len(found) or min(found) < 0:
+        allowed = "different whole numbers from 0 on, with commas between; type `seeds='1,2,3'`"
         raise ArgumentError("seeds", text, allowed if text.strip() else f"{allowed}, or leave it out")
     return found
 
