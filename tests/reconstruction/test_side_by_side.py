@@ -109,7 +109,9 @@ def test_tied_layers_that_do_something_else_and_weights_that_are_computed_are_le
     model = networks.with_copies(Odd())
     done = reconstruct_(pruned(model, IMAGES), model, IMAGES.split(16))
     assert done.left == ("conv2", "twin", "scaled")
-    assert str(done).startswith("1 of 2 layers fitted on 64 images, 3 left as they are: error of the outputs ")
+    assert str(done).startswith(
+        "1 of 5 layers fitted on 64 images, 1 tried without gain, 3 of a kind that can't be fitted: error "
+    )
 
 
 def test_layers_on_a_vector_and_numbers_made_for_a_call_are_left() -> None:

@@ -44,10 +44,11 @@ class Reconstruction:
 
     def __str__(self) -> str:
         changed = sum(layer.after < layer.before for layer in self.layers)
-        kept = f", {len(self.left)} left as they are" if self.left else ""
+        same, left = len(self.layers) - changed, len(self.left)
+        others = f", {same} tried without gain" * bool(same) + f", {left} of a kind that can't be fitted" * bool(left)
         return (
-            f"{changed} of {len(self.layers)} layers fitted on {self.images:,} images{kept}: error of the outputs "
-            f"{100 * self.before:.1f} % -> {100 * self.after:.1f} % of their size"
+            f"{changed} of {len(self.layers) + left} layers fitted on {self.images:,} images{others}: error of the "
+            f"outputs {100 * self.before:.1f} % -> {100 * self.after:.1f} % of their size"
         )
 
 
