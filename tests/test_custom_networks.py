@@ -80,7 +80,8 @@ def test_files_that_need_their_network(tmp_path: Path) -> None:
     model, path = trained(), tmp_path / "small.pth.tar"
     netslim.save(path, netslim.apply(model, netslim.plan(model, IMAGES, percent=0.5)))
     assert refused(path) == (
-        f"{path} holds a MyNet, which netslim can't build by itself: pass one with netslim.load(path, model=MyNet(...))"
+        f"{path} holds a MyNet, which netslim can't build by itself: name its code by `arch='FILE.py:NAME'`, or pass "
+        "one with netslim.load(path, model=MyNet(...))"
     )
     assert refused(path, MyNet(9)) == (
         f"{path}: the plan is for another network: group 'body.1' has 8 channels there, 9 here"

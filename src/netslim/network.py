@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from netslim.core.errors import CheckpointError, NetslimError, UsageError, first_of
+from netslim.core.errors import CheckpointError, NetslimError, UsageError, first_of, with_article
 from netslim.core.hub import address_of, fetch_folder, is_at_hub
 from netslim.core.networks.copies import copied
 from netslim.core.networks.wrappers import plain, unwrapped
@@ -199,8 +199,8 @@ def _unpruned(checkpoint: Checkpoint, path: Path) -> nn.Module:
     name = checkpoint.extra.get("network")
     if name is not None:
         raise CheckpointError(
-            f"{path} holds a {name}, which netslim can't build by itself: pass one with "
-            f"netslim.load(path, model={name}(...))"
+            f"{path} holds {with_article(name)}, which netslim can't build by itself: name its code by "
+            f"`arch='FILE.py:NAME'`, or pass one with netslim.load(path, model={name}(...))"
         )
     raise CheckpointError(
         f"{path}: these weights fit no architecture that netslim knows (first keys: {', '.join(list(state)[:4])}): "

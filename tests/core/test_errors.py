@@ -16,6 +16,7 @@ from netslim.core.errors import (
     one_of,
     setting,
     unknown_name,
+    with_article,
 )
 
 
@@ -88,6 +89,11 @@ def test_an_argument_error_says_field_given_and_allowed_and_goes_from_process_to
 
 def test_either() -> None:
     assert [either(["a"]), either(iter("ab")), either(["a", "b", "c"])] == ["a", "a or b", "a, b or c"]
+
+
+def test_articles() -> None:
+    names = ["EfficientNet", "inception_v3", "int", "MyNet", "UNet", ""]
+    assert [*map(with_article, names)] == ["an EfficientNet", "an inception_v3", "an int", "a MyNet", "a UNet", "a "]
 
 
 def test_first_of() -> None:

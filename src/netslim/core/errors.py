@@ -105,6 +105,11 @@ def either(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def with_article(name: str) -> str:
+    """`EfficientNet` -> `an EfficientNet`; a U is said as in UNet."""
+    return f"{'an' if name[:1].lower() in {*'aeio'} else 'a'} {name}"
+
+
 def first_of(items: Sequence[str], most: int, separator: str = ", ") -> str:
     """The first `most` of a list, and how many more there are: `a, b and 3 more`, `a; b; and 3 more`."""
     more = f"{separator.rstrip(', ')} and {len(items) - most} more" if len(items) > most else ""

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from netslim.core.archive import read_archive
-from netslim.core.errors import CheckpointError, first_of, setting
+from netslim.core.errors import CheckpointError, first_of, setting, with_article
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -55,7 +55,7 @@ def check_fits(
     if not found:
         return
     raise CheckpointError(
-        f"{path} does not hold a {name}: {len(found)} tensors differ: {first_of(found, _LISTED, '; ')}"
+        f"{path} does not hold {with_article(name)}: {len(found)} tensors differ: {first_of(found, _LISTED, '; ')}"
         f"{_suggestion(given, name, shapes_of, candidates)}"
     )
 
@@ -108,7 +108,7 @@ def _suggestion(given: Shapes, name: str, shapes_of: Callable[[str], Shapes], ca
     best = max(agreement, key=lambda candidate: agreement[candidate])
     if best == name or not agreement[best]:
         return ""
-    return f"; it looks like a {best}: type {setting('model_name', best)}"
+    return f"; it looks like {with_article(best)}: type {setting('model_name', best)}"
 
 
 def _agreement(given: Shapes, expected: Shapes) -> float:

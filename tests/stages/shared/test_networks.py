@@ -44,6 +44,21 @@ def test_a_network_that_was_saved_from_python_is_opened_by_a_reference_too(nets:
     assert torch.equal(found[0].weight, model[0].weight)
 
 
+def test_code_that_was_not_named_and_a_name_that_does_not_apply(tmp_path: Path) -> None:
+    path = tmp_path / "own.pth.tar"
+    netslim.save(path, type("Efficient", (nn.Sequential,), {})(nn.Conv2d(3, 4, 3)))
+    said = (
+        f"{path} holds an Efficient, which netslim can't build by itself: name its code by `arch='FILE.py:NAME'`, or "
+    )
+    with pytest.raises(CheckpointError) as error:
+        open_network(read(path), path, None, [])
+    assert str(error.value).startswith(said)
+    with pytest.raises(CheckpointError) as error:
+        open_network(read(path), path, "resnet", [])
+    assert str(error.value).startswith(said)
+    assert str(error.value).endswith("; `arch='resnet'` is no code of your own and does not apply")
+
+
 def test_a_network_of_netslims_own_is_not_code_of_the_users(nets: str) -> None:
     netslim.save("net.pth.tar", netslim.create_model("resnet", depth=11, num_classes=2))
     checkpoint = read(Path("net.pth.tar"))

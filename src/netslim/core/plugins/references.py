@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from netslim.core.errors import ArgumentError, NetslimError, UserCodeError, first_of, nearest, setting
+from netslim.core.errors import ArgumentError, NetslimError, UserCodeError, first_of, nearest, setting, with_article
 from netslim.core.files import file_hash
 
 SHOWN = 8
@@ -157,8 +157,7 @@ def literals(field: str, assignments: Sequence[str]) -> dict[str, Any]:
 
 def kind(value: Any) -> str:
     """`a dict`, `an int`, `nothing`: for messages."""
-    name = type(value).__name__
-    return "nothing" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+    return "nothing" if value is None else with_article(type(value).__name__)
 
 
 def _literal(text: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from netslim.core.checkpoint import Checkpoint, write_checkpoint
-from netslim.core.errors import CheckpointError, setting
+from netslim.core.errors import CheckpointError, setting, with_article
 from netslim.core.files import atomic_write, write_json
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import PrunableModel, PrunePlan, plan_of
@@ -110,7 +110,7 @@ def _check_depth(model: nn.Module, config: PruneConfig) -> None:
     found = arguments_of(model).get("depth")
     if config.depth is not None and found not in (None, config.depth):
         raise CheckpointError(
-            f"{config.model} holds a {name_of(model)} of depth {found}, not {config.depth}; "
+            f"{config.model} holds {with_article(name_of(model))} of depth {found}, not {config.depth}; "
             f"type {setting('depth', found)}"
         )
 

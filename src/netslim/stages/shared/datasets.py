@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from netslim.core.checkpoint import Checkpoint
-from netslim.core.errors import CheckpointError, UsageError, setting
+from netslim.core.errors import CheckpointError, UsageError, setting, with_article
 from netslim.core.networks.example import inputs_to_dict
 from netslim.core.plugins.references import is_reference, load_reference
 from netslim.core.schemas import DatasetFacts, as_model
@@ -125,5 +125,6 @@ def check_fits(model: nn.Module, dataset: AnyDataset, origin: str) -> None:
         here = arguments_of(model).get(name)
         if None not in (here, there) and here != there:
             raise CheckpointError(
-                f"{origin} holds a {name_of(model)} with {name} {here}; the data set {dataset.name} has {there}"
+                f"{origin} holds {with_article(name_of(model))} with {name} {here}; the data set {dataset.name} has "
+                f"{there}"
             )

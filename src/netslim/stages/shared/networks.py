@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from netslim.core.checkpoint import Checkpoint
-from netslim.core.errors import ArgumentError, CheckpointError, NetslimWarning, UsageError, setting
+from netslim.core.errors import ArgumentError, CheckpointError, NetslimWarning, UsageError, setting, with_article
 from netslim.core.plugins.references import is_reference, literals, load_reference
 from netslim.models.own import arch_of, own_network
 from netslim.network import read, restore
@@ -53,8 +53,19 @@ def open_network(checkpoint: Checkpoint, path: Path, arch: str | None, arch_args
     own = arch if arch is not None and is_reference(arch) else None
     if spec is None or not is_reference(spec.name):
         if own is not None and spec is not None:
-            raise CheckpointError(f"{path} holds a {spec.name}, which is not code of your own: leave `arch` out")
-        return restore(checkpoint, path) if own is None else restore(checkpoint, path, _built(own, {}, arch_args))
+            raise CheckpointError(
+                f"{path} holds {with_article(spec.name)}, which is not code of your own: leave `arch` out"
+            )
+        if own is not None:
+            return restore(checkpoint, path, _built(own, {}, arch_args))
+        try:
+            return restore(checkpoint, path)
+        except CheckpointError as error:
+            if arch is None or spec is not None:
+                raise
+            raise CheckpointError(
+                f"{error}; {setting('arch', arch)} is no code of your own and does not apply"
+            ) from error
     if own is None:
         raise UsageError(f"{path} holds a network of {spec.name}: type {setting('arch', spec.name)}")
     model = _built(own, spec.arguments, arch_args)
