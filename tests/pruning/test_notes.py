@@ -1,6 +1,7 @@
 """What a plan says of itself: scales that tell nothing apart, budgets that are met as near as can be."""
 
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -60,6 +61,22 @@ def test_a_target_between_two_neighbours() -> None:
         f"{round(0.6 * 4 * each):,} MACs can't be met within 1%: the nearest that can be reached are {2 * each:,} "
         f"(50.0% of before)",
     )
+
+
+@pytest.mark.parametrize(
+    ("budget", "asked"),
+    [
+        ({"percent": 0}, "percent=0"),
+        ({"percent": 0.01, "per_layer": True}, "percent=0.01"),
+        ({"target_params": 0.999, "round_to": 16}, "target_params=0.999"),
+    ],
+)
+def test_a_budget_by_which_nothing_goes(budget: dict[str, Any], asked: str) -> None:
+    note = f"nothing was removed: `{asked}` leaves the network as it is; ask for a smaller one"
+    with pytest.warns(NetslimWarning, match=note):
+        decided = netslim.plan(lively(Net()), IMAGES, **budget)
+    assert decided.notes == (note,)
+    assert decided.kept == decided.total
 
 
 def memory(net: Net, maps: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from netslim.core.networks.wrappers import with_computed_weights
 from netslim.core.protocols import Budget
 from netslim.dependency.blocks.find_blocks import with_blocks
 from netslim.dependency.groups import BoundGroup, Grouping, scales_in
+from netslim.pruning.budget.request import asked_for
 from netslim.pruning.budget.search import TOLERANCE
 
 _EQUAL = 0.5  # share of the scales
@@ -82,8 +83,17 @@ def settings_for_more(model: nn.Module, found: Grouping, inputs: Inputs, min_cha
     return ["`min_channels=0` (whole blocks may go)"] * bool(blocks) + [streams] * (found.derivation is None)
 
 
-def budget_note(budget: Budget) -> str | None:
-    """What to say where a target was met as nearly as possible only; or None."""
+def budget_notes(budget: Budget, removed: Sequence[int]) -> tuple[str, ...]:
+    """What to say of a budget by which groups lose so many channels: none, or not what was asked for."""
+    return tuple(filter(None, (_nearest_note(budget), None if any(removed) else _nothing_note(budget))))
+
+
+def _nothing_note(budget: Budget) -> str:
+    asked = asked_for(budget.kind, budget.asked)
+    return f"nothing was removed: {asked} leaves the network as it is; ask for a smaller one"
+
+
+def _nearest_note(budget: Budget) -> str | None:
     what = {"percent": "channels", "params": "parameters", "macs": "MACs"}.get(budget.kind)
     if what is None or abs(budget.reached - budget.target) <= max(TOLERANCE * budget.target, 1):
         return None

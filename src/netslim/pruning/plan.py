@@ -30,7 +30,7 @@ from netslim.pruning.budget.solve import Limits, Outcome, by_cost, by_percent, o
 from netslim.pruning.budget.timing import TimingEngine
 from netslim.pruning.criteria import CRITERIA
 from netslim.pruning.criterion import Evidence
-from netslim.pruning.notes import budget_note, computed_note, scales_note, settings_for_more, unscaled_note
+from netslim.pruning.notes import budget_notes, computed_note, scales_note, settings_for_more, unscaled_note
 from netslim.pruning.resolve_plan import resolve
 from netslim.pruning.scope import Candidates, candidates, pruned_before
 
@@ -237,8 +237,7 @@ def _draft(
         budget=outcome.budget,
         unrounded=tuple(name for name, count, multiple in rounded if count % multiple),
     )
-    note = budget_note(outcome.budget)
-    plan = replace(plan, notes=(*plan.notes, note)) if note else plan
+    plan = replace(plan, notes=(*plan.notes, *budget_notes(outcome.budget, outcome.removed)))
     resolved = resolve(model, plan, found)
     return replace(plan, after=costs.at(torch.tensor(outcome.removed)), resolved=resolved)
 

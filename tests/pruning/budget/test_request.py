@@ -11,7 +11,7 @@ from netslim.pruning import plan
 from netslim.pruning.budget.request import requested
 from pruning.networks import EXAMPLE, resnet
 
-SHARES = "what should remain, as a share of the unpruned network's between 0 and 1 (0.5), or as "
+SHARES = "what should remain, as a share of the unpruned network's, more than 0 and less than 1 (0.5), or as "
 
 
 COUNT, TIME = SHARES + "a number with K, M or G (120M)", SHARES + "a time with us, ms or s (3ms)"

@@ -119,4 +119,5 @@ def _target(kind: str, given: float | str) -> Request:
 def _allowed(kind: str, number: float, unit: str) -> str:
     example = "a time with us, ms or s (3ms)" if kind == "latency" else "a number with K, M or G (120M)"
     hint = f"; for {number:g} % type {number / 100:g}" if 1 < number < _PERCENT_LIKE and not unit else ""
-    return f"what should remain, as a share of the unpruned network's between 0 and 1 (0.5), or as {example}{hint}"
+    share = "a share of the unpruned network's, more than 0 and less than 1 (0.5)"
+    return f"what should remain, as {share}, or as {example}{hint}"
