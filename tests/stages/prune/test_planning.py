@@ -50,6 +50,19 @@ def test_layers_held_at_a_multiple_are_said_to_be_so(
     assert f"held at 8 channels (`round_to=8`): {', '.join(result['clamped'])}" in capsys.readouterr().out
 
 
+def test_shares_say_what_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:
+    example = torch.zeros(1, 3, 32, 32)
+    model = netslim.create_model("vgg", depth=11, num_classes=10)
+    once = netslim.apply(model, plan(model, example, percent=0.25, criterion="l1_norm"))
+    for network, budget, whole in (
+        (model, {"percent": 0.5}, "the unpruned network"),
+        (once, {"percent": 0.5}, "before this pruning"),
+        (once, {"target_macs": 0.25}, "the unpruned network"),
+    ):
+        say_plan(plan(network, example, criterion="l1_norm", **budget))
+        assert f" % of {whole})" in capsys.readouterr().out
+
+
 def test_a_residual_stream_is_shown_with_the_layers_that_write_it(capsys: pytest.CaptureFixture[str]) -> None:
     model = netslim.create_model("resnet", depth=11, num_classes=10)
     decided = plan(model, torch.zeros(1, 3, 32, 32), percent=0.5, criterion="l1_norm", residual="couple")

@@ -74,6 +74,12 @@ def test_targets_shrink_by_the_same_factor() -> None:
     assert course.budget(3, ()) == {"target_macs": "0.125"}
 
 
+@pytest.mark.parametrize(("asked", "shown"), [("0.5", 0.7071), ("0.99999", 0.9999), ("0.00005", 0.007071)])
+def test_shares_of_rounds_are_short(asked: str, shown: float) -> None:
+    course = Course(request=requested(None, {"macs": asked}), steps=2, start=1.0, goal=float(asked), per_layer=False)
+    assert course.budget(1, ()) == {"target_macs": shown}
+
+
 def test_two_rounds_remove_as_much_as_one(trained: Path, folder: Path, tmp_path: Path) -> None:
     once = run(trained / LAST, tmp_path / "once", data_dir=folder, percent=0.6, precision="auto")
     result = run(trained / LAST, tmp_path / "run", data_dir=folder, percent=0.6, steps=2, batch_size=8)

@@ -1,6 +1,7 @@
 """`netslim prune` on a network that was trained for a second."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def test_what_is_printed(trained: Path, folder: Path, tmp_path: Path, capsys: py
     save = tmp_path / "run"
     result = run(trained / BEST, save, data_dir=folder, percent=0.5)
     out = capsys.readouterr().out
+    assert re.search(r"test top-1 [\d.]+ % before this pruning, [\d.]+ % masked, ", out)
     assert f"channels   688 -> {result['kept']} (" in out
     assert f"parameters 124,402 -> {result['params']:,} (" in out
     assert "masked, " in out

@@ -223,7 +223,9 @@ def _say_budget(decided: PrunePlan) -> None:
         asked = f"{budget.target * 1e3:.3g} ms"
     else:
         reached, asked = f"{budget.reached:,.0f} {_UNITS[budget.kind]}", f"{budget.target:,.0f}"
-    share = f"{percent(budget.reached / budget.dense, 1)} of before{_how(budget)}"
+    left = budget.kind == "percent" and budget.dense < decided.total  # channels are of what an earlier pruning left
+    whole = "before this pruning" if left else "the unpruned network"
+    share = f"{percent(budget.reached / budget.dense, 1)} of {whole}{_how(budget)}"
     say(f"budget     {asked_for(budget.kind, budget.asked)}: {asked} asked for, {reached} reached ({share})")
     if decided.clamped:
         say(f"held at {_floor(decided)}: {', '.join(decided.clamped)}")

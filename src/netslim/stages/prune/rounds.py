@@ -88,7 +88,8 @@ class Course:
             return {"percent": self._percent(number, plans)}
         if number == self.steps:
             return {f"target_{kind}": self.request.asked}
-        return {f"target_{kind}": self.start * math.pow(self.goal / self.start, number / self.steps)}
+        share = self.start * math.pow(self.goal / self.start, number / self.steps)
+        return {f"target_{kind}": min(float(f"{share:.4g}"), 0.9999)}  # digits that one reads; no round asks for all
 
     def _percent(self, number: int, plans: Sequence[PrunePlan]) -> float:
         """The share of what is left; such that after the last round as many are gone as after a single one."""

@@ -168,7 +168,7 @@ def _print(
         say(line)
     if task is not None:
         whole, gone, now = (task.shown(accuracy[task.key(name)]) for name in ("before", "masked", ""))
-        say(f"test {task.label} {whole} before, {gone} masked, {now} {repair.title} (no fine-tuning yet)")
+        say(f"test {task.label} {whole} before this pruning, {gone} masked, {now} {repair.title} (no fine-tuning yet)")
 
 
 def _write(
