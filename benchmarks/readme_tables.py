@@ -532,7 +532,7 @@ def slim_pretrained() -> str:
         own = [row for row in rows if row["recipe"] == name]
         dense = spread([100 * float(row["dense_top1"]) for row in own], 1)
         lines.append(
-            (name, f"{own[0]['epochs_before']} + {own[0]['epochs_after']}", len(own), dense, *_recipe_cells(own))
+            (name, f"{own[0]['epochs_before']} + {own[0]['epochs_after']}", str(len(own)), dense, *_recipe_cells(own))
         )
     head = ("recipe", "epochs", "seeds", "dense: test", "pruned: test", "fine-tuned: held-out", "fine-tuned: test")
     about = f"{rows[0]['images']} images of {rows[0]['dataset']}, half of the MACs; top-1 (%)."

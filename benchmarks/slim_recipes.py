@@ -75,18 +75,14 @@ START: dict[str, tuple[Step, ...]] = {
     "": (),
 }
 HALVED: dict[str, Any] = KNOWN | {"start": "zero", "before": 0.125, "prune": {"criterion": "group_l2_norm", **COUPLED}}
-IMAGENET: dict[str, dict[str, Any]] = {  # what `slim` does with a library's network, by start of the classifier ...
-    "random classifier, AdamW at 3e-3": HALVED | {"start": "random"},
+IMAGENET: dict[str, dict[str, Any]] = {  # what `slim` does with a library's network, but for one thing
     "AdamW at 3e-3": HALVED,
+    "random classifier, AdamW at 3e-3": HALVED | {"start": "random"},
     "class means, AdamW at 3e-3": HALVED | {"start": "means"},
-    "AdamW at 1e-3": HALVED | {"lr": 1e-3, "tune_lr": 1e-3},  # ... by rate ...
+    "AdamW at 1e-3": HALVED | {"lr": 1e-3, "tune_lr": 1e-3},
     "AdamW at 3e-4": HALVED | {"lr": 3e-4, "tune_lr": 3e-4},
-    "class means, AdamW at 1e-3": HALVED | {"lr": 1e-3, "tune_lr": 1e-3, "start": "means"},
-    "a quarter before, AdamW at 1e-3": HALVED
-    | {"lr": 1e-3, "tune_lr": 1e-3, "before": 0.25},  # ... and by when to prune
     "half before, AdamW at 1e-3": HALVED | {"lr": 1e-3, "tune_lr": 1e-3, "before": 0.5},
     "SGD at 0.02": HALVED | {"lr": 0.02, "tune_lr": 0.02, "train": {"batch_size": 16, "label_smoothing": 0.1}},
-    "SGD at 0.05": HALVED | {"lr": 0.05, "tune_lr": 0.05, "train": {"batch_size": 16, "label_smoothing": 0.1}},
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "base": {},
