@@ -16,6 +16,8 @@ from torch.fx import GraphModule
 
 from netslim.core.tie import Tie
 
+Normalization = tuple[tuple[float, ...], tuple[float, ...]]  # of images: mean and standard deviation per channel
+
 _META = "netslim_plan"
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from netslim.core.plugins.registry import Registry
-from netslim.core.protocols import ArchSpec, PrunableModel
+from netslim.core.protocols import ArchSpec, Normalization, PrunableModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,6 @@ class LibraryBuilder(Protocol):
     def __call__(self, name: str, num_classes: int | None = None, in_channels: int | None = None) -> nn.Module:
         """The network called `name`; None stands for what its pretrained weights have."""
         ...
-
-
-Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)

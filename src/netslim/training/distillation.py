@@ -5,8 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.core.networks.trees import Batch, called
-
-Statistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation per channel
+from netslim.core.protocols import Normalization
 
 
 class Renormalized(nn.Module):
@@ -27,7 +26,7 @@ class Renormalized(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, model: nn.Module, given: Statistics, learnt: Statistics) -> None:
+    def __init__(self, model: nn.Module, given: Normalization, learnt: Normalization) -> None:
         super().__init__()
         self.model = model
         (mean, std), (own_mean, own_std) = (

@@ -26,11 +26,10 @@ def classifiers(model: nn.Module) -> dict[str, Classifier]:
     said: Any = cast(Any, model).get_classifier() if hasattr(model, "get_classifier") else None
     names = {layer: name for name, layer in model.named_modules()}
     found: list[Classifier] = []
-    if said is None:
-        found = _last(model)[-1:]
     for part in said if isinstance(said, tuple | list) else (said,):
         last = _last(part) if isinstance(part, nn.Module) else []
         found += [layer for layer in last if len(layer.weight) == len(last[-1].weight)]
+    found = found if said is not None else _last(model)[-1:]
     if not found:
         name = type(model).__name__
         raise UsageError(f"{name} ends in no linear layer or convolution, so it has no classifier to start")

@@ -74,6 +74,18 @@ def test_layers_of_every_kind_stay_in_float(inner: nn.Module) -> None:
     assert (found.function(made)(IMAGES) - right).norm() < 0.05 * right.norm()
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_layer_that_reads_one_channel_stays_in_float(number: int) -> None:
+    """As the first one of a network for grey images."""
+    model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU(), nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 3, 1))
+    grey = IMAGES[:, :1]
+    found = OnnxQuantizer(content(model.eval(), grey), [grey], UNSIGNED)
+    made = found.model([found.layers[number]])
+    assert found.layers_in_int8(made) <= 2
+    right = found.function(found.float_content)(grey)
+    assert (found.function(made)(grey) - right).norm() < 0.05 * right.norm()
+
+
 def test_a_concatenation_only_copies() -> None:
     """Its inputs have the scale of its output: the larger one's."""
     model = onnx.load_from_string(quantizer().model())

@@ -130,35 +130,23 @@ def in_int8_for_timing(content: bytes, *, around: bool = True) -> bytes:
 
 
 def _keep_in_float(model: Any, layers: Collection[str]) -> None:
-    """Gives layers inputs that are dequantised channel by channel, all with the same scale, in place.
+    """Puts an operation that changes nothing between layers and what dequantises their input, in place.
 
-    ONNX Runtime quantises a convolution in float that reads one scale and is followed by quantised numbers by itself
-    when it opens the file, with one scale for all of its weights (its pass WeightBiasQuantization).
+    ONNX Runtime quantises a convolution in float between quantised numbers by itself when it opens the file, with one
+    scale for all of its weights (its pass WeightBiasQuantization). It takes out what it knows to change nothing; a
+    LeakyRelu that is as steep on both sides stays.
     """
-    from onnx import helper, numpy_helper
+    from onnx import helper
 
     graph = model.graph
-    made_by = {name: node for node in graph.node for name in node.output}
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    for node in [node for node in graph.node if node.name in layers and node.op_type != "MatMul"]:
-        whole = made_by.get(node.input[0])
-        if whole is None or whole.op_type != "DequantizeLinear":
-            continue
-        values = [numpy_helper.to_array(constants[name]) for name in whole.input[1:]]
-        channels = _inputs(node, constants[node.input[1]].dims)
-        named = [f"{node.name}_input_{kind}" for kind in ("scale", "zero_point")[: len(values)]]
-        graph.initializer.extend(
-            numpy_helper.from_array(np.full(channels, value), name) for name, value in zip(named, values, strict=True)
-        )
-        own = helper.make_node("DequantizeLinear", [whole.input[0], *named], [f"{node.name}_input"], axis=1)
-        graph.node.insert(list(graph.node).index(node), own)
-        node.input[0] = own.output[0]
-
-
-def _inputs(node: Any, weight: Sequence[int]) -> int:
-    """How many channels a layer reads."""
-    given: dict[str, int] = {attribute.name: attribute.i for attribute in node.attribute}
-    return weight[1] * given.get("group", 1) if node.op_type == "Conv" else weight[given.get("transB", 0)]
+    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    for node in [node for node in graph.node if node.name in layers]:
+        if made_by.get(node.input[0]) == "DequantizeLinear":
+            name = f"{node.name}_input"
+            graph.node.insert(
+                list(graph.node).index(node), helper.make_node("LeakyRelu", [node.input[0]], [name], name, alpha=1.0)
+            )
+            node.input[0] = name
 
 
 def _ranges(model: Any, images: Sequence[Tensor]) -> Any:

@@ -18,8 +18,9 @@ from netslim.core.download import PATIENCE, answer
 from netslim.core.errors import UsageError
 from netslim.core.files import file_hash
 from netslim.core.hub import CONNECT_SECONDS, in_words
+from netslim.core.protocols import Normalization
 from netslim.models.pretrained_files import unavailable, wrong_hash
-from netslim.models.registry import LIBRARIES, Library, Normalization
+from netslim.models.registry import LIBRARIES, Library
 
 # How timm ends the names of networks with GroupNorm, EvoNorm or FilterResponseNorm.
 WITHOUT_BATCHNORM = ("_gn", "_bit", "_evos", "_frn")

@@ -17,14 +17,14 @@ from torch import nn
 from netslim.core.download import download
 from netslim.core.errors import DataError
 from netslim.core.files import file_hash
+from netslim.core.protocols import Normalization
 from netslim.models.pretrained_files import unavailable, wrong_hash
-from netslim.models.registry import LIBRARIES, Library, Normalization
+from netslim.models.registry import LIBRARIES, Library
 
 _FAMILIES = ("resnet", "resnext", "wide_resnet")
 _SLOW_TO_DRAW = ("googlenet", "inception_v3")  # their own start, truncated normals, takes half a minute and a warning
-_CENTRED = (
-    _SLOW_TO_DRAW  # their weights are TensorFlow's; torchvision changes the images inside where it loads these itself
-)
+# TensorFlow's weights: torchvision turns its usual images into those they learnt inside, where it loads them itself
+_CENTRED = ("googlenet", "inception_v3")
 
 
 @functools.cache

@@ -96,11 +96,6 @@ def _built(own: str, recorded: Mapping[str, Any], arch_args: list[str]) -> nn.Mo
     return own_network(load_reference("arch", own), {**recorded, **literals("arch_args", arch_args)})
 
 
-def load_network(path: Path, *, arch: str | None, arch_args: list[str]) -> nn.Module:
-    """The network in a file, in eval mode; see `sound_network`."""
-    return sound_network(read(path), path, arch, arch_args).eval()
-
-
 def loader(arch: str | None, arch_args: list[str]) -> Callable[[Path], nn.Module]:
     """What opens any of several files, in other processes, too: those of registered networks need no code."""
     return functools.partial(_load_any, arch=arch, arch_args=arch_args)

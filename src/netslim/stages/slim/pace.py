@@ -27,7 +27,7 @@ from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS
 from netslim.stages.slim.recipe import BUDGETS, Recipe, Step, is_file
 from netslim.stages.slim.settings import Planned
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.initial_model import start_model
+from netslim.stages.train.initial_model import Start, start_model
 from netslim.stages.train.splits import splits_of
 from netslim.stages.train.step_setup import build_step
 from netslim.training.precision_probe import choose_precision
@@ -137,9 +137,10 @@ def measure_pace(config: TrainConfig, pruning: Mapping[str, Any], shapes: Sequen
         DataError: the data set.
     """
     device = pick_device(config.device)
-    dataset = open_any(config.dataset, config)
+    origin = Start.of(config)
+    dataset = open_any(config.dataset, config, origin.normalization)
     splits = splits_of(dataset, config, device)
-    model = start_model(config, dataset).to(device)
+    model = start_model(config, dataset, origin).to(device)
     task = task_of(config, dataset, device=device)
     batches = train_batches(splits.train, dataset, batch_size=config.batch_size, seed=config.seed, device=device)
     own, first = is_reference(name_of(model)), next(batches.epoch(0))

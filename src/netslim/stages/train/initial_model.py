@@ -1,10 +1,13 @@
 """The network that a phase of training begins with."""
 
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import nn
 
+from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import ArgumentError, CheckpointError, UsageError, setting
 from netslim.core.plugins.references import is_reference, load_reference
 from netslim.core.protocols import PrunableModel, plan_of
@@ -17,29 +20,53 @@ from netslim.pruning import apply
 from netslim.report.console import say
 from netslim.stages.shared.architectures import is_library
 from netslim.stages.shared.datasets import normalization_of
-from netslim.stages.shared.networks import arguments_of, load_network, name_of, new_network
+from netslim.stages.shared.networks import arguments_of, name_of, new_network, sound_network
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.messages import other_images
 from netslim.training.optimizer import momentum_of, set_momentum_
 from netslim.training.optimizers.state import is_sgds, restored_
 
 
-def start_model(config: TrainConfig, dataset: AnyDataset) -> nn.Module:
-    """The network in the file of `refine` or `resume`, or a fresh one.
+@dataclass(frozen=True)
+class Start:
+    """The file of `refine` or `resume`, and what it holds, read once; both None for a phase that starts from none.
+
+    Attributes:
+        path: of the file.
+        checkpoint: in it.
+        learnt: whether its weights are taken, not its shape alone.
+    """
+
+    path: Path | None
+    checkpoint: Checkpoint | None
+    learnt: bool
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> Self:
+        """Reads the file. Raises CheckpointError for one that is no checkpoint."""
+        path = config.refine or config.resume
+        return cls(path, None if path is None else read(path), learnt=not config.reinitialize)
+
+    @property
+    def normalization(self) -> dict[str, Any] | None:
+        """How the images were normalised that the weights learnt from."""
+        return normalization_of(self.checkpoint.dataset) if self.checkpoint and self.learnt else None
+
+    def say_what_changes(self, config: TrainConfig, dataset: AnyDataset) -> None:
+        """One line where its network learnt from other images: its weights are taken, and nothing else."""
+        changes = other_images(self.checkpoint, dataset, config) if self.checkpoint and self.learnt else ""
+        if changes:
+            say(f"{self.path} gives its weights alone; the images are others: {changes}")
+
+
+def start_model(config: TrainConfig, dataset: AnyDataset, start: Start) -> nn.Module:
+    """The network that a phase starts from, or a fresh one.
 
     Raises:
         UsageError: `refine` of a network that is not pruned, an unknown architecture or an impossible depth.
-        CheckpointError: the file, or a network that is not what the command asks for.
+        CheckpointError: a network that is not what the command asks for.
     """
-    if config.refine:
-        model = load_network(config.refine, arch=config.arch, arch_args=config.arch_args)
-        if plan_of(model) is None and "cfg" not in arguments_of(model):
-            raise ArgumentError("refine", config.refine, "the network in it is not pruned; type `resume` for it")
-        if config.reinitialize:
-            reinitialize_(model, config.seed)
-    elif config.resume:
-        model = load_network(config.resume, arch=config.arch, arch_args=config.arch_args)
-    else:
+    if start.path is None or start.checkpoint is None:
         seed_torch(config.seed, "init")
         if dataset.num_classes is None and not is_reference(config.arch):
             raise UsageError(
@@ -48,23 +75,13 @@ def start_model(config: TrainConfig, dataset: AnyDataset) -> nn.Module:
             )
         shape = {"num_classes": dataset.num_classes, "in_channels": dataset.in_channels}
         return new_network(config.arch, config.arch_args, config.depth, config.stem, **shape)
+    model = sound_network(start.checkpoint, start.path, config.arch, config.arch_args).eval()
+    if config.refine and plan_of(model) is None and "cfg" not in arguments_of(model):
+        raise ArgumentError("refine", config.refine, "the network in it is not pruned; type `resume` for it")
+    if config.reinitialize:
+        reinitialize_(model, config.seed)
     _check(model, config, dataset)
-    _say_what_changes(config, dataset)
     return model
-
-
-def _say_what_changes(config: TrainConfig, dataset: AnyDataset) -> None:
-    """The file's weights are taken, and nothing else: one line where its network learnt from other images."""
-    path = config.refine or config.resume
-    changes = "" if path is None or config.reinitialize else other_images(read(path), dataset, config)
-    if changes:
-        say(f"{path} gives its weights alone; the images are others: {changes}")
-
-
-def learnt_normalization(config: TrainConfig) -> dict[str, Any] | None:
-    """How the images were normalised that the network in the file of `refine` or `resume` learnt from."""
-    path = config.refine or config.resume
-    return None if path is None or config.reinitialize else normalization_of(read(path).dataset)
 
 
 def reinitialize_(model: nn.Module, seed: int) -> None:
@@ -110,11 +127,11 @@ def _check(model: nn.Module, config: TrainConfig, dataset: AnyDataset) -> None:
         raise CheckpointError(f"{origin} holds a {name} with {argument} {found[argument]}, not {wanted}; {hint}")
 
 
-def take_up_momentum_(config: TrainConfig, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def take_up_momentum_(config: TrainConfig, start: Start, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Gives the optimizer the momentum that pruning carried over into the file of `refine`, if it did."""
-    if config.refine is None or config.reinitialize:
+    checkpoint = start.checkpoint
+    if checkpoint is None or config.refine is None or not start.learnt:
         return
-    checkpoint = read(config.refine)
     exported, there = checkpoint.optimizer or {}, checkpoint.training.get("optimizer", "sgd")
     if not exported.get("state"):
         return

@@ -31,7 +31,7 @@ from netslim.stages.train.checks import check
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.facts import ANEW, check_state, precision_of, recorded, state_of, training_facts
 from netslim.stages.train.files import TrainFiles
-from netslim.stages.train.initial_model import learnt_normalization, start_model, take_up_momentum_
+from netslim.stages.train.initial_model import Start, start_model, take_up_momentum_
 from netslim.stages.train.messages import BY_OBJECTIVE, arguments, built, judged, processes, summary, warn_of_guessing
 from netslim.stages.train.optimizer_setup import is_own
 from netslim.stages.train.rehearsal import rehearse_phase
@@ -93,12 +93,13 @@ class Phase:
         self.device = device
         check_world(config, world)
         check_alone(config, world)
-        self.dataset = world.one_after_the_first(lambda: open_any(config.dataset, config, learnt_normalization(config)))
+        start = Start.of(config)
+        self.dataset = world.one_after_the_first(lambda: open_any(config.dataset, config, start.normalization))
         self.splits = splits_of(self.dataset, config, device)
         self.facts = dataset_facts(self.dataset, config)
         self.teacher = open_teacher(config, self.dataset, self.device)
         previous = files.previous()
-        model = self._opened(previous, CHECKPOINT) if previous else start_model(config, self.dataset)
+        model = self._opened(previous, CHECKPOINT) if previous else start_model(config, self.dataset, start)
         self.model = model.to(self.device)
         self.task = task_of(config, self.dataset, label_smoothing=config.label_smoothing, device=device)
         self.world = world = dataclasses.replace(world, least=self._least())
@@ -121,7 +122,8 @@ class Phase:
         if previous:
             self._restore_state(previous)
         else:
-            take_up_momentum_(config, self.model, self.step.optimizer)
+            start.say_what_changes(config, self.dataset)
+            take_up_momentum_(config, start, self.model, self.step.optimizer)
 
     @property
     def chosen_by(self) -> str:

@@ -11,11 +11,11 @@ import torch
 
 from netslim.core.errors import ArgumentError, UsageError, either, setting
 from netslim.core.files import check_writable
-from netslim.core.protocols import PrunableModel
+from netslim.core.protocols import Normalization, PrunableModel
 from netslim.data import ImageDataset, at_hand, fixed_shape
 from netslim.models import ARCHITECTURES
 from netslim.models.library_names import check_classifier, check_resnet, without_tag
-from netslim.models.registry import LIBRARIES, Normalization, library_networks
+from netslim.models.registry import LIBRARIES, library_networks
 from netslim.report.figures.mapping import picture_format
 from netslim.stages.shared.architectures import fresh_model, is_library
 from netslim.stages.shared.datasets import data_directory, open_dataset
@@ -97,7 +97,6 @@ def resolve(config: TransferConfig) -> TransferSettings:
     opened = _opened(config, dataset, images)
     classes, channels = _shape(config, dataset, opened)
     same_images = strategy == "exact" and channels in (None, 3)
-    learnt = config.pretrained and same_images
     unchanged = same_images and config.stem in (None, "imagenet")
     default = DEFAULT_BATCHES if images and not unchanged else 0
     settings = TransferSettings(
@@ -109,7 +108,7 @@ def resolve(config: TransferConfig) -> TransferSettings:
         batches=config.recalibrate if config.recalibrate is not None else default,
         images=images,
         unchanged=unchanged,
-        normalization=LIBRARIES.get(config.source).normalization(config.model_name) if learnt and known else None,
+        normalization=_learnt(config, name) if same_images and known else None,
         opened=opened,
     )
     _check_options(config, settings)
@@ -117,6 +116,12 @@ def resolve(config: TransferConfig) -> TransferSettings:
         if path is not None:
             check_writable(path)
     return settings
+
+
+def _learnt(config: TransferConfig, name: str) -> Normalization | None:
+    """How the images were normalised that the source's weights learnt from, if it has any. Raises UsageError."""
+    check_classifier(config.source, name)
+    return LIBRARIES.get(config.source).normalization(config.model_name) if config.pretrained else None
 
 
 def strategy_of(config: TransferConfig, settings: TransferSettings) -> str | Strategy:
