@@ -57,6 +57,10 @@ def test_a_file_that_can_not_be_written_is_known_before_the_work(tmp_path: Path,
         ({"dataset": "cifar10", "in_channels": 1}, "`in_channels=1`: the data set cifar10 has 3; type `in_channels=3`"),
         ({"plot": Path("p.gif")}, "'p.gif'"),
         ({"arch": "torchvision/resnet51"}, "unknown torchvision network 'resnet51'; did you mean resnet"),
+        (
+            {"arch": "same", "source": "torchvision", "model_name": "resnet999"},
+            "unknown torchvision network 'resnet999'; did you mean resnet",
+        ),
         ({"arch": "same", "source": "keras"}, "unknown library 'keras'"),
         (
             {"arch": "vgg"},
