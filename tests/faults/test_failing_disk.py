@@ -122,3 +122,19 @@ def test_killed_twenty_times(
     last = start(*line)
     assert last.wait() == 0, last.err
     assert not [path for path in (tmp_path / "out").rglob(".*") if ".tmp-" in path.name or ".old-" in path.name]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_killed_processes_left_goes(netslim: Netslim, images: Path, model: Path, tmp_path: Path, verb: str) -> None:
+    """Of whichever file it was; and a finished run whose page was not written any more gets it."""
+    line, gone = verbs(images, model, tmp_path / "out")[verb], 2**22 + 1  # above the highest number of a process
+    assert netslim(*line).code == 0
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and not path.name.startswith(".")]
+    for path in written:
+        path.with_name(f".{path.name}.tmp-{gone}").write_text("half")
+    pages = [path for path in written if path.name == "report.html"]
+    for page in pages:
+        page.unlink()
+    assert netslim(*line).code == 0
+    assert not [*(tmp_path / "out").rglob(f".*.tmp-{gone}")]
+    assert all(page.is_file() for page in pages)

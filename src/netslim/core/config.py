@@ -12,7 +12,7 @@ from netslim.core.errors import ArgumentError, UsageError, unknown_name
 from netslim.core.numbers import meant
 from netslim.core.overwrites import Use
 from netslim.core.plugins.declarations import Option
-from netslim.core.runs.file_names import METRICS, PLAN, RECORD
+from netslim.core.runs.file_names import METRICS, PAGE, PLAN, RECORD
 
 
 def Setting(  # noqa: N802
@@ -96,7 +96,7 @@ IN_FOLDERS = tuple(  # what is read in folders of runs and of exports
         *("config.json", "network.py", "*.safetensors", "*.onnx", "*.xml", "*.bin"),
     )
 )
-RUN_FILES = (RECORD, METRICS, "report.html", ".lock")  # in the folder of every run
+RUN_FILES = (RECORD, METRICS, PAGE, ".lock")  # in the folder of every run
 SHOWN = 100  # characters of a value in a message
 LARGEST_FLOAT = 1e30
 

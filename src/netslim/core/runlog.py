@@ -26,7 +26,7 @@ from netslim.core.files import (
     write_json,
 )
 from netslim.core.runs.environment import commit, versions
-from netslim.core.runs.file_names import METRICS, RECORD
+from netslim.core.runs.file_names import METRICS, PAGE, RECORD
 from netslim.core.runs.noticed import noticed
 from netslim.core.schemas import LARGEST_JSON, MetricsRow, RunRecord, as_model, parse_json, read_json
 
@@ -71,7 +71,7 @@ class RunDirectory:
                     check_readable(parent, "checkpoint file" if code == name else f"file of code, given as `{code}`")
             make_folder(path)
             self._lock = self._acquire()
-            for name in (RECORD, METRICS, *writes):
+            for name in (RECORD, METRICS, PAGE, *writes):
                 remove_leftovers(path / name)
         try:
             self._record = self._open(stage, config, parents)

@@ -6,7 +6,7 @@ import pytest
 from page_runs import write_run
 
 from netslim.core.errors import NetslimWarning, UsageError
-from netslim.report.page.beside import check_replaceable, write_beside
+from netslim.report.page.beside import check_replaceable, write_beside, write_missing
 from netslim.report.page.render import GENERATOR
 
 
@@ -43,3 +43,12 @@ def test_a_folder_that_can_not_be_written_to_is_one_line(chain: list[Path], monk
     with pytest.warns(NetslimWarning, match=r"No space left on device; report\.html is as it was: free some space"):
         assert write_beside(chain[-1]) is None
     assert not (chain[-1] / "report.html").exists()
+
+
+def test_a_missing_page_alone_is_written(chain: list[Path]) -> None:
+    page = chain[-1] / "report.html"
+    write_missing(chain[-1])
+    assert GENERATOR.encode() in page.read_bytes()
+    page.write_text("my thesis")
+    write_missing(chain[-1])
+    assert page.read_text() == "my thesis"

@@ -1,6 +1,6 @@
 """What the files in folders of runs are called."""
 
-RECORD, METRICS = "run.json", "metrics.jsonl"  # of every run
+RECORD, METRICS, PAGE = "run.json", "metrics.jsonl", "report.html"  # of every run
 CHECKPOINT, BEST = "checkpoint.pth.tar", "model_best.pth.tar"  # what a training goes on from, and its chosen epoch
 PRUNED, PLAN = "pruned.pth.tar", "plan.json"
 TRANSFERRED = "transferred.pth.tar"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from netslim.core.errors import NetslimWarning, UsageError
 from netslim.core.files import atomic_write
+from netslim.core.runs.file_names import PAGE
 from netslim.report.page.findings import Findings
 
-PAGE = "report.html"
 _HEAD = 4096  # bytes in which the mark of a page stands
 
 
@@ -25,6 +25,12 @@ def write_beside(folder: Path) -> Path | None:
         why = " ".join(str(error).split()) or type(error).__name__
         warnings.warn(f"{folder / PAGE} was not written: {why}", NetslimWarning, stacklevel=2)
         return None
+
+
+def write_missing(folder: Path) -> None:
+    """The page of a run that is finished, where its process was killed before it had written one."""
+    if not (folder / PAGE).exists():
+        write_beside(folder)
 
 
 def check_replaceable(target: Path) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 from netslim.core.errors import ArgumentError, UsageError, setting
 from netslim.core.protocols import GroupPlan, PrunePlan
 from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.core.runs.file_names import PAGE
 from netslim.cost import measure
 from netslim.pruning import apply, plan
 from netslim.pruning.criteria import CRITERIA
 from netslim.report.console import say
 from netslim.report.csv_files import write_csv
 from netslim.report.figures.sensitivity import draw_sensitivity
-from netslim.report.page.beside import PAGE, write_beside
+from netslim.report.page.beside import write_beside, write_missing
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SensitivityConfig
 from netslim.stages.analyze.trial import Row, Series, Trial, check_split, drawn, numbers, open_trial, series
@@ -43,6 +44,7 @@ def run(config: SensitivityConfig) -> dict[str, Any]:
     with RunDirectory(config.save, "sensitivity", config, parents=parents, writes=(CSV, PNG)) as directory:
         if directory.status is RunStatus.FINISHED:
             say(f"{config.save / CSV} is finished ({len(directory.result['rows'])} rows); nothing to do")
+            write_missing(config.save)
             return directory.result
         with series(directory) as measured:
             return _layers(config, shares, directory, measured)

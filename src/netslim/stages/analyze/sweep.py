@@ -10,6 +10,7 @@ from torch import nn
 
 from netslim.core.errors import UsageError
 from netslim.core.runlog import RunDirectory, RunStatus
+from netslim.core.runs.file_names import PAGE
 from netslim.cost import measure
 from netslim.pruning import apply, plan
 from netslim.pruning.budget.request import requested
@@ -17,7 +18,7 @@ from netslim.pruning.criteria import CRITERIA
 from netslim.report.console import console, say
 from netslim.report.csv_files import write_csv
 from netslim.report.figures.sweep import draw_sweep
-from netslim.report.page.beside import PAGE, write_beside
+from netslim.report.page.beside import write_beside, write_missing
 from netslim.report.tables import percent, print_table
 from netslim.stages.analyze.config import SweepConfig
 from netslim.stages.analyze.timing import latencies
@@ -53,6 +54,7 @@ def run(config: SweepConfig) -> dict[str, Any]:
     with RunDirectory(config.save, "sweep", config, parents=parents, writes=(CSV, PNG)) as directory:
         if directory.status is RunStatus.FINISHED:
             say(f"{config.save / CSV} is finished ({len(directory.result['rows'])} rows); nothing to do")
+            write_missing(config.save)
             return directory.result
         with series(directory) as measured:
             return _sweep(config, budgets, directory, measured)

@@ -28,7 +28,7 @@ from netslim.own_loop.repair import Repair, repair_
 from netslim.pruning import Agreement
 from netslim.pruning.budget.sensitivity import IMAGES as SEEN
 from netslim.report.console import say
-from netslim.report.page.beside import write_beside
+from netslim.report.page.beside import write_beside, write_missing
 from netslim.report.progress import LayersProgress
 from netslim.report.tables import percent
 from netslim.stages.prune.config import PruneConfig
@@ -58,6 +58,7 @@ def run_onnx(config: PruneConfig) -> dict[str, Any]:
     with RunDirectory(config.save, "prune", config, parents=parents, writes=(PRUNED, PLAN)) as directory:
         if directory.status is RunStatus.FINISHED:
             say(f"{config.save / PRUNED} is finished; nothing to do")
+            write_missing(config.save)
             return directory.result
         return _prune(config, directory)
 

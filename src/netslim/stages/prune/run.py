@@ -12,14 +12,14 @@ from netslim.core.files import atomic_write, write_json
 from netslim.core.plugins.references import is_reference
 from netslim.core.protocols import PrunableModel, PrunePlan, plan_of
 from netslim.core.runlog import RunDirectory, RunStatus
-from netslim.core.runs.file_names import PLAN, PRUNED
+from netslim.core.runs.file_names import PAGE, PLAN, PRUNED
 from netslim.data import AnyDataset, evaluation_batches
 from netslim.models.onnx_import import is_onnx
 from netslim.network import describe, read
 from netslim.own_loop.repair import Repair
 from netslim.pruning import masked
 from netslim.report.console import say
-from netslim.report.page.beside import PAGE, write_beside
+from netslim.report.page.beside import write_beside, write_missing
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.momentum import carried_optimizer
 from netslim.stages.prune.onnx_file import OF_ONNX, run_onnx
@@ -56,6 +56,7 @@ def run(config: PruneConfig) -> dict[str, Any]:
     with RunDirectory(config.save, "prune", config, parents=parents, writes=(PRUNED, PLAN, TEXT)) as directory:
         if directory.status is RunStatus.FINISHED:
             say(f"{config.save / PRUNED} is finished ({_summary(directory.result)}); nothing to do")
+            write_missing(config.save)
             return directory.result
         if config.steps == 1:
             return _prune(config, directory)

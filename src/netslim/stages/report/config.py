@@ -4,7 +4,7 @@ from pathlib import Path
 
 from netslim.core.config import IN_FOLDERS, Setting
 from netslim.core.overwrites import Use
-from netslim.report.page.beside import PAGE
+from netslim.core.runs.file_names import PAGE
 from netslim.stages.shared import plugins
 from netslim.stages.shared.config import TaskConfig
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from netslim.core.errors import ArgumentError, NetslimError, NetslimWarning, UsageError
 from netslim.core.files import atomic_write, check_writable, file_hash
+from netslim.core.runs.file_names import PAGE
 from netslim.report.console import say
-from netslim.report.page.beside import PAGE, check_replaceable
+from netslim.report.page.beside import check_replaceable
 from netslim.report.page.chain import runs_in
 from netslim.report.page.commands import spelled_command
 from netslim.report.page.findings import Findings, HashCheck, Speed

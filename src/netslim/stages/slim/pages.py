@@ -6,8 +6,8 @@ from pathlib import Path
 
 from netslim.core.files import file_hash
 from netslim.core.runs.environment import commit, versions
+from netslim.core.runs.file_names import PAGE
 from netslim.report.console import say
-from netslim.report.page.beside import PAGE
 from netslim.stages.report.run import make_page
 from netslim.stages.slim import summary
 from netslim.stages.slim.step_folder import RECORD

@@ -9,10 +9,11 @@ from typing import Any
 from netslim.core.errors import CheckpointError, InterruptedRunError
 from netslim.core.files import atomic_write, file_hash
 from netslim.core.processes.signals import Stopped
+from netslim.core.runs.file_names import PAGE
 from netslim.models.registry import LIBRARIES
 from netslim.report.console import say
 from netslim.report.csv_files import write_csv
-from netslim.report.page.beside import PAGE, write_beside
+from netslim.report.page.beside import write_beside
 from netslim.report.page.run_folder import is_run
 from netslim.report.tables import print_table
 from netslim.stages.slim import summary

@@ -9,7 +9,7 @@ from netslim.core.processes.distributed import World
 from netslim.core.processes.signals import Stopped
 from netslim.core.runlog import RunDirectory, RunStatus
 from netslim.core.runs.file_names import BEST, CHECKPOINT
-from netslim.report.page.beside import write_beside
+from netslim.report.page.beside import write_beside, write_missing
 from netslim.report.trackers import TrackedRun, Tracking
 from netslim.stages.shared.own_code import own_code
 from netslim.stages.train.config import TrainConfig
@@ -130,6 +130,8 @@ class TrainFiles:
         config = self._config
         parents = {name: path for name in PARENTS if (path := getattr(config, name)) is not None} | own_code(config)
         self._directory = RunDirectory(config.save, "train", config, parents=parents, writes=(CHECKPOINT, BEST))
+        if self._directory.status is RunStatus.FINISHED:
+            write_missing(config.save)
         return self._directory.status, self._directory.result
 
     def _previous(self) -> Checkpoint | None:

@@ -15,11 +15,10 @@ from netslim.core.plugins.references import is_reference
 from netslim.core.processes.allocator import keep_freed_memory
 from netslim.core.processes.distributed import ALONE, World, join
 from netslim.core.runlog import RunStatus
-from netslim.core.runs.file_names import BEST, CHECKPOINT
+from netslim.core.runs.file_names import BEST, CHECKPOINT, PAGE
 from netslim.data import AnySplit, evaluation_batches, train_batches
 from netslim.network import describe
 from netslim.report.console import say
-from netslim.report.page.beside import PAGE
 from netslim.report.progress import TrainingProgress
 from netslim.stages.shared.datasets import dataset_facts, open_any
 from netslim.stages.shared.devices import pick_device
