@@ -125,7 +125,9 @@ def test_killed_twenty_times(
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_what_killed_processes_left_goes(netslim: Netslim, images: Path, model: Path, tmp_path: Path, verb: str) -> None:
+def test_what_killed_processes_left_goes(
+    netslim: Netslim, images: Path, model: Path, tmp_path: Path, verb: str
+) -> None:
     """Of whichever file it was; and a finished run whose page was not written any more gets it."""
     line, gone = verbs(images, model, tmp_path / "out")[verb], 2**22 + 1  # above the highest number of a process
     assert netslim(*line).code == 0

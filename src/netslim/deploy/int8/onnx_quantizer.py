@@ -16,6 +16,7 @@ from torch import Tensor
 from netslim.core.errors import NetslimError, first_line
 from netslim.deploy.formats.onnx_hash import with_facts
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
+from netslim.deploy.int8.norms_as_convolutions import WEIGHT, norms_as_convolutions
 from netslim.deploy.int8.processor import Integers, integers
 from netslim.deploy.int8.quantizer import Function, Quantizer, check_differ, no_layers, single
 from netslim.deploy.quiet import quiet
@@ -24,7 +25,7 @@ LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 AROUND = (
     *("Add", "Mul", "Relu", "Clip", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Gather"),
     *("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Resize", "Split", "Slice", "Pad"),
-)  # BatchNormalization stays in float: there is no kernel for it in int8
+)
 _KERNELS = ("QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "ConvInteger", "QLinearConvTranspose")
 _OPTIONS = {"MatMulConstBOnly": True}
 
@@ -62,9 +63,10 @@ class OnnxQuantizer(Quantizer):
         ]
         if not self.layers:
             raise no_layers()
+        self._around = norms_as_convolutions(self._model)
         with _refused():
-            found = _any_ranges(self._model) if images is None else _ranges(self._model, images)
-            self._ranges = _shared(self._model, found)
+            found = _any_ranges(self._around) if images is None else _ranges(self._around, images)
+            self._ranges = _shared(self._around, found)
 
     def model(self, in_float: Collection[str] = (), *, around: bool = True, only: str | None = None) -> bytes:
         """The model in int8, as `Quantizer.model` says."""
@@ -72,7 +74,7 @@ class OnnxQuantizer(Quantizer):
 
         with _refused():
             made = QDQQuantizer(
-                copy.deepcopy(self._model),
+                copy.deepcopy(self._around if around and not only else self._model),
                 True,  # weights per channel
                 self._integers.seven_bits,
                 QuantType.QInt8,
@@ -99,7 +101,9 @@ class OnnxQuantizer(Quantizer):
         with TemporaryDirectory(prefix="netslim-") as folder:
             path = Path(folder) / "optimised.onnx"
             onnx_session(content, 1, optimised=path)
-            return sum(node.op_type in _KERNELS for node in onnx.load(path).graph.node)
+            nodes = onnx.load(path).graph.node
+        norms = sum(any(WEIGHT in name for name in node.input) for node in nodes)
+        return sum(node.op_type in _KERNELS for node in nodes) - norms
 
     def size(self, content: bytes) -> int:
         """Of one file."""
