@@ -97,3 +97,9 @@ def test_signals_and_vectors_stay(signals: bool) -> None:
     batch = images(9) if signals else images()
     made = norms_as_convolutions(inferred(exported(model, batch)))
     assert "BatchNormalization" in [node.op_type for node in made.graph.node]
+
+
+def test_a_norm_may_come_first() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)).eval()
+    made = norms_as_convolutions(inferred(exported(model, images(9, 9))))
+    assert [node.op_type for node in made.graph.node][:2] == ["Conv", "Conv"]

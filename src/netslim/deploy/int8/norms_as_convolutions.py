@@ -29,7 +29,8 @@ def norms_as_convolutions(model: Any) -> Any:
     model = copy.deepcopy(model)
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    images = {value.name for value in graph.value_info if len(value.type.tensor_type.shape.dim) == 4}
+    values = [*graph.input, *graph.value_info]
+    images = {value.name for value in values if len(value.type.tensor_type.shape.dim) == 4}
     for place, node in enumerate(graph.node):
         if node.op_type != "BatchNormalization" or node.input[0] not in images or len(node.output) != 1:
             continue
