@@ -83,6 +83,7 @@ def ended(here: Path, *names: str) -> list[tuple[int, str]]:
     return [tuple(found[name]) for name in names]
 
 
+@pytest.mark.slow
 def test_train_prune_export_and_bench(here: Path) -> None:
     for code, said in ended(here, "train", "prune", "export", "bench"):
         assert code == 0, said

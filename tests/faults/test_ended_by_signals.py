@@ -18,6 +18,7 @@ from netslim.core.processes import signals
 
 Start = Callable[..., Started]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+SIGNALS = [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]  # they go the same way
 WORKING = ["train", "transfer", "prune", "sweep", "export"]
 
 
@@ -46,14 +47,14 @@ def sent(number: signal.Signals, place: str, model: Path) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("module", ["netslim.cli.app", "pydantic", "torch", "torch.nn.modules.conv", "netslim.cost"])
 def test_while_modules_are_imported(model: Path, number: signal.Signals, module: str) -> None:
     said = {signal.SIGINT: "netslim: interrupted\n", signal.SIGTERM: "netslim: terminated\n"}
     assert sent(number, module, model) == (CODES[number], said[number])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_where_all_is_said_a_signal_changes_nothing(model: Path, number: signal.Signals) -> None:
     assert sent(number, "the end", model) == (0, "")
 

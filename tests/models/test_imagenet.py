@@ -279,7 +279,9 @@ def test_names_that_are_refused(name: str, message: str) -> None:
         check_known(name)
 
 
-@pytest.mark.parametrize("name", ["torchvision/vgg11", "timm/test_nfnet", "timm/test_convnext"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("torchvision/vgg11", marks=pytest.mark.slow), "timm/test_nfnet", "timm/test_convnext"]
+)
 def test_networks_without_batchnorm_are_pruned_by_other_criteria(name: str, tmp_path: Path) -> None:
     network, images = create_model(name, num_classes=10), torch.zeros(2, 3, 64, 64)
     with pytest.raises(UsageError, match="has no BatchNorm, whose scales criterion 'bn_scale' reads; criteria that "):

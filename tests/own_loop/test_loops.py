@@ -150,6 +150,7 @@ def rank_(rank: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes(tmp_path: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["netslim.own_loop.penalty", "torch._dynamo"])

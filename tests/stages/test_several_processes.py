@@ -56,7 +56,8 @@ def wait_for_rows(save: Path, count: int, seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulate", [1, 2])
 def test_the_curve_of_one_process(
     command: list[object], alone: Callable[..., Path], tmp_path: Path, accumulate: int
 ) -> None:

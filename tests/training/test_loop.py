@@ -140,7 +140,7 @@ def assert_same(one: nn.Module, other: nn.Module) -> None:
 PLACES = EPOCHS * (BATCHES + 3)  # after every batch, training's and evaluation's
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("fp16", marks=pytest.mark.slow)])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stops=st.lists(st.integers(1, PLACES), max_size=4))
 def test_stopped_anywhere_it_goes_on_to_the_same_bits(
@@ -161,6 +161,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bits(
     assert cut.saved["state"] == whole.saved["state"]
 
 
+@pytest.mark.slow
 def test_every_single_place_to_stop(make_tiny: Callable[[], nn.Module]) -> None:
     whole = Run(make_tiny())
     expected = whole.go()

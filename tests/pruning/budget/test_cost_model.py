@@ -60,7 +60,9 @@ def test_traced_structures(structure: type[nn.Module]) -> None:
     check(randomised(structure()), torch.zeros(structures.SHAPE))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "resnet18"])
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v3_small", pytest.param("shufflenet_v2_x0_5", marks=pytest.mark.slow), "resnet18"]
+)
 def test_networks_of_a_library(name: str) -> None:
     check(getattr(models, name)(num_classes=4), torch.zeros(1, 3, 32, 32))
 

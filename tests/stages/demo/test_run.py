@@ -11,6 +11,7 @@ from netslim.stages.demo import run as demo
 from netslim.stages.demo.config import DemoConfig
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_five_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(demo, "DEPTH", 11)

@@ -134,6 +134,7 @@ def test_the_page_says_how_fast_it_is_which_is_measured_once(
     slim()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("finished")
 def test_pages_are_made_again_where_something_changed(
     slim: Slim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -168,6 +169,7 @@ def test_without_a_latency_there_is_a_page(
     assert "latency not measured" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("finished")
 def test_a_new_step_in_the_middle_leaves_the_others_as_they_are(slim: Slim, ran: list[str], tmp_path: Path) -> None:
     step = '[[step]]\nverb = "sweep"\nfrom = "dense"\npercents = "0.5"\nlatency_batch = 0\n\n'
@@ -178,7 +180,7 @@ def test_a_new_step_in_the_middle_leaves_the_others_as_they_are(slim: Slim, ran:
     assert names == {"01-dense", "02-sweep", "03-prune", "04-tune", "bench", "earlier"}
 
 
-@pytest.mark.parametrize("step", ["02-prune", "03-tune"])
+@pytest.mark.parametrize("step", [pytest.param("02-prune", marks=pytest.mark.slow), "03-tune"])
 def test_a_cut_changes_no_bit(
     slim: Slim, once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -213,6 +215,7 @@ def test_a_file_that_was_deleted_or_changed_is_made_again(slim: Slim, ran: list[
     assert ran == ["03-tune"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("finished")
 def test_values_share_what_they_have_in_common(
     slim: Slim, ran: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -67,7 +67,8 @@ def test_a_job_gives_what_its_function_gives(slurm: Slurm, tmp_path: Path) -> No
     assert result_of(slurm.job(job.job_id)) == 4  # as a later process finds it
 
 
-def test_a_job_that_ends_without_a_word(slurm: Slurm) -> None:
+def test_a_job_that_ends_without_a_word(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("submitit.core.core.Job._results_timeout_s", 1)  # for slow disks, which this one is not
     job = ended(slurm.submit(Work(os._exit, (3,)), "dies"))
     with pytest.raises(NetslimError, match=r"job 1 ended as COMPLETED without a result: see .*1_0_log.err"):
         result_of(job)
