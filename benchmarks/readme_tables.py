@@ -827,7 +827,8 @@ def _plans(rows: list[dict[str, str]], names: Sequence[str]) -> str:
             continue
         plans.append(ours)
         speed_up = float(ours["speed_up"])
-        gains += sorted(own for way in OTHER_WAYS if (own := _gain(of[way], speed_up)))[:1]
+        found = min((own for way in OTHER_WAYS if (own := _gain(of[way], speed_up))), default=None)
+        gains += [(found, float(ours["importance"]))] if found else []
         lines.append(
             (*key[:-1], f"{float(ours['planned']):.2f}x", f"{speed_up:.2f}x",
              f"{float(ours['error']):.1%}", f"{float(ours['macs_left']):.0%}", f"{float(ours['importance']):.2f}",
@@ -836,11 +837,15 @@ def _plans(rows: list[dict[str, str]], names: Sequence[str]) -> str:
     head = (*names[:-1], "in the plan", "timed again", "error of the prediction", "MACs left",
             "importance left", *OTHER_WAYS.values())  # fmt: skip
     error = statistics.median(float(row["error"]) for row in plans)
+    over = [gain for gain, _ in gains]
+    full = sum(1.3 * left / gain > 1 and gain < 1.3 for gain, left in gains)
+    lost = [(1 - left / gain) / (1 - left) for gain, left in gains]
     about = (
         f"{len(plans)} plans, {rows[0]['asked']}x asked for, random weights and scales. Median error of the prediction "
         f"{error:.1%}. Importance over that of the best other way, where one is as fast: "
-        f"{statistics.median(gains):.2f} in the median of {len(gains)}, {min(gains):.2f} to {max(gains):.2f}, "
-        f"at least 1.3 in {sum(gain >= 1.3 for gain in gains)}."
+        f"{statistics.median(over):.2f} in the median of {len(over)}, {min(over):.2f} to {max(over):.2f}, "
+        f"at least 1.3 in {sum(gain >= 1.3 for gain in over)}; in {full} more that is more than there is. The "
+        f"other way loses {statistics.median(lost):.1f} times as much in the median, {min(lost):.1f} at the least."
     )
     if unreached:
         about += f" Out of reach, with the least time of the unpruned network's: {', '.join(unreached)}."
