@@ -77,7 +77,7 @@ def demo() -> str:
         spread([100 * float(row[f"two_epochs_{start}"]) for row in firsts], 1) for start in ("transferred", "scratch")
     )
     gain = f"After two epochs of training: {moved} % from the transferred weights, {new} % from new ones."
-    return f"{markdown(head, lines)}\n\n{100 * (1 - kept):.0f} % of the channels are gone. {gain} {origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{100 * (1 - kept):.0f} % of the channels are gone. {gain} {origin(rows)}"
 
 
 def fashion_mnist() -> str:
@@ -89,7 +89,7 @@ def fashion_mnist() -> str:
         for row in rows
     ]  # fmt: skip
     head = ("route", "phase", "epochs", "test top-1 (%)", "parameters", "MACs (M)")
-    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{origin(rows)}"
 
 
 def training_step() -> str:
@@ -104,7 +104,7 @@ def training_step() -> str:
         for row in rows
     ]  # fmt: skip
     head = ("step", "precision", "", "images/s (median)", "quartiles", "times the original")
-    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{origin(rows)}"
 
 
 GPU_SIDES = {
@@ -131,7 +131,7 @@ def gpu_steps() -> str:
         f"{int(whole['train_images']):,} images takes {float(whole['seconds']):.1f} s with its evaluation, so the "
         f"guide's 360 take {minutes:.0f} minutes; up to the first step {start:.0f} s."
     )
-    return f"{table}\n\n{about} {origin(rows[0])}"
+    return f"{table}\n\n{about} {origin(rows)}"
 
 
 def gpu_batches() -> str:
@@ -147,7 +147,7 @@ def gpu_batches() -> str:
     first = trained[0]
     trainings = f"ResNet-{first['depth']} after {first['epochs']} epochs, one cycle"
     about = f"Accuracy: {trainings}, rate in proportion to the batch."
-    return f"{markdown(head, lines)}\n\n{about} {origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 def gpu_latency() -> str:
@@ -159,7 +159,7 @@ def gpu_latency() -> str:
         for row in rows
     ]  # fmt: skip
     head = (f"{rows[0]['network']}", "launched", "", "fewer MACs", "ms", "speed-up")
-    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{origin(rows)}"
 
 
 def epoch() -> str:
@@ -173,7 +173,7 @@ def epoch() -> str:
     first = rows[0]
     about = f"Depth {first['depth']}, {first['images']} training and {first['test_images']} test images."
     head = ("main.py -sr", "seconds of an epoch (median)", "lower quartile", "upper quartile", "times the original")
-    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 def cost() -> str:
@@ -189,7 +189,7 @@ def cost() -> str:
         shares = (f"{float(of[b]['time_per_mac']):.2f}" if b in of else "" for b in batches)
         lines.append((f"{key[0]}{gone}", f"{int(first['macs']) / 1e6:.1f}", *speeds, *shares))
     head = ("depth", "MACs (M)", *(f"images/s, batch {b}" for b in batches), *(f"time per MAC, {b}" for b in batches))
-    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{origin(rows)}"
 
 
 def memory() -> str:
@@ -202,7 +202,7 @@ def memory() -> str:
     after = ", ".join(f"{float(row['resident_mb']):.0f}" for row in epochs)
     head = ("step", "depth", "batch", "peak (MB)", "of it libraries (MB)")
     about = f"Resident memory after each of {len(epochs)} epochs at depth {epochs[0]['depth']}: {after} MB."
-    return f"{markdown(head, lines)}\n\n{about} {origin(original)}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 MEMORY = ("peak_mb", "libraries_mb")
@@ -222,7 +222,7 @@ def startup() -> str:
         for row in rows
     ]  # fmt: skip
     head = ("command", "seconds (median)", "lower quartile", "upper quartile")
-    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{origin(rows)}"
 
 
 def waiting() -> str:
@@ -234,7 +234,7 @@ def waiting() -> str:
         for row in rows
     ]  # fmt: skip
     head = ("network", "files", "side of the files", "of the images", "images", "waiting (%)", "images/s")
-    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{origin(rows)}"
 
 
 def planning() -> str:
@@ -246,7 +246,7 @@ def planning() -> str:
     lines = [(row["network"], *(f"{float(row[key]):.2f}" for key in keys)) for row in (*guide, *slowest)]
     times = [float(row["seconds"]) for row in rows]
     about = f"The slowest {SLOWEST} of {len(rows)} networks; the median is {statistics.median(times):.2f} s."
-    return f"{markdown(('network', 'plan (s)', 'surgery (s)', 'both (s)'), lines)}\n\n{about} {origin(rows[0])}"
+    return f"{markdown(('network', 'plan (s)', 'surgery (s)', 'both (s)'), lines)}\n\n{about} {origin(rows)}"
 
 
 SLOWEST = 6
@@ -268,7 +268,7 @@ def exact_transfer() -> str:
     head = ("library", "networks with BatchNorm", "all keys mapped", "largest difference of a logit, 224 px",
             "with channels that can be pruned", "masked to rebuilt, float32", "float64")  # fmt: skip
     failed = ", ".join(f"{row['library']}/{row['model']} ({row['reason']})" for row in rows if row["ok"] == "no")
-    return f"{markdown(head, lines)}\n\nNot passed: {failed or 'none'}. {origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\nNot passed: {failed or 'none'}. {origin(rows)}"
 
 
 def transfer() -> str:
@@ -311,7 +311,7 @@ def transfer_whole() -> str:
         f"{rows[0]['data']}, {int(rows[0]['images']):,} training images, depth {rows[0]['depth']}; source: "
         f"{source['source']} with {100 * float(source['source_top1'] or 0):.1f} % on its own five classes."
     )
-    return "\n\n".join((markdown(head, lines), "\n".join(said), f"{about} {origin(rows[0])}"))
+    return "\n\n".join((markdown(head, lines), "\n".join(said), f"{about} {origin(rows)}"))
 
 
 def kernel_lengths() -> str:
@@ -327,7 +327,7 @@ def kernel_lengths() -> str:
         f"{first['data']}, depth {first['depth']}: test top-1 (%) after {first['epochs']} epochs, "
         f"{len({row['seed'] for row in rows})} seeds."
     )
-    return f"{markdown(('start', *(f'rate {rate}' for rate in rates)), lines)}\n\n{about} {origin(first)}"
+    return f"{markdown(('start', *(f'rate {rate}' for rate in rates)), lines)}\n\n{about} {origin(rows)}"
 
 
 def study(chosen: Callable[[dict[str, str]], bool]) -> str:
@@ -341,7 +341,7 @@ def study(chosen: Callable[[dict[str, str]], bool]) -> str:
     ]  # fmt: skip
     head = ("source", "start", "parameters", "epochs", "rate", "seeds", "top-1 after 0", "1", "3", "all epochs",
             "minus scratch, 10 epochs")  # fmt: skip
-    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{origin(rows)}"
 
 
 def percent(row: dict[str, str], epoch: str) -> str:
@@ -374,7 +374,7 @@ def any_network() -> str:
             f"{row['model']} ({row['ok']}: {row['reason'].partition(';')[0]})" for row in rows if row["ok"] != "yes"
         )
     )
-    return f"{markdown(head, lines)}\n\n{families} families. Not passed: {failed or 'none'}. {origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{families} families. Not passed: {failed or 'none'}. {origin(rows)}"
 
 
 def tasks() -> str:
@@ -396,7 +396,7 @@ def tasks() -> str:
             "masked to rebuilt", "ONNX file")  # fmt: skip
     reasons = [f"{r['model']} ({r['ok']}: {r['reason'].partition(';')[0]})" for r in rows if r["ok"] != "yes"]
     failed = "; ".join(dict.fromkeys(reasons))
-    return f"{markdown(head, lines)}\n\nNot passed: {failed or 'none'}. {origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\nNot passed: {failed or 'none'}. {origin(rows)}"
 
 
 def in_order(key: tuple[str, str, str]) -> tuple[int, str, float]:
@@ -417,7 +417,7 @@ def tasks_accuracy() -> str:
             "constants, statistics", "layers fitted", "fine-tuned", "unpruned, trained as long")  # fmt: skip
     steps = {row["model"]: f"{row['steps']} + {row['tuned_steps']}" for row in rows}
     about = "Steps of training and of fine-tuning: " + ", ".join(f"{model} {count}" for model, count in steps.items())
-    return f"{markdown(head, lines)}\n\n{about}. {origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{about}. {origin(rows)}"
 
 
 def median_share(rows: list[dict[str, str]], what: str) -> str:
@@ -431,7 +431,7 @@ def torch_pruning() -> str:
     counts = Counter((row["verdict"], row["right"]) for row in rows)
     summary = markdown(("verdict", "right", "cases"), [(*key, str(count)) for key, count in counts.most_common()])
     networks = len({(row["library"], row["model"]) for row in rows})
-    return f"{summary}\n\n{networks} networks. {origin(rows[0])}"
+    return f"{summary}\n\n{networks} networks. {origin(rows)}"
 
 
 def pruning_after() -> str:
@@ -478,7 +478,7 @@ def right_after(rows: list[dict[str, str]]) -> str:
     first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
     data = ", ".join(dict.fromkeys(row["data"] for row in rows))
     about = f"{data}, {first['images']} training images, no training; test top-1 (%), seeds {seeds} at most."
-    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 def widths() -> str:
@@ -499,7 +499,7 @@ def widths() -> str:
     )
     first = rows[0]
     about = f"Depth {first['depth']}, {100 * float(first['share']):.0f} % of the MACs, batch {first['batch']}."
-    return f"{markdown(head, lines)}\n\n{about} {origin({**first, 'threads': 'as above'})}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows, 'as above')}"
 
 
 def slim_recipes() -> str:
@@ -521,7 +521,7 @@ def slim_recipes() -> str:
     about = f"Depth {first['depth']}, cost of {first['cost']} epochs, half of the MACs; top-1 (%), seeds {seeds}; "
     about += "test images right after the pruning, held-out and test images after the fine-tuning."
     about += f" {', '.join(parts.values())}." if parts else ""
-    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 def slim_pretrained() -> str:
@@ -536,7 +536,7 @@ def slim_pretrained() -> str:
         )
     head = ("recipe", "epochs", "seeds", "dense: test", "pruned: test", "fine-tuned: held-out", "fine-tuned: test")
     about = f"{rows[0]['images']} images of {rows[0]['dataset']}, half of the MACs; top-1 (%)."
-    return f"{markdown(head, lines)}\n\n{about} {origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 def _recipe_cells(rows: list[dict[str, str]]) -> Iterator[str]:
@@ -568,7 +568,7 @@ def slim_against_guide() -> str:
         "Depth 20, half of the MACs; top-1 (%) on the test images, on which the five steps choose their best epoch and "
         "slim chooses nothing."
     )
-    return f"{markdown(head, lines)}\n\n{about} {origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 def real(file: str, rate: float | None = None) -> str:
@@ -596,7 +596,7 @@ def real(file: str, rate: float | None = None) -> str:
     images = f"{int(first['train_images']):,} training images, {int(first['test_images']):,} test images"
     what = f"{first['data']}, {images}: test top-1 (%) before and after so many epochs of fine-tuning"
     about = f"{what}; unpruned, and the rate of what follows the cut: {dense}."
-    return "\n\n".join((markdown(head, lines), "\n".join(leads), f"{about} {origin(first)}"))
+    return "\n\n".join((markdown(head, lines), "\n".join(leads), f"{about} {origin(rows)}"))
 
 
 def depth164() -> str:
@@ -615,7 +615,7 @@ def depth164() -> str:
         f"{100 * float(first['top1_dense']):.1f}."
     )
     head = ("way", "parameters", "before", *(f"after, rate {rate}" for rate in rates))
-    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 def real_leads(found: Mapping[str, Curve], case: str) -> list[str]:
@@ -655,21 +655,26 @@ def penalties() -> str:
         f"{first['data']}, depth {first['depth']}, {int(first['images']):,} images, {first['epochs']} epochs, s "
         f"{first['s']}, no fine-tuning. Test top-1 (%), mean and standard deviation over seeds {seeds}."
     )
-    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 def shrinking() -> str:
     """What is saved by cutting channels during the training that brings their scales to zero."""
     rows = read("shrinking")
     lines = []
-    for network in dict.fromkeys((row["arch"], row["depth"]) for row in rows):
+    for case in dict.fromkeys((row["data"], row["arch"], row["depth"]) for row in rows):
         for way in dict.fromkeys(row["way"] for row in rows):
-            of = [row for row in rows if (row["arch"], row["depth"]) == network and row["way"] == way]
+            of = [row for row in rows if (row["data"], row["arch"], row["depth"]) == case and row["way"] == way]
             mean = [spread([float(row[name]) for row in of], 0) for name in ("sparse_seconds", "tuning_seconds")]
             parts = [spread([100 * float(row[name]) for row in of], 1) for name in ("share", "macs", "top1")]
-            lines.append((" ".join(network), "`--prune-zeros`" if way == "prune zeros" else "without", *mean, *parts))
+            data = f"{case[0]}, {int(of[0]['images']):,} images" if of[0]["images"] else case[0]
+            epochs = f"{of[0]['epochs']} + {of[0]['tuning']}"
+            cut = "`--prune-zeros`" if way == "prune zeros" else "without"
+            lines.append((data, " ".join(case[1:]), epochs, cut, *mean, *parts))
     head = (
+        "data",
         "network",
+        "epochs",
         "",
         "training (s)",
         "fine-tuning (s)",
@@ -679,10 +684,9 @@ def shrinking() -> str:
     )
     first, seeds = rows[0], " ".join(dict.fromkeys(row["seed"] for row in rows))
     about = (
-        f"{first['data']}, {first['epochs']} and {first['tuning']} epochs, s {first['s']}, {first['precision']}. CPU "
-        f"seconds, start-up included; mean and standard deviation over seeds {seeds}."
+        f"s {first['s']}, {first['precision']}. CPU seconds, start-up included; mean ± deviation over seeds {seeds}."
     )
-    return f"{markdown(head, lines)}\n\n{about} {origin(first)}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 def small_network() -> str:
@@ -690,7 +694,7 @@ def small_network() -> str:
     rows = read("small_network")
     batches = {row["network"]: row["batch"] for row in rows}  # the last one is the larger
     large = ", ".join(f"{network} {batch}" for network, batch in batches.items())
-    return f"{speed_ups(rows, FOUR)}\n\nLarge batch: {large}. {origin(rows[0])}"
+    return f"{speed_ups(rows, FOUR)}\n\nLarge batch: {large}. {origin(rows)}"
 
 
 def speed_ups(rows: list[dict[str, str]], columns: tuple[str, ...]) -> str:
@@ -717,7 +721,7 @@ def small_network_original() -> str:
                  *(f"{milliseconds(ours[e])} ({float(row['ms']) / float(ours[e]['ms']):.2f}x)" for e in ENGINES))
             )  # fmt: skip
     head = ("network", "pruned", "batch", "the original's code (ms)", "netslim, eager (ms)", "ONNX Runtime (ms)")
-    return f"{markdown(head, lines)}\n\n{origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{origin(rows)}"
 
 
 ENGINES = ("eager", "onnxruntime")
@@ -752,7 +756,7 @@ def by_budget(name: str, keys: tuple[str, ...], budget: str, title: Callable[[st
         lines.append((*key, *(score(of.get(b) or of.get("0")) for b in budgets)))
     seeds = {row["seeds"] for row in rows}
     note = f"Test top-1 (%), mean and standard deviation over seeds {' or '.join(sorted(seeds))}."
-    return f"{markdown((*keys, *map(title, budgets)), lines)}\n\n{note} {origin(rows[0])}"
+    return f"{markdown((*keys, *map(title, budgets)), lines)}\n\n{note} {origin(rows)}"
 
 
 def score(row: dict[str, str] | None) -> str:
@@ -791,8 +795,8 @@ def int8() -> str:
         )  # fmt: skip
     about = ("data", "run time", "network", "test top-1 (%)", "layers in int8", "kB")
     head = (*about, *(f"ms, batch {batch}" for batch in batches))
-    firsts = {row["data"]: row for row in reversed(rows)}
-    where = " ".join(f"{data}: {origin(row)}" for data, row in sorted(firsts.items()))
+    by_data = {name: [row for row in rows if row["data"] == name] for name in sorted({row["data"] for row in rows})}
+    where = " ".join(f"{name}: {origin(of)}" for name, of in by_data.items())
     return f"{markdown(head, lines)}\n\nOne thread. {where}"
 
 
@@ -849,7 +853,7 @@ def _plans(rows: list[dict[str, str]], names: Sequence[str]) -> str:
     )
     if unreached:
         about += f" Out of reach, with the least time of the unpruned network's: {', '.join(unreached)}."
-    return f"{markdown(head, lines)}\n\n{about} {origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{about} {origin(rows)}"
 
 
 def _gain(row: dict[str, str], speed_up: float) -> float | None:
@@ -872,7 +876,7 @@ def latency_accuracy() -> str:
     dense = ", ".join(f"{name} {top1:.1f}" for name, top1 in unpruned.items())
     about = f"{rows[0]['data']}, top-1 (%) on all test images; unpruned: {dense}"
     tuned = f"{rows[0]['epochs']} epoch of {int(rows[0]['tuned']):,} images"
-    return f"{markdown(head, lines)}\n\n{about}. Fine-tuning: {tuned}. {origin(rows[0])}"
+    return f"{markdown(head, lines)}\n\n{about}. Fine-tuning: {tuned}. {origin(rows)}"
 
 
 def _importance(row: dict[str, str], speed_up: float) -> str:
@@ -949,10 +953,19 @@ def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def origin(row: dict[str, str]) -> str:
-    """What the numbers were measured on."""
-    gpu = "" if row.get("gpu", "none") == "none" or row.get("device") == "cpu" else f"{row['gpu']} beside "
-    return f"Measured on {gpu}{row['cpu']}, threads: {row['threads']}, torch {row['torch']}, commit `{row['commit']}`."
+def origin(rows: Sequence[dict[str, str]], threads: str = "") -> str:
+    """What the numbers were measured on; `threads`: what is said of them where the table has them."""
+
+    def all_of(name: str) -> list[str]:
+        return list(dict.fromkeys(row[name] for row in rows))
+
+    gpus = [row["gpu"] for row in rows if row.get("gpu", "none") != "none" and row.get("device") != "cpu"]
+    gpu, commits = f"{gpus[0]} beside " if gpus else "", all_of("commit")
+    at = f"commit `{commits[0]}`" if len(commits) == 1 else f"{len(commits)} commits, which the CSV names"
+    threads = threads or ", ".join(sorted(all_of("threads")))
+    return (
+        f"Measured on {gpu}{' and '.join(all_of('cpu'))}, threads: {threads}, torch {', '.join(all_of('torch'))}, {at}."
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def main() -> None:
     args = parse()
     use_part(args)
     known = rows_of_these_versions(args.out)
-    rows = [row for row in known if (row["arch"], row["depth"]) != (args.arch, str(args.depth))]
+    case = (args.dataset, args.arch, str(args.depth))
+    rows = [row for row in known if (row["data"], row["arch"], row["depth"]) != case]
     for seed in args.seeds:
         for s in args.s:
             rows += both(args, seed, s)
