@@ -1,7 +1,8 @@
 """Slurm's commands as far as submitit uses them, each job a process of this machine.
 
 As `sbatch FILE` it starts a file's command with the environment of a job, as `srun` it runs a command into its log
-files, as `sacct -j NUMBER` it says how jobs stand, and as `scancel NUMBER` it ends one.
+files, as `sacct -j NUMBERS` and `squeue` it says how jobs stand, and as `scancel NUMBER` it ends one. With a file
+`no_accounts` in its folder it is a Slurm that keeps none, whose queue forgets what has ended.
 """
 
 import itertools
@@ -23,7 +24,7 @@ def fake_slurm(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
     needs("submitit")
     (folder / "bin").mkdir(parents=True)
-    for name in ("sbatch", "srun", "sacct", "scancel"):
+    for name in ("sbatch", "srun", "sacct", "squeue", "scancel"):
         command = folder / "bin" / name
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" {name} "$@"\n')
         command.chmod(0o755)
@@ -56,10 +57,17 @@ def srun(*words: str) -> None:
 
 
 def sacct(*words: str) -> None:
+    if (FOLDER / "no_accounts").exists():
+        sys.exit("Slurm accounting storage is disabled")
     sys.stdout.write("JobID|State|NodeList\n")
-    for name, number in itertools.pairwise(words):
-        if name == "-j":
-            sys.stdout.write(f"{number}|{_state(number)}|node1\n")
+    for number in words[words.index("-j") + 1].split(","):
+        sys.stdout.write(f"{number}|{_state(number)}|node1\n")
+
+
+def squeue(*_: str) -> None:
+    for script in FOLDER.glob("*.sh"):
+        if _state(script.stem) == "RUNNING":
+            sys.stdout.write(f"{script.stem}|RUNNING|node1\n")
 
 
 def scancel(number: str) -> None:

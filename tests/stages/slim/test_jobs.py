@@ -17,7 +17,7 @@ from netslim.core.errors import CheckpointError, NetslimError, UsageError
 from netslim.network import load
 from netslim.stages.slim.jobs import branches_of, run_jobs
 from netslim.stages.slim.recipe import Recipe, Step
-from netslim.stages.slim.slurm import Slurm
+from netslim.stages.slim.slurm.executor import Slurm
 from netslim.stages.slim.variants import axes_of, variants_of
 
 RECIPE = Recipe(

@@ -18,7 +18,7 @@ from netslim.core.processes.signals import Stopped
 from netslim.core.schemas import FileModel, as_model, read_json
 from netslim.report.console import say
 from netslim.stages.slim.settings import Planned
-from netslim.stages.slim.slurm import Slurm, Work, log_of, result_of
+from netslim.stages.slim.slurm.executor import Slurm, Work, log_of, result_of
 from netslim.stages.slim.step_folder import is_done, run_step
 from netslim.stages.slim.variants import Variant
 from netslim.training.signals import Interrupt

@@ -27,7 +27,7 @@ from netslim.stages.slim.planning import CHOSEN, SHAPES, asked_recipe, changed, 
 from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
 from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
 from netslim.stages.slim.settings import Planned, check
-from netslim.stages.slim.slurm import Slurm, Work, result_of
+from netslim.stages.slim.slurm.executor import Slurm, Work, result_of
 from netslim.stages.slim.step_folder import is_done, run_step
 from netslim.stages.slim.variants import Axis, Variant, axes_of, variants_of
 from netslim.stages.train.config import TrainConfig

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _ALLOWED = (
     "sbatch's options, the time of a job among them: `slurm=['time=4h']`, and gpus-per-node=1, partition=NAME ..."
 )
+_ASKED_EVERY = 60  # seconds, once jobs run for longer
+_THREADS = (
+    "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}}"  # not all of the node
+)
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,14 @@ class Slurm:
         self._folder = folder
         try:
             with _logs_left_alone():
-                from submitit import SlurmExecutor
+                from submitit import SlurmExecutor, SlurmJob
+
+                from netslim.stages.slim.slurm.states import States
         except ImportError as error:
             raise UsageError("jobs are sent by submitit: type pip install 'netslim[slurm]'") from error
         if SlurmExecutor.affinity() < 0:
             raise UsageError("no Slurm here: `slurm` sends jobs by sbatch and srun, which this machine does not have")
+        SlurmJob.watcher = States(_ASKED_EVERY)
 
     def submit(self, work: Work, name: str) -> Job[Any]:
         """Sends a job. Raises UsageError with sbatch's words if it is refused."""
@@ -79,7 +86,9 @@ class Slurm:
         with write_errors(self._folder):
             make_folder(self._folder)
         executor = SlurmExecutor(self._folder)
-        executor.update_parameters(time=self._minutes, job_name=name, additional_parameters=self._options)
+        executor.update_parameters(
+            time=self._minutes, job_name=name, additional_parameters=self._options, setup=[_THREADS]
+        )
         try:
             return executor.submit(work)
         except (FailedJobError, FailedSubmissionError, OSError) as error:

@@ -15,7 +15,7 @@ from fake_slurm import fake_slurm
 
 from installed import needs
 from netslim.core.errors import InterruptedRunError, NetslimError, UsageError
-from netslim.stages.slim.slurm import Slurm, Work, result_of
+from netslim.stages.slim.slurm.executor import Slurm, Work, result_of
 
 needs("submitit")
 
