@@ -61,6 +61,9 @@ def test_the_same_in_float() -> None:
     made = norms_as_convolutions(inferred(exported(model, batch)))
     assert [node.op_type for node in made.graph.node][:5] == ["Conv", "Conv", "Relu", "Conv", "Add"]
     onnx.checker.check_model(made, full_check=True)
+    assert {tensor.name for tensor in made.graph.initializer} <= {
+        name for node in made.graph.node for name in node.input
+    }
     found = run_session(onnx_session(made.SerializeToString(), 1), batch)
     torch.testing.assert_close(found, model(batch).detach(), rtol=1e-4, atol=1e-4)
 

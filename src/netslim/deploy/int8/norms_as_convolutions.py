@@ -31,12 +31,14 @@ def norms_as_convolutions(model: Any) -> Any:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     values = [*graph.input, *graph.value_info]
     images = {value.name for value in values if len(value.type.tensor_type.shape.dim) == 4}
+    taken_in: set[str] = set()
     for place, node in enumerate(graph.node):
         if node.op_type != "BatchNormalization" or node.input[0] not in images or len(node.output) != 1:
             continue
-        if not all(name in constants for name in node.input[1:]):
+        statistics = list(node.input[1:])
+        if not all(name in constants for name in statistics):
             continue
-        scale, shift, mean, variance = (numpy_helper.to_array(constants[name]) for name in node.input[1:])
+        scale, shift, mean, variance = (numpy_helper.to_array(constants[name]) for name in statistics)
         epsilon = next((given.f for given in node.attribute if given.name == "epsilon"), 1e-5)
         factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
         least = _LEAST * np.abs(factor).max()
@@ -53,4 +55,8 @@ def norms_as_convolutions(model: Any) -> Any:
         inputs = [node.input[0], *tensors]
         conv = helper.make_node("Conv", inputs, [name], node.name, kernel_shape=[1, 1], group=len(factor))
         graph.node[place].CopyFrom(conv)
+        taken_in.update(statistics)
+    read = {name for node in graph.node for name in node.input}
+    for name in taken_in - read:  # ONNX Runtime warns of what nothing reads
+        graph.initializer.remove(constants[name])
     return model
