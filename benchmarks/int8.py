@@ -1,11 +1,13 @@
 """Dense, pruned, int8, and both: accuracy, size and time in ONNX Runtime and in OpenVINO -> results/int8.csv.
 
     netslim slim recipes/published/test_resnet-fashion-mnist.toml --set cut.target_macs=0.5 --data-dir DIR --save runs/f
-    python benchmarks/int8.py fashion-mnist runs/f/01-dense/model_best.pth.tar runs/f/small.pth.tar --data-dir DIR
+    python benchmarks/int8.py fashion-mnist dense=runs/f/01-dense/model_best.pth.tar pruned=runs/f/small.pth.tar
+        --data-dir DIR
 
-Rows of other names stay in the file. Everything is done by `netslim export` and `netslim bench`, whose files are in
-`--work`: the same command goes on where it was cut off. Layers and calibration images are chosen by held-out training
-images; the accuracy is of all test images. One thread; the four files of a run time are timed in turns.
+Rows of other data and networks stay in the file; times compare with the first network in float. Everything is done by
+`netslim export` and `netslim bench`, whose files are in `--work`: the same command goes on where it was cut off. Layers
+and calibration images are chosen by held-out training images; the accuracy is of all test images. One thread; the files
+of a run time are timed in turns.
 """
 
 import argparse
@@ -22,7 +24,6 @@ import torch
 from table import rows_of_these_versions, write_rows
 
 BATCHES = (1, 16, 64)
-PARTS = ("dense", "pruned")
 TARGETS = {"onnxruntime": "onnx", "openvino": "openvino"}  # by engine
 Row = dict[str, Any]
 
@@ -30,8 +31,7 @@ Row = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the rows: the data set")
-    parser.add_argument("dense", type=Path)
-    parser.add_argument("pruned", type=Path)
+    parser.add_argument("networks", nargs="+", metavar="NAME=FILE", help="dense=FILE pruned=FILE")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/int8"))
     parser.add_argument("--out", type=Path, default=Path("results/int8.csv"))
@@ -39,11 +39,13 @@ def main() -> None:
     torch.set_num_threads(1)  # as the commands below are run, and the rows say
     folder = args.work / args.name
     folder.mkdir(parents=True, exist_ok=True)
-    kept = [row for row in rows_of_these_versions(args.out) if row["data"] != args.name]
+    networks = dict(given.split("=", 1) for given in args.networks)
+    known = rows_of_these_versions(args.out)
+    kept = [row for row in known if row["data"] != args.name or row["network"] not in networks]
     for engine in TARGETS:
         exports = {
-            (part, whole): exported(folder, engine, part, whole, model, args.data_dir)
-            for (part, model), whole in product(zip(PARTS, (args.dense, args.pruned), strict=True), (False, True))
+            (network, whole): exported(folder, engine, network, whole, file, args.data_dir)
+            for (network, file), whole in product(networks.items(), (False, True))
         }
         kept += rows(args.name, engine, exports, timed(folder, engine, exports))
     write_rows(args.out, kept)
@@ -57,11 +59,11 @@ def timed(folder: Path, engine: str, exports: dict[tuple[str, bool], Row]) -> li
     return found
 
 
-def exported(folder: Path, engine: str, part: str, int8: bool, model: Path, data_dir: Path) -> Row:
-    name, target = f"{part}-int8" if int8 else part, TARGETS[engine]
+def exported(folder: Path, engine: str, network: str, int8: bool, file: str, data_dir: Path) -> Row:
+    name, target = f"{network}-int8" if int8 else network, TARGETS[engine]
     output = folder / (f"{name}.onnx" if target == "onnx" else f"{name}-{target}")
     given = ("--int8-always", "--data-dir", data_dir) if int8 else ()
-    return run(folder / f"{name}-{engine}.json", "export", model, "--target", target, "--output", output, *given)
+    return run(folder / f"{name}-{engine}.json", "export", file, "--target", target, "--output", output, *given)
 
 
 def run(result: Path, *words: object) -> Row:
@@ -75,11 +77,11 @@ def run(result: Path, *words: object) -> Row:
 
 def rows(name: str, engine: str, exports: dict[tuple[str, bool], Row], timed: list[Row]) -> list[Row]:
     found = []
-    for (number, ((part, int8), done)), batch in product(enumerate(exports.items()), BATCHES):
-        judged = exports[part, True]["int8"]
+    for (number, ((network, int8), done)), batch in product(enumerate(exports.items()), BATCHES):
+        judged = exports[network, True]["int8"]
         time = next(row for row in timed if (row["number"], row["batch_size"]) == (number, batch))
         found.append({
-            "data": name, "engine": engine, "network": part, "int8": int8, "batch": batch,
+            "data": name, "engine": engine, "network": network, "int8": int8, "batch": batch,
             "test_top1": judged["test_int8" if int8 else "test_float"],
             "layers": judged["layers"], "layers_int8": judged["layers_int8"] if int8 else 0,
             "bytes": done["bytes"], "macs": time["macs"], "ms": 1e3 * time["median_seconds"],
