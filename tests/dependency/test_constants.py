@@ -104,8 +104,16 @@ EVEN: dict[str, Part] = {
     "full": lambda s, y: y * torch.full((y.shape[1], 1, 1), 0.5),
     "new_full": lambda s, y: y * (1 - y.new_full((y.shape[1], 1, 1), 0.5)).expand_as(y).clone(),
     "filled": lambda s, y: y * torch.empty(y.shape[1]).fill_(2.0)[:, None, None],
+    "filled on a device": lambda s, y: y + torch.empty(y.shape[1], 1, 1, device=y.device).fill_(1.0).zero_(),
+    "filled and brought to a device": lambda s, y: y * torch.empty(y.shape[1]).to(y).fill_(2.0)[:, None, None],
+    "a filter of its own, repeated": lambda s, y: F.conv2d(
+        y, torch.ones(3, 3).div(9).repeat(y.shape[1], 1, 1, 1).to(y.device), groups=y.shape[1]
+    ),
     "the larger of it and zeros": lambda s, y: torch.maximum(y - y.abs() / 2, torch.zeros(y.shape)),
     "zero elsewhere": lambda s, y: torch.where(y > 0.1, y, torch.tensor(0.0)),
+    "zero of a device elsewhere": lambda s, y: torch.where(y > 0.1, y, torch.tensor(0.0, device=y.device)),
+    "zero brought to a device elsewhere": lambda s, y: torch.where(y > 0.1, y, torch.tensor([0.0]).to(y.device)),
+    "zero of its own type elsewhere": lambda s, y: torch.where(y > 0.1, y, y.new_tensor(0.0)),
     "zeros elsewhere": lambda s, y: torch.where(y > 0.1, y, torch.zeros(y.shape, device=y.device)),
 }
 
@@ -116,6 +124,11 @@ def test_what_is_made_the_same_for_as_many_channels_as_there_are_does_no_harm(na
     small = pruned(model)
     assert silence_gone_(model, small) == 16 - small.conv.out_channels > 0
     assert gap(model, small, torch.randn(2, 3, 12, 12)) < 1e-5
+
+
+def _first(tensor: Tensor, value: object) -> Tensor:
+    tensor[0] = value
+    return tensor
 
 
 def _written(s: Net, y: Tensor, value: object) -> Tensor:
@@ -129,6 +142,10 @@ UNEVEN: dict[str, Part] = {
     "and of its width": lambda s, y: y * (torch.ones(1, y.shape[1], 1, 1) + 1 / y.shape[1]),
     "and of its width on a device": lambda s, y: y * (y.new_ones(1, y.shape[1], 1, 1) / y.shape[1]),
     "added by its width": lambda s, y: y * y.new_ones(y.shape[1], 1, 1).add(y.new_ones(1), alpha=1 / y.shape[1]),
+    "its width on a device": lambda s, y: y / torch.tensor(y.shape[1], device=y.device),
+    "its width as its type": lambda s, y: y * y.new_tensor([[[1 / y.shape[1]]]]),
+    "its width written to a device": lambda s, y: y / _first(torch.zeros(1, device=y.device), y.shape[1]),
+    "its width in a part": lambda s, y: y / torch.cat([_first(torch.ones(2, device=y.device), y.shape[1])]).sum(),
     "one for every channel": lambda s, y: y * torch.linspace(1, 2, y.shape[1])[:, None, None],
     "written to": lambda s, y: _written(s, y, 2.0),
     "channels written to": lambda s, y: _written(s, y, y.mean((0, 2, 3))[1::2, None, None]),
@@ -142,12 +159,21 @@ def test_what_is_another_number_for_some_channels_or_widths_keeps_them(name: str
         pruned(lively(Net(maps=UNEVEN[name])))
 
 
+def _counted(y: Tensor, mask: Tensor) -> Tensor:
+    return y * mask * (mask.numel() / mask.float().sum())
+
+
 DRAWN = {
     "mask of the channels": lambda y: y * y.new_empty(len(y), y.shape[1], 1, 1).bernoulli_(0.8) / 0.8,
     "on the processor": lambda y: y * (torch.rand(y.shape[:2]) < 0.8)[:, :, None, None],
     "noise": lambda y: y + 0.1 * torch.randn(y.shape),
     "torch's own": lambda y: F.dropout2d(y, 0.2, training=True),
     "torch's own in place": lambda y: F.alpha_dropout(y, 0.2, training=True),
+    "weighed by how many it takes": lambda y: _counted(y, torch.rand_like(y) < 0.8),
+    "drawn from ones": lambda y: _counted(y, torch.bernoulli(torch.full_like(y, 0.5) + torch.ones_like(y) / 4)),
+    "drawn into a room": lambda y: _counted(y, torch.empty_like(y).bernoulli_(0.8)),
+    "noise as itself": lambda y: y + 0.1 * torch.randn_like(y) / torch.randn_like(y).std(),
+    "written to a room": lambda y: torch.empty_like(y).copy_(y),
     "then decided by": lambda y: F.dropout2d(y * torch.rand(y.shape[:2])[:, :, None, None]) * float(torch.rand(())),
 }
 

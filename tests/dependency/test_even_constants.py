@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from netslim.dependency.even_constants import EvenConstants
+from netslim.dependency.even_constants import EvenConstants, are_zeros
 
 ATEN = torch.ops.aten
 
@@ -43,3 +43,23 @@ def test_of_tensors_with_values_the_values_say() -> None:
     assert even.is_even(rows, 1)
     assert not even.is_even(rows, 0)
     assert not even.is_even(torch.full((2,), torch.nan), 0)
+
+
+def test_what_is_filled_is_of_the_number_that_it_is_filled_with() -> None:
+    even, made = EvenConstants(), torch.empty(8, device="meta")
+    even.note(ATEN.fill_.Scalar, "fill_", (made, 0.5), {}, made)
+    assert even.is_even(made, 0)
+    part = made[2:]
+    even.changed(part)
+    even.note(ATEN.fill_.Scalar, "fill_", (part, 0.5), {}, part)
+    assert not even.is_even(made, 0)
+
+
+def test_which_operations_make_zeros() -> None:
+    made = torch.empty(8, device="meta")
+    assert are_zeros("zero_", (made,), made)
+    assert are_zeros("fill_", (made, 0), made)
+    assert are_zeros("zeros", ([8],), made)
+    assert not are_zeros("fill_", (made, torch.zeros(())), made)
+    assert not are_zeros("fill_", (made, 0.5), made)
+    assert not are_zeros("zero_", (made[2:],), made[2:])

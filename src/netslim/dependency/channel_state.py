@@ -57,6 +57,7 @@ class ChannelState:
         self.training = False  # whether this is a run as in training: what is silent counts in evaluation alone
         self.unwritten = TensorSet()  # tensors made in the shape of others, to be written to perhaps
         self.written = dict[int, tuple[Tensor, Tensor]]()  # of new tensors: what was written to, and where it is silent
+        self._added: dict[Place, set[Place]] = {}  # dimensions of weights, and of others that are added to them
         self._filled: dict[int, _Filled] = {}  # new tensors, by id
         self._derived: dict[int, dict[_Source, None]] = {}  # constants by id, and the weights they are from
         self._fixed = TensorSet()  # tensors computed from parameters and buffers alone
@@ -184,7 +185,7 @@ class ChannelState:
     def produced(self, name: str, dim: int, size: int) -> Tensor:
         """The labels along a dimension of a parameter that gives channels (zeros there silence them)."""
         if self.can_silence(name):
-            self.trace.silenced.add((name, dim))
+            self.silences((name, dim))
         return self.along_weight(name, dim, size)
 
     def along_weight(self, name: str, dim: int, size: int) -> Tensor:
@@ -271,8 +272,12 @@ class ChannelState:
             self.trace.beside.append((macs, carried.labels))
 
     def silences(self, place: Place) -> None:
-        """Zeros along this dimension silence its channels, too."""
-        self.trace.silenced.add(place)
+        """Zeros along this dimension silence its channels, too, together with those of what is added to it."""
+        self.trace.silenced |= {place, *self._added.get(place, ())}
+
+    def silence_together(self, place: Place, other: Place) -> None:
+        """Notes that weights are added: only zeros in both of them silence a channel."""
+        self._added.setdefault(place, set()).update((other, *self._added.get(other, ())))
 
     def frozen(self, reason: str) -> TensorChannels:
         """What a tensor carries that was computed from all channels of another: nothing that could go."""

@@ -44,8 +44,11 @@ class Constants:
         self._read: dict[int, tuple[Tensor, int, str]] = {}  # likewise of tensors with values, and their versions
 
     def note(self, tensor: Tensor, name: str, args: Any, kwargs: Any) -> None:
-        """A tensor of unknown values was made by an operation from constants and numbers alone."""
-        self._made[id(tensor)] = (tensor, _digest(repr((name, self._described(args), self._described(kwargs)))))
+        """A tensor of unknown values was made by an operation from constants and numbers alone, or written to."""
+        made = _digest(repr((name, self._described(args), self._described(kwargs))))
+        self._made[id(tensor)] = (tensor, made)
+        if name.endswith("_") and (whole := tensor._base) is not None:  # a part of it
+            self._made[id(whole)] = (whole, _digest(f"{self._described(whole)} {made}"))
 
     def numbers_of(self, call: Call, constants: list[Tensor]) -> tuple[object, ...]:
         """What a call was given that may not depend on widths, in an order that two runs share."""

@@ -9,8 +9,17 @@ import torch
 from torch import Tensor
 
 NEW = {"new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided"}  # take nothing but the type of a tensor
-_MADE = {"ones", "zeros", "full", "new_ones", "new_zeros", "new_full"}
+_MADE = {"ones", "zeros", "full", "new_ones", "new_zeros", "new_full", "ones_like", "full_like"}
+_ZEROS = {"zeros", "new_zeros"}
+_FILLED = {"fill_", "zero_"}  # one number is written to all of a tensor
 _COPIES = {"clone", "_to_copy", "repeat"}
+
+
+def are_zeros(name: str, args: tuple[Any, ...], out: Tensor) -> bool:
+    """Whether an operation makes all of a constant zero."""
+    if name in _ZEROS or name == "zero_" or (name == "scalar_tensor" and args[0] == 0):
+        return out._base is None
+    return name == "fill_" and out._base is None and not isinstance(args[1], Tensor) and args[1] == 0
 
 
 class EvenConstants:
@@ -34,13 +43,16 @@ class EvenConstants:
             given = args[-1:] if "full" in name else ()
         elif name in _COPIES:
             given = args[:1]
-        elif torch.Tag.pointwise in func.tags:
+        elif name in _FILLED and out._base is None:
+            given = args[1:]
+        elif torch.Tag.pointwise in func.tags and not func._schema.is_mutable:
             given = (*args, *kwargs.values())
         else:
             return
         numbers = [self.number(own) if isinstance(own, Tensor) else repr(own) for own in given]
         if None not in numbers:
-            self._numbers[id(out)] = (out, f"{name} {numbers} {out.dtype}")
+            whole = self._whole(out)
+            self._numbers[id(whole)] = (whole, f"{name} {numbers} {out.dtype}")
 
     def renamed(self, old: Tensor, new: Tensor) -> None:
         """The same tensor, as torch hands it out."""

@@ -38,7 +38,7 @@ from netslim.dependency.channel_sets import TensorChannels
 from netslim.dependency.channel_state import ChannelState
 from netslim.dependency.code_lines import file_of_network, line_of
 from netslim.dependency.constants import Constants
-from netslim.dependency.even_constants import NEW
+from netslim.dependency.even_constants import NEW, are_zeros
 from netslim.dependency.meta_ops import META, MetaOps, on_meta, tensors_in, written_by
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS
@@ -228,6 +228,8 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
     def _constant(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[Tensor]) -> Any:
         """What no activation and no parameter has a part in is computed as it is, or noted where it has no values."""
         hollow = any(tensor.is_meta for tensor in tensors)
+        if name_of(func) == "_to_copy" and not hollow:
+            kwargs = {key: own for key, own in kwargs.items() if own != META}  # it keeps its values
         if draws := torch.Tag.nondeterministic_seeded in func.tags:
             seed_devices_in_use(next(self._seeds))  # however many numbers were drawn before
         result = self._meta_ops(func, args, kwargs) if hollow else func(*args, **kwargs)
@@ -241,12 +243,10 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in tensors_in(result):
             if tensor.is_meta:
                 self._constants.note(tensor, name, args[1:] if name in NEW else args, kwargs)
-                if not (draws or func._schema.is_mutable):
+                if not draws:
                     self.state.even.note(func, name, args, kwargs, tensor)
-            if name in ZEROS or (name == "scalar_tensor" and args[0] == 0):
-                self.state.note_new(tensor, zero=True)
-            elif name in EMPTY:
-                self.state.note_new(tensor, zero=False)
+            if (zero := are_zeros(name, args, tensor)) or name in EMPTY:
+                self.state.note_new(tensor, zero=zero)
             elif name == "detach":
                 self.state.renamed(args[0], tensor)
         return result

@@ -45,6 +45,20 @@ def test_instance_norm_is_one_call_and_can_be_replaced() -> None:
         torch.testing.assert_close(norm(x), x + 1)
 
 
+def test_numbers_of_python_keep_their_values_where_shapes_are_asked_for() -> None:
+    like = torch.empty(2, dtype=torch.float64, device="meta")
+    with WholeFunctions(lambda call: NotImplemented) as functions:
+        made = [torch.tensor([1, 2], device="meta"), torch.as_tensor(3.0, device=like.device), like.new_tensor(4)]
+        assert functions.met
+        hollow = torch.tensor([torch.empty((), device="cpu"), 1.0]), torch.as_tensor(like, device="meta")
+    assert [(tensor.tolist(), tensor.dtype) for tensor in made] == [
+        ([1, 2], torch.int64),
+        (3.0, torch.float32),
+        (4.0, torch.float64),
+    ]
+    assert hollow[1] is like
+
+
 def test_other_functions_run_as_they_are() -> None:
     found, output = calls_of(nn.Linear(3, 2), torch.ones(1, 3))
     assert found == []

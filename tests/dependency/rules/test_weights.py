@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netslim.core.errors import UsageError
+from netslim.core.networks.example import Inputs
 from netslim.cost import count_macs, measure
+from netslim.dependency.find_groups import find_groups
 from netslim.dependency.rules.weights import _same_sides
 from netslim.pruning import apply, plan, verify
 from pruning.kinds import IMAGES, check_exact, lively
@@ -141,6 +144,9 @@ KEPT: dict[str, Callable[[Computed, Tensor], Tensor]] = {
     "divided by its rows": lambda s, w: w / w.abs().sum((1, 2, 3), keepdim=True),
     "a mask made in the call": lambda s, w: w * (torch.arange(6) % 2).view(-1, 1, 1, 1),
     "standardised": lambda s, w: w - w.mean((1, 2, 3), keepdim=True),
+    "the same for all added": lambda s, w: w + F.softmax(s.corner, 0),
+    "ones around it": lambda s, w: F.pad(w[..., 1:-1, 1:-1], [1, 1, 1, 1], value=1.0),
+    "more inputs around it": lambda s, w: F.pad(w, [0, 0, 0, 0, 0, 8])[:, :8],
 }
 
 
@@ -149,6 +155,45 @@ def test_weights_that_are_something_else_stay(name: str) -> None:
     model = lively(Computed(KEPT[name]))
     with pytest.raises(UsageError, match="has no channels that can go: "):
         plan(model, torch.randn(2, 3, 8, 8), percent=0.4)
+
+
+class Added(Computed):
+    """Other weights beside it: of its own shape, of a smaller kernel, and of one for each of its sides."""
+
+    def __init__(self, make: Callable[[Computed, Tensor], Tensor]) -> None:
+        super().__init__(make)
+        self.twin, self.small = nn.Parameter(torch.randn(6, 8, 3, 3)), nn.Parameter(torch.randn(6, 8, 1, 1))
+        self.flat, self.same = nn.Parameter(torch.randn(6, 8, 1, 3)), nn.Parameter(torch.randn(3, 3))
+        self.register_buffer("noise", torch.randn(6, 8, 3, 3))
+
+
+ADDED: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "another weight": lambda s, w: w + s.twin,
+    "a 1x1 kernel": lambda s, w: F.pad(s.small, [1, 1, 1, 1]) - w,
+    "broadcast": lambda s, w: torch.add(w, s.small, alpha=0.5),
+    "three": lambda s, w: s.twin + (w + F.pad(s.flat, [0, 0, 1, 1])) / 2,
+    "noise of a size that is learnt": lambda s, w: w + s.twin * s.noise,
+    "its kernel's mean": lambda s, w: w - 0.7 * w.mean((2, 3), keepdim=True),
+    "by rows": lambda s, w: (w + s.twin) * s.rows[:, None, None, None],
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_weights_that_are_added_are_one(name: str) -> None:
+    model, images = lively(Added(ADDED[name])), torch.randn(2, 3, 8, 8)
+    decided = plan(model, images, percent=0.4, criterion="l2_norm")
+    small = apply(model, decided)
+    assert decided.total == 14
+    assert small.middle.weight.shape[:2] == (small.out.in_channels, small.stem.out_channels)
+    assert sum(small.middle.weight.shape[:2]) < 14
+    assert verify(model, small, images).holds
+    assert decided.after == measure(small, images)
+
+
+def test_a_channel_is_silent_where_all_weights_are_that_are_added() -> None:
+    found = find_groups(lively(Added(ADDED["three"])), Inputs.of(torch.randn(2, 3, 8, 8))).groups
+    silenced = {part.tensor for group in found if group.scales == ("bn",) for part in group.slices if part.gives}
+    assert silenced >= {"middle.weight", "middle.bias", "twin", "flat"}
 
 
 class CentralDifference(nn.Module):

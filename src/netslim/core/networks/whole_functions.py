@@ -18,6 +18,7 @@ from netslim.core.networks.one_way import in_one_way
 from netslim.core.networks.torch_internals import tree_map
 
 _WINDOWED = {torch.stft, torch.istft, Tensor.stft, Tensor.istft}  # they insist on their window's device
+_NUMBERS = {torch.tensor, torch.as_tensor, Tensor.new_tensor}  # what Python gives, which shapes would forget
 _INVERSE = {torch.istft, Tensor.istft}
 _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 _SIGNATURES = {
@@ -95,6 +96,9 @@ class WholeFunctions(TorchFunctionMode):
             return _type(args[0], *args[1:], **(kwargs or {}))
         if func is torch.Tensor.tolist and args[0].is_meta:
             return numbers_in(args[0])
+        if func in _NUMBERS and (numbers := _numbers(args, kwargs or {})) is not None:
+            self.met = True
+            return numbers
         if func in _WINDOWED and args and args[0].is_meta:
             self.met = True
             args, kwargs = tree_map(_on_meta, (args, kwargs or {}))
@@ -111,6 +115,21 @@ class WholeFunctions(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         finally:
             self.asks_for_gaps = False
+
+
+def _numbers(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """A tensor of Python's numbers with its values, where it would be a shape; None for all others."""
+    like = args[0] if args and isinstance(args[0], Tensor) else None
+    data = args[1:] if like is not None else args
+    device = kwargs.get("device") or (None if like is None else like.device)
+    if device is None or torch.device(device).type != "meta" or len(data) != 1 or _holds_tensors(data[0]):
+        return None
+    kind = kwargs.get("dtype") or (None if like is None else like.dtype)
+    return torch.tensor(data[0], dtype=kind)
+
+
+def _holds_tensors(data: Any) -> bool:
+    return isinstance(data, Tensor) or (isinstance(data, list | tuple) and any(map(_holds_tensors, data)))
 
 
 def _on_meta(leaf: Any) -> Any:

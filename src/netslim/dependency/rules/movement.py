@@ -177,7 +177,15 @@ def padded(state: ChannelState, call: Call) -> Results:
 
 
 def like(state: ChannelState, call: Call) -> Results:
-    """New tensors in the shape of another have channels where it has them."""
+    """New tensors in the shape of another have channels where it has them; what is drawn in training alone has none."""
+    if state.training and call.name in ("rand_like", "randn_like"):
+        state.note_drawn((), call.out, draws=True)
+        return [None]
+    if state.training and call.name in ("ones_like", "full_like", "empty_like"):
+        state.even.note(call.func, call.name, call.args, call.kwargs, call.out[0])
+        if call.name == "empty_like":
+            state.note_new(call.out[0], zero=False)
+        return [None]
     carried = state.channels(call.args[0])
     if carried is None:
         return [None]

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from netslim.dependency.channel_sets import TensorChannels, everywhere
 from netslim.dependency.channel_state import ChannelState, Rule
-from netslim.dependency.rules.movement import MOVEMENT, moved
+from netslim.dependency.rules.fallback import unknown
+from netslim.dependency.rules.movement import MOVEMENT, moved, padded
 from netslim.dependency.rules.zero_propagation import silence
 from netslim.dependency.trace import Call, Place, Results, Weight
 
@@ -17,6 +18,8 @@ ENDS = 2  # dimensions of a weight: what it gives, and what it reads; the others
 _TURNED = {"t", "transpose", "permute", "numpy_T"}
 _PARTED = {"slice", "select", "unbind", "split", "split_with_sizes", "chunk"}
 Side = tuple[int, int | None]  # a size, and the dimension of the parameter
+Carried = TensorChannels | Weight | None
+Ties = Sequence[tuple[int, Place | None]]  # of dimensions of a weight, where the same channels are
 _FOLDED = {"view", "reshape", "unsqueeze", "squeeze", "expand"}
 
 
@@ -67,6 +70,17 @@ def parted(state: ChannelState, call: Call) -> Results:
     return [Weight(weight.name, dims) for _ in call.out]
 
 
+def widened(state: ChannelState, call: Call) -> Results:
+    """Zeros around a kernel's sides, as around a small one that is added to a larger one."""
+    weight, pad = state.state(call.args[0]), call.given["pad"]
+    if not isinstance(weight, Weight):
+        return padded(state, call)
+    padded_dims = [own for place, own in enumerate(reversed(weight.dims)) if any(pad[2 * place : 2 * place + 2])]
+    if call.given["value"] != 0 or any(own in range(ENDS) for own in padded_dims):
+        return unknown(state, call)
+    return [weight]
+
+
 def _same_sides(before: Sequence[Side], after: Sequence[int]) -> list[int | None] | None:
     """The dimensions, if no more than sides of one came and went; None if the numbers are in another order.
 
@@ -96,7 +110,7 @@ def _in_order(before: Sequence[Side], after: Sequence[int]) -> list[int | None] 
 
 def combined(state: ChannelState, call: Call) -> Results | None:
     """A weight times a mask, a number for each of its rows, or a filter's profile: it is still that weight, where zeros
-    of its own are zeros of the product. None for all else.
+    of its own are zeros of the product. So is a sum of weights, where zeros of all of them are. None for all else.
     """
     tensors, size = call.tensors, call.out[0].shape
     states = [state.state(tensor) for tensor in tensors]
@@ -107,15 +121,14 @@ def combined(state: ChannelState, call: Call) -> Results | None:
     others = [(tensor, other) for tensor, other in zip(tensors, states, strict=True) if other != own]
     if own is None or not others or not all(map(state.is_fixed, tensors)):
         return None
-    alone = [torch.tensor([other == own]) for other in states]
-    both = [torch.tensor([other == own or isinstance(other, TensorChannels)]) for other in states]  # of its own rows
-    if not all(everywhere(silence(call, tensors, zero)) for zero in (alone, both)):
-        return None
     ties = [(other, _ties(own, size, tensor, other)) for tensor, other in others]
-    if any(tied is None for _, tied in ties):
+    known = [(other, tied) for other, tied in ties if tied is not None]
+    if len(known) < len(ties):
         return None
-    for other, tied in ties:
-        for dim, place in tied or ():
+    if not _is_silent(state, call, own, known):
+        return None
+    for other, tied in known:
+        for dim, place in tied:
             labels = state.along_weight(own.name, dim, size[own.dims.index(dim)])
             if isinstance(other, TensorChannels):
                 state.sets.unite(labels, other.labels)
@@ -124,9 +137,33 @@ def combined(state: ChannelState, call: Call) -> Results | None:
     return [own]
 
 
-def _ties(
-    own: Weight, size: Sequence[int], tensor: Tensor, other: TensorChannels | Weight | None
-) -> list[tuple[int, Place | None]] | None:
+def _is_silent(state: ChannelState, call: Call, own: Weight, ties: Sequence[tuple[Carried, Ties]]) -> bool:
+    """Whether zeros of a weight's own are zeros of what comes out, or zeros of all weights that are added to it."""
+    states = [state.state(tensor) for tensor in call.tensors]
+    added = []
+    zero = [other == own for other in states]
+    if not _vanishes(call, zero):
+        added = [(other.name, tied) for other, tied in ties if isinstance(other, Weight)]
+        sides = zip(own.dims, call.out[0].shape, strict=True)
+        ends = {dim for dim, size in sides if dim in range(ENDS) and size > 1}
+        if not all(state.is_learnt(name) and ends <= dict(tied).keys() for name, tied in added):
+            return False
+        zero = [isinstance(other, Weight) for other in states]
+    rows = [one or isinstance(other, TensorChannels) for one, other in zip(zero, states, strict=True)]
+    if not (_vanishes(call, zero) and _vanishes(call, rows)):
+        return False
+    for dim, place in (pair for _, tied in added for pair in tied):
+        if place is not None:
+            state.silence_together((own.name, dim), place)
+    return True
+
+
+def _vanishes(call: Call, zero: Sequence[bool]) -> bool:
+    """Whether what comes out is zero where these operands are."""
+    return everywhere(silence(call, call.tensors, [torch.tensor([own]) for own in zero]))
+
+
+def _ties(own: Weight, size: Sequence[int], tensor: Tensor, other: Carried) -> Ties | None:
     """Which dimensions of a weight another tensor has numbers along, and where they are; None if they are not known.
 
     Along a kernel's sides nothing goes.
@@ -151,4 +188,5 @@ WEIGHTS: dict[str, Rule] = {
     **dict.fromkeys(_TURNED, turned),
     **dict.fromkeys(_FOLDED, folded),
     **dict.fromkeys(_PARTED, parted),
+    "constant_pad_nd": widened,
 }
