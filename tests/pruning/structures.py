@@ -167,11 +167,11 @@ class FixedSplit(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.free, self.body, self.width = conv_bn(3, 4), conv_bn(4, 8), 4
+        self.free, self.body = conv_bn(3, 4), conv_bn(4, 8)
         self.last = nn.Conv2d(4, 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        first, second = torch.split(self.body(torch.relu(self.free(x))), self.width, 1)
+        first, second = torch.split(self.body(torch.relu(self.free(x))), 4, 1)
         return self.last(torch.relu(first + second))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from netslim.core.protocols import ChannelGroup
 from netslim.dependency.derivation import Derivation
 from netslim.dependency.trace import Event, Trace
+from netslim.dependency.widths import follow_widths
 
 _SIZED = {"view", "reshape", "split", "split_with_sizes", "slice"}  # what takes the sizes of pieces
 
@@ -27,13 +28,13 @@ def freeze_cause(found: Derivation, fault: Event, model: nn.Module, keeps: Seque
         keeps: per group, the channels that stayed.
     """
     trace, groups = found.trace, found.groups
-    if _tie_pieces(trace, fault):
+    if _tie_pieces(trace, fault) or follow_widths(found, fault, model, keeps):
         return
     touched = _touched(trace, fault)
     others = [number for number, group in enumerate(groups) if not _holds(trace, group, touched)]
     if 0 < len(others) < len(groups):
         rest = found.fault(model, found.places(keeps, others))
-        blamed = rest is not None and _place(rest) == _place(fault)
+        blamed = rest is not None and rest.place == fault.place
     else:
         blamed = len(others) == len(groups)
     culprits = _culprits(found, model, keeps, others) if blamed else []
@@ -66,7 +67,7 @@ def _tie_pieces(trace: Trace, fault: Event) -> bool:
     """
     tied = False
     for event in trace.events:
-        unit = unit_of_pieces(event) if _place(event) == _place(fault) else 0
+        unit = unit_of_pieces(event) if event.place == fault.place else 0
         if unit > 1:
             rows = event.inputs[0].labels.view(-1, unit)
             before = trace.sets.roots(rows)
@@ -114,15 +115,11 @@ def _touched(trace: Trace, fault: Event) -> Tensor:
     """The sets of channels that an operation touches, wherever the same line does it, but for those that stay."""
     found = [torch.empty(0, dtype=torch.int64)]
     for event in trace.events:
-        if _place(event) == _place(fault):
+        if event.place == fault.place:
             found += [own.labels for own in (*event.inputs, *(own for _, own in event.outputs if own))]
     roots = trace.sets.roots(torch.cat(found))
     stay = torch.isin(roots, torch.tensor([*trace.sets.frozen()], dtype=torch.int64))
     return torch.masked_select(roots, ~stay)
-
-
-def _place(event: Event) -> tuple[str, str, str]:
-    return event.name, event.where, event.layer
 
 
 def _holds(trace: Trace, group: ChannelGroup, roots: Tensor) -> bool:

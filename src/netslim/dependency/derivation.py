@@ -91,7 +91,8 @@ class Derivation:
     def fault(self, model: nn.Module, keeps: Mapping[Place, Tensor]) -> Event | None:
         """The operation that a network cut like this would do otherwise than `model`; None if there is none."""
         with torch.inference_mode(False):
-            return fault_of(rebuilt(model, keeps, hollow=True), self.trace, keeps, self.runs, self.meta_ops)
+            small = rebuilt(model, keeps, self.trace.widths, hollow=True)
+            return fault_of(small, self.trace, keeps, self.runs, self.meta_ops)
 
 
 def macs_beside(trace: Trace, groups: Sequence[ChannelGroup]) -> dict[str, float]:

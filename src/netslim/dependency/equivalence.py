@@ -84,7 +84,7 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         whole = {place: named[id(labels)] for place, labels in original.dims.items()}
         left = {place: whole[place].take(keep) for place, keep in keeps.items()}
         super().__init__(model, Trace(settled, whole | left, original.axes, original.grouping), meta_ops)
-        self.original = original
+        self.original, self.asks_whose = original, False
         self.done = 0
         self._call: Call | None = None
         self._stretched: dict[int, Tensor] = {}  # one value for as many channels as there are, by id

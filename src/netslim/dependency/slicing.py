@@ -15,7 +15,7 @@ from netslim.core.networks.scale_norms import lose_groups_
 from netslim.core.protocols import Slice
 from netslim.dependency.meta import copied_buffers, duplicate, without_values
 from netslim.dependency.meta_ops import META
-from netslim.dependency.trace import Place
+from netslim.dependency.trace import Place, Width
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -63,12 +63,15 @@ def sizes_of(model: nn.Module) -> dict[Place, int]:
     return {(name, dim): size for name, tensor in named for dim, size in enumerate(tensor.shape)}
 
 
-def rebuilt(model: M, keeps: Mapping[Place, Tensor], *, hollow: bool = False) -> M:
+def rebuilt(
+    model: M, keeps: Mapping[Place, Tensor], widths: Mapping[Width, Place] | None = None, *, hollow: bool = False
+) -> M:
     """A copy of the network that has only the entries in `keeps`, its modules' sizes adapted.
 
     Args:
         model: left unchanged.
         keeps: per (name, dimension) the indices that stay; dimensions that are not named stay whole.
+        widths: numbers that modules hold, and whose length each of them is.
         hollow: whether parameters have shapes only.
     """
     copies: dict[int, object] = {**copied_buffers(model)} if hollow else {}
@@ -84,6 +87,9 @@ def rebuilt(model: M, keeps: Mapping[Place, Tensor], *, hollow: bool = False) ->
             changed[id(copies[id(tensor)])] = name
     small = duplicate(model, copies)
     _adapt_(small, changed, keeps)
+    for width, place in (widths or {}).items():
+        if place in keeps:
+            _set_width_(small.get_submodule(width.module), width, len(keeps[place]))
     return small
 
 
@@ -165,7 +171,7 @@ def _adapt(module: nn.Module) -> None:
     elif isinstance(module, _NormBase):
         module.num_features = next(len(t) for t in (module.weight, module.running_mean) if t is not None)
     elif isinstance(module, nn.GroupNorm):
-        lose_groups_(module)
+        lose_groups_(module, len(module.weight))
     elif isinstance(module, _ConvTransposeNd):
         module.in_channels, module.out_channels = module.weight.shape[0], module.weight.shape[1] * module.groups
     elif isinstance(module, _ConvNd):
@@ -176,6 +182,18 @@ def _adapt(module: nn.Module) -> None:
         module.embedding_dim = module.weight.shape[1]
     elif isinstance(module, nn.RNNBase):
         module.input_size = module.get_parameter("weight_ih_l0").shape[1]
+
+
+def _set_width_(module: nn.Module, width: Width, size: int) -> None:
+    """Writes to a module how many channels are left."""
+    if isinstance(module, nn.GroupNorm):
+        lose_groups_(module, size)
+    elif width.number is None:
+        setattr(module, width.name, size)
+    else:
+        before = getattr(module, width.name)
+        numbers = [size if number == width.number else own for number, own in enumerate(before)]
+        setattr(module, width.name, type(before)(numbers))
 
 
 def _groups_left(module: _ConvNd, keep: Tensor | None) -> int:

@@ -51,6 +51,7 @@ class Call:
         out: the tensors that it gave.
         where: line of the network's code.
         layer: name of the innermost module of torch's at work, or "".
+        within: name of the module whose code the line is of, or "".
     """
 
     name: str
@@ -61,6 +62,7 @@ class Call:
     out: list[Tensor]
     where: str
     layer: str = ""
+    within: str = ""
 
     @functools.cached_property
     def tensors(self) -> list[Tensor]:
@@ -97,7 +99,7 @@ class Event:
     """What one operation did to the labels.
 
     Attributes:
-        name, where, layer: as in `Call`.
+        name, where, layer, within: as in `Call`.
         inputs: what it read.
         outputs: what it gave, with the shapes.
         numbers: what else it was given and may not depend on widths: numbers that are no sizes, and constants.
@@ -109,9 +111,30 @@ class Event:
     outputs: tuple[tuple[tuple[int, ...], TensorChannels | None], ...]
     numbers: tuple[object, ...] = ()
     layer: str = ""
+    within: str = ""
 
     def __str__(self) -> str:
         return f"{self.where} ({self.name})"
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What is done where: the same for all modules of one class."""
+        return self.name, self.where, self.layer
+
+
+@dataclass(frozen=True)
+class Width:
+    """A number that a module holds, or one of a tuple of such.
+
+    Attributes:
+        module: its name.
+        name: the attribute's.
+        number: which of the tuple.
+    """
+
+    module: str
+    name: str
+    number: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +176,7 @@ class Trace:
         met: names of parameters of several dimensions that channels met number by number.
         beside: what fixed filters, and matrices that act beside channels, multiply in the first run, and the labels of
             these channels.
+        widths: numbers that modules hold, and the dimension whose length each of them is.
     """
 
     sets: ChannelSets
@@ -166,6 +190,7 @@ class Trace:
     whole: bool = False
     met: set[str] = field(default_factory=set)
     beside: list[tuple[int, Tensor]] = field(default_factory=list)
+    widths: dict[Width, Place] = field(default_factory=dict)
     ties: Mapping[str, Tie] = field(default_factory=dict)
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import Any
@@ -41,7 +40,7 @@ from netslim.dependency.constants import Constants
 from netslim.dependency.even_constants import NEW, are_zeros
 from netslim.dependency.meta_ops import META, MetaOps, on_meta, tensors_in, written_by
 from netslim.dependency.rules.fallback import unknown
-from netslim.dependency.rules.movement import EMPTY, SAME, ZEROS
+from netslim.dependency.rules.movement import EMPTY, SAME, is_room
 from netslim.dependency.rules.table import rule_of
 from netslim.dependency.rules.writing import is_blank
 from netslim.dependency.trace import Call, Event, Question, Results, Trace, Weight, given_to, name_of
@@ -77,6 +76,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
         self._functions: WholeFunctions | None = None
         self._seeds = itertools.count()
         self.questions: list[Question] = []
+        self.asks_whose = True  # whether to look for the module whose code is at work
         self.steered = False  # whether what the network computes decided anything
 
     def run(self, inputs: Inputs, decisions: Decisions | None = None) -> None:
@@ -118,7 +118,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             return self._seen(func, args, kwargs or {})
         device, self._readings.device = self._readings.device, None  # torch's own code has to see that these are shapes
         try:
-            if _is_room(func, args) or ((kwargs or {}).get("device") and any(t.is_meta for t in tensors_in(args))):
+            if is_room(func, args) or ((kwargs or {}).get("device") and any(t.is_meta for t in tensors_in(args))):
                 kwargs = {**(kwargs or {}), "device": META}
             return self._seen(func, args, kwargs or {})
         finally:
@@ -150,8 +150,7 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             self._counter.see(func, args, result)
         out = tensors_in(result)
         if traced and (out or steers):
-            where, layer = self._where()
-            call = Call(name, func, args, kwargs, given_to(func, args, kwargs), out, where, layer)
+            call = Call(name, func, args, kwargs, given_to(func, args, kwargs), out, *self._where())
             self._follow(call, tensors)
             if answer is not None:
                 self._asked(call, answer[0], result, masks)
@@ -275,26 +274,24 @@ class Tracer(PlainDispatchMode):  # type: ignore[no-untyped-call]
             if not isinstance(state, Weight):
                 outputs.append((tuple(tensor.shape), state))
         if call.name not in SAME:  # a reshape copies or not, as the strides are
-            self.happened(Event(call.name, call.where, tuple(inputs), tuple(outputs), numbers, call.layer))
+            own = (call.name, call.where, tuple(inputs), tuple(outputs), numbers, call.layer, call.within)
+            self.happened(Event(*own))
 
     def happened(self, event: Event) -> None:
         """Called after every operation on channels."""
         self.state.trace.events.append(event)
 
-    def _where(self) -> tuple[str, str]:
-        """The line of the network's own code that is at work, or the module if all code is torch's; and that module."""
-        module = ""
+    def _where(self) -> tuple[str, str, str]:
+        """The line of the network's own code that is at work, or the module if all code is torch's; that module; and
+        the one whose code it is.
+        """
+        module = line = ""
         for frame in frames_until(self._entered):
             file = file_of_network(frame.f_code.co_filename)
             if file is not None:
-                return f"{file}:{frame.f_lineno}", module
-            module = module or module_in(frame, self._modules) or ""
-        return f"module '{module}'", module
-
-
-def _is_room(func: Any, args: tuple[Any, ...]) -> bool:
-    """Whether a new tensor is made to be written to; a single number is not."""
-    if func.overloadpacket.__name__ not in (*ZEROS, *EMPTY):
-        return False
-    size = next((arg for arg in args if isinstance(arg, list | tuple)), ())
-    return math.prod(size) != 1
+                line = line or f"{file}:{frame.f_lineno}"
+                within = module_in(frame, self._modules) if self.asks_whose else ""
+                if within is not None:
+                    return line, module, within
+            module = module if module or line else module_in(frame, self._modules) or ""
+        return line or f"module '{module}'", module, ""

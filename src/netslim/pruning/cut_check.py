@@ -42,7 +42,7 @@ M = TypeVar("M", bound=nn.Module)
 def cut(model: M, resolved: ResolvedPlan) -> M:
     """A copy of the network that has only what stays; `model` may be another one than the plan's, of its shapes."""
     with torch.inference_mode(False):  # what is made in that mode can't be trained
-        small = rebuilt(model, resolved.keeps)
+        small = rebuilt(model, resolved.keeps, resolved.widths)
     for part in (own for own in resolved.parts if own.group.selection is not None):
         selection = selection_of(small, part.group)
         if selection is not None:

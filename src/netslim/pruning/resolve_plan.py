@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from netslim.dependency.blocks.find_blocks import with_blocks
 from netslim.dependency.causes import touched_groups
 from netslim.dependency.groups import BoundGroup, Grouping, groups_of, title
 from netslim.dependency.slicing import keeps_of, sizes_of
-from netslim.dependency.trace import Place
+from netslim.dependency.trace import Place, Width
 from netslim.pruning.plan_data import inputs_of
 
 _SHOWN = 5
@@ -56,6 +56,7 @@ class ResolvedPlan:
         keeps: per dimension of a parameter or buffer that loses entries, the indices that stay.
         inputs: what the network takes.
         decides: whether values decide what the network does.
+        widths: numbers that its modules hold, and the dimension whose length each of them is.
     """
 
     model: weakref.ref[nn.Module]
@@ -66,6 +67,7 @@ class ResolvedPlan:
     keeps: Mapping[Place, Tensor]
     inputs: Inputs
     decides: bool = False
+    widths: Mapping[Width, Place] = field(default_factory=dict)
 
     @property
     def streams(self) -> dict[str, list[str]]:
@@ -134,10 +136,9 @@ def resolve(model: nn.Module, plan: PrunePlan, found: Grouping | None = None) ->
             raise UsageError(
                 f"{title(model)} would not run as planned: {fault.name} at {fault.where} would do something else{hint}"
             )
-    decides = found.derivation is not None and found.derivation.decides
-    return ResolvedPlan(
-        weakref.ref(model), _shapes(model), plan.groups, whole.groups, parts, keeps, inputs_of(plan), decides
-    )
+    derived, own, inputs = found.derivation, weakref.ref(model), inputs_of(plan)
+    decides, widths = (derived.decides, derived.trace.widths) if derived is not None else (False, {})
+    return ResolvedPlan(own, _shapes(model), plan.groups, whole.groups, parts, keeps, inputs, decides, widths)
 
 
 def check_plan(plan: object) -> None:

@@ -26,9 +26,8 @@ def _affine(model: nn.Module) -> dict[str, ScaleNorm]:
     return {name: norm for name, norm in norms.items() if norm.affine and not _is_of_one_group(norm)}
 
 
-def lose_groups_(norm: nn.GroupNorm) -> None:
-    """Makes a GroupNorm some of whose groups went say what it is."""
-    left = len(norm.weight)
+def lose_groups_(norm: nn.GroupNorm, left: int) -> None:
+    """Makes a GroupNorm some of whose groups went say what it is, by the number of channels that are left."""
     norm.num_groups, norm.num_channels = norm.num_groups * left // norm.num_channels, left
     setattr(norm, _HAD_MORE, True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,14 @@ _INDEXED = {"select", "unbind", "index_select", "unfold", "index", "narrow_copy"
 _LIKE = {"empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "bernoulli"}
 ZEROS = {"zeros", "new_zeros"}
 EMPTY = {"empty", "new_empty", "empty_strided", "new_empty_strided"}
+
+
+def is_room(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a new tensor is made to be written to; a single number is not."""
+    if func.overloadpacket.__name__ not in (*ZEROS, *EMPTY):
+        return False
+    size = next((arg for arg in args if isinstance(arg, list | tuple)), ())
+    return math.prod(size) != 1
 
 
 def same(state: ChannelState, call: Call) -> Results:
