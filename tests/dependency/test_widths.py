@@ -70,6 +70,22 @@ class Split(Held):
         return values * torch.sigmoid(gates)
 
 
+class Recurrent(Held):
+    """Its first state is zero, and as wide as it says (ConvGRU, Ballas et al. 2016)."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__(width)
+        self.hidden = 6
+        self.gates, self.state, self.last = nn.Conv2d(22, 12, 1), nn.Conv2d(22, 6, 1), nn.Conv2d(6, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.zeros(len(x), self.hidden, *x.shape[2:], device=x.device, dtype=x.dtype)
+        for _ in range(2):
+            keep, reset = self.gates(torch.cat([x, h], 1)).sigmoid().split(self.hidden, 1)
+            h = keep * h + (1 - keep) * self.state(torch.cat([x, reset * h], 1)).tanh()
+        return self.last(h)
+
+
 class Checked(Held):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1] != self.width:
@@ -98,7 +114,7 @@ def normalised() -> nn.Module:
 
 
 PARTS: dict[str, Callable[[], nn.Module]] = {
-    **{kind.__name__: kind for kind in (Gate, NonLocal, Selecting, Flat, Expanded, Split, Checked, Twice)},
+    **{kind.__name__: kind for kind in (Gate, NonLocal, Selecting, Flat, Expanded, Split, Recurrent, Checked, Twice)},
     "Unflatten": unflattened,
     "GroupNorm without scales": normalised,
 }

@@ -30,6 +30,8 @@ def freeze_cause(found: Derivation, fault: Event, model: nn.Module, keeps: Seque
     trace, groups = found.trace, found.groups
     if _tie_pieces(trace, fault) or follow_widths(found, fault, model, keeps):
         return
+    if _freeze_zeros(trace, fault):
+        return
     touched = _touched(trace, fault)
     others = [number for number, group in enumerate(groups) if not _holds(trace, group, touched)]
     if 0 < len(others) < len(groups):
@@ -74,6 +76,16 @@ def _tie_pieces(trace: Trace, fault: Event) -> bool:
             trace.sets.unite(rows, rows[:1])
             tied |= not torch.equal(before, trace.sets.roots(rows))
     return tied
+
+
+def _freeze_zeros(trace: Trace, fault: Event) -> bool:
+    """Zeros that are joined to channels, and would be as many as before, stay; whether there were any."""
+    joined = [own.labels for _, own in fault.outputs if own is not None] if fault.name == "cat" else []
+    zeros = [own for own in trace.zeros if any(bool(torch.isin(own, labels).all()) for labels in joined)]
+    free = [own for own in zeros if not trace.sets.stay(own)]
+    for labels in free:
+        trace.sets.freeze(labels, f"is joined to channels at {fault.where}")
+    return bool(free)
 
 
 def _tie_widths(trace: Trace, fault: Event, culprits: Sequence[ChannelGroup]) -> bool:

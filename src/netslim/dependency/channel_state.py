@@ -51,6 +51,7 @@ class ChannelState:
         self._layers = {id(layer.weight) for layer in layers}
         self._of_layers = {name for name, own in named if id(own) in self._layers}
         self.even = EvenConstants()
+        self.nothing: Callable[[int, int], Tensor] = lambda _, width: self.sets.fresh(width)  # labels of joined zeros
         self.zeros = TensorSet()  # new tensors that nothing was written to
         self.scales_alone = False  # whether only scales silence: a layer's weight gives something in any case
         self.counts = False  # whether this is the run in which products are counted

@@ -86,6 +86,7 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
         super().__init__(model, Trace(settled, whole | left, original.axes, original.grouping), meta_ops)
         self.original, self.asks_whose = original, False
         self.done = 0
+        self.state.nothing = self._nothing
         self._call: Call | None = None
         self._stretched: dict[int, Tensor] = {}  # one value for as many channels as there are, by id
         self._left: dict[int, Tensor] = {}  # by id of the original's labels, the names of those that are left
@@ -143,6 +144,24 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
             self._stretched[id(call.out[0])] = call.out[0]
         return whole
 
+    def _nothing(self, start: int, width: int) -> Tensor:
+        """The labels of zeros that are joined to channels: whatever is left there, as all of it was zero."""
+        if self.done >= len(self.original.events):
+            raise ContradictionError
+        carried = next((own for _, own in self.original.events[self.done].outputs if own is not None), None)
+        labels = self._left_of(carried)[start : start + width] if carried is not None else ()
+        if len(labels) != width:
+            raise ContradictionError
+        return torch.as_tensor(labels)
+
+    def _left_of(self, carried: TensorChannels) -> Tensor:
+        """The names of what is left of the original's labels."""
+        left = self._left.get(id(carried.labels))
+        if left is None:
+            names = self.settled.named(carried.labels)
+            left = self._left[id(carried.labels)] = names[~self._gone.take(names)]
+        return left
+
     def _compare(
         self,
         shape: tuple[int, ...],
@@ -154,10 +173,7 @@ class Prover(Tracer):  # type: ignore[no-untyped-call]
             if carried is not found:
                 raise ContradictionError
             return
-        left = self._left.get(id(carried.labels))
-        if left is None:
-            names = self.settled.named(carried.labels)
-            left = self._left[id(carried.labels)] = names[~self._gone.take(names)]
+        left = self._left_of(carried)
         expected = list(shape)
         if carried.axis is not None:
             expected[carried.axis] = len(left)

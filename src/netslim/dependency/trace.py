@@ -176,6 +176,7 @@ class Trace:
         met: names of parameters of several dimensions that channels met number by number.
         beside: what fixed filters, and matrices that act beside channels, multiply in the first run, and the labels of
             these channels.
+        zeros: labels of constants that are zero all over and joined to channels.
         widths: numbers that modules hold, and the dimension whose length each of them is.
     """
 
@@ -190,6 +191,7 @@ class Trace:
     whole: bool = False
     met: set[str] = field(default_factory=set)
     beside: list[tuple[int, Tensor]] = field(default_factory=list)
+    zeros: list[Tensor] = field(default_factory=list)
     widths: dict[Width, Place] = field(default_factory=dict)
     ties: Mapping[str, Tie] = field(default_factory=dict)
 

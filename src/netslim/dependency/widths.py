@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from types import CodeType, FunctionType
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netslim.dependency.derivation import Derivation
 from netslim.dependency.trace import Event, Place, Trace, Width
@@ -55,14 +55,23 @@ def _number(trace: Trace, event: Event) -> int:
 
 def _widths_at(event: Event, model: nn.Module, trace: Trace) -> Iterator[tuple[Width, Place]]:
     """Numbers of the modules at work that are the width of channels that an operation reads or gives, and can go."""
+    numbers = [pair for name in dict.fromkeys((event.within, event.layer)) for pair in _numbers_of(name, model)]
     for carried in (*event.inputs, *(own for _, own in event.outputs if own is not None)):
-        size, roots = len(carried.labels), trace.sets.roots(carried.labels)
-        if carried.axis is None or size == 1 or trace.sets.stay(carried.labels):
+        roots = trace.sets.roots(carried.labels)
+        if carried.axis is None or len(roots) == 1 or trace.sets.stay(roots):
             continue
-        alike = (own for own, labels in trace.dims.items() if len(labels) == size)
-        place = next((own for own in alike if bool((trace.sets.roots(trace.dims[own]) == roots).all())), None)
-        for name in dict.fromkeys((event.within, event.layer)) if place is not None else ():
-            yield from ((width, place) for width, number in _numbers_of(name, model) if number == size and place)
+        for width, number in numbers:
+            alike = (own for own, labels in trace.dims.items() if len(labels) == number > 1)
+            place = next((own for own in alike if _are_among(trace.sets.roots(trace.dims[own]), roots)), None)
+            if place is not None:
+                yield width, place
+
+
+def _are_among(channels: Tensor, others: Tensor) -> bool:
+    """Whether they are all of the others, in their order, or some of more."""
+    if len(channels) == len(others):
+        return torch.equal(channels, others)
+    return len(channels) < len(others) and bool(torch.isin(channels, others).all())
 
 
 def _numbers_of(name: str, model: nn.Module) -> Iterator[tuple[Width, int]]:

@@ -1,5 +1,7 @@
 """Labels move as values do: concatenations, shuffles, padding, what is written into new tensors."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -107,3 +109,47 @@ def test_of_others_nothing_goes(place: slice) -> None:
 
     with pytest.raises(UsageError, match="conv is picked by its number"):
         pruned(lively(Net(maps=picked)))
+
+
+class Widened(nn.Module):
+    """A shortcut to more channels, which are zero."""
+
+    def __init__(self, zeros: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.stem, self.body, self.out = structures.conv_bn(3, 8), structures.conv_bn(8, 12), nn.Conv2d(12, 4, 1)
+        self.zeros = zeros
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.stem(x))
+        y = self.body(x)
+        found: Tensor = self.out(torch.relu(y + torch.cat([x, self.zeros(x, y)], 1)))
+        return found
+
+
+ZEROS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "of its type": lambda x, y: x.new_zeros(len(x), y.shape[1] - x.shape[1], *x.shape[2:]),
+    "on a device": lambda x, y: torch.zeros(len(x), y.shape[1] - x.shape[1], *x.shape[2:], device=x.device),
+    "brought to it": lambda x, y: torch.zeros(len(x), y.shape[1] - x.shape[1], *x.shape[2:]).to(x),
+}
+
+
+@pytest.mark.parametrize("name", ZEROS)
+def test_zeros_that_are_joined_go_with_the_channels_that_they_meet(name: str) -> None:
+    small = check_exact(Widened(ZEROS[name]), percent=0.5)
+    assert small.stem[0].out_channels < 8
+    assert small.body[0].out_channels < 12
+    small.train()(torch.randn(2, 3, 12, 12)).sum().backward()
+
+
+CONSTANTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "so many zeros": lambda x, _: x.new_zeros(len(x), 4, *x.shape[2:]),
+    "ones": lambda x, y: x.new_ones(len(x), y.shape[1] - x.shape[1], *x.shape[2:]),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_other_constants_that_are_joined_stay_alone(name: str) -> None:
+    model = lively(Widened(CONSTANTS[name]))
+    plan = netslim.plan(model, torch.randn(2, 3, 12, 12), percent=0.4)
+    assert {(own.name, own.channels) for own in plan.left_alone} == {("body.0", 4), ("out", 4)}
+    assert netslim.verify(model, netslim.apply(model, plan), torch.randn(2, 3, 12, 12)).holds

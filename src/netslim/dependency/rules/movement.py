@@ -74,11 +74,18 @@ def _one_at_least(tensor: Tensor) -> list[int]:
 
 
 def joined(state: ChannelState, call: Call) -> Results:
-    """cat and stack; what has no labels among them takes frozen ones."""
-    pieces = []
+    """cat and stack; what has no labels among them takes frozen ones, or, as the first state of a recurrent layer that
+    is zero all over, free ones.
+    """
+    pieces: list[tuple[TensorChannels, Tensor]] = []
     for piece in call.args[0]:
         carried = state.channels(piece)
-        if carried is None:
+        if carried is None and call.name == "cat" and _is_nothing(state, piece):
+            dim = call.given["dim"] % piece.dim()
+            labels = state.nothing(sum(before.shape[dim] for _, before in pieces), piece.shape[dim])
+            state.trace.zeros.append(labels)
+            carried = TensorChannels(dim, labels, torch.ones(len(labels), dtype=torch.bool))
+        elif carried is None:
             label = state.sets.fresh(1, f"is joined to channels at {call.where}")
             carried = TensorChannels(None, label, torch.tensor([False]))
         pieces.append((carried, piece))
@@ -93,6 +100,13 @@ def joined(state: ChannelState, call: Call) -> Results:
             return [TensorChannels(dim, labels, silent)]
     codes = call.func([carried.spread(piece.shape) for carried, piece in pieces], dim)
     return [condense(codes, state.sets)]
+
+
+def _is_nothing(state: ChannelState, tensor: Tensor) -> bool:
+    """Whether it is a constant that is zero all over."""
+    if state.state(tensor) is not None or tensor.numel() == 0:
+        return False
+    return tensor in state.zeros if tensor.is_meta else not tensor.any()
 
 
 def split(state: ChannelState, call: Call) -> Results:
