@@ -178,6 +178,7 @@ class Trace:
             these channels.
         zeros: labels of constants that are zero all over and joined to channels.
         widths: numbers that modules hold, and the dimension whose length each of them is.
+        in_vain: what is done where, and names of numbers that were no help there.
     """
 
     sets: ChannelSets
@@ -193,6 +194,7 @@ class Trace:
     beside: list[tuple[int, Tensor]] = field(default_factory=list)
     zeros: list[Tensor] = field(default_factory=list)
     widths: dict[Width, Place] = field(default_factory=dict)
+    in_vain: set[tuple[tuple[str, str, str], str]] = field(default_factory=set)
     ties: Mapping[str, Tie] = field(default_factory=dict)
 
     @property

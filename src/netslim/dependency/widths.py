@@ -30,7 +30,9 @@ def follow_widths(found: Derivation, fault: Event, model: nn.Module, keeps: Sequ
     for event in (fault, *(event for event in trace.events if event.place == fault.place)):
         for width, place in _widths_at(event, model, trace):
             names.setdefault(width.name, {}).setdefault(width, place)
-    for widths in names.values():
+    for name, widths in names.items():
+        if (fault.place, name) in trace.in_vain:
+            continue
         new = {width: place for width, place in widths.items() if width not in trace.widths}
         trace.widths |= new
         later = found.fault(model, found.places(keeps)) if new else fault
@@ -38,6 +40,7 @@ def follow_widths(found: Derivation, fault: Event, model: nn.Module, keeps: Sequ
             return True
         for width in new:
             del trace.widths[width]
+        trace.in_vain.add((fault.place, name))
     others = {width: place for widths in names.values() for width, place in widths.items() if width in trace.widths}
     return any(_tie(trace, trace.widths[width], place) for width, place in others.items())
 
