@@ -109,6 +109,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "one epoch before, AdamW, batches of 16, labels smoothed": LATEST,
     "the same, widths in multiples of 8": LATEST | {"prune": {"round_to": 8}},
     "the same, coupled streams, widths in multiples of 16": LATEST | {"prune": {"round_to": 16, "residual": "couple"}},
+    "the same, coupled streams by group_l2_norm, widths in multiples of 16": LATEST
+    | {"prune": {"round_to": 16, "residual": "couple", "criterion": "group_l2_norm"}},
+    "the same, coupled streams by group_l2_norm, widths in multiples of 16, no penalty": LATEST
+    | {"prune": {"round_to": 16, "residual": "couple", "criterion": "group_l2_norm"}, "penalty": {}},
     "transferred, then one epoch before, AdamW, batches of 16, labels smoothed": LATEST | {"start": "transferred"},
     "transferred, then no teacher": {"teacher": False, "start": "transferred"},
     "transferred, then no teacher, a quarter before": {"teacher": False, "before": 0.25, "start": "transferred"},
