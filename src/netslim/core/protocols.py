@@ -43,19 +43,19 @@ class Slice:
         dim: its dimension.
         positions: per channel of the group, the indices that are the channel's; shape (channels, entries per channel),
             int64, on the CPU.
-        gives: whether the channel is silent when these entries are zero (weights and biases of what produces it), or
-            else the entries only follow it (weights of what consumes it, running statistics).
-        met: whether they are added to, or multiplied with, channels number by number, as no matrix or filter is.
-        filters: whether they filter the channel itself, as those of a depthwise convolution do, so that it is silent in
-            front of them, too.
+        produces: whether the channel is silent when these entries are zero (weights and biases of what produces it),
+            or else the entries only follow it (weights of what consumes it, running statistics).
+        elementwise: whether they are added to, or multiplied with, channels number by number: no matrix, no filter.
+        depthwise: whether they filter the channel itself, as those of a depthwise convolution do, so that it is silent
+            in front of them, too.
     """
 
     tensor: str
     dim: int
     positions: Tensor
-    gives: bool = False
-    met: bool = False
-    filters: bool = False
+    produces: bool = False
+    elementwise: bool = False
+    depthwise: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,7 +114,8 @@ def _ties_of(groups: Sequence[ChannelGroup], trace: Trace) -> dict[str, Tie]:
     for group in groups:
         for part in group.slices:
             rows, follows = part.positions.numel(), f"{part.tensor.rpartition('.')[0]}.weight" in trace.scales
-            if part.gives and not follows and rows > len(part.positions) and rows == trace.sizes[part.tensor, part.dim]:
+            whole = rows == trace.sizes[part.tensor, part.dim]
+            if part.produces and not follows and whole and rows > len(part.positions):
                 tie = _tie(part.positions)
                 if tie is not None:
                     found[part.tensor] = Tie(part.dim, *tie)

@@ -163,9 +163,9 @@ def _groups(model: nn.Module, trace: Trace) -> list[ChannelGroup]:
                 tensor=place[0],
                 dim=place[1],
                 positions=positions,
-                gives=place in trace.silenced,
-                met=place[0] in trace.met or trace.axes.get(place[0]) is not None,
-                filters=trace.grouping.get(place[0], False),
+                produces=place in trace.silenced,
+                elementwise=place[0] in trace.met or trace.axes.get(place[0]) is not None,
+                depthwise=trace.grouping.get(place[0], False),
             )
             for place, positions in places
         ]
@@ -222,8 +222,8 @@ def _name(trace: Trace, slices: Sequence[Slice], scales: Sequence[str], taken: s
     """The first BatchNorm of these channels alone, else the first layer that gives them; numbered where not unique."""
     whole = {part.tensor for part in slices if part.positions.numel() == len(trace.dims[part.tensor, part.dim])}
     first = next((scale for scale in scales if f"{scale}.weight" in whole), None)
-    giving = next((part.tensor for part in slices if part.gives), slices[0].tensor)
-    name = first or giving.rpartition(".")[0] or giving
+    producing = next((part.tensor for part in slices if part.produces), slices[0].tensor)
+    name = first or producing.rpartition(".")[0] or producing
     number = 2
     while (numbered := name if name not in taken else f"{name}#{number}") in taken:
         number += 1

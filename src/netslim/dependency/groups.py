@@ -161,8 +161,8 @@ def _slices_of(model: nn.Module, group: ChannelGroup, channels: int) -> tuple[Sl
     found = []
     for name in group.producers:
         for tensor in _outputs(model.get_submodule(name)):
-            gives = tensor in ("weight", "bias")
-            found.append(Slice(tensor=f"{name}.{tensor}", dim=0, positions=single, gives=gives))
+            produces = tensor in ("weight", "bias")
+            found.append(Slice(tensor=f"{name}.{tensor}", dim=0, positions=single, produces=produces))
     for consumer in group.consumers:
         module, repeat = model.get_submodule(consumer.module), consumer.repeat
         if not (isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)):

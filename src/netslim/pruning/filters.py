@@ -18,7 +18,7 @@ def filters_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:
     """
     tensors = _tensors(model)
     slices = _weights(tensors, bind(model, group))
-    return _by_channel(tensors, [part for part in slices if part.gives] or slices)
+    return _by_channel(tensors, [part for part in slices if part.produces] or slices)
 
 
 def weights_of(model: nn.Module, group: ChannelGroup) -> list[Tensor]:

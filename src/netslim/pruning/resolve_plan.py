@@ -79,21 +79,23 @@ class ResolvedPlan:
         model = self.model()
         if model is None:
             return {}
-        gates = {name for part in self.parts if not part.group.scales for name in self._layers(part.group, gives=False)}
+        gates = {
+            name for part in self.parts if not part.group.scales for name in self._layers(part.group, produces=False)
+        }
         passing = {name for name, layer in model.named_modules() if getattr(layer, "groups", 1) > 1}
-        found = {part.group.name: self._layers(part.group, gives=True) for part in self.parts}
+        found = {part.group.name: self._layers(part.group, produces=True) for part in self.parts}
         writers = {name: [own for own in layers if own not in gates | passing] for name, layers in found.items()}
         return {name: layers for name, layers in writers.items() if len(layers) > 1}
 
-    def _layers(self, group: ChannelGroup, *, gives: bool) -> list[str]:
+    def _layers(self, group: ChannelGroup, *, produces: bool) -> list[str]:
         """The layers, in network order, whose filters are the group's channels, or else read them."""
-        cut = {cut.tensor for cut in group.slices if cut.gives == gives and len(self.shapes[cut.tensor]) > 1}
+        cut = {cut.tensor for cut in group.slices if cut.produces == produces and len(self.shapes[cut.tensor]) > 1}
         return [*dict.fromkeys(tensor.rpartition(".")[0] for tensor in self.shapes if tensor in cut)]
 
     @property
     def is_uneven(self) -> bool:
         """Whether a channel that goes has numbers of its own for each position, added to it or multiplied with it."""
-        cuts = [cut for part in self.parts if part.gone for cut in part.group.slices if cut.met]
+        cuts = [cut for part in self.parts if part.gone for cut in part.group.slices if cut.elementwise]
         return any(self.shapes[cut.tensor].numel() > self.shapes[cut.tensor][cut.dim] for cut in cuts)
 
     def is_of(self, model: nn.Module, plan: PrunePlan) -> bool:

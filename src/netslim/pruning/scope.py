@@ -145,7 +145,7 @@ def _is_scored(own: BoundGroup, criterion: str) -> bool:
 def _names(group: ChannelGroup) -> set[str]:
     """What a pattern can call a group: its name, the modules that give its channels, and what these are parts of."""
     modules = {*group.scales, *group.producers, *([group.selection] if group.selection else [])}
-    modules |= {part.tensor.rpartition(".")[0] for part in group.slices if part.gives}
+    modules |= {part.tensor.rpartition(".")[0] for part in group.slices if part.produces}
     parts = [name.split(".") for name in modules]
     return {group.name} | {".".join(words[:depth]) for words in parts for depth in range(1, len(words) + 1)}
 

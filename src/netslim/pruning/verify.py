@@ -249,6 +249,6 @@ def _silence_slices_(tensors: Mapping[str, Tensor], part: Part, *, shift: bool) 
     gone, scales = part.gone, {f"{name}.weight" for name in part.group.scales}
     for cut in part.group.slices if gone else ():
         tensor = tensors[cut.tensor]
-        factor = cut.tensor in scales or (tensor.dim() > 1 and not cut.met and not cut.filters)
-        if cut.gives and (factor or not shift):
+        factor = cut.tensor in scales or (tensor.dim() > 1 and not cut.elementwise and not cut.depthwise)
+        if cut.produces and (factor or not shift):
             tensor.index_fill_(cut.dim, cut.positions[gone].flatten().to(tensor.device), 0)

@@ -181,7 +181,7 @@ def _reading(model: nn.Module, silent: Mapping[ChannelGroup, Tensor]) -> Iterato
             for part in bind(model, group).slices:
                 owner, _, own = part.tensor.rpartition(".")
                 module = model.get_submodule(owner)
-                reads = own == "weight" and not part.gives  # not a buffer as large, as of a mask
+                reads = own == "weight" and not part.produces  # not a buffer as large, as of a mask
                 if reads and isinstance(module, nn.Linear | _ConvNd):
                     stack.callback(watch(group, module, part.positions).remove)
         yield fine

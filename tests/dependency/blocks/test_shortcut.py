@@ -50,7 +50,7 @@ def test_others_are_none() -> None:
 def test_what_gives_a_group_is_silenced() -> None:
     tensors = {"a": torch.ones(3, 2), "b": torch.ones(3)}
     positions = torch.tensor([[0], [2]])
-    cuts = [Slice(tensor=name, dim=0, positions=positions, gives=name == "a") for name in tensors]
+    cuts = [Slice(tensor=name, dim=0, positions=positions, produces=name == "a") for name in tensors]
     silence_group_(tensors, cuts)
     assert tensors["a"].sum(1).tolist() == [0, 2, 0]
     assert tensors["b"].sum() == 3

@@ -192,7 +192,7 @@ def test_weights_that_are_added_are_one(name: str) -> None:
 
 def test_a_channel_is_silent_where_all_weights_are_that_are_added() -> None:
     found = find_groups(lively(Added(ADDED["three"])), Inputs.of(torch.randn(2, 3, 8, 8))).groups
-    silenced = {part.tensor for group in found if group.scales == ("bn",) for part in group.slices if part.gives}
+    silenced = {part.tensor for group in found if group.scales == ("bn",) for part in group.slices if part.produces}
     assert silenced >= {"middle.weight", "middle.bias", "twin", "flat"}
 
 

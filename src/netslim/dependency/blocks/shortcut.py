@@ -47,7 +47,7 @@ class Shortcut(nn.Module):
 def silence_group_(tensors: Mapping[str, Tensor], slices: Iterable[Slice]) -> None:
     """Zeros in everything that gives these channels."""
     for part in slices:
-        if part.gives:
+        if part.produces:
             tensor = tensors[part.tensor]
             tensor.index_fill_(part.dim, part.positions.flatten().to(tensor.device), 0)
 
