@@ -97,14 +97,3 @@ def test_code_of_the_users_own_and_an_unusual_training_are_said_again(file: Path
     rate = {"optimizer": "adamw", "lr": 0.001}
     assert train.settings == {**task, **rate, "refine": file, "save": "./final_model"}
     assert train.network == {}
-
-
-def test_after_rounds_the_optimizer_is_that_of_the_network_they_began_with(file: Path) -> None:
-    model = file.parent / "dense.pth.tar"
-    dense = Checkpoint(state_dict={"w": torch.zeros(1)}, arch=ARCH, training={"optimizer": "adamw"})
-    write_checkpoint(model, dense)
-    rounds = PruneConfig(model=model, save=file.parent, steps=2)
-    found = step_after("prune", rounds, file).settings
-    assert (found["optimizer"], found["lr"]) == ("adamw", 0.001)
-    model.unlink()
-    assert "optimizer" not in step_after("prune", rounds, file).settings

@@ -7,10 +7,8 @@ from typing import Any
 
 from netslim.core.checkpoint import Checkpoint, read_checkpoint
 from netslim.core.config import StageConfig
-from netslim.core.errors import CheckpointError
 from netslim.core.plugins.references import is_reference
 from netslim.core.schemas import USUAL_TASK
-from netslim.network import read
 from netslim.stages.shared.config import DataConfig
 from netslim.stages.shared.datasets import dataset_name
 
@@ -116,20 +114,9 @@ def _said_again(verb: str, config: Any, checkpoint: Checkpoint) -> dict[str, Any
         names = {"loss": task.loss, "metric": task.metric, "metric_mode": task.metric_mode}
         usual = USUAL_TASK.model_dump()
         found |= {name: value for name, value in names.items() if value != usual[name]}
-    if verb == "train" and (optimizer := _optimizer(config, checkpoint)) is not None:
+    if verb == "train" and (optimizer := checkpoint.training.get("optimizer")) is not None:
         found |= {"optimizer": optimizer, "lr": ADAPTIVE_RATE}
     return found
-
-
-def _optimizer(config: Any, checkpoint: Checkpoint) -> str | None:
-    """What trained the network, if not SGD; between the rounds of a pruning that is SGD, whatever came before them."""
-    found = checkpoint.training.get("optimizer")
-    if found is not None or getattr(config, "steps", 1) == 1:
-        return found
-    try:
-        return read(config.model).training.get("optimizer")
-    except CheckpointError:  # it is not there any more
-        return None
 
 
 def _network(checkpoint: Checkpoint) -> dict[str, Any]:

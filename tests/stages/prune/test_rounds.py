@@ -14,7 +14,7 @@ from hypothesis import given as each
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from netslim.core.checkpoint import read_checkpoint
+from netslim.core.checkpoint import read_checkpoint, write_checkpoint
 from netslim.core.errors import InterruptedRunError, UsageError
 from netslim.core.protocols import Budget, Cost, PrunePlan
 from netslim.models import create_model
@@ -23,9 +23,11 @@ from netslim.own_loop.rounds import final_channels
 from netslim.pruning import plan_from_dict
 from netslim.pruning.budget.request import requested
 from netslim.report.progress import TrainingProgress
+from netslim.stages.prune import rounds
 from netslim.stages.prune import run as prune
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.rounds import Course
+from netslim.stages.train.config import TrainConfig
 
 LAST, PRUNED = "checkpoint.pth.tar", "pruned.pth.tar"
 
@@ -149,6 +151,7 @@ def test_interrupted_in_the_training_the_same_command_goes_on_to_the_same_bits(
         ({"track": "tensorboard"}, "`track='tensorboard'`: one step has no training; type `steps=3` with it"),
         ({"steps": 2, "track": "no"}, "unknown tracker 'no'"),
         ({"steps": 2, "schedule": "steps"}, "unknown schedule"),
+        ({"optimizer": "adamw"}, "`optimizer='adamw'`: one step has no training; type `steps=3` with it"),
         ({"steps": 2, "target_latency": "3ms"}, "`target_latency='3ms'` with `steps=2`: type a share of the latency"),
     ],
 )
@@ -163,3 +166,41 @@ def test_rounds_need_a_data_set(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^`steps=2` trains, and .* names no data set: type `dataset=NAME`$"):
         run(tmp_path / "net.pth.tar", tmp_path / "run", steps=2)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "trained_by"),
+    [
+        ({}, {"optimizer": "adamw", "lr": 0.001}),
+        ({"optimizer": "sgd", "lr": 0.02}, {"optimizer": "sgd", "lr": 0.02}),
+    ],
+)
+def test_what_trained_the_file_trains_between_rounds(
+    trained: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, Any], trained_by: dict[str, Any],
+) -> None:  # fmt: skip
+    model = tmp_path / "net.pth.tar"
+    checkpoint = read_checkpoint(trained / "model_best.pth.tar")
+    checkpoint.training["optimizer"] = "adamw"
+    write_checkpoint(model, checkpoint)
+    seen: list[TrainConfig] = []
+
+    def train(config: TrainConfig) -> Path:
+        seen.append(config)
+        return model
+
+    monkeypatch.setattr(rounds, "_train", train)
+    run(model, tmp_path / "run", data_dir=folder, steps=2, percent=0.4, reconstruct=0, recalibrate=0, **given)
+    assert {"optimizer": seen[0].optimizer, "lr": seen[0].lr} == trained_by
+
+
+def test_optimizers_that_only_the_file_names(trained: Path, folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "net.pth.tar"
+    checkpoint = read_checkpoint(trained / "model_best.pth.tar")
+    wrong = {"opt.py:make": r"type `optimizer='opt.py:make'`$", "lion": "unknown optimizer 'lion'"}
+    for name, message in wrong.items():
+        checkpoint.training["optimizer"] = name
+        write_checkpoint(model, checkpoint)
+        with pytest.raises(UsageError, match=message):
+            run(model, tmp_path / "run", data_dir=folder, steps=2)
+        assert not (tmp_path / "run").exists()

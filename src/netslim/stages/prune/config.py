@@ -103,7 +103,15 @@ class PruneConfig(TaskConfig):
     )
     steps: int = Setting(1, "prune in this many rounds, with training between them", group="Rounds", ge=1, le=100)
     epochs: int = Setting(1, "with --steps: epochs of training between two rounds", group="Rounds", ge=1)
-    lr: float = Setting(0.01, "with --steps: base learning rate", group="Rounds", gt=0)
+    optimizer: str | None = Setting(
+        None,
+        f"with --steps: {plugins.or_own(plugins.OPTIMIZERS)}; default: what trained the file, else sgd",
+        group="Rounds",
+        added=True,
+    )
+    lr: float | None = Setting(
+        None, "with --steps: base learning rate; default: 0.01 with sgd, 0.001 with others", group="Rounds", gt=0
+    )
     schedule: str = Setting("cosine", f"with --steps: {either(SCHEDULES)}", group="Rounds")
     batch_size: int = Setting(64, "with --steps: images per step of training", group="Rounds", ge=1, le=1_000_000)
     precision: str = Setting(

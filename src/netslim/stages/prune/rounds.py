@@ -15,7 +15,7 @@ from typing import Any
 
 from netslim.core.checkpoint import Checkpoint
 from netslim.core.errors import InterruptedRunError, UsageError, setting
-from netslim.core.plugins.references import is_reference
+from netslim.core.plugins.references import is_reference, load_reference
 from netslim.core.protocols import Cost, PrunePlan
 from netslim.core.runlog import RunDirectory
 from netslim.core.runs.file_names import CHECKPOINT, PLAN
@@ -29,6 +29,7 @@ from netslim.pruning.zero_channels import shrank
 from netslim.report.console import say
 from netslim.report.page.beside import write_beside
 from netslim.report.trackers import TRACKERS
+from netslim.stages.next_step import ADAPTIVE_RATE
 from netslim.stages.prune.config import PruneConfig
 from netslim.stages.prune.planning import budget_of
 from netslim.stages.shared.config import TaskConfig
@@ -36,10 +37,12 @@ from netslim.stages.shared.datasets import dataset_name, known_facts, open_any
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import sound_network
 from netslim.stages.train.config import TrainConfig
+from netslim.training.optimizers import OPTIMIZERS
 from netslim.training.schedule import rate_factor
 
 BETWEEN = (
     "epochs",
+    "optimizer",
     "lr",
     "schedule",
     "batch_size",
@@ -47,6 +50,7 @@ BETWEEN = (
     "track",
 )  # settings of the training between two rounds
 BUDGETS = ("percent", "target_params", "target_macs", "target_latency")
+SGDS_RATE = 0.01  # of a network that was trained before
 Prune = Callable[[PruneConfig], dict[str, Any]]
 
 
@@ -121,9 +125,10 @@ def last_round(config: PruneConfig, directory: RunDirectory, prune: Prune) -> tu
     if name is None:
         raise UsageError(f"`steps={config.steps}` trains, and {config.model} names no data set: type `dataset=NAME`")
     _check_named(config, checkpoint, name)
-    course, model = _course(config, checkpoint, name), config.model
+    course, model, trained_by = _course(config, checkpoint, name), config.model, _optimizer(config, checkpoint)
     plans: list[PrunePlan] = []
     directory.begin()
+    say(f"trained between rounds with {trained_by['optimizer']}, lr {trained_by['lr']:g}")
     for number in range(1, config.steps):
         folder = config.save / f"round{number}"
         say(f"round {number} of {config.steps}: {folder}")
@@ -192,6 +197,7 @@ def _check_named(config: PruneConfig, checkpoint: Checkpoint, dataset: str) -> N
     """Raises UsageError for code of the user's own that the file alone names: no file makes code run."""
     task = checkpoint.task
     found = {"dataset": dataset, "loss": task.loss if task else "", "metric": task.metric if task else ""}
+    found["optimizer"] = str(checkpoint.training.get("optimizer", ""))
     for name, value in found.items():
         if is_reference(value) and getattr(config, name) is None:
             raise UsageError(f"{config.model} was trained with {name} {value}: type {setting(name, value)}")
@@ -202,9 +208,24 @@ def _task_of(checkpoint: Checkpoint) -> dict[str, Any]:
     return checkpoint.task.model_dump(exclude={"best"}, exclude_none=True) if checkpoint.task else {}
 
 
+def _optimizer(config: PruneConfig, checkpoint: Checkpoint) -> dict[str, Any]:
+    """What trains between the rounds, and its rate: what trained the file, so that its state goes on, too.
+
+    Raises:
+        UsageError: an unknown optimizer.
+    """
+    optimizer = config.optimizer or str(checkpoint.training.get("optimizer", "sgd"))
+    if is_reference(optimizer):
+        load_reference("optimizer", optimizer)
+    else:
+        OPTIMIZERS.get(optimizer)
+    return {"optimizer": optimizer, "lr": config.lr or (SGDS_RATE if optimizer == "sgd" else ADAPTIVE_RATE)}
+
+
 def _training(config: PruneConfig, dataset: str, checkpoint: Checkpoint, file: Path, save: Path) -> TrainConfig:
     facts = checkpoint.dataset or {}
     size = config.image_size or (facts["image_size"][0] if facts.get("resized") else None)
     same = {*BETWEEN, *TaskConfig.model_fields, "seed", "test_batch_size"}
     given = {**_task_of(checkpoint), **config.model_dump(include=same, exclude_none=True)}
+    given |= _optimizer(config, checkpoint)
     return TrainConfig.build({**given, "dataset": dataset, "image_size": size, "refine": file, "save": save})
