@@ -3,7 +3,7 @@
 import pytest
 
 from netslim.core.errors import ArgumentError, UsageError
-from netslim.stages.slim.durations import job_minutes, seconds_of, shown
+from netslim.stages.slim.durations import job_minutes, seconds_of, shown, typed
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,12 @@ def test_what_is_no_time(text: str) -> None:
 )
 def test_how_they_are_shown(seconds: float, text: str) -> None:
     assert shown(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "1m"), (61, "2m"), (7139, "119m"), (7200, "3h")])
+def test_a_time_that_is_typed_is_not_shorter(seconds: float, text: str) -> None:
+    assert typed(seconds) == text
+    assert seconds_of(text) > seconds
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from netslim.stages.slim import pace as module
 from netslim.stages.slim.config import SlimConfig
 from netslim.stages.slim.pace import Pace, epochs_within, measure_pace, probe_of, pruning_of
 from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS, SHAPES, planned_recipe
+from netslim.stages.slim.recipe import Step
 from netslim.stages.train.config import TrainConfig
 from netslim.stages.train.step_setup import build_step
 from netslim.training.precision import Precision
@@ -52,6 +53,24 @@ def test_looking_at_each_group_takes_its_time_and_no_more_than_a_tenth() -> None
     assert pace.of_all(sensed) - pace.of_all(RECIPE) == pytest.approx(pace.sensing)
 
 
+@pytest.mark.parametrize(
+    ("settings", "passes"),
+    [
+        ({}, 15 * 512),  # layers are fitted
+        ({"reconstruct": 2000}, 15 * 1000),  # on the images that there are
+        ({"reconstruct": 0}, 1.5 * 1000),  # 20 batches of 128 images would be more than there are
+        ({"recalibrate": 5}, 1.5 * 640),
+        ({"recalibrate": 0}, 0),
+        ({"steps": 3}, 15 * 512 + 2 * 1.5 * 1000),  # what a training follows is not fitted
+        ({"steps": 3, "reconstruct": 100}, 3 * 15 * 100),
+    ],
+)
+def test_a_pruning_takes_as_long_as_its_repair(settings: dict[str, Any], passes: float) -> None:
+    step = Step(name="prune", verb="prune", starts=(), settings=settings)
+    judged = 3 * 100 * settings.get("steps", 1)
+    assert PACE.around(step) == pytest.approx(module.START + (judged + passes) * PACE.test_second)
+
+
 def test_of_several_variants_each_has_its_share() -> None:
     assert epochs_within("30m", PACE, RECIPE, share=1 / 3) == epochs_within("10m", PACE, RECIPE)
 
@@ -60,10 +79,10 @@ def test_too_little_time_says_how_much_it_takes() -> None:
     with pytest.raises(ArgumentError) as error:
         epochs_within("20s", PACE, RECIPE)
     assert str(error.value) == (
-        "`time='20s'`: an epoch takes about 10 s here, and 4 of them with all around them about 65 s; type "
-        "`time='2m'` or more, or take a smaller network or `image_size`"
+        "`time='20s'`: an epoch takes about 10 s here, and 4 of them with all around them about 58 s; type "
+        "`time='1m'` or more, or take a smaller network or `image_size`"
     )
-    assert epochs_within("2m", PACE, RECIPE) >= LEAST_EPOCHS
+    assert epochs_within("1m", PACE, RECIPE) >= LEAST_EPOCHS
 
 
 def test_more_time_than_it_needs_is_not_used() -> None:

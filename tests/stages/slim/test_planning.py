@@ -121,6 +121,14 @@ def test_what_can_not_be_planned(given: dict[str, Any], message: str) -> None:
     assert str(error.value).startswith(message)
 
 
+@pytest.mark.parametrize("key", ["prune.percent", "prune.target-macs"])
+def test_a_budget_of_the_plan_and_one_of_its_step(key: str) -> None:
+    message = f"`target_macs=0.5`: --set {key}=0.4 is a budget, too, and a plan has one: leave one of them out"
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        asked_recipe(SlimConfig.build({"dataset": "digits", "target_macs": 0.5, key: 0.4}), None)
+    assert asked_recipe(SlimConfig.build({"dataset": "digits", key: 0.4}), None).step("prune").settings
+
+
 def test_a_recipe_leaves_no_choice_of_the_plan(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     file.write_text('[[step]]\nverb = "train"\nepochs = 2\n')

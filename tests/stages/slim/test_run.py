@@ -338,8 +338,9 @@ def test_one_seed_and_several_contradict_each_other() -> None:
         run(SlimConfig(dataset="digits", depth=11, seed=3, seeds="1,2", dry_run=True))
 
 
-def test_a_step_has_one_budget_swept_or_set() -> None:
-    config = SlimConfig.build({"dataset": "digits", "prune.percent": 0.3, "sweep": ["prune.target_macs=0.5,0.7"]})
+@pytest.mark.parametrize("set_already", ["prune.percent", "percent"])  # of the step, or of the plan
+def test_a_step_has_one_budget_swept_or_set(set_already: str) -> None:
+    config = SlimConfig.build({"dataset": "digits", set_already: 0.3, "sweep": ["prune.target_macs=0.5,0.7"]})
     with pytest.raises(UsageError, match=r"prune has one budget, and prune\.percent is set already; leave one of them"):
         run(config)
 

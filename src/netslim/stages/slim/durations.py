@@ -44,3 +44,9 @@ def shown(seconds: float) -> str:
     if minutes < 90:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def typed(seconds: float) -> str:
+    """A time not below this one, as it is typed."""
+    minutes = int(seconds // 60) + 1
+    return f"{minutes}m" if minutes < 120 else f"{minutes // 60 + 1}h"

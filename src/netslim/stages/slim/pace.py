@@ -18,11 +18,13 @@ from netslim.data import at_hand, evaluation_batches, train_batches
 from netslim.pruning import apply, plan
 from netslim.pruning.budget.sensitivity import IMAGES as SENSED_BY
 from netslim.pruning.budget.sensitivity import SHARES
+from netslim.stages.prune.repairing import BATCHES, IMAGES
+from netslim.stages.shared.calibration_data import BATCH_SIZE
 from netslim.stages.shared.datasets import data_directory, open_any
 from netslim.stages.shared.devices import pick_device
 from netslim.stages.shared.networks import name_of
 from netslim.stages.shared.tasks import task_of
-from netslim.stages.slim.durations import seconds_of, shown
+from netslim.stages.slim.durations import seconds_of, shown, typed
 from netslim.stages.slim.planning import LEAST_EPOCHS, MOST_EPOCHS
 from netslim.stages.slim.recipe import BUDGETS, Recipe, Step, is_file
 from netslim.stages.slim.settings import Planned
@@ -35,11 +37,10 @@ from netslim.training.precision_probe import choose_precision
 STEPS, SECONDS = 3, 0.5  # are timed at least, after a first one
 USED = 0.85  # of the time is planned: machines are not as fast all the time
 START = 2.0  # seconds that a step takes before it works
-CALIBRATION = 2560  # images that a pruning looks at
+FIT, LOOK = 15.0, 1.5  # forward passes that an image costs on which layers are fitted, or statistics measured
 MET = 0.01  # of a budget may be missed by rounded widths
 Shape = Mapping[str, Any]  # settings of a pruning beside its budget
 _SHAPED_BY = ("min_channels", "round_to", "residual", "per_layer")  # what a small network is like, beside its budget
-SIZE = 3.0  # forward passes that an image of those costs
 SENSED_SHARE = 0.1  # of the time may go to looking at each group by itself
 RUNS = len(SHARES)  # of each group by which its sensitivity is found
 
@@ -106,9 +107,17 @@ class Pace:
     def around(self, step: Step) -> float:
         """Seconds of all else that it does."""
         images = self.test * {"train": 1, "prune": 3 * _rounds(step), "evaluate": 1}.get(step.verb, 0)
-        images += round(SIZE * CALIBRATION) * _rounds(step)
         sensing = _rounds(step) * self.sensing if step.settings.get("allocation") == "sensitivity" else 0
-        return START + images * self.test_second + sensing
+        return START + (images + self._repairs(step)) * self.test_second + sensing
+
+    def _repairs(self, step: Step) -> float:
+        """Forward passes in which what is left is put right, in all rounds of a pruning."""
+        rounds, asked = _rounds(step), step.settings.get("reconstruct")
+        statistics = step.settings.get("recalibrate")
+        measured = LOOK * min(self.train, BATCH_SIZE * int(BATCHES if statistics is None else statistics))
+        fitted = int((IMAGES if statistics is None else 0) if asked is None else asked)
+        last = FIT * min(self.train, fitted) if fitted else measured
+        return rounds and last + (rounds - 1) * (last if asked is not None else measured)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -260,7 +269,7 @@ def epochs_within(time: str, pace: Pace, recipe: Recipe, share: float = 1.0) -> 
             "time",
             time,
             f"an epoch takes about {shown(each)} here, and {LEAST_EPOCHS} of them with all around them about "
-            f"{shown(least)}; type `time='{_typed(least)}'` or more, or take a smaller network or `image_size`",
+            f"{shown(least)}; type `time='{typed(least)}'` or more, or take a smaller network or `image_size`",
         )
     return min(found, MOST_EPOCHS)
 
@@ -272,12 +281,6 @@ def expected(steps: list[Planned], pace: Pace | None) -> Mapping[str, float]:
     return {
         each.step.name: pace.of(each.step, small=getattr(each.config, "refine", None) is not None) for each in steps
     }
-
-
-def _typed(seconds: float) -> str:
-    """A time not below this one, as it is typed."""
-    minutes = int(seconds // 60) + 1
-    return f"{minutes}m" if minutes < 120 else f"{minutes // 60 + 1}h"
 
 
 def _network(recipe: Recipe, train: Step) -> dict[str, Any]:

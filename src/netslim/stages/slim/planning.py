@@ -118,6 +118,7 @@ def asked_recipe(config: PlannedConfig, path: Path | None) -> Recipe:
     """
     if path is None:
         recipe = planned_recipe(config)
+        _check_one_budget(config)
     else:
         _check_has_recipe(config, path)
         recipe = read_recipe(path).with_shared(given(config, SHARED))
@@ -131,6 +132,19 @@ def _check_has_recipe(config: PlannedConfig, path: Path) -> None:
     config.refuse(("checkpoint",), f"{path} says in its steps what they start from: leave it out, or edit the file")
     for name, value in given(config, (*BUDGETS, "depth", "stem")).items():
         config.refuse((name,), f"of a recipe, steps have it: type --set STEP.{name}={value}, or edit {path}")
+
+
+def budgets_of_plan(config: PlannedConfig) -> list[str]:
+    """Its budget as the setting of the step that it becomes."""
+    return [f"prune.{name}" for name in given(config, BUDGETS)]
+
+
+def _check_one_budget(config: PlannedConfig) -> None:
+    """Raises UsageError for a budget of the plan beside one that is set for a step: which one counts?"""
+    for key, value in config.steps.items():
+        if key.partition(".")[2].replace("-", "_") in BUDGETS:
+            why = f"--set {key}={value} is a budget, too, and a plan has one: leave one of them out"
+            config.refuse(BUDGETS, why)
 
 
 def changed(recipe: Recipe, config: PlannedConfig) -> Recipe:

@@ -23,7 +23,15 @@ from netslim.stages.slim.durations import seconds_of, shown
 from netslim.stages.slim.jobs import FOLDER, run_jobs
 from netslim.stages.slim.pace import Pace, Shape, epochs_within, expected, is_there, measure_pace, probe_of, pruning_of
 from netslim.stages.slim.pages import make_pages
-from netslim.stages.slim.planning import CHOSEN, SHAPES, asked_recipe, changed, is_trained, planned_recipe
+from netslim.stages.slim.planning import (
+    CHOSEN,
+    SHAPES,
+    asked_recipe,
+    budgets_of_plan,
+    changed,
+    is_trained,
+    planned_recipe,
+)
 from netslim.stages.slim.recipe import SHARED, Recipe, recipe_of, to_toml
 from netslim.stages.slim.run_folder import NETWORK, RECIPE, RECORD, TABLE, SlimFolder
 from netslim.stages.slim.settings import Planned, check
@@ -48,7 +56,7 @@ def run(config: SlimConfig) -> dict[str, Any]:
         seconds_of(config.time)
     if config.seeds is not None:
         config.refuse(("seed",), "`seeds` says all of them: leave one of the two out")
-    axes = axes_of(recipe, config.seeds, config.sweep, config.steps)
+    axes = axes_of(recipe, config.seeds, config.sweep, [*config.steps, *budgets_of_plan(config)])
     variants = variants_of(recipe, axes, config.save)
     check_all(variants)
     slurm = Slurm(config.save / FOLDER, config.slurm) if config.slurm else None
