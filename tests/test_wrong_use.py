@@ -253,7 +253,12 @@ WRONG: dict[str, tuple[Callable[[], Any], type[NetslimError], str]] = {
     "no example": (
         lambda: netslim.for_inference(MODEL, None),
         UsageError,
-        "type NoneType: give one tensor, a batch of",
+        "holds no tensor, but NoneType: give an input of the network$",
+    ),
+    "no tensor": (
+        lambda: netslim.for_inference(MODEL, (IMAGES, [IMAGES])),
+        UsageError,
+        "an example with a part of type list: a fixed graph takes tensors, one by one$",
     ),
     "no name": (lambda: netslim.create_model(None), UsageError, "a network's name of type NoneType: give one like"),
 }

@@ -75,6 +75,19 @@ def test_several_inputs_and_whole_numbers(tmp_path: Path) -> None:
     assert found.note == "the input is no single tensor of real numbers; exported as it is"
     torch.testing.assert_close(run_onnx(path, ids, scale)["output"], model(ids, scale=scale), rtol=1e-4, atol=1e-5)
     assert netslim.export(model, {"ids": ids[:1], "scale": scale[:1]}, tmp_path / "net.pt2", "pt2").difference < 1e-6
+    code = netslim.export(model, {"ids": ids, "scale": scale}, tmp_path / "net", "eager")
+    assert (code.note, code.choice is None) == (None, False)
+    assert "outputs = load()(ids, scale)  # ids: (N, 5), scale: (N, 1)" in (code.path / "network.py").read_text()
+
+
+def test_code_takes_tensors_one_by_one(tmp_path: Path) -> None:
+    class Listed(nn.Module):
+        def forward(self, parts: list[Tensor]) -> Tensor:
+            return parts[0] + parts[1]
+
+    images = torch.ones(2, 3, 4, 4)
+    with pytest.raises(NetslimError, match=r"its inputs are not tensors, one by one; type `target='pt2'`$"):
+        netslim.export(Listed(), ([images, images],), tmp_path / "net", "eager")
 
 
 def test_nothing_is_timed_and_nothing_of_the_callers_changes(tmp_path: Path) -> None:

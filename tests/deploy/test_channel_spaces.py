@@ -1,8 +1,11 @@
 """Channel spaces: what shares one numbering of channels, and how it is changed."""
 
+from collections.abc import Callable
 from typing import cast
 
+import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from netslim.deploy.channel_spaces import ABSENT, Space, spaces
@@ -62,3 +65,35 @@ def test_another_order_with_more_channels_computes_the_same() -> None:
 def test_what_is_indexed_or_concatenated_is_fixed() -> None:
     assert captured(Stream())[1].fixed is False
     assert captured(Net())[1].fixed is True
+
+
+class Padded(Stream):
+    """Its depthwise convolution sees a border that was added before it."""
+
+    def __init__(self, pads: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.pads = pads
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.norm(self.first(x)))
+        return cast(Tensor, self.last(self.depthwise(self.pads(x))))
+
+
+@pytest.mark.parametrize(
+    ("pads", "fixed"),
+    [
+        (nn.ZeroPad2d((0, 1, 0, 1)), False),
+        (lambda x: F.pad(x, (0, 1)), False),
+        (lambda x: F.pad(x, pad=[0, 1, 2, 0]), False),
+        (lambda x: F.pad(x, (0, 0, 0, 0, 1, -1)), True),  # of the channels
+    ],
+)
+def test_borders_are_of_each_channel(pads: Callable[[Tensor], Tensor], fixed: bool) -> None:
+    model = Padded(pads).eval()
+    network = capture(model, IMAGES)
+    found = [space for space in spaces(network) if space.width == 5]
+    assert {space.fixed for space in found} == {fixed}
+    if not fixed:
+        (stream,) = found
+        stream.rearrange(torch.tensor([4, 2, ABSENT, 0, 1, 3]))
+        torch.testing.assert_close(network(IMAGES), model(IMAGES))

@@ -84,6 +84,17 @@ def test_the_line_that_takes_no_symbol_is_shown() -> None:
         capture(Packs(), IMAGES)
 
 
+class Loops(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([row * len(x) for row in x])
+
+
+def test_what_is_said_of_a_loop_is_one_sentence() -> None:
+    said = r"'return torch\.stack\(.*\)', takes no symbol in the place of numbers: Proxy object cannot be iterated\)$"
+    with pytest.raises(UntraceableError, match=said):
+        capture(Loops(), IMAGES)
+
+
 class Sums(nn.Module):
     """The first of the summands takes the place of a 0, as in many a WaveNet."""
 

@@ -1,6 +1,7 @@
 """The network for inference computes what the trained one computes, with less: numbers first, then what is gone."""
 
 from collections import Counter
+from typing import cast
 
 import pytest
 import torch
@@ -252,6 +253,28 @@ def test_convolutions_that_see_a_border_or_groups_keep_their_batchnorm(given: di
     found = for_inference(model, IMAGES)
     assert kinds(found)["BatchNorm2d"] == 1
     torch.testing.assert_close(outputs(found, IMAGES), outputs(model, IMAGES))
+
+
+class Conditioned(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+        self.condition, self.head = nn.Linear(5, 8), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = self.body(x) if mask is None else self.body(x * mask)
+        return cast(Tensor, self.head(x.mean((2, 3)) + self.condition(condition)))
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_several_inputs(layout: str, by_name: bool) -> None:
+    model, x, condition = Conditioned().eval(), torch.randn(2, 3, 6, 6), torch.randn(2, 5)
+    example = {"condition": condition, "x": x} if by_name else (x, condition)
+    network = for_inference(model, example, Form(layout=layout))
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+    many = {"x": torch.randn(5, 3, 6, 6), "condition": torch.randn(5, 5)}
+    torch.testing.assert_close(network(**many), model(**many), rtol=1e-4, atol=1e-5)
 
 
 def test_forms_print_shortly() -> None:

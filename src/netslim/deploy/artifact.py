@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from netslim.core.errors import ArgumentError, UsageError, unknown_name
 from netslim.core.files import check_replaceable, check_writable, put_in_place
 from netslim.core.networks.copies import copied
+from netslim.core.networks.example import Inputs
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.wrappers import check_network
 from netslim.core.protocols import ArchSpec, PrunableModel, plan_of
@@ -184,12 +185,19 @@ def _inference(
         raise unknown_name("layout", str(search.layout), LAYOUTS)
     if search.layout not in (None, *kind.layouts):
         raise ArgumentError("layout", search.layout, f"this target has {', '.join(kind.layouts)} only; leave it out")
-    if not isinstance(example, Tensor) or not example.is_floating_point():
+    single = isinstance(example, Tensor) and example.is_floating_point()
+    if not single and not kind.takes_several:
         return "the input is no single tensor of real numbers", None, model
+    inputs = Inputs.of(example)
+    if any(not isinstance(part, Tensor) for part in (*inputs.args, *inputs.kwargs.values())):
+        return "its inputs are not tensors, one by one", None, model
     try:
-        network = simplified(model, example[:2])
+        network = simplified(model, example[:2] if isinstance(example, Tensor) else inputs)
     except UntraceableError as error:
         return str(error), None, model
+    if not isinstance(example, Tensor) or not single:
+        form = search.forms(kind)[0]  # of several inputs no form is timed
+        return None, Choice(form=form, measured={}), shaped(network, tuple(inputs.tensors), form)
     choice = fastest_form(model, network, example[: search.batch], kind, search)
     return None, choice, shaped(network, example[:2], choice.form)
 

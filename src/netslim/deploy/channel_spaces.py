@@ -18,6 +18,7 @@ _EACH_CHANNEL = {
     *("relu", "relu6", "silu", "hardswish", "hardsigmoid", "hardtanh", "sigmoid", "tanh", "leaky_relu", "elu", "gelu"),
     *("MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "contiguous"),
     *("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"),
+    *("ZeroPad2d", "ConstantPad2d", "ReflectionPad2d", "ReplicationPad2d", "CircularPad2d", "pad"),
     *("add", "iadd", "sub", "mul", "imul"),
 }
 
@@ -128,9 +129,17 @@ def _same_channels(node: fx.Node, inputs: list[fx.Node]) -> bool:
     shapes = [other.meta["shape"] for other in [node, *inputs]]
     held = [other for other in node.all_input_nodes if other.op == "get_attr"]
     first = shapes[0]
+    if name_of(node) == "pad" and not _pads_sides(node, len(first or ())):
+        return False
     return not held and all(
         shape and len(shape) > 1 and len(shape) == len(first) and shape[1] == first[1] for shape in shapes
     )
+
+
+def _pads_sides(node: fx.Node, rank: int) -> bool:
+    """Whether a call of `pad` adds to what comes after batch and channels, and to nothing else."""
+    widths = node.kwargs.get("pad", node.args[1] if len(node.args) > 1 else None)
+    return isinstance(widths, list | tuple) and len(widths) <= 2 * (rank - 2)
 
 
 def _global(node: fx.Node, source: fx.Node) -> bool:

@@ -12,7 +12,7 @@ import operator
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, fx
@@ -22,6 +22,7 @@ from torch.utils import _pytree as pytree
 from netslim.core.errors import NetslimError, first_line
 
 _NOT_ITS_OWN = (Path(torch.__file__).parent, Path(__file__).parent)
+Given: TypeAlias = Tensor | tuple[Tensor, ...]  # an input, or all of them in the order of the graph
 _SHOWN = 80  # characters of a line of code in a message
 
 
@@ -33,26 +34,32 @@ def why_untraceable(error: Exception) -> str:
     """Which line of the network's own code went wrong at a symbol, and what was said there."""
     lines = [line for line in traceback.extract_tb(error.__traceback__) if line.line]
     own = [line for line in lines if not any(Path(line.filename).is_relative_to(room) for room in _NOT_ITS_OWN)]
+    said = first_line(error).partition(". ")[0]  # torch.fx goes on with advice for people who write tracers
     if not own:
-        return first_line(error)
+        return said
     code, place = str(own[-1].line), f"{Path(own[-1].filename).name}:{own[-1].lineno}"
     shown = code if len(code) <= _SHOWN else f"{code[:_SHOWN]}..."
-    return f"{place}, {shown!r}, takes no symbol in the place of numbers: {first_line(error)}"
+    return f"{place}, {shown!r}, takes no symbol in the place of numbers: {said}"
 
 
-def functionalize(network: fx.GraphModule, example: Tensor) -> int:
+def given(example: Given) -> tuple[Tensor, ...]:
+    """What a graph is called with."""
+    return (example,) if isinstance(example, Tensor) else example
+
+
+def functionalize(network: fx.GraphModule, example: Given) -> int:
     """Makes every operation of a graph that changes its input a plain one. Returns how many.
 
     Args:
         network: its own layers stop being in place.
-        example: an input (N, C, H, W); left unchanged.
+        example: an input (N, C, H, W), or all inputs; left unchanged.
 
     Raises:
         UntraceableError: part of a tensor is changed and the whole is read later, or the reverse.
     """
     run = _Recorder(network)
     with torch.inference_mode(False), torch.no_grad():
-        run.run(example.clone())
+        run.run(*(tensor.clone() for tensor in given(example)))
     order = {node: place for place, node in enumerate(network.graph.nodes)}
     for node, changed in run.changes.items():
         _read_later(node, changed, run.values, order)

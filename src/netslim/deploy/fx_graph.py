@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import operator
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -17,70 +15,64 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from netslim.core.networks.copies import copied
+from netslim.core.networks.example import Inputs
+from netslim.deploy.functionalize import Given as Given
 from netslim.deploy.functionalize import UntraceableError as UntraceableError
-from netslim.deploy.functionalize import functionalize, why_untraceable
+from netslim.deploy.functionalize import functionalize, given, why_untraceable
 from netslim.deploy.parity import are_alike
+from netslim.deploy.tracing.own_layers import calls_as_layers
+from netslim.deploy.tracing.symbols import SizedTracer, Tracer, chosen
 
 _RESHAPES = ("view", "reshape", "flatten")
 _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.AlphaDropout)
 
 
-class _Proxy(fx.Proxy):
-    """A symbol that knows `x += y` from `x = x + y`, which are one to torch.fx's own."""
-
-    def _changed(self, operation: Callable[..., Any], other: object) -> fx.Proxy:
-        return self.tracer.create_proxy("call_function", operation, (self, other), {})
-
-    def __iadd__(self, other: object) -> fx.Proxy:
-        return self._changed(operator.iadd, other)
-
-    def __isub__(self, other: object) -> fx.Proxy:
-        return self._changed(operator.isub, other)
-
-    def __imul__(self, other: object) -> fx.Proxy:
-        return self._changed(operator.imul, other)
-
-    def __itruediv__(self, other: object) -> fx.Proxy:
-        return self._changed(operator.itruediv, other)
-
-
-class _Tracer(fx.Tracer):
-    """Layers of torch.nn stay whole, and so does every layer that passes on some of its channels."""
-
-    def proxy(self, node: fx.Node) -> fx.Proxy:
-        """The symbol for a node's value."""
-        return _Proxy(node, self)
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether `m` becomes one node; not with code of its own around it."""
-        if m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m):
-            return False
-        return _chosen(m) is not None or super().is_leaf_module(m, module_qualified_name)
-
-
-def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
+def capture(model: nn.Module, example: Tensor | Inputs) -> fx.GraphModule:
     """A copy of the network in eval mode as a graph; what does nothing in eval mode is gone, and nothing is in place.
 
     Every layer is an attribute of the graph module itself. A selection is an `index_select` in dimension 1, with its
     index as a buffer. Reshaping (N, C, H, W) to (N, CHW) is a `flatten`, so that no batch size is written in it.
 
+    Where its code computes with the sizes of images, these are those of the example, and any batch may come.
+
     Args:
         model: left unchanged.
-        example: an input (N, C, H, W) with N >= 2.
+        example: an input (N, C, H, W) with N >= 2; or several tensors, by position or by name.
 
     Raises:
         UntraceableError: the network has no fixed graph.
     """
+    inputs = Inputs.of(example)
     if (scripted := scripted_part(model)) is not None:
         raise UntraceableError(f"'{scripted}' is scripted: it has no fixed graph")
     with torch.inference_mode(False):  # else the copy's tensors don't say when they are changed
-        network = _captured(copied(model).eval().requires_grad_(False), example)
-        if not are_alike(copied(model).eval(), network, example):  # as where code asks `isinstance(x, Tensor)`
-            raise UntraceableError(f"{type(model).__name__} has no fixed graph (its code does otherwise at symbols)")
-        return network
+        try:
+            return _checked(model, Tracer(inputs), inputs)
+        except UntraceableError as error:
+            try:
+                network = _checked(model, SizedTracer(inputs), inputs)
+                if are_alike(copied(model).eval(), network, _twice(inputs)):  # no size of the batch is written in it
+                    return network
+            except Exception:  # noqa: S110 - whatever it was, the first reason is the one to tell
+                pass
+            raise error
 
 
-def _captured(copied: nn.Module, example: Tensor) -> fx.GraphModule:
+def _checked(model: nn.Module, tracer: Tracer, inputs: Inputs) -> fx.GraphModule:
+    """The graph, if it computes the same as the network does."""
+    network = _captured(copied(model).eval().requires_grad_(False), tracer, tuple(inputs.tensors))
+    if not are_alike(copied(model).eval(), network, inputs):  # as where code asks `isinstance(x, Tensor)`
+        raise UntraceableError(f"{type(model).__name__} has no fixed graph (its code does otherwise at symbols)")
+    return network
+
+
+def _twice(inputs: Inputs) -> Inputs:
+    """The same inputs, twice as many."""
+    batch = inputs.batch
+    return inputs.map(lambda leaf: torch.cat([leaf, leaf]) if leaf.dim() and len(leaf) == batch else leaf)
+
+
+def _captured(copied: nn.Module, tracer: Tracer, example: Given) -> fx.GraphModule:
     kept = next((name for name, module in copied.named_modules() if name and module.training), None)
     if kept is not None:
         raise UntraceableError(f"'{kept}' of {type(copied).__name__} stays in train mode")
@@ -88,11 +80,12 @@ def _captured(copied: nn.Module, example: Tensor) -> fx.GraphModule:
         _settle_weights_(module)
     _split_activations_(copied)
     try:
-        graph = _Tracer().trace(copied)
+        graph = tracer.trace(copied)
     except Exception as error:  # whatever the network's own code raised at a symbol
         raise UntraceableError(f"{type(copied).__name__} has no fixed graph ({why_untraceable(error)})") from error
     traced = fx.GraphModule(copied, graph, "Network")
     functionalize(traced, example)
+    calls_as_layers(traced)
     for node in list(graph.nodes):
         if node.op == "call_module":
             _plain_(traced, node)
@@ -109,10 +102,10 @@ def scripted_part(model: nn.Module) -> str | None:
     return next((name for name, part in model.named_modules() if isinstance(part, torch.jit.ScriptModule)), None)
 
 
-def annotate(network: fx.GraphModule, example: Tensor) -> None:
+def annotate(network: fx.GraphModule, example: Given) -> None:
     """Writes the shape of every node's value into its `meta["shape"]` (of tensors only)."""
     with torch.no_grad():
-        ShapeProp(network).propagate(example)
+        ShapeProp(network).propagate(*given(example))
     for node in network.graph.nodes:
         found = node.meta.get("tensor_meta")
         node.meta["shape"] = tuple(found.shape) if hasattr(found, "shape") else None
@@ -233,15 +226,9 @@ def _number_type(layer: nn.Module) -> torch.dtype:
     return next((each.dtype for each in layer.state_dict().values() if each.is_floating_point()), torch.float32)
 
 
-def _chosen(module: nn.Module) -> Tensor | None:
-    """The index of a selection layer: one with buffers `indexes` (the original's) and `index`."""
-    index = getattr(module, "index", None)
-    return index if isinstance(index, Tensor) and hasattr(module, "indexes") else None
-
-
 def _plain_(network: fx.GraphModule, node: fx.Node) -> None:
     layer = layer_of(node)
-    index = _chosen(layer)
+    index = chosen(layer)
     if isinstance(layer, _NOTHING) or (index is not None and len(index) == layer.channels):
         replace(node, cast(fx.Node, node.args[0]))
     elif index is not None:
@@ -258,7 +245,7 @@ def _flattens(node: fx.Node) -> bool:
     return len(before) > 2 and shape == (before[0], math.prod(before[1:]))
 
 
-def _flat(traced: fx.GraphModule, example: Tensor) -> fx.GraphModule:
+def _flat(traced: fx.GraphModule, example: Given) -> fx.GraphModule:
     """The same graph with all layers and tensors directly in the graph module; a shared layer becomes several."""
     root: dict[str, Any] = {}
     traced.graph.eliminate_dead_code()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,7 +15,7 @@ from netslim.core.networks.modes import evaluation_mode
 from netslim.core.networks.running import running
 from netslim.core.networks.wrappers import check_network
 from netslim.deploy.bn_relu_to_clamp import bound
-from netslim.deploy.fx_graph import annotate, capture, clean
+from netslim.deploy.fx_graph import Given, annotate, capture, clean
 from netslim.deploy.passes import (
     clear_tiny,
     drop_dead_branches,
@@ -58,7 +59,7 @@ class Form:
         return asdict(self)
 
 
-def for_inference(model: nn.Module, example: Tensor, form: Form | None = None) -> fx.GraphModule:
+def for_inference(model: nn.Module, example: Any, form: Form | None = None) -> fx.GraphModule:
     """The network for inference: same outputs in eval mode, no gradients, any batch size.
 
     BatchNorm is folded into the convolution before it; channels that are constant or that nothing reads are gone, and
@@ -67,7 +68,8 @@ def for_inference(model: nn.Module, example: Tensor, form: Form | None = None) -
 
     Args:
         model: left unchanged.
-        example: an input (N, C, H, W), N >= 2; the image size of the result.
+        example: an input (N, C, H, W), N >= 2; the image size of the result. Of several inputs a tuple, or a dictionary
+            by name: these are tensors, and the result takes them in this order, or by name.
         form: default: no gathers, widths as they are, channels first, bounds.
 
     Raises:
@@ -87,10 +89,13 @@ def for_inference(model: nn.Module, example: Tensor, form: Form | None = None) -
     False
     """
     check_network(model)
-    if not isinstance(example, Tensor):
-        raise UsageError(f"an example of type {type(example).__name__}: give one tensor, a batch of images")
-    check_runs(model, Inputs.of(example))
-    return shaped(simplified(model, example), example, form or Form())
+    inputs = Inputs.of(example)
+    other = next((part for part in (*inputs.args, *inputs.kwargs.values()) if not isinstance(part, Tensor)), None)
+    if other is not None:
+        kind = type(other).__name__
+        raise UsageError(f"an example with a part of type {kind}: a fixed graph takes tensors, one by one")
+    check_runs(model, inputs)
+    return shaped(simplified(model, inputs), tuple(inputs.tensors), form or Form())
 
 
 def check_runs(model: nn.Module, inputs: Inputs) -> None:
@@ -101,9 +106,10 @@ def check_runs(model: nn.Module, inputs: Inputs) -> None:
         inputs.call(model)
 
 
-def simplified(model: nn.Module, example: Tensor) -> fx.GraphModule:
+def simplified(model: nn.Module, inputs: Tensor | Inputs) -> fx.GraphModule:
     """The network with everything done that is independent of the form."""
-    network = capture(model, example)
+    inputs = Inputs.of(inputs)
+    network, example = capture(model, inputs), tuple(inputs.tensors)
     fold_norms(network)
     clear_tiny(network)
     network.recompile()
@@ -116,7 +122,7 @@ def simplified(model: nn.Module, example: Tensor) -> fx.GraphModule:
     return network
 
 
-def shaped(network: fx.GraphModule, example: Tensor, form: Form) -> fx.GraphModule:
+def shaped(network: fx.GraphModule, example: Given, form: Form) -> fx.GraphModule:
     """A copy of a simplified network in a form. Raises UsageError for an unknown one."""
     for kind, given, allowed in (("selection", form.selection, SELECTIONS), ("layout", form.layout, LAYOUTS)):
         if given not in allowed:
@@ -144,7 +150,7 @@ def two_of(images: Tensor) -> Tensor:
     return images[:2] if len(images) > 1 else images.expand(2, *images.shape[1:]).contiguous()
 
 
-def _copy(network: fx.GraphModule, example: Tensor) -> fx.GraphModule:
+def _copy(network: fx.GraphModule, example: Given) -> fx.GraphModule:
     copied = copy.deepcopy(network)
     annotate(copied, example)
     return copied
@@ -152,7 +158,9 @@ def _copy(network: fx.GraphModule, example: Tensor) -> fx.GraphModule:
 
 def _channels_last_(network: fx.GraphModule) -> None:
     network.to(memory_format=torch.channels_last)
-    start = next(node for node in network.graph.nodes if node.op == "placeholder")
-    with network.graph.inserting_after(start):
-        reordered = network.graph.call_method("contiguous", (start,), {"memory_format": torch.channels_last})
-    start.replace_all_uses_with(reordered, delete_user_cb=lambda user: user is not reordered)
+    starts = [node for node in network.graph.nodes if node.op == "placeholder" and len(node.meta["shape"] or ()) == 4]
+    for start in starts:
+        readers = [*start.users]
+        with network.graph.inserting_after(start):
+            reordered = network.graph.call_method("contiguous", (start,), {"memory_format": torch.channels_last})
+        start.replace_all_uses_with(reordered, delete_user_cb=readers.__contains__)

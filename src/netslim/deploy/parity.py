@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from netslim.core.errors import NetslimError
 from netslim.core.networks.arithmetic import full_float32, is_rounding
-from netslim.core.networks.example import tensors_of
+from netslim.core.networks.example import Inputs, tensors_of
 from netslim.core.networks.modes import evaluation_mode
 from netslim.core.runs.seeding import drawing_alike
 from netslim.deploy.signature import Example, ExportInputs, named_tensors
@@ -66,12 +66,17 @@ def check_parity(
     return worst
 
 
-def are_alike(model: nn.Module, other: nn.Module, example: Tensor) -> bool:
-    """Whether two networks, each in its own mode, give the same but for rounding, by the same random numbers."""
+def are_alike(model: nn.Module, graph: nn.Module, example: Tensor | Inputs) -> bool:
+    """Whether a network and a graph of it, each in its own mode, give the same but for rounding.
+
+    They draw the same random numbers. The graph takes the tensors one by one.
+    """
+    inputs = Inputs.of(example)
+    devices = list({tensor.device for tensor in inputs.tensors if tensor.is_cuda})
     found = []
-    for network in (model, other):
-        with torch.no_grad(), full_float32(), drawing_alike([example.device] if example.is_cuda else []):
-            found.append(tensors_of(network(example.clone())).values())  # it may write into its input
+    for network, own in ((model, inputs), (graph, Inputs(tuple(inputs.tensors), {}))):
+        with torch.no_grad(), full_float32(), drawing_alike(devices):
+            found.append(tensors_of(own.call(network)).values())
     return len(found[0]) == len(found[1]) and all(is_rounding(*pair) for pair in zip(*found, strict=True))
 
 

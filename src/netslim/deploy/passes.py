@@ -9,7 +9,8 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from netslim.deploy.channel_spaces import ABSENT, Space, spaces
-from netslim.deploy.fx_graph import annotate, clean, index_of, is_norm, layer_of, name_of, replace, sources
+from netslim.deploy.functionalize import given
+from netslim.deploy.fx_graph import Given, annotate, clean, index_of, is_norm, layer_of, name_of, replace, sources
 
 _TINY, _FAR_BELOW = 1e-30, 1e-15  # absolutely, and as a share of the largest
 _NEW_TENSORS = {"Conv2d", "BatchNorm2d", "Linear", "add", "cat"}
@@ -124,7 +125,7 @@ def pad(network: fx.GraphModule, multiple: int) -> int:
     return added
 
 
-def fold_constants(network: fx.GraphModule, example: Tensor) -> int:
+def fold_constants(network: fx.GraphModule, example: Given) -> int:
     """Removes channels with one value whatever the input (a scale that became zero); what read them gets a bias.
 
     Left alone are channels that a padded convolution reads and that are not zero: at the border it sees the padding.
@@ -148,7 +149,7 @@ def fold_constants(network: fx.GraphModule, example: Tensor) -> int:
     return removed
 
 
-def drop_dead_branches(network: fx.GraphModule, example: Tensor) -> int:
+def drop_dead_branches(network: fx.GraphModule, example: Given) -> int:
     """Removes sums with a convolution that gives nothing: its weights and biases are all zero. Returns how many."""
     dropped = 0
     for node in list(network.graph.nodes):
@@ -185,7 +186,7 @@ def _reads(node: fx.Node, width: int) -> Tensor:
     return (weight != 0).transpose(0, 1).flatten(1).any(1).cpu()
 
 
-def _values(network: fx.GraphModule, example: Tensor) -> dict[fx.Node, Tensor]:
+def _values(network: fx.GraphModule, example: Given) -> dict[fx.Node, Tensor]:
     """Every node's value at an input."""
     found: dict[fx.Node, Tensor] = {}
 
@@ -197,7 +198,7 @@ def _values(network: fx.GraphModule, example: Tensor) -> dict[fx.Node, Tensor]:
             return result
 
     with torch.no_grad():
-        Recorder(network).run(example)
+        Recorder(network).run(*given(example))
     return found
 
 

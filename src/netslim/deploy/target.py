@@ -71,6 +71,7 @@ class Target:
         bounds: whether BatchNorm and ReLU before convolutions are best as bounds, where nothing is measured.
         holds_code: whether opening its files runs code from them.
         has_int8, has_half: whether its files can hold 8-bit integers, or weights of 16 bits.
+        takes_several: whether it writes graphs of several inputs; else it gets the network itself.
         packages: modules that must be importable.
         extra: of netslim, which installs them.
     """
@@ -84,6 +85,7 @@ class Target:
     holds_code: bool = False
     has_int8: bool = False
     has_half: bool = False
+    takes_several: bool = False
     packages: tuple[str, ...] = ()
     extra: str = "export"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ _IMPORTS = {  # of names that torch.fx writes values with
 _HEAD = '''"""A network made by netslim for inference. Needs torch and safetensors.
 
     from network import load
-    logits = load()(images)  # images: (N, {shape})
+    {call}
 """
 
 {imports}from pathlib import Path
@@ -100,13 +100,22 @@ def _code(network: fx.GraphModule, bundle: Bundle) -> str:
     forward = "\n".join(f"    {line}".rstrip() for line in source.src.strip().splitlines())
     last = bundle.facts["form"]["layout"] == "nhwc"
     layout = ".to(memory_format=torch.channels_last)" if last else ""
-    shape = ", ".join(str(side) for side in bundle.facts["input_shape"])
+    inputs = {str(node.target): node.meta["shape"] for node in network.graph.nodes if node.op == "placeholder"}
+    shapes = ", ".join(f"{name}: {_shape(sides)}" for name, sides in inputs.items())
+    call = f"outputs = load()({', '.join(inputs)})  # {shapes}"
+    if len(inputs) == 1:
+        call = f"logits = load()(images)  # images: {_shape(*inputs.values())}"
     kinds = {own.dtype for own in network.parameters()} - {torch.float32}
     numbers = "".join(f".to({kind})" for kind in kinds if len(kinds) == 1)
     imports = "".join(f"{line}\n" for name, line in _IMPORTS.items() if name in used)
     return _HEAD.format(
-        imports=imports, shape=shape, layers="\n".join(layers), forward=forward, layout=layout, numbers=numbers
+        imports=imports, call=call, layers="\n".join(layers), forward=forward, layout=layout, numbers=numbers
     )
+
+
+def _shape(sides: Sequence[int] | None) -> str:
+    """For people: the first is the batch."""
+    return f"({', '.join(['N', *map(str, (sides or ())[1:])])})"
 
 
 def _call(layer: nn.Module) -> str:
@@ -116,5 +125,11 @@ def _call(layer: nn.Module) -> str:
 
 
 TARGETS.register("eager")(
-    EagerTarget(summary="PyTorch code", engines=("eager", "compiled"), layouts=("nchw", "nhwc"), holds_code=True)
+    EagerTarget(
+        summary="PyTorch code",
+        engines=("eager", "compiled"),
+        layouts=("nchw", "nhwc"),
+        holds_code=True,
+        takes_several=True,
+    )
 )
