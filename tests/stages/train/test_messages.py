@@ -1,21 +1,16 @@
-import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
 from netslim.core.checkpoint import Checkpoint
-from netslim.core.errors import NetslimWarning
 from netslim.core.processes.distributed import ALONE, World
 from netslim.data import load_dataset
 from netslim.models import create_model
 from netslim.stages.shared.datasets import dataset_facts, shown_normalization
 from netslim.stages.train.config import TrainConfig
-from netslim.stages.train.messages import arguments, built, other_images, processes, summary, warn_of_guessing
-from netslim.training.tasks.task import CLASSIFICATION
+from netslim.stages.train.messages import arguments, built, other_images, processes, summary
 
-SPARSE = TrainConfig(sparsity_regularization=True, s=1.0)
-STEPS = 100
 RESULT = {"selected_on": "val", "chosen_by": "top-1", "best_top1": 0.5, "best_epoch": 3, "test_top1": 0.25}
 
 
@@ -53,19 +48,6 @@ def test_images_that_differ_from_the_files() -> None:
     assert other_images(there, digits, config) == differ
     there.dataset = {"name": "cifar10"}
     assert other_images(there, digits, config) == "data set digits (there cifar10)"
-
-
-def test_a_penalty_under_which_nothing_was_learnt_is_said() -> None:
-    with pytest.warns(
-        NetslimWarning, match=r"^under the penalty of `s=1\.0` the network has learnt nothing: 12\.00 % on"
-    ):
-        warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, 10, STEPS)
-    with warnings.catch_warnings(action="error"):
-        warn_of_guessing(SPARSE, CLASSIFICATION, 0.16, 10, STEPS)
-        warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, 10, 0)  # so few steps move no scale
-        warn_of_guessing(SPARSE, CLASSIFICATION, 0.63, 2, STEPS)
-        warn_of_guessing(SPARSE, CLASSIFICATION, 0.12, None, STEPS)
-        warn_of_guessing(TrainConfig(), CLASSIFICATION, 0.12, 10, STEPS)
 
 
 def test_the_record_says_what_the_network_is() -> None:

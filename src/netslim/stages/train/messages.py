@@ -1,12 +1,10 @@
 """What a training says of itself in its first and its last line."""
 
-import warnings
 from typing import Any
 
 from torch import nn
 
 from netslim.core.checkpoint import Checkpoint
-from netslim.core.errors import NetslimWarning, setting
 from netslim.core.networks.trees import Batch
 from netslim.core.processes.distributed import World
 from netslim.core.protocols import plan_of
@@ -20,7 +18,6 @@ from netslim.stages.train.config import TrainConfig
 from netslim.training.tasks.task import Task
 
 BY_OBJECTIVE = "loss + penalty"
-SCALE = 0.5  # of a BatchNorm at its start
 
 
 def other_images(there: Checkpoint, dataset: AnyDataset, config: TrainConfig) -> str:
@@ -79,28 +76,3 @@ def summary(result: dict[str, Any]) -> str:
     if result["selected_on"] == "test":
         return text + ", chosen on the test set"
     return f"{text}, test {shown['label']} {shown['test']}"
-
-
-def warn_of_guessing(config: TrainConfig, task: Task, best: float, classes: int | None, steps: int) -> None:
-    """Warns if a network is right hardly more often than by guessing, and the penalty was strong enough to do that.
-
-    Args:
-        config: of the training.
-        task: what the network is for.
-        best: share of right answers of the chosen epoch.
-        classes: their number.
-        steps: of the optimizer in all; so many can bring a scale from its start to zero, or they can't.
-    """
-    if not (config.sparsity_regularization and task.is_top1 and classes):
-        return
-    guessed = 1 / classes
-    reach = config.lr * config.s * steps / (1 - min(config.momentum, 0.99))
-    if reach < SCALE or best > guessed * (1.5 - guessed / 2):
-        return
-    warnings.warn(
-        f"under the penalty of {setting('s', config.s)} the network has learnt nothing: {percent(best)} on the "
-        f"{config.select_on} set, and guessing among {classes:,} classes has {percent(guessed)}; type a smaller "
-        f"`s`, more `epochs`, or `resume=FILE` with a trained network",
-        NetslimWarning,
-        stacklevel=2,
-    )

@@ -28,10 +28,11 @@ from netslim.stages.shared.tasks import task_facts, task_of
 from netslim.stages.train.broken_images import check_number
 from netslim.stages.train.checks import check
 from netslim.stages.train.config import TrainConfig
+from netslim.stages.train.end_warnings import warn_of_training
 from netslim.stages.train.facts import ANEW, check_state, precision_of, recorded, state_of, training_facts
 from netslim.stages.train.files import TrainFiles
 from netslim.stages.train.initial_model import Start, start_model, take_up_momentum_
-from netslim.stages.train.messages import BY_OBJECTIVE, arguments, built, judged, processes, summary, warn_of_guessing
+from netslim.stages.train.messages import BY_OBJECTIVE, arguments, built, judged, processes, summary
 from netslim.stages.train.optimizer_setup import is_own
 from netslim.stages.train.rehearsal import rehearse_phase
 from netslim.stages.train.shrinking import Shrinking, check_alone
@@ -211,7 +212,7 @@ class Phase:
             "seconds": self.files.seconds(),
         }
         steps = self.config.epochs * len(self.batches)
-        warn_of_guessing(self.config, self.task, self.state.best, self.dataset.num_classes, steps)
+        warn_of_training(self.config, self.model, self.task, self.state.best, self.dataset.num_classes, steps)
         self.files.finish(result)
         say(f"finished: {summary(result)}; {self.config.save / BEST}, {self.config.save / PAGE}")
         return result
