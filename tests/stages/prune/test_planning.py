@@ -127,6 +127,7 @@ def test_an_allocation_that_is_none_is_said_before_anything_is_opened(tmp_path: 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ({"latency_batch": 4}, "`latency_batch=4`: it is the batch of a latency; type `target_latency=0.5` with it"),
         ({"threads": 2}, "`threads=2`: this is of an engine; type `engine='onnxruntime'` with it"),
         ({"engine": "eager"}, "`engine='eager'` is for a latency; type `target_latency=0.5` with it"),
         (

@@ -94,3 +94,13 @@ def test_a_network_with_numbers_that_are_none_is_gone_on_with_by_nothing(
     with pytest.raises(CheckpointError) as error:
         sound_network(read(path), path, nets, [])
     assert str(error.value) == f"net.pth.tar: {said}; take another file"
+
+
+def test_arguments_are_of_own_code_only(nets: str) -> None:
+    netslim.save("known.pth.tar", netslim.create_model("resnet", depth=11, num_classes=2))
+    said = r"^`arch_args=\['depth=20'\]`: only code of your own takes them: type `arch='FILE\.py:NAME'`, or leave it"
+    with pytest.raises(UsageError, match=said):
+        open_network(read(Path("known.pth.tar")), Path("known.pth.tar"), None, ["depth=20"])
+    with pytest.raises(UsageError, match=said):
+        new_network("resnet", ["depth=20"])
+    assert name_of(loader(nets, ["width=9"])(Path("known.pth.tar"))) == "resnet"  # they are of other files

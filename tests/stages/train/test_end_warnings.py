@@ -29,12 +29,12 @@ def test_a_penalty_under_which_nothing_was_learnt_is_said() -> None:
 
 def test_statistics_that_lag_behind_are_said() -> None:
     usual, slow = nn.BatchNorm2d(2), nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm1d(2, momentum=0.01))
-    said = r"^28 batches, of each of which BatchNorms' running statistics take 10\.00 %: they lag behind"
+    said = r"^28 batches are too few for BatchNorms' running statistics, which take 10 % of each: they lag behind"
     with pytest.warns(NetslimWarning, match=said + r" .*; type more `epochs` or a smaller `batch_size`$"):
         warn_of_lag(usual, 28)
-    with pytest.warns(NetslimWarning, match=r"^1 batch, "):
+    with pytest.warns(NetslimWarning, match=r"^1 batch is too few "):
         warn_of_lag(usual, 1)
-    with pytest.warns(NetslimWarning, match=r"take 1\.00 %"):
+    with pytest.warns(NetslimWarning, match=r"take 1 % of each"):
         warn_of_lag(slow, 298)
     with warnings.catch_warnings(action="error"):
         warn_of_lag(usual, 29)
@@ -45,5 +45,5 @@ def test_statistics_that_lag_behind_are_said() -> None:
 
 def test_parts_of_a_batch_count_each() -> None:
     parts = TrainConfig(accumulate=2)
-    with pytest.warns(NetslimWarning, match=r"^20 batches, "):
+    with pytest.warns(NetslimWarning, match=r"^20 batches are "):
         warn_of_training(parts, nn.BatchNorm2d(2), CLASSIFICATION, 0.5, 10, 10)

@@ -42,6 +42,8 @@ def check_budget(config: PruneConfig) -> None:
     budget_of(config)
     check_counts(config.min_channels, config.round_to, config.latency_batch)
     check_allocation(config.allocation, config.per_layer, ())
+    if config.target_latency is None:
+        config.refuse(("latency_batch",), "it is the batch of a latency; type `target_latency=0.5` with it")
     if config.engine is None:
         config.refuse(("threads", "table", "int8"), "this is of an engine; type `engine='onnxruntime'` with it")
     elif config.target_latency is None:

@@ -15,6 +15,8 @@ from netslim.models.own import arch_of, own_network
 from netslim.network import read, restore
 from netslim.stages.shared.architectures import fresh_model
 
+_ONLY_OWN = "only code of your own takes them: type `arch='FILE.py:NAME'`, or leave it out"
+
 
 def new_network(
     arch: str, arch_args: list[str], depth: int | None = None, stem: str | None = None, **shape: int | None
@@ -28,7 +30,7 @@ def new_network(
     known = {name: number for name, number in shape.items() if number is not None}
     if not is_reference(arch):
         if arch_args:
-            raise ArgumentError("arch_args", arch_args, "only code of your own takes them: type `arch='FILE.py:NAME'`")
+            raise ArgumentError("arch_args", arch_args, _ONLY_OWN)
         return fresh_model(arch, depth, stem, **known)
     for name, value in (("depth", depth), ("stem", stem)):
         if value is not None:
@@ -47,11 +49,14 @@ def open_network(checkpoint: Checkpoint, path: Path, arch: str | None, arch_args
 
     Raises:
         CheckpointError: the file holds a network of code that was not named, or one that does not fit.
+        ArgumentError: arguments without code that takes them.
         UserCodeError: the user's code raises something.
     """
     spec = checkpoint.arch
     own = arch if arch is not None and is_reference(arch) else None
     if spec is None or not is_reference(spec.name):
+        if own is None and arch_args:
+            raise ArgumentError("arch_args", arch_args, _ONLY_OWN)
         if own is not None and spec is not None:
             raise CheckpointError(
                 f"{path} holds {with_article(spec.name)}, which is not code of your own: leave `arch` out"
@@ -104,7 +109,8 @@ def loader(arch: str | None, arch_args: list[str]) -> Callable[[Path], nn.Module
 def _load_any(path: Path, *, arch: str | None, arch_args: list[str]) -> nn.Module:
     checkpoint = read(path)
     registered = checkpoint.arch is not None and not is_reference(checkpoint.arch.name)
-    return open_network(checkpoint, path, None if registered else arch, arch_args).eval()
+    named = (None, []) if registered else (arch, arch_args)
+    return open_network(checkpoint, path, *named).eval()
 
 
 def name_of(model: nn.Module) -> str:

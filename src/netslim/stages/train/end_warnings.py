@@ -58,9 +58,9 @@ def warn_of_lag(model: nn.Module, batches: int) -> None:
     if (1 - share) ** batches <= OLD:
         return
     warnings.warn(
-        f"{batches:,} batch{'es' * (batches != 1)}, of each of which BatchNorms' running statistics take "
-        f"{percent(share)}: they lag behind the weights, and the accuracy with them; type more `epochs` or a smaller "
-        f"`batch_size`",
+        f"{batches:,} batch{'es are' if batches != 1 else ' is'} too few for BatchNorms' running statistics, which "
+        f"take {100 * share:g} % of each: they lag behind the weights, and the accuracy with them; type more `epochs` or a "
+        f"smaller `batch_size`",
         NetslimWarning,
         stacklevel=2,
     )
