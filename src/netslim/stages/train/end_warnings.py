@@ -59,8 +59,8 @@ def warn_of_lag(model: nn.Module, batches: int) -> None:
         return
     warnings.warn(
         f"{batches:,} batch{'es are' if batches != 1 else ' is'} too few for BatchNorms' running statistics, which "
-        f"take {100 * share:g} % of each: they lag behind the weights, and the accuracy with them; type more `epochs` or a "
-        f"smaller `batch_size`",
+        f"take {100 * share:g} % of each: they lag behind the weights, and the accuracy with them; type more "
+        f"`epochs` or a smaller `batch_size`",
         NetslimWarning,
         stacklevel=2,
     )
