@@ -10,6 +10,7 @@ import pytest
 import torch
 from onnx_files import classifier
 from rich.status import Status
+from torch import Tensor, nn
 
 import netslim
 from netslim.core.errors import CheckpointError, UsageError
@@ -130,6 +131,18 @@ def test_onnx_files_of_others(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "three.onnx")
     with pytest.raises(CheckpointError, match="ONNX Runtime can't read the model"):
         measured([tmp_path / "three.onnx"], tmp_path, engines="onnxruntime", batch_sizes="3", image_size=None)
+
+
+class Two(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+def test_an_exported_network_of_several_inputs(tmp_path: Path) -> None:
+    netslim.export(Two().eval(), (torch.ones(2, 3), torch.ones(2, 3)), tmp_path / "two", "eager")
+    said = "two does not say the shape of one input: it may take several, which are not timed here: in Python netslim"
+    with pytest.raises(UsageError, match=said):
+        measured([tmp_path / "two"], tmp_path, trust=True)
 
 
 def test_energy_is_said_where_it_is_counted(

@@ -32,6 +32,7 @@ from netslim.stages.shared.networks import loader
 TABLE, PICTURE = "bench.csv", "bench.png"
 MOST_THREADS = 1024  # more are no machine's, and to start them takes minutes
 _DIGITS = 20  # of a number that is read
+_NOT_TIMED = "which are not timed here: in Python netslim.cost.measure_latency does"
 PER_FORM = 0.2  # of the time of a measurement, for each form that a checkpoint's network is tried in
 
 
@@ -177,13 +178,10 @@ def _shape(config: BenchConfig, files: Sequence[Opened]) -> tuple[int, ...]:
     recorded = read(files[0].path).dataset if model is not None else None
     facts = {**(recorded or {}), "image_size": (side, side)} if side else recorded
     if model is None:
-        raise UsageError(f"{files[0].path} does not say the shape of its input: type `image_size=N`")
+        raise UsageError(f"{files[0].path} does not say the shape of one input: it may take several, {_NOT_TIMED}")
     example = example_input(model, facts)
     if not isinstance(example, Tensor):
-        raise UsageError(
-            f"{files[0].path} holds a network of several inputs, which are not timed here: in Python "
-            f"netslim.cost.measure_latency does"
-        )
+        raise UsageError(f"{files[0].path} holds a network of several inputs, {_NOT_TIMED}")
     return tuple(example.shape[1:])
 
 
