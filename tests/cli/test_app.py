@@ -347,7 +347,8 @@ def test_json_has_what_was_printed(netslim: Netslim, folder: Path, checkpoint: P
     results = {}
     for verb, arguments in commands.items():
         ended = netslim(verb, *arguments, "--json", tmp_path / f"{verb}.json")
-        assert (ended.code, ended.err) == (0, ""), verb
+        assert (ended.code, ended.err.count("\n")) == (0, int(verb == "train")), ended.err
+        assert verb != "train" or ended.err.startswith("netslim: note: 2 batches are too few for BatchNorms'")
         results[verb] = json.loads((tmp_path / f"{verb}.json").read_text())
     assert results["train"]["file"] == str(tmp_path / "run/model_best.pth.tar")
     assert results["prune"]["params"] == results["evaluate"]["params"] == results["info"]["params"]

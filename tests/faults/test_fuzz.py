@@ -97,7 +97,8 @@ def test_plans_and_settings(finished: Path, tmp_path: Path, count: int) -> None:
 def rerun(netslim: Netslim, images: Path, model: Path, out: Path) -> None:
     code, err = netslim(*verbs(images, model, out)["train"])
     assert code in (0, 1, 2), err
-    assert err.count("\n") == (code != 0), err
+    said = [line for line in err.splitlines() if "too few for BatchNorms'" not in line]  # it is a short training
+    assert len(said) == (code != 0), err
     assert "run with --debug" not in err, err
 
 
