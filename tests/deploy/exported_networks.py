@@ -74,7 +74,7 @@ def outputs(model: nn.Module, images: Tensor) -> Tensor:
         return model(images)
 
 
-QUICK = Search(selection="zeros", multiple=1, layout="nchw", bounds=True)
+QUICK = Search(selection="zeros", multiple=1, layout="nchw", clamp=True)
 
 
 def exported(model: nn.Module, path: Path, target: str, search: Search = QUICK) -> Exported:

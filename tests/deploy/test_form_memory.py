@@ -123,7 +123,7 @@ def test_where_nothing_can_be_kept_the_search_goes_on(look: Look, tmp_path: Path
 def test_one_form_is_no_search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     model = NETWORKS["vgg"]()
-    only = Search(selection="zeros", multiple=1, bounds=True)
+    only = Search(selection="zeros", multiple=1, clamp=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert fastest_form(model, simplified(model, IMAGES), IMAGES, ONNX, only).form == Form()

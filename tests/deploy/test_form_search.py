@@ -33,7 +33,7 @@ def test_the_fastest_width_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen(NETWORKS["resnet"](), Search(), tried) == Form(multiple=8, layout="nhwc")
     assert tried == ["zeros/1/nhwc", "zeros/8/nhwc", "zeros/16/nhwc"]
     assert chosen(NETWORKS["resnet"](), Search(layout="nchw"), tried) == Form(multiple=16)
-    assert chosen(NETWORKS["resnet"](), Search(selection="gather", bounds=False, layout="nchw"), tried).multiple == 1
+    assert chosen(NETWORKS["resnet"](), Search(selection="gather", clamp=False, layout="nchw"), tried).multiple == 1
     assert tried == [f"gather/{multiple}/nchw/norms" for multiple in (1, 8, 16)]
     assert chosen(NETWORKS["resnet"](), Search(multiple=8), tried) == Form(multiple=8, layout="nhwc")
     assert tried == []

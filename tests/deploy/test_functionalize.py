@@ -45,7 +45,7 @@ CHANGES: dict[str, Callable[[Tensor], object] | None] = {
 }
 
 
-@pytest.mark.parametrize("form", [Form(), Form(bounds=False, multiple=8)], ids=str)
+@pytest.mark.parametrize("form", [Form(), Form(clamp=False, multiple=8)], ids=str)
 @pytest.mark.parametrize("change", CHANGES)
 def test_later_reads_see_what_was_written(change: str, form: Form) -> None:
     model = randomised(ReadAgain(CHANGES[change]))
@@ -79,5 +79,5 @@ def test_parts_that_are_written_make_no_plain_graph(change: Callable[[Tensor], o
 def test_activations_are_in_place_where_nothing_else_reads() -> None:
     found = for_inference(randomised(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 1))), IMAGES)
     assert [layer.inplace for layer in found.children() if isinstance(layer, nn.ReLU)] == [True]
-    again = for_inference(randomised(ReadAgain(None)), IMAGES, Form(bounds=False))
+    again = for_inference(randomised(ReadAgain(None)), IMAGES, Form(clamp=False))
     assert [layer.inplace for layer in again.children() if isinstance(layer, nn.ReLU)] == [False]

@@ -31,7 +31,7 @@ def test_every_form_computes_the_same_at_any_batch_size(name: str) -> None:
     images = torch.randn(7, *IMAGES.shape[1:], generator=torch.Generator().manual_seed(2))
     expected = outputs(model, images)
     forms = [
-        Form(selection=s, multiple=m, layout=x, bounds=x == LAYOUTS[0] or m > 1)
+        Form(selection=s, multiple=m, layout=x, clamp=x == LAYOUTS[0] or m > 1)
         for s, m in zip(SELECTIONS * 2, MULTIPLES, strict=False)
         for x in LAYOUTS
     ]
@@ -279,7 +279,7 @@ def test_several_inputs(layout: str, by_name: bool) -> None:
 
 def test_forms_print_shortly() -> None:
     assert str(Form(selection="gather", multiple=8, layout="nhwc")) == "gather/8/nhwc"
-    assert str(Form(bounds=False)) == "zeros/1/nchw/norms"
+    assert str(Form(clamp=False)) == "zeros/1/nchw/norms"
 
 
 def test_an_example_that_the_network_does_not_run_on() -> None:

@@ -46,7 +46,7 @@ def test_onnx_says_what_it_is(tmp_path: Path) -> None:
     (facts,) = [json.loads(p.value) for p in onnx.load(found.path).metadata_props if p.key == "netslim"]
     assert facts["macs"] == netslim.measure(model, IMAGES).macs
     assert facts["input_shape"] == [3, 16, 16]
-    assert facts["form"] == {"selection": "zeros", "multiple": 1, "layout": "nchw", "bounds": True}
+    assert facts["form"] == {"selection": "zeros", "multiple": 1, "layout": "nchw", "clamp": True}
     assert facts["arch"]["name"] == "resnet"
 
 

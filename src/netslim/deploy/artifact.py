@@ -110,7 +110,7 @@ def export(
     _check_free_batch(model, inputs)
     example = inputs.args[0] if isinstance(example, Tensor) else dict(inputs.kwargs) or inputs.args
     with evaluation_mode(model):
-        search = search or Search(selection="zeros", multiple=1, layout="nchw", bounds=kind.bounds)
+        search = search or Search(selection="zeros", multiple=1, layout="nchw", clamp=kind.clamp)
         why, choice, network = _inference(model, example, kind, search)
         said = _facts(target, _described(model) if facts is None else facts, _cost(model, example), choice)
         reopen = reopen or partial(_reloaded, model)

@@ -23,7 +23,7 @@ from netslim.deploy.inference import LAYOUTS, SELECTIONS, Form, two_of
 from netslim.deploy.latency.table import cache_folder
 from netslim.deploy.target import Target
 
-FORMAT = 1  # also of what the passes make of a form: a change of theirs that changes times is another format
+FORMAT = 2  # also of what the passes make of a form: a change of theirs that changes times is another format
 _MOST = 1_000_000  # bytes of a file
 _UNSTEADY = 1.5  # a median so much above the lower quartile is of a machine that did something else
 
@@ -110,7 +110,7 @@ def _form(said: Any) -> Form:
     form = Form(**said)
     if form.selection not in SELECTIONS or form.layout not in LAYOUTS or not int(form.multiple) >= 1:
         raise ValueError(f"{form} is no form")
-    return replace(form, multiple=int(form.multiple), bounds=bool(form.bounds))
+    return replace(form, multiple=int(form.multiple), clamp=bool(form.clamp))
 
 
 def _times(said: Any) -> dict[str, Any]:

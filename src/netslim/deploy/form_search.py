@@ -47,10 +47,10 @@ class Search:
     """Which forms are tried.
 
     By default widths are: the other choices stay with what needs the least memory, and was the fastest nearly always
-    where they were measured. Selections are zeros; torch works channels-last, with bounds; ONNX Runtime has BatchNorms.
+    where they were measured. Selections are zeros; torch works channels-last, with clamps; ONNX Runtime has BatchNorms.
 
     Attributes:
-        selection, layout, bounds: others than these.
+        selection, layout, clamp: others than these.
         multiple: the only one to try; None for all there are.
         batch: images per call, at most as many as the example has; None for all of them.
         seconds: measured time per form.
@@ -60,7 +60,7 @@ class Search:
     selection: str | None = None
     multiple: int | None = None
     layout: str | None = None
-    bounds: bool | None = None
+    clamp: bool | None = None
     batch: int | None = None
     seconds: float = 0.3
     most: int | None = None
@@ -72,7 +72,7 @@ class Search:
                 selection=self.selection or "zeros",
                 multiple=multiple,
                 layout=self.layout or target.layouts[-1],
-                bounds=target.bounds if self.bounds is None else self.bounds,
+                clamp=target.clamp if self.clamp is None else self.clamp,
             )
             for multiple in ([self.multiple] if self.multiple else MULTIPLES)
         ]

@@ -42,17 +42,17 @@ class Form:
             the whole stream, with zero weights for what was not selected.
         multiple: widths are rounded up to a multiple of it with zero filters, where they can be; 1 leaves them.
         layout: of activations and weights in memory, `nchw` or `nhwc` (torch's channels_last).
-        bounds: whether BatchNorm and ReLU in front of convolutions become one bound per channel. That is half of the
+        clamp: whether BatchNorm and ReLU in front of convolutions become one clamp per channel. That is half of the
             passes over memory for torch; ONNX Runtime has kernels that do the two at once.
     """
 
     selection: str = "zeros"
     multiple: int = 1
     layout: str = "nchw"
-    bounds: bool = True
+    clamp: bool = True
 
     def __str__(self) -> str:
-        return f"{self.selection}/{self.multiple}/{self.layout}{'' if self.bounds else '/norms'}"
+        return f"{self.selection}/{self.multiple}/{self.layout}{'' if self.clamp else '/norms'}"
 
     def to_dict(self) -> dict[str, str | int | bool]:
         """As plain data for JSON."""
@@ -70,7 +70,7 @@ def for_inference(model: nn.Module, example: Any, form: Form | None = None) -> f
         model: left unchanged.
         example: an input (N, C, H, W), N >= 2; the image size of the result. Of several inputs a tuple, or a dictionary
             by name: these are tensors, and the result takes them in this order, or by name.
-        form: default: no gathers, widths as they are, channels first, bounds.
+        form: default: no gathers, widths as they are, channels first, clamps.
 
     Raises:
         UsageError: an unknown form, or a network that does not run on the example.
@@ -135,7 +135,7 @@ def shaped(network: fx.GraphModule, example: Given, form: Form) -> fx.GraphModul
     copied.recompile()
     annotate(copied, example)
     pad(copied, form.multiple)
-    if form.bounds:
+    if form.clamp:
         bound(copied)
     if form.layout == "nhwc":
         _channels_last_(copied)

@@ -68,7 +68,7 @@ class Target:
         engines: what runs its files; none for a file that is opened as a checkpoint.
         for_inference: whether it holds the network for inference, or else the trained one.
         layouts: the memory layouts that are tried.
-        bounds: whether BatchNorm and ReLU before convolutions are best as bounds, where nothing is measured.
+        clamp: whether BatchNorm and ReLU before convolutions are best as one clamp, where nothing is measured.
         holds_code: whether opening its files runs code from them.
         has_int8, has_half: whether its files can hold 8-bit integers, or weights of 16 bits.
         takes_several: whether it writes graphs of several inputs; else it gets the network itself.
@@ -81,7 +81,7 @@ class Target:
     engines: tuple[str, ...] = ()
     for_inference: bool = True
     layouts: tuple[str, ...] = ("nchw",)
-    bounds: bool = True
+    clamp: bool = True
     holds_code: bool = False
     has_int8: bool = False
     has_half: bool = False

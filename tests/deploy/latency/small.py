@@ -42,7 +42,7 @@ STREAM = [
 def graph() -> fx.GraphModule:
     torch.manual_seed(0)
     example = torch.randn(2, 3, 8, 8)
-    return shaped(simplified(Small().eval(), example), example, Form(bounds=False))
+    return shaped(simplified(Small().eval(), example), example, Form(clamp=False))
 
 
 def units() -> Units:

@@ -20,12 +20,12 @@ def bundle(network: nn.Module, form: Form) -> Bundle:
     return Bundle(model=MODEL, network=network, example=IMAGES, facts=facts, reopen=lambda _: MODEL)
 
 
-@pytest.mark.parametrize("bounds", [True, False])
-def test_code_computes_the_same(bounds: bool, tmp_path: Path) -> None:
-    form, target = Form(bounds=bounds), TARGETS.get("eager")
+@pytest.mark.parametrize("clamp", [True, False])
+def test_code_computes_the_same(clamp: bool, tmp_path: Path) -> None:
+    form, target = Form(clamp=clamp), TARGETS.get("eager")
     given = bundle(for_inference(MODEL, IMAGES, form), form)
     target.write(given, tmp_path / "net")
-    assert ("nn.BatchNorm2d" in (tmp_path / "net/network.py").read_text()) is not bounds
+    assert ("nn.BatchNorm2d" in (tmp_path / "net/network.py").read_text()) is not clamp
     found = target.open(given, tmp_path / "net")(IMAGES)
     torch.testing.assert_close(found, MODEL(IMAGES).detach(), rtol=1e-4, atol=1e-5)
 

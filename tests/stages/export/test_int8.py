@@ -25,7 +25,7 @@ def network(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(model: Path, **given: Any) -> dict[str, Any]:
-    plain = {"pad": 1, "selection": "zeros", "bounds": False, "seconds": 0.01}
+    plain = {"pad": 1, "selection": "zeros", "clamp": False, "seconds": 0.01}
     return export.run(ExportConfig(model=model, **{**plain, **given}))
 
 

@@ -111,7 +111,7 @@ def test_a_network_is_fine_tuned_and_written(
     output = tmp_path / "net.onnx"
     config = ExportConfig(
         model=tmp_path / "trained" / "model_best.pth.tar", data_dir=folder, output=output, qat=1, int8_always=True,
-        accuracy_drop=100, pad=1, selection="zeros", bounds=False, seconds=0.01,
+        accuracy_drop=100, pad=1, selection="zeros", clamp=False, seconds=0.01,
     )  # fmt: skip
     export.run(config)
     assert "in float stay 0 of 14 layers, not 1" in capsys.readouterr().out.replace("\n", " ")

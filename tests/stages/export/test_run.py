@@ -78,8 +78,8 @@ def test_int8_of_an_onnx_file(tmp_path: Path) -> None:
 def test_export_of_an_export(files: tuple[Path, Path], tmp_path: Path) -> None:
     """A safetensors folder is as good as the checkpoint."""
     exported(files[1], target="safetensors", output=tmp_path / "net")
-    found = exported(tmp_path / "net", target="eager", output=tmp_path / "code", pad=8, layout="nchw", bounds=False)
-    assert found["form"] == {"selection": "zeros", "multiple": 8, "layout": "nchw", "bounds": False}
+    found = exported(tmp_path / "net", target="eager", output=tmp_path / "code", pad=8, layout="nchw", clamp=False)
+    assert found["form"] == {"selection": "zeros", "multiple": 8, "layout": "nchw", "clamp": False}
     assert found["measured"] == {}
 
 

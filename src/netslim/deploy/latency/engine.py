@@ -134,7 +134,7 @@ class Engine:
             simple = simplified(model, example)
         except UntraceableError as error:
             raise UsageError(f"{error}, so that its parts can't be timed; leave `engine` out") from error
-        return shaped(simple, example, Form(bounds=self.name in _OF_TORCH))
+        return shaped(simple, example, Form(clamp=self.name in _OF_TORCH))
 
     def call(self, model: nn.Module, example: Tensor) -> Callable[[], object]:
         """What runs a whole network once, as it is exported, on a batch of images like the example's."""

@@ -76,6 +76,6 @@ class _Program:
 
 TARGETS.register("executorch")(
     ExecuTorchTarget(
-        summary="for phones", bounds=False, engines=("executorch",), packages=("executorch",), extra="executorch"
+        summary="for phones", clamp=False, engines=("executorch",), packages=("executorch",), extra="executorch"
     )
 )

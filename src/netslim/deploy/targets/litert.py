@@ -55,7 +55,7 @@ class LiteRtTarget(FolderTarget):
 TARGETS.register("litert")(
     LiteRtTarget(
         summary="TensorFlow Lite",
-        bounds=False,
+        clamp=False,
         engines=("litert",),
         packages=("litert_torch", "ai_edge_litert"),
         extra="litert",

@@ -200,7 +200,7 @@ def _without_traces(model: Any) -> Any:
 TARGETS.register("onnx")(
     OnnxTarget(
         suffix=".onnx",
-        bounds=False,
+        clamp=False,
         engines=("onnxruntime", "openvino"),
         has_int8=True,
         has_half=True,

@@ -48,5 +48,5 @@ class OpenVinoTarget(FolderTarget):
 
 
 TARGETS.register("openvino")(
-    OpenVinoTarget(bounds=False, has_int8=True, engines=("openvino",), packages=("openvino", "onnx"), extra="openvino")
+    OpenVinoTarget(clamp=False, has_int8=True, engines=("openvino",), packages=("openvino", "onnx"), extra="openvino")
 )

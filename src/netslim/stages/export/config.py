@@ -36,9 +36,9 @@ class ExportConfig(JudgedConfig):
         "memory layout, nchw or nhwc; default: nhwc where the target has it",
         group="Form",
     )
-    bounds: bool | None = Setting(
+    clamp: bool | None = Setting(
         None,
-        "BatchNorm and ReLU before convolutions as one bound per channel; default: for torch",
+        "BatchNorm and ReLU before convolutions as one clamp per channel; default: for torch",
         group="Form",
     )
     batch_size: int = Setting(1, "images per call when forms are measured", group="Form", ge=1)

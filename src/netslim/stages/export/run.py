@@ -31,7 +31,7 @@ from netslim.stages.shared.datasets import shown_normalization
 from netslim.stages.shared.example_input import example_input
 from netslim.stages.shared.networks import loader, sound_network
 
-FORM = ("selection", "pad", "layout", "bounds")  # of a network for inference
+FORM = ("selection", "pad", "layout", "clamp")  # of a network for inference
 
 
 def run(config: ExportConfig) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _search(config: ExportConfig) -> Search:
         selection=config.selection,
         multiple=config.pad,
         layout=config.layout,
-        bounds=config.bounds,
+        clamp=config.clamp,
         batch=config.batch_size,
         seconds=config.seconds,
     )
@@ -143,7 +143,7 @@ def _print(found: Exported, batch: int) -> None:
                 form.selection,
                 form.multiple,
                 form.layout,
-                "bounds" if form.bounds else "as it is",
+                "clamp" if form.clamp else "as it is",
                 f"{1e3 * time.median:.2f}",
                 "<-" if form == choice.form else "",
             )
