@@ -20,6 +20,7 @@ from netslim.deploy.functionalize import Given as Given
 from netslim.deploy.functionalize import UntraceableError as UntraceableError
 from netslim.deploy.functionalize import functionalize, given, why_untraceable
 from netslim.deploy.parity import are_alike
+from netslim.deploy.tracing.held_sizes import note_sizes
 from netslim.deploy.tracing.own_layers import calls_as_layers
 from netslim.deploy.tracing.symbols import SizedTracer, Tracer, chosen
 
@@ -52,6 +53,7 @@ def capture(model: nn.Module, example: Tensor | Inputs) -> fx.GraphModule:
             try:
                 network = _checked(model, SizedTracer(inputs), inputs)
                 if are_alike(copied(model).eval(), network, _twice(inputs)):  # no size of the batch is written in it
+                    note_sizes(network, inputs)
                     return network
             except Exception:  # noqa: S110 - whatever it was, the first reason is the one to tell
                 pass

@@ -28,6 +28,7 @@ from netslim.deploy.passes import (
     select_early,
     write_in_place,
 )
+from netslim.deploy.tracing.held_sizes import checking_sizes
 
 SELECTIONS = ("gather", "zeros")
 LAYOUTS = ("nchw", "nhwc")
@@ -68,7 +69,8 @@ def for_inference(model: nn.Module, example: Any, form: Form | None = None) -> f
 
     Args:
         model: left unchanged.
-        example: an input (N, C, H, W), N >= 2; the image size of the result. Of several inputs a tuple, or a dictionary
+        example: an input (N, C, H, W), N >= 2; the image size of the result, which raises AssertionError for another
+            one where the network's code computes with it. Of several inputs a tuple, or a dictionary
             by name: these are tensors, and the result takes them in this order, or by name.
         form: default: no gathers, widths as they are, channels first, clamps.
 
@@ -95,7 +97,7 @@ def for_inference(model: nn.Module, example: Any, form: Form | None = None) -> f
         kind = type(other).__name__
         raise UsageError(f"an example with a part of type {kind}: a fixed graph takes tensors, one by one")
     check_runs(model, inputs)
-    return shaped(simplified(model, inputs), tuple(inputs.tensors), form or Form())
+    return checking_sizes(shaped(simplified(model, inputs), tuple(inputs.tensors), form or Form()))
 
 
 def check_runs(model: nn.Module, inputs: Inputs) -> None:

@@ -14,6 +14,7 @@ from torch import fx, nn
 from netslim.core.errors import NetslimError
 from netslim.core.safetensors_folder import CONFIG, check_hashes, read_facts, write_folder
 from netslim.deploy.target import TARGETS, Bundle, Run, Runnable, Target, input_of, start_with_torch, without_gradients
+from netslim.deploy.tracing.held_sizes import checking_sizes
 
 CODE = "network.py"
 _IMPORTS = {  # of names that torch.fx writes values with
@@ -58,7 +59,9 @@ class EagerTarget(Target):
         if not isinstance(bundle.network, fx.GraphModule):
             why = bundle.why or "this network has no fixed graph"
             raise NetslimError(f"target eager writes the code of a graph: {why}; type `target='pt2'`")
-        write_folder(path, bundle.network.state_dict(), bundle.facts, {CODE: _code(bundle.network, bundle)})
+        write_folder(
+            path, bundle.network.state_dict(), bundle.facts, {CODE: _code(checking_sizes(bundle.network), bundle)}
+        )
 
     def open(self, bundle: Bundle, path: Path) -> Run:  # noqa: ARG002
         """Imports the code that was written."""
