@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 import typer
 
 from netslim import __version__
-from netslim.cli.app import with_errors
+from netslim.cli.app import _notices, with_errors
 from netslim.cli.options import command
 from netslim.cli.verbs import VERBS
+from netslim.core import launch
 from netslim.core.config import StageConfig
-from netslim.core.errors import NetslimError, UsageError
+from netslim.core.errors import NetslimError, NetslimWarning, UsageError
 from netslim.core.processes import signals
 from netslim.network import load
 from netslim.stages.evaluate.config import EvaluateConfig
@@ -378,3 +380,31 @@ def test_only_training_is_several_processes(netslim: Netslim, monkeypatch: pytes
         2,
         "netslim: error: netslim prune is one process: type it without torchrun (netslim train can be several)\n",
     )
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_of_several_processes_the_first_one_notes_and_the_first_to_fail_says_why(
+    rank: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Notes leave the word to the error that comes after them."""
+
+    class Counter:
+        count = 0
+
+        def add(self, _: str, amount: int, /) -> int:
+            self.count += amount
+            return self.count
+
+    def fail() -> None:
+        raise UsageError("wrong")
+
+    monkeypatch.setattr(launch, "_shared", [Counter()])
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", str(rank))
+    with _notices():
+        for note in ("one", "two"):
+            warnings.warn(note, NetslimWarning, stacklevel=1)
+        with pytest.raises(typer.Exit):
+            with_errors(fail, debug=False)
+    notes = ["netslim: note: one", "netslim: note: two"] if rank == 0 else []
+    assert capsys.readouterr().err.splitlines() == [*notes, "netslim: error: wrong"]

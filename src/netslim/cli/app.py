@@ -161,11 +161,13 @@ def _with_weights(config: "StageConfig", verb: Verb) -> "StageConfig":
 
 @contextmanager
 def _notices() -> Iterator[None]:
-    """What the library warns of is one line on standard error, once each."""
+    """What the library warns of is one line on standard error, once each, said by the first of several processes."""
+    from netslim.core.launch import is_first
 
     def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
         if issubclass(category, NetslimWarning):
-            _complain(f"netslim: note: {spelled(str(message))}")
+            if is_first():
+                _say_on_stderr(f"netslim: note: {spelled(str(message))}")
         else:
             usual(message, category, *rest, **named)
 
@@ -214,8 +216,12 @@ def _complain(text: str, patience: float = 0.0) -> None:
     from netslim.core.launch import may_speak
 
     if may_speak(patience):
-        with suppress(OSError):  # of a terminal that was closed
-            typer.echo(text, err=True)
+        _say_on_stderr(text)
+
+
+def _say_on_stderr(text: str) -> None:
+    with suppress(OSError):  # of a terminal that was closed
+        typer.echo(text, err=True)
 
 
 def _explained(error: BaseException, settings: Iterable[str]) -> str:
