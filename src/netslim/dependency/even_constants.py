@@ -10,14 +10,14 @@ from torch import Tensor
 
 NEW = {"new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided"}  # take nothing but the type of a tensor
 _MADE = {"ones", "zeros", "full", "new_ones", "new_zeros", "new_full", "ones_like", "full_like"}
-_ZEROS = {"zeros", "new_zeros"}
+ZEROS = {"zeros", "new_zeros"}
 _FILLED = {"fill_", "zero_"}  # one number is written to all of a tensor
 _COPIES = {"clone", "_to_copy", "repeat"}
 
 
 def are_zeros(name: str, args: tuple[Any, ...], out: Tensor) -> bool:
     """Whether an operation makes all of a constant zero."""
-    if name in _ZEROS or name == "zero_" or (name == "scalar_tensor" and args[0] == 0):
+    if name in ZEROS or name == "zero_" or (name == "scalar_tensor" and args[0] == 0):
         return out._base is None
     return name == "fill_" and out._base is None and not isinstance(args[1], Tensor) and args[1] == 0
 

@@ -49,15 +49,23 @@ def capture(model: nn.Module, example: Tensor | Inputs) -> fx.GraphModule:
     with torch.inference_mode(False):  # else the copy's tensors don't say when they are changed
         try:
             return _checked(model, Tracer(inputs), inputs)
-        except UntraceableError as error:
-            try:
-                network = _checked(model, SizedTracer(inputs), inputs)
-                if are_alike(copied(model).eval(), network, _twice(inputs)):  # no size of the batch is written in it
-                    note_sizes(network, inputs)
-                    return network
-            except Exception:  # noqa: S110 - whatever it was, the first reason is the one to tell
-                pass
-            raise error
+        except UntraceableError:
+            network = _sized(model, inputs)
+            if network is None:
+                raise
+            return network
+
+
+def _sized(model: nn.Module, inputs: Inputs) -> fx.GraphModule | None:
+    """The graph with all sizes of the inputs in it but the batch; None where there is none, for whatever reason."""
+    try:
+        network = _checked(model, SizedTracer(inputs), inputs)
+        holds = are_alike(copied(model).eval(), network, _twice(inputs))
+    except Exception:  # that of the first try is the one to tell
+        return None
+    if holds:
+        note_sizes(network, inputs)
+    return network if holds else None
 
 
 def _checked(model: nn.Module, tracer: Tracer, inputs: Inputs) -> fx.GraphModule:

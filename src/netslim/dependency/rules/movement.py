@@ -10,6 +10,7 @@ from torch import Tensor
 
 from netslim.dependency.channel_sets import TensorChannels, condense
 from netslim.dependency.channel_state import ChannelState, Rule
+from netslim.dependency.even_constants import ZEROS
 from netslim.dependency.meta_ops import PACKING, tensors_in
 from netslim.dependency.rules.fallback import unknown
 from netslim.dependency.rules.picking import picked
@@ -23,7 +24,6 @@ _MOVED = {
 }
 _INDEXED = {"select", "unbind", "index_select", "unfold", "index", "narrow_copy"}
 _LIKE = {"empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "bernoulli"}
-ZEROS = {"zeros", "new_zeros"}
 EMPTY = {"empty", "new_empty", "empty_strided", "new_empty_strided"}
 
 

@@ -18,22 +18,20 @@ def note_sizes(network: fx.GraphModule, inputs: Inputs) -> None:
 
 
 def checking_sizes(network: fx.GraphModule) -> fx.GraphModule:
-    """The graph, which raises AssertionError for inputs of other sizes than were noted; as it is, where none were.
+    """Lets a graph raise AssertionError for inputs of other sizes than were noted, if any were. Returns it.
 
     Not for run times whose files have fixed sizes themselves.
     """
-    starts = [node for node in network.graph.nodes if node.op == "placeholder"]
-    for start, sizes in zip(starts, network.meta.get(_SIZES, ()), strict=False):
-        made_for = (
-            f"'{start.target}' has other sizes than (N, {', '.join(map(str, sizes))}), which this graph is made for"
-        )
-        with network.graph.inserting_after(starts[-1]):
-            shape = network.graph.call_function(getattr, (start, "shape"))
-        with network.graph.inserting_after(shape):
-            inner = network.graph.call_function(operator.getitem, (shape, slice(1, None)))
-        with network.graph.inserting_after(inner):
-            same = network.graph.call_function(operator.eq, (inner, sizes))
-        with network.graph.inserting_after(same):
-            network.graph.call_function(torch._assert, (same, made_for))
+    graph = network.graph
+    starts = [node for node in graph.nodes if node.op == "placeholder"]
+    first = next(node for node in graph.nodes if node.op != "placeholder")
+    with graph.inserting_before(first):
+        for start, sizes in zip(starts, network.meta.get(_SIZES, ()), strict=False):
+            made_for = f"(N, {', '.join(map(str, sizes))})"
+            shape = graph.call_function(getattr, (start, "shape"))
+            inner = graph.call_function(operator.getitem, (shape, slice(1, None)))
+            same = graph.call_function(operator.eq, (inner, sizes))
+            said = f"'{start.target}' has other sizes than {made_for}, which this graph is made for"
+            graph.call_function(torch._assert, (same, said))
     network.recompile()
     return network

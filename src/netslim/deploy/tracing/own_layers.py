@@ -29,7 +29,9 @@ def calls_as_layers(network: fx.GraphModule) -> int:
         call = {**_PLAIN, **dict(zip(_NAMES, node.args, strict=False)), **node.kwargs}
         weight, bias = _held(network, call["weight"]), _held(network, call["bias"])
         settings = {name: call[name] for name in ("stride", "padding", "dilation", "groups")}
-        if weight is None or weight.dim() != rank or (bias is None) != (call["bias"] is None) or not _known(settings):
+        if weight is None or weight.dim() != rank or (bias is None) != (call["bias"] is None):
+            continue
+        if not {*node.all_input_nodes} <= {call["input"], call["weight"], call["bias"]}:  # a setting is computed
             continue
         name = _free(network, str(call["weight"].target))
         network.add_module(name, _layer(weight, bias, settings))
@@ -55,14 +57,6 @@ def _held(network: fx.GraphModule, node: object) -> Tensor | None:
         return None
     value = operator.attrgetter(str(node.target))(network)
     return value.detach() if isinstance(value, Tensor) else None
-
-
-def _known(settings: dict[str, Any]) -> bool:
-    return not any(isinstance(leaf, fx.Node) for value in settings.values() for leaf in _leaves(value))
-
-
-def _leaves(value: object) -> list[object]:
-    return list(value) if isinstance(value, tuple | list) else [value]
 
 
 def _layer(weight: Tensor, bias: Tensor | None, settings: dict[str, Any]) -> nn.Module:
