@@ -1,16 +1,21 @@
 """An engine's table: what is missing is measured once, and whole networks are run."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 import netslim
 from installed import needs
 from netslim.core.errors import ArgumentError, UsageError
 from netslim.core.protocols import ChannelGroup
+from netslim.deploy.form_search import Choice
+from netslim.deploy.inference import Form
 from netslim.deploy.latency import filling
 from netslim.deploy.latency.runners import Point
+from netslim.deploy.targets.onnx import onnx_bytes
 
 from .small import INNER, STREAM, Small
 
@@ -65,6 +70,25 @@ def test_whole_networks_run(monkeypatch: pytest.MonkeyPatch, name: str, int8: bo
     assert (engine.conditions.engine, engine.conditions.int8) == (name, int8)
     times = engine.time({"small": engine.call(Small().eval(), EXAMPLE)})
     assert 0 < times["small"].lower_quartile <= times["small"].median
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_whole_network_is_in_the_form_that_export_would_choose(monkeypatch: pytest.MonkeyPatch, int8: bool) -> None:
+    written: list[set[int]] = []
+    real = onnx_bytes
+
+    def noted(network: nn.Module, example: Tensor) -> bytes:
+        written.append({len(own.weight) for own in network.modules() if isinstance(own, nn.Conv2d)})
+        return real(network, example)
+
+    def fastest(network: Any, example: Any, call_of: Any, forms: list[Form], search: Any) -> Choice:
+        return Choice(form=forms[-1], measured={})
+
+    monkeypatch.setattr("netslim.deploy.latency.engine.onnx_bytes", noted)
+    monkeypatch.setattr("netslim.deploy.latency.engine.choose", fastest)
+    monkeypatch.setattr("netslim.deploy.latency.engine._SECONDS", 0.01)
+    netslim.Engine(threads=1, int8=int8).call(Small().eval(), EXAMPLE)()
+    assert written == [{16, 32}]  # not 16 and 24
 
 
 def test_what_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:

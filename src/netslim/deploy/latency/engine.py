@@ -18,8 +18,9 @@ from netslim.core.protocols import ChannelGroup, Slice
 from netslim.core.runs.environment import hardware
 from netslim.cost import Latency, torch_threads
 from netslim.cost.time_model import Part, Surface, TimeModel
+from netslim.deploy.form_search import MULTIPLES, Search, choose
 from netslim.deploy.fx_graph import UntraceableError
-from netslim.deploy.inference import Form, shaped, simplified
+from netslim.deploy.inference import Form, shaped, simplified, two_of
 from netslim.deploy.int8.onnx_quantizer import in_int8_for_timing
 from netslim.deploy.latency.filling import fill, wanted, widths_of
 from netslim.deploy.latency.fixed_numbers import fix_numbers_
@@ -29,6 +30,7 @@ from netslim.deploy.latency.table import Conditions, Table, check_same, read_tab
 from netslim.deploy.latency.units import Units
 from netslim.deploy.quiet import quiet
 from netslim.deploy.target import start_with_torch
+from netslim.deploy.targets.onnx import onnx_bytes, start_onnx
 
 ENGINES = ("onnxruntime", "openvino", "eager", "compiled")
 _OF_TORCH = ("eager", "compiled")
@@ -127,31 +129,35 @@ class Engine:
         Raises:
             UsageError: it has no fixed graph.
         """
-        example = torch.zeros(2, *example.shape[1:])
-        if any(own.device.type != "cpu" for own in model.parameters()):
-            model = copied(model).cpu()
-        try:
-            simple = simplified(model, example)
-        except UntraceableError as error:
-            raise UsageError(f"{error}, so that its parts can't be timed; leave `engine` out") from error
-        return shaped(simple, example, Form(clamp=self.name in _OF_TORCH))
+        return shaped(_simplified(model, example), two_of(example), self._forms[0])
 
     def call(self, model: nn.Module, example: Tensor) -> Callable[[], object]:
-        """What runs a whole network once, as it is exported, on a batch of images like the example's."""
+        """What runs a whole network once on a batch of images like the example's: as export writes it, the fastest."""
         images = torch.randn(self.batch_size, *example.shape[1:], generator=torch.Generator().manual_seed(0))
+        two = two_of(images)
         with evaluation_mode(model):
-            network = self.network(model, images)
-        if self.name in _OF_TORCH:
-            return start_with_torch(network)(self.name, images, self.threads)
-        from netslim.deploy.targets.onnx import onnx_bytes, start_onnx
-
-        content = onnx_bytes(network, images.expand(2, *images.shape[1:]) if len(images) == 1 else images)
+            simple = _simplified(model, images)
+        with torch_threads(self.threads):
+            form = choose(simple, two, lambda found: self._start(found, images), self._forms, Search()).form
+        network = shaped(simple, two, form)
         if not self.int8:
-            return start_onnx(content)(self.name, images, self.threads)
+            return self._start(network, images)
+        content = onnx_bytes(network, two)
         kinds = {str(around): in_int8_for_timing(content, around=around) for around in (True, False)}
         calls = {name: start_onnx(own)(self.name, images, self.threads) for name, own in kinds.items()}
-        times = self.time(calls)  # export takes the faster one, too
+        times = self.time(calls)
         return calls[min(times, key=lambda name: times[name].lower_quartile)]
+
+    @property
+    def _forms(self) -> list[Form]:
+        """Those that export would try, the narrowest first; torch runs the narrowest."""
+        of_torch = self.name in _OF_TORCH
+        return [Form(multiple=multiple, clamp=of_torch) for multiple in (MULTIPLES[:1] if of_torch else MULTIPLES)]
+
+    def _start(self, network: fx.GraphModule, images: Tensor) -> Callable[[], object]:
+        """Runs a network in a form once."""
+        start = start_with_torch(network) if self.name in _OF_TORCH else start_onnx(onnx_bytes(network, two_of(images)))
+        return start(self.name, images, self.threads)
 
     def time(self, calls: Mapping[str, Callable[[], object]]) -> dict[str, Latency]:
         """Calls, timed in turns, each a few times in a row: as a network runs that is in use."""
@@ -188,6 +194,16 @@ class Engine:
         if missing:
             keep = partial(remember, table)
             fill(table, missing, "eager" if self.name in _OF_TORCH else self.name, keep, self.progress)
+
+
+def _simplified(model: nn.Module, example: Tensor) -> fx.GraphModule:
+    """The network for inference on the processor, in no form yet."""
+    if any(own.device.type != "cpu" for own in model.parameters()):
+        model = copied(model).cpu()
+    try:
+        return simplified(model, torch.zeros(2, *example.shape[1:]))
+    except UntraceableError as error:
+        raise UsageError(f"{error}, so that its parts can't be timed; leave `engine` out") from error
 
 
 def check_engine(name: str, *, int8: bool = False) -> None:
