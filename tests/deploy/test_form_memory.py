@@ -41,9 +41,16 @@ def look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, searches: list[str]) -
 
     monkeypatch.setattr("netslim.deploy.form_memory.choose", choose)
 
-    def call(target: object = ONNX, seconds: float = 0.3, model: nn.Module | None = None, batch: int = 2) -> Choice:
+    def call(
+        target: object = ONNX,
+        seconds: float = 0.3,
+        model: nn.Module | None = None,
+        batch: int = 2,
+        *,
+        int8: bool = False,
+    ) -> Choice:
         network = simplified(model or trained, IMAGES)  # made anew every time, as by another command
-        return fastest_form(model or trained, network, IMAGES[:batch], target, Search(seconds=seconds))  # type: ignore[arg-type]
+        return fastest_form(model or trained, network, IMAGES[:batch], target, Search(seconds=seconds), int8=int8)  # type: ignore[arg-type]
 
     return call
 
@@ -65,6 +72,14 @@ def test_what_was_found_is_not_searched_again(look: Look, searches: list[str], t
     assert len(searches) == 2
     (path,) = entries(tmp_path)
     assert json.loads(path.read_text())["seconds"] == 1.0
+
+
+def test_int8_has_a_form_of_its_own(look: Look, searches: list[str]) -> None:
+    look()
+    first, again = look(int8=True), look(int8=True)
+    assert (first.int8, again.int8, look().int8) == (True, True, False)
+    assert (first.is_remembered, again.is_remembered) == (False, True)
+    assert len(searches) == 2
 
 
 def test_another_network_engine_batch_or_number_of_threads_is_another(
@@ -110,7 +125,7 @@ def test_what_a_busy_machine_measured_is_not_kept(look: Look, monkeypatch: pytes
     time = Latency(median=1.6, lower_quartile=1.0, upper_quartile=9.0, runs=5)
     busy = Choice(form=FOUND, measured={FOUND: time})
     monkeypatch.setattr("netslim.deploy.form_memory.choose", lambda *_: busy)
-    assert look() is busy
+    assert look() == busy
     assert entries(tmp_path) == []
 
 

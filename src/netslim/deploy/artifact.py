@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from netslim.core.errors import ArgumentError, UsageError, unknown_name
+from netslim.core.errors import ArgumentError, NetslimError, UsageError, unknown_name
 from netslim.core.files import check_replaceable, check_writable, put_in_place
 from netslim.core.networks.copies import copied
 from netslim.core.networks.example import Inputs
@@ -112,16 +113,24 @@ def export(
     with evaluation_mode(model):
         search = search or Search(selection="zeros", multiple=1, layout="nchw", clamp=kind.clamp)
         why, choice, network = _inference(model, example, kind, search)
-        said = _facts(target, _described(model) if facts is None else facts, _cost(model, example), choice)
+        given = {"netslim": 1, "target": target, **(_described(model) if facts is None else facts)}
+        given |= _cost(model, example)
         reopen = reopen or partial(_reloaded, model)
-        bundle = Bundle(model=model, network=network, example=example, facts=said, reopen=reopen, why=why)
-        with put_in_place(path) as temporary:
-            kind.write(bundle, temporary)
-            difference = check_parity(model, kind.open(bundle, temporary), example, target)
+        bundle = Bundle(model=model, network=network, example=example, facts=given, reopen=reopen, why=why)
+        done = None
+        with put_in_place(path) as temporary, TemporaryDirectory() as folder:
+            difference = _write(_in_form(bundle, choice), kind, target, temporary)
             if numbers == "half":
                 kind.halve(temporary)
                 difference = check_parity(model, kind.open(bundle, temporary), example, target, HALF_TOLERANCE)
-            done = kind.quantize(temporary, numbers) if isinstance(numbers, Quantization) else None
+            if isinstance(numbers, Quantization):
+                other = _form_for_int8(bundle, kind, search, choice)
+                source = Path(folder, path.name) if other else temporary
+                if other:
+                    _write(_in_form(replace(bundle, network=other[1]), other[0]), kind, target, source)
+                done = kind.quantize(temporary, numbers, source)
+                if other and done.written:
+                    choice, network = other
     note = f"{why}; exported as it is" if why else None
     return Exported(path=path, difference=difference, choice=choice, params=count_params(network), note=note, int8=done)
 
@@ -171,7 +180,7 @@ def _on_cpu(model: nn.Module, inputs: ExportInputs) -> tuple[nn.Module, ExportIn
 
 
 def _inference(
-    model: nn.Module, example: Example, kind: Target, search: Search
+    model: nn.Module, example: Example, kind: Target, search: Search, *, int8: bool = False
 ) -> tuple[str | None, Choice | None, nn.Module]:
     """The network in its fastest form; or itself, and why."""
     if not kind.for_inference:
@@ -198,7 +207,7 @@ def _inference(
     if not isinstance(example, Tensor) or not single:
         form = search.forms(kind)[0]  # of several inputs no form is timed
         return None, Choice(form=form, measured={}), shaped(network, tuple(inputs.tensors), form)
-    choice = fastest_form(model, network, example[: search.batch], kind, search)
+    choice = fastest_form(model, network, example[: search.batch], kind, search, int8=int8)
     return None, choice, shaped(network, example[:2], choice.form)
 
 
@@ -212,9 +221,28 @@ def _check_precision(model: nn.Module) -> None:
         )
 
 
-def _facts(target: str, given: Mapping[str, Any], cost: Mapping[str, Any], choice: Choice | None) -> dict[str, Any]:
-    """What the file says of itself."""
-    return {"netslim": 1, "target": target, **given, **cost, "form": choice.form.to_dict() if choice else None}
+def _form_for_int8(
+    bundle: Bundle, kind: Target, search: Search, choice: Choice | None
+) -> tuple[Choice, nn.Module] | None:
+    """The form that is fastest in int8, where that is another one than for float and can be told."""
+    if choice is None:
+        return None
+    try:
+        _, found, network = _inference(bundle.model, bundle.example, kind, search, int8=True)
+    except (NetslimError, ImportError):  # of the quantiser that it is timed with
+        return None
+    return (found, network) if found and found.form != choice.form else None
+
+
+def _in_form(bundle: Bundle, choice: Choice | None) -> Bundle:
+    """The same, whose file says of itself which form it has."""
+    return replace(bundle, facts={**bundle.facts, "form": choice.form.to_dict() if choice else None})
+
+
+def _write(bundle: Bundle, kind: Target, target: str, path: Path) -> float:
+    """Writes a file and runs it: the largest difference of an output."""
+    kind.write(bundle, path)
+    return check_parity(bundle.model, kind.open(bundle, path), bundle.example, target)
 
 
 def _described(model: nn.Module) -> dict[str, Any]:

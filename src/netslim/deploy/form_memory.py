@@ -28,7 +28,9 @@ _MOST = 1_000_000  # bytes of a file
 _UNSTEADY = 1.5  # a median so much above the lower quartile is of a machine that did something else
 
 
-def fastest_form(model: nn.Module, network: fx.GraphModule, images: Tensor, target: Target, search: Search) -> Choice:
+def fastest_form(
+    model: nn.Module, network: fx.GraphModule, images: Tensor, target: Target, search: Search, *, int8: bool = False
+) -> Choice:
     """The form that is fastest for a target's files on this machine: as it was found before, or searched for now.
 
     What is found is kept under a hash of all that it depends on: the network's code and weights, the engine and its
@@ -43,18 +45,19 @@ def fastest_form(model: nn.Module, network: fx.GraphModule, images: Tensor, targ
         images: a batch (N, C, H, W), as it is timed.
         target: of the files.
         search: which forms are tried.
+        int8: whether they are timed with layers in 8-bit integers, whose kernels are fast at other widths.
     """
     forms = search.forms(target)
     search = replace(search, most=live_bytes_unpruned(model, images, forms[0]))
-    conditions = _conditions(network, images, target, [*map(str, forms), search.most])
+    conditions = _conditions(network, images, target, [*map(str, forms), search.most, *["int8"] * int8])
     path = kept_at(conditions)
     kept = _recalled(path, search.seconds)
     if kept is not None:
-        return kept
-    choice = choose(network, two_of(images), lambda found: target.caller(found, images), forms, search)
+        return replace(kept, int8=int8)
+    choice = choose(network, two_of(images), lambda found: target.caller(found, images, int8=int8), forms, search)
     if choice.measured and not _is_unsteady(choice):
         _keep(path, conditions, choice, search.seconds)
-    return choice
+    return replace(choice, int8=int8)
 
 
 def kept_at(conditions: Mapping[str, Any]) -> Path:

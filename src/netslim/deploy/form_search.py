@@ -35,11 +35,13 @@ class Choice:
         form: the fastest.
         measured: the times of those that were tried; of those that were clearly slower, over few runs.
         is_remembered: whether this was measured in an earlier run.
+        int8: whether layers were in 8-bit integers.
     """
 
     form: Form
     measured: Mapping[Form, Latency]
     is_remembered: bool = False
+    int8: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

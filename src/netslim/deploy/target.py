@@ -100,8 +100,20 @@ class Target:
                     f"type pip install 'netslim[{self.extra}]'"
                 ) from error
 
-    def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
-        """The call that is timed to choose a form: by default the network itself, run by torch."""
+    def caller(
+        self,
+        network: fx.GraphModule,
+        example: Tensor,
+        *,
+        int8: bool = False,  # noqa: ARG002
+    ) -> Callable[[], object]:
+        """The call that is timed to choose a form: by default the network itself, run by torch.
+
+        Args:
+            network: in the form.
+            example: the images.
+            int8: whether layers are in 8-bit integers; not asked without `has_int8`.
+        """
         return lambda: network(example)
 
     def write(self, bundle: Bundle, path: Path) -> None:
@@ -112,8 +124,14 @@ class Target:
         """Reads what was written, as its user will, and runs it: inputs on the CPU to outputs."""
         raise NotImplementedError
 
-    def quantize(self, path: Path, request: Quantization) -> Quantized:
-        """Puts int8 in the place of the float network in a file; not called without `has_int8`."""
+    def quantize(self, path: Path, request: Quantization, source: Path) -> Quantized:
+        """Puts int8 in the place of the float network in a file; not called without `has_int8`.
+
+        Args:
+            path: the network in float, in the form that is fastest so.
+            request: images, judge, and what may be lost.
+            source: what int8 is made of: the same network in float, perhaps in another form; may be `path`.
+        """
         raise NotImplementedError
 
     def halve(self, path: Path) -> None:

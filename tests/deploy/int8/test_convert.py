@@ -11,9 +11,12 @@ from int8_networks import IMAGES, Net, content
 from torch import nn
 
 import netslim
+from installed import needs
 from netslim.core.errors import NetslimError, UsageError
 from netslim.deploy.artifact import check_numbers
+from netslim.deploy.form_search import Choice, Search
 from netslim.deploy.formats.onnx_hash import check_seal
+from netslim.deploy.inference import Form
 from netslim.deploy.int8.convert import quantized
 from netslim.deploy.int8.onnx_quantizer import OnnxQuantizer
 from netslim.deploy.int8.processor import integers
@@ -35,7 +38,7 @@ def request(**given: Any) -> Quantization:
 def test_all_layers_really_run_in_int8() -> None:
     float_content = content(Net().eval())
     quantizer = OnnxQuantizer(float_content, [IMAGES], integers())
-    found = quantized(lambda: quantizer, request(always=True, test=accuracy))
+    found = quantized(lambda: quantizer, request(always=True, test=accuracy), float_content)
     int8 = quantizer.function(found.content)
     assert (found.layers, found.layers_int8, found.layers_float) == (5, 5, ())
     assert quantizer.layers_in_int8(found.content) == 5
@@ -47,14 +50,56 @@ def test_all_layers_really_run_in_int8() -> None:
     assert found.written
 
 
+@pytest.mark.parametrize("target", ["onnx", "openvino"])
+@pytest.mark.parametrize("is_slower", [False, True])
+def test_int8_is_made_in_the_form_that_is_fastest_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: str, is_slower: bool
+) -> None:
+    needs(target)
+
+    def fastest(*_: Any, int8: bool = False) -> Choice:
+        return Choice(form=Form(multiple=32 if int8 else 1, clamp=False), measured={}, int8=int8)
+
+    monkeypatch.setattr("netslim.deploy.artifact.fastest_form", fastest)
+    monkeypatch.setattr("netslim.deploy.int8.convert._is_slower", lambda _: is_slower)
+    path = tmp_path / ("net.onnx" if target == "onnx" else "net")
+    found = netslim.export(Net().eval(), IMAGES[:2], path, target, search=Search(), numbers=request())
+    assert found.int8
+    assert found.choice
+    chosen = (found.int8.written, found.choice.int8, found.choice.form.multiple)
+    assert chosen == ((False, False, 1) if is_slower else (True, True, 32))
+    said = facts_of(path)
+    assert (said["form"]["multiple"], "int8" in said) == ((1, False) if is_slower else (32, True))
+    assert open_file(path, lambda _: Net()).call(target, IMAGES, None, 1)() is not None
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """What an exported file or folder says of itself."""
+    if path.is_dir():
+        return json.loads((path / "config.json").read_text())  # type: ignore[no-any-return]
+    return json.loads({entry.key: entry.value for entry in onnx.load(path).metadata_props}["netslim"])  # type: ignore[no-any-return]
+
+
+def test_without_another_form_for_int8_that_of_float_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fastest(*_: Any, int8: bool = False) -> Choice:
+        if int8:
+            raise NetslimError("no quantiser takes it")
+        return Choice(form=Form(clamp=False), measured={})
+
+    monkeypatch.setattr("netslim.deploy.artifact.fastest_form", fastest)
+    found = netslim.export(
+        Net().eval(), IMAGES[:2], tmp_path / "net.onnx", search=Search(), numbers=request(always=True)
+    )
+    assert (found.choice, found.int8 and found.int8.written) == (Choice(form=Form(clamp=False), measured={}), True)
+
+
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     model, path = Net().eval(), tmp_path / "net.onnx"
     done = netslim.export(model, IMAGES[:2], path, numbers=request(always=True)).int8
     assert done is not None
     check_seal(path.read_bytes(), path)
     assert path.read_bytes() == done.content
-    said = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    facts = json.loads(said["netslim"])
+    facts = facts_of(path)
     assert facts["int8"] == json.loads(json.dumps(done.facts()))
     assert facts["macs"] == netslim.measure(model, IMAGES[:1]).macs == open_file(path, lambda _: model).macs
 

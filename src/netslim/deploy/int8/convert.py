@@ -13,7 +13,7 @@ from netslim.deploy.int8.request import NothingInInt8Error, Quantization, Quanti
 from netslim.deploy.int8.search import judged, within
 
 
-def quantized(make: Callable[[], Quantizer], request: Quantization) -> Quantized:
+def quantized(make: Callable[[], Quantizer], request: Quantization, rival: Any) -> Quantized:
     """The model in int8, with as few layers in float as the allowed loss asks for.
 
     Where there are two kinds (with additions and pooling in int8, too, or layers alone, which is faster where
@@ -22,6 +22,7 @@ def quantized(make: Callable[[], Quantizer], request: Quantization) -> Quantized
     Args:
         make: measures the ranges of a network with one input (images) and one output.
         request: images, judge, and what may be lost.
+        rival: the model in float that int8 has to be faster than: as the quantizer's, perhaps of other widths.
 
     Raises:
         DataError: the calibration images are all the same.
@@ -38,7 +39,7 @@ def quantized(make: Callable[[], Quantizer], request: Quantization) -> Quantized
             f"with a single layer in int8 more is lost than the {request.allowed:g} allowed; nothing was written"
         )
     request.progress("times")
-    times = _timed(quantizer, {"float": plain, "int8": found.content}, request)
+    times = _timed(quantizer, {"float": rival, "int8": found.content}, request)
     request.progress("test images")
     models = (plain, found.content)
     test = [request.test(quantizer.function(model)) if request.test else None for model in models]
@@ -55,7 +56,7 @@ def quantized(make: Callable[[], Quantizer], request: Quantization) -> Quantized
         test_float=test[0],
         test_int8=test[1],
         agreement=found.agreement(before),
-        bytes_float=quantizer.size(plain),
+        bytes_float=quantizer.size(rival),
         bytes_int8=0,
         time_float=times["float"],
         time_int8=times["int8"],

@@ -156,8 +156,10 @@ class Engine:
 
     def _start(self, network: fx.GraphModule, images: Tensor) -> Callable[[], object]:
         """Runs a network in a form once."""
-        start = start_with_torch(network) if self.name in _OF_TORCH else start_onnx(onnx_bytes(network, two_of(images)))
-        return start(self.name, images, self.threads)
+        if self.name in _OF_TORCH:
+            return start_with_torch(network)(self.name, images, self.threads)
+        content = onnx_bytes(network, two_of(images))
+        return start_onnx(in_int8_for_timing(content) if self.int8 else content)(self.name, images, self.threads)
 
     def time(self, calls: Mapping[str, Callable[[], object]]) -> dict[str, Latency]:
         """Calls, timed in turns, each a few times in a row: as a network runs that is in use."""

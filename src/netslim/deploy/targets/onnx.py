@@ -6,6 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from netslim.deploy.formats.onnx_hash import check_seal, facts_in, seal
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.formats.openvino_runtime import openvino_function
 from netslim.deploy.int8.convert import quantized
-from netslim.deploy.int8.onnx_quantizer import OnnxQuantizer
+from netslim.deploy.int8.onnx_quantizer import OnnxQuantizer, in_int8_for_timing
 from netslim.deploy.int8.processor import integers
 from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example, ExportInputs, FlatNetwork, named_tensors
@@ -32,13 +33,13 @@ from netslim.models.onnx_import import load_onnx, source_of
 class OnnxTarget(Target):
     """One file, weights included, with the facts in its metadata under `netslim`, and a hash."""
 
-    def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
+    def caller(self, network: fx.GraphModule, example: Tensor, *, int8: bool = False) -> Callable[[], object]:
         """ONNX Runtime on as many threads as torch has; torch itself where only its slow exporter could write it."""
         try:
-            model = onnx_model(network, {})
+            content = onnx_model(network, {}).SerializeToString()
         except NotWrittenError:
             return super().caller(network, example)
-        session = onnx_session(model.SerializeToString(), torch.get_num_threads())
+        session = onnx_session(in_int8_for_timing(content) if int8 else content, torch.get_num_threads())
         return lambda: run_session(session, example)
 
     def write(self, bundle: Bundle, path: Path) -> None:
@@ -60,10 +61,11 @@ class OnnxTarget(Target):
         session = onnx_session(content, torch.get_num_threads())
         return lambda *args, **kwargs: run_session(session, *ExportInputs(args, kwargs).tensors)
 
-    def quantize(self, path: Path, request: Quantization) -> Quantized:
+    def quantize(self, path: Path, request: Quantization, source: Path) -> Quantized:
         """By ONNX Runtime's quantizer; the file stays as it is if float is faster and int8 is no must."""
-        content = path.read_bytes()
-        found = quantized(lambda: OnnxQuantizer(content, request.images, integers()), request)
+        content = source.read_bytes()
+        make = partial(OnnxQuantizer, content, request.images, integers())
+        found = quantized(make, request, path.read_bytes())
         if found.written:
             assert isinstance(found.content, bytes)  # noqa: S101  (one file)
             atomic_write(path, found.content)

@@ -11,8 +11,10 @@ from torch import Tensor, fx, nn
 from netslim.core.safetensors_folder import CONFIG, HASHES, read_facts, write_files
 from netslim.deploy.folder_target import FolderTarget, Infer
 from netslim.deploy.formats.openvino_runtime import BIN, XML, files_of, model_of, openvino_function
+from netslim.deploy.inference import two_of
 from netslim.deploy.int8.convert import quantized
 from netslim.deploy.int8.nncf_quantizer import NncfQuantizer
+from netslim.deploy.int8.onnx_quantizer import in_int8_for_timing
 from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example
 from netslim.deploy.target import TARGETS
@@ -22,10 +24,10 @@ from netslim.deploy.targets.onnx import onnx_bytes
 class OpenVinoTarget(FolderTarget):
     """A folder: `model.xml`, `model.bin` and `config.json`."""
 
-    def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
+    def caller(self, network: fx.GraphModule, example: Tensor, *, int8: bool = False) -> Callable[[], object]:
         """OpenVINO on as many threads as torch has."""
-        two = example if len(example) > 1 else example.expand(2, *example.shape[1:]).contiguous()
-        run = openvino_function(onnx_bytes(network, two), torch.get_num_threads())
+        content = onnx_bytes(network, two_of(example))
+        run = openvino_function(in_int8_for_timing(content) if int8 else content, torch.get_num_threads())
         return lambda: run(example)
 
     def files(self, network: nn.Module, example: Example) -> dict[str, bytes]:
@@ -36,13 +38,13 @@ class OpenVinoTarget(FolderTarget):
         """Runs the files with OpenVINO."""
         return openvino_function(folder / XML, threads)
 
-    def quantize(self, path: Path, request: Quantization) -> Quantized:
+    def quantize(self, path: Path, request: Quantization, source: Path) -> Quantized:
         """By NNCF; the files stay as they are if float is faster and int8 is no must."""
-        files = {name: (path / name).read_bytes() for name in (XML, BIN)}
-        found = quantized(lambda: NncfQuantizer(files, request.images), request)
+        plain, files = ({name: (folder / name).read_bytes() for name in (XML, BIN)} for folder in (path, source))
+        found = quantized(lambda: NncfQuantizer(files, request.images), request, plain)
         if found.written:
             assert isinstance(found.content, Mapping)  # noqa: S101  (files by name)
-            facts = {key: value for key, value in read_facts(path / CONFIG).items() if key != HASHES}
+            facts = {key: value for key, value in read_facts(source / CONFIG).items() if key != HASHES}
             write_files(path, found.content, {**facts, "int8": found.facts()})
         return found
 

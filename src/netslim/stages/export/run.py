@@ -152,7 +152,8 @@ def _print(found: Exported, batch: int) -> None:
         if choice.is_remembered:
             say("forms as they were measured on this machine before; more `seconds` measure them again")
         if rows:
-            print_table(["selection", "multiple of", "layout", "BatchNorm", f"ms at batch {batch}", "chosen"], rows)
+            times = f"ms{' in int8' * choice.int8} at batch {batch}"
+            print_table(["selection", "multiple of", "layout", "BatchNorm", times, "chosen"], rows)
     say(
         f"wrote {found.path} ({_bytes(found.path):,} bytes, {size(found.params)} parameters); largest difference from "
         f"the trained network at batch 1, 2 and 7: {found.difference:.1e} of its largest output"
