@@ -47,7 +47,13 @@ assert settings() == before, (before, settings())
 """
 
 
-@pytest.mark.parametrize("given", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(text, id=name, marks=[pytest.mark.slow] * (name in ("older", "newer")))
+        for name, text in SETTINGS.items()
+    ],
+)
 def test_products_are_exact_inside_and_as_the_user_wants_them_after(given: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.replace("GIVEN", given)], capture_output=True, text=True, check=False

@@ -50,7 +50,7 @@ def test_all_layers_really_run_in_int8() -> None:
     assert found.written
 
 
-@pytest.mark.parametrize("target", ["onnx", "openvino"])
+@pytest.mark.parametrize("target", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("is_slower", [False, True])
 def test_int8_is_made_in_the_form_that_is_fastest_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: str, is_slower: bool
