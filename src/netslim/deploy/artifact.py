@@ -225,7 +225,7 @@ def _form_for_int8(
     bundle: Bundle, kind: Target, search: Search, choice: Choice | None
 ) -> tuple[Choice, nn.Module] | None:
     """The form that is fastest in int8, where that is another one than for float and can be told."""
-    if choice is None:
+    if choice is None or len(search.forms(kind)) < 2:
         return None
     try:
         _, found, network = _inference(bundle.model, bundle.example, kind, search, int8=True)

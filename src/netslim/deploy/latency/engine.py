@@ -129,14 +129,15 @@ class Engine:
         Raises:
             UsageError: it has no fixed graph.
         """
-        return shaped(_simplified(model, example), two_of(example), self._forms[0])
+        example = torch.zeros(2, *example.shape[1:])
+        return shaped(_simplified(model, example), example, self._forms[0])
 
     def call(self, model: nn.Module, example: Tensor) -> Callable[[], object]:
         """What runs a whole network once on a batch of images like the example's: as export writes it, the fastest."""
         images = torch.randn(self.batch_size, *example.shape[1:], generator=torch.Generator().manual_seed(0))
         two = two_of(images)
         with evaluation_mode(model):
-            simple = _simplified(model, images)
+            simple = _simplified(model, two)
         with torch_threads(self.threads):
             form = choose(simple, two, lambda found: self._start(found, images), self._forms, Search()).form
         network = shaped(simple, two, form)
@@ -199,11 +200,11 @@ class Engine:
 
 
 def _simplified(model: nn.Module, example: Tensor) -> fx.GraphModule:
-    """The network for inference on the processor, in no form yet."""
+    """The network for inference on the processor, in no form yet; the example is two images there."""
     if any(own.device.type != "cpu" for own in model.parameters()):
         model = copied(model).cpu()
     try:
-        return simplified(model, torch.zeros(2, *example.shape[1:]))
+        return simplified(model, example)
     except UntraceableError as error:
         raise UsageError(f"{error}, so that its parts can't be timed; leave `engine` out") from error
 
