@@ -140,7 +140,8 @@ def by_share(dense: nn.Module, example: Tensor, batches: list[Tensor], strength:
 
 def by_macs(allocation: str, dense: nn.Module, example: Tensor, batches: list[Tensor], strength: float) -> nn.Module:
     looks = {"allocation": allocation, "batches": batches} if allocation == "sensitivity" else {}
-    plan = netslim.plan(dense, example, target_macs=1 - strength, **OPTIONS, **looks)
+    left = int((1 - strength) * netslim.measure(dense, example).macs)  # of a network that may have been pruned before
+    plan = netslim.plan(dense, example, target_macs=left, **OPTIONS, **looks)
     return netslim.apply(dense, plan)
 
 
