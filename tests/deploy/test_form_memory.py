@@ -125,7 +125,7 @@ def test_what_a_busy_machine_measured_is_not_kept(look: Look, monkeypatch: pytes
     time = Latency(median=1.6, lower_quartile=1.0, upper_quartile=9.0, runs=5)
     busy = Choice(form=FOUND, measured={FOUND: time})
     monkeypatch.setattr("netslim.deploy.form_memory.choose", lambda *_: busy)
-    assert look() == busy
+    assert look() is busy
     assert entries(tmp_path) == []
 
 

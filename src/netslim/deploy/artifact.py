@@ -118,17 +118,14 @@ def export(
         reopen = reopen or partial(_reloaded, model)
         bundle = Bundle(model=model, network=network, example=example, facts=given, reopen=reopen, why=why)
         done = None
-        with put_in_place(path) as temporary, TemporaryDirectory() as folder:
+        with put_in_place(path) as temporary:
             difference = _write(_in_form(bundle, choice), kind, target, temporary)
             if numbers == "half":
                 kind.halve(temporary)
                 difference = check_parity(model, kind.open(bundle, temporary), example, target, HALF_TOLERANCE)
             if isinstance(numbers, Quantization):
                 other = _form_for_int8(bundle, kind, search, choice)
-                source = Path(folder, path.name) if other else temporary
-                if other:
-                    _write(_in_form(replace(bundle, network=other[1]), other[0]), kind, target, source)
-                done = kind.quantize(temporary, numbers, source)
+                done = _quantized(bundle, kind, target, temporary, numbers, other)
                 if other and done.written:
                     choice, network = other
     note = f"{why}; exported as it is" if why else None
@@ -232,6 +229,23 @@ def _form_for_int8(
     except (NetslimError, ImportError):  # of the quantiser that it is timed with
         return None
     return (found, network) if found and found.form != choice.form else None
+
+
+def _quantized(
+    bundle: Bundle,
+    kind: Target,
+    target: str,
+    path: Path,
+    request: Quantization,
+    other: tuple[Choice, nn.Module] | None,
+) -> Quantized:
+    """int8 in the place of what is in a file, made of the network in another form if there is one."""
+    if other is None:
+        return kind.quantize(path, request, path)
+    with TemporaryDirectory() as folder:
+        source = Path(folder, path.name)
+        _write(_in_form(replace(bundle, network=other[1]), other[0]), kind, target, source)
+        return kind.quantize(path, request, source)
 
 
 def _in_form(bundle: Bundle, choice: Choice | None) -> Bundle:

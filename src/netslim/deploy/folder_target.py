@@ -34,13 +34,7 @@ class FolderTarget(Target):
         with quiet():
             super().check(name)
 
-    def caller(
-        self,
-        network: fx.GraphModule,
-        example: Tensor,
-        *,
-        int8: bool = False,  # noqa: ARG002
-    ) -> Callable[[], object]:
+    def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
         """The engine on as many threads as torch has."""
         folder = TemporaryDirectory(prefix="netslim-")
         for name, content in self.files(network, example).items():

@@ -53,11 +53,12 @@ def fastest_form(
     path = kept_at(conditions)
     kept = _recalled(path, search.seconds)
     if kept is not None:
-        return replace(kept, int8=int8)
-    choice = choose(network, two_of(images), lambda found: target.caller(found, images, int8=int8), forms, search)
+        return replace(kept, int8=True) if int8 else kept
+    caller = target.caller_in_int8 if int8 else target.caller
+    choice = choose(network, two_of(images), lambda found: caller(found, images), forms, search)
     if choice.measured and not _is_unsteady(choice):
         _keep(path, conditions, choice, search.seconds)
-    return replace(choice, int8=int8)
+    return replace(choice, int8=True) if int8 else choice
 
 
 def kept_at(conditions: Mapping[str, Any]) -> Path:

@@ -100,21 +100,13 @@ class Target:
                     f"type pip install 'netslim[{self.extra}]'"
                 ) from error
 
-    def caller(
-        self,
-        network: fx.GraphModule,
-        example: Tensor,
-        *,
-        int8: bool = False,  # noqa: ARG002
-    ) -> Callable[[], object]:
-        """The call that is timed to choose a form: by default the network itself, run by torch.
-
-        Args:
-            network: in the form.
-            example: the images.
-            int8: whether layers are in 8-bit integers; not asked without `has_int8`.
-        """
+    def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
+        """The call that is timed to choose a form: by default the network itself, run by torch."""
         return lambda: network(example)
+
+    def caller_in_int8(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
+        """The same with layers in 8-bit integers, whose ranges are made up; not called without `has_int8`."""
+        raise NotImplementedError
 
     def write(self, bundle: Bundle, path: Path) -> None:
         """Writes the file or folder; `path` is a temporary name."""

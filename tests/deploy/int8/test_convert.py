@@ -14,15 +14,17 @@ import netslim
 from installed import needs
 from netslim.core.errors import NetslimError, UsageError
 from netslim.deploy.artifact import check_numbers
+from netslim.deploy.form_memory import fastest_form
 from netslim.deploy.form_search import Choice, Search
 from netslim.deploy.formats.onnx_hash import check_seal
-from netslim.deploy.inference import Form
+from netslim.deploy.inference import Form, simplified
 from netslim.deploy.int8.convert import quantized
-from netslim.deploy.int8.onnx_quantizer import OnnxQuantizer
+from netslim.deploy.int8.onnx_quantizer import OnnxQuantizer, in_int8_for_timing
 from netslim.deploy.int8.processor import integers
 from netslim.deploy.int8.quantizer import Function
 from netslim.deploy.int8.request import Judge, Quantization
 from netslim.deploy.opening import open_file
+from netslim.deploy.target import TARGETS
 
 RIGHT = Net().eval()(IMAGES).argmax(1)
 
@@ -78,6 +80,26 @@ def facts_of(path: Path) -> dict[str, Any]:
     if path.is_dir():
         return json.loads((path / "config.json").read_text())  # type: ignore[no-any-return]
     return json.loads({entry.key: entry.value for entry in onnx.load(path).metadata_props}["netslim"])  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("target", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
+def test_forms_are_timed_in_int8(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: str) -> None:
+    needs(target)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    rounded = []
+
+    def noted(content: bytes) -> bytes:
+        rounded.append(in_int8_for_timing(content))
+        return rounded[-1]
+
+    monkeypatch.setattr(f"netslim.deploy.targets.{target}.in_int8_for_timing", noted)
+    model = Net().eval()
+    network, search = simplified(model, IMAGES[:2]), Search(seconds=0.01)
+    choice = fastest_form(model, network, IMAGES[:1], TARGETS.get(target), search, int8=True)
+    assert choice.int8
+    assert [form.multiple for form in choice.measured] == [1, 16]  # 8 is what the widths are multiples of
+    assert all(b"DequantizeLinear" in content for content in rounded)
+    assert len(rounded) == 2
 
 
 def test_without_another_form_for_int8_that_of_float_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

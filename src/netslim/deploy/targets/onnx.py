@@ -21,6 +21,7 @@ from netslim.deploy.formats.onnx_half import halved
 from netslim.deploy.formats.onnx_hash import check_seal, facts_in, seal
 from netslim.deploy.formats.onnx_runtime import onnx_session, run_session
 from netslim.deploy.formats.openvino_runtime import openvino_function
+from netslim.deploy.inference import two_of
 from netslim.deploy.int8.convert import quantized
 from netslim.deploy.int8.onnx_quantizer import OnnxQuantizer, in_int8_for_timing
 from netslim.deploy.int8.processor import integers
@@ -33,14 +34,18 @@ from netslim.models.onnx_import import load_onnx, source_of
 class OnnxTarget(Target):
     """One file, weights included, with the facts in its metadata under `netslim`, and a hash."""
 
-    def caller(self, network: fx.GraphModule, example: Tensor, *, int8: bool = False) -> Callable[[], object]:
+    def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
         """ONNX Runtime on as many threads as torch has; torch itself where only its slow exporter could write it."""
         try:
-            content = onnx_model(network, {}).SerializeToString()
+            model = onnx_model(network, {})
         except NotWrittenError:
             return super().caller(network, example)
-        session = onnx_session(in_int8_for_timing(content) if int8 else content, torch.get_num_threads())
-        return lambda: run_session(session, example)
+        return start_onnx(model.SerializeToString())("onnxruntime", example, torch.get_num_threads())
+
+    def caller_in_int8(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
+        """ONNX Runtime on as many threads as torch has."""
+        content = in_int8_for_timing(onnx_bytes(network, two_of(example)))
+        return start_onnx(content)("onnxruntime", example, torch.get_num_threads())
 
     def write(self, bundle: Bundle, path: Path) -> None:
         """Writes the model after ONNX's own checker has passed it."""

@@ -18,17 +18,20 @@ from netslim.deploy.int8.onnx_quantizer import in_int8_for_timing
 from netslim.deploy.int8.request import Quantization, Quantized
 from netslim.deploy.signature import Example
 from netslim.deploy.target import TARGETS
-from netslim.deploy.targets.onnx import onnx_bytes
+from netslim.deploy.targets.onnx import onnx_bytes, start_onnx
 
 
 class OpenVinoTarget(FolderTarget):
     """A folder: `model.xml`, `model.bin` and `config.json`."""
 
-    def caller(self, network: fx.GraphModule, example: Tensor, *, int8: bool = False) -> Callable[[], object]:
+    def caller(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
         """OpenVINO on as many threads as torch has."""
-        content = onnx_bytes(network, two_of(example))
-        run = openvino_function(in_int8_for_timing(content) if int8 else content, torch.get_num_threads())
-        return lambda: run(example)
+        return start_onnx(onnx_bytes(network, two_of(example)))("openvino", example, torch.get_num_threads())
+
+    def caller_in_int8(self, network: fx.GraphModule, example: Tensor) -> Callable[[], object]:
+        """The same of what ONNX Runtime's quantiser makes of it, which needs no images."""
+        content = in_int8_for_timing(onnx_bytes(network, two_of(example)))
+        return start_onnx(content)("openvino", example, torch.get_num_threads())
 
     def files(self, network: nn.Module, example: Example) -> dict[str, bytes]:
         """Reads it as ONNX."""
